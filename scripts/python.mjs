@@ -1,0 +1,92 @@
+/** The Python environment of the interop tests: one per user and requirements.txt, shared by all clones. `node scripts/python.mjs` prints its interpreter. */
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { aptInstall } from "./apt.mjs";
+import { isMain, output, root, run, Stop, script } from "./proc.mjs";
+
+const requirements = join(root, "tests", "interop", "requirements.txt");
+const probe = "import sys, venv, ensurepip; print('%d.%d' % sys.version_info[:2] if sys.version_info >= (3, 11) else '')";
+
+/** A Python that can make environments, and its version. */
+function findPython() {
+  for (const command of [process.env.PYTHON, "python3", "python"]) {
+    const version = command && output(command, ["-c", probe]);
+    if (version) return { command, version };
+  }
+  return null;
+}
+
+function cacheFolder() {
+  const windows = process.platform === "win32" ? process.env.LOCALAPPDATA : undefined;
+  return join(process.env.XDG_CACHE_HOME || windows || join(homedir(), ".cache"), "qep-studio");
+}
+
+/** @param {string} environment */
+const interpreterOf = (environment) => join(environment, ...(process.platform === "win32" ? ["Scripts", "python.exe"] : ["bin", "python"]));
+
+/** @param {string} version */
+function nameFor(version) {
+  const hash = createHash("sha256").update(readFileSync(requirements)).digest("hex").slice(0, 12);
+  return `python${version}-${hash}`;
+}
+
+/** The interpreter that is ready for the tests, or null before set-up. Its base may have been uninstalled since, so it is started once. */
+export function readyPython() {
+  const python = findPython();
+  if (!python) return null;
+  const interpreter = interpreterOf(join(cacheFolder(), nameFor(python.version)));
+  return output(interpreter, ["-c", "print(1)"]) === "1" ? interpreter : null;
+}
+
+/**
+ * Removes what set-ups that were killed left behind; the number at the end is the process that was making it.
+ * @param {string} prefix
+ */
+function sweep(prefix) {
+  for (const name of readdirSync(cacheFolder()).filter((entry) => entry.startsWith(prefix))) {
+    try {
+      process.kill(Number(name.slice(prefix.length)), 0);
+    } catch {
+      rmSync(join(cacheFolder(), name), { recursive: true, force: true });
+    }
+  }
+}
+
+/** Makes the environment if there is none; resolves to its interpreter. */
+export async function ensurePython() {
+  const ready = readyPython();
+  if (ready) return ready;
+  if (!findPython()) await aptInstall(["python3", "python3-venv"]);
+  const python = findPython();
+  if (!python)
+    throw new Stop(
+      "The interop tests need Python 3.11 or newer with its venv module (Debian: python3-venv); set PYTHON to its path if it has an unusual one.",
+    );
+
+  const name = nameFor(python.version);
+  const [whole, partial] = [join(cacheFolder(), name), join(cacheFolder(), `${name}.partial-${process.pid}`)];
+  mkdirSync(cacheFolder(), { recursive: true });
+  sweep(`${name}.partial-`);
+  console.log("Making the Python environment of the interop tests (once; about 1.2 GB) ...");
+  const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "-r", requirements];
+  const made =
+    (await run(/** @type {string} */ (python.command), ["-m", "venv", partial])) === 0 && (await run(interpreterOf(partial), pip)) === 0;
+  if (!made) {
+    rmSync(partial, { recursive: true, force: true });
+    throw new Stop("The Python environment of the interop tests could not be made: see the message above.");
+  }
+  // Under its final name only when complete. A concurrent set-up may have been first; one that no longer starts is replaced.
+  if (!readyPython()) {
+    rmSync(whole, { recursive: true, force: true });
+    renameSync(partial, whole);
+  } else {
+    rmSync(partial, { recursive: true, force: true });
+  }
+  if (!existsSync(interpreterOf(whole)))
+    throw new Stop(`The Python environment in ${whole} is not usable: delete that folder and try again.`);
+  return interpreterOf(whole);
+}
+
+if (isMain(import.meta)) await script(async () => console.log(await ensurePython()));

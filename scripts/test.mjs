@@ -1,0 +1,136 @@
+/** `npm test`: sets up, runs every suite, and ends with one line that adds them all up. `npm test -- --only types,unit` runs some. */
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ensurePackages } from "./packages.mjs";
+import { root, run, Stop, script } from "./proc.mjs";
+import { ensurePython } from "./python.mjs";
+import { ensureBrowser } from "./setup.mjs";
+
+/** @typedef {{ passed: number, failed: number, skipped: number }} Count */
+/**
+ * @typedef {object} Suite
+ * @property {string} name
+ * @property {(() => Promise<unknown>)[]} needs what has to be there first
+ * @property {(report: string) => [string, string[]]} command what Node runs; `report` is where its JSON goes
+ * @property {(report: any) => Count} [count] reads that JSON; a suite without one is a single check
+ * @property {number} minutes after which it is taken to hang
+ */
+
+/**
+ * The file behind a package's command.
+ * @param {string} name
+ * @param {string} command
+ */
+function tool(name, command) {
+  const folder = join(root, "node_modules", name);
+  return join(folder, JSON.parse(readFileSync(join(folder, "package.json"), "utf8")).bin[command]);
+}
+
+/** @param {any} report @returns {Count} */
+const countVitest = (report) => ({
+  passed: report.numPassedTests,
+  // A file that cannot even be loaded has no tests to count, and is one failure.
+  failed:
+    report.numFailedTests +
+    report.testResults.filter((/** @type {any} */ file) => file.status === "failed" && file.assertionResults.length === 0).length,
+  skipped: report.numPendingTests + report.numTodoTests,
+});
+
+/** @param {any} report @returns {Count} */
+const countPlaywright = ({ stats, errors }) => ({
+  passed: stats.expected,
+  failed: stats.unexpected + stats.flaky + errors.length,
+  skipped: stats.skipped,
+});
+
+/**
+ * @param {string} project
+ * @returns {Suite["command"]}
+ */
+const vitest = (project) => (report) => [
+  tool("vitest", "vitest"),
+  ["run", "--project", project, "--reporter=default", "--reporter=json", `--outputFile.json=${report}`],
+];
+
+/** @type {Suite[]} */
+const suites = [
+  { name: "types", needs: [], command: () => [tool("typescript", "tsc"), ["--noEmit"]], minutes: 5 },
+  { name: "style", needs: [], command: () => [tool("@biomejs/biome", "biome"), ["check", "--error-on-warnings"]], minutes: 5 },
+  // Before the suites that run the command line or open the page.
+  { name: "build", needs: [], command: () => [join(root, "scripts", "build.mjs"), ["page", "cli"]], minutes: 5 },
+  { name: "unit", needs: [ensureBrowser], command: vitest("unit"), count: countVitest, minutes: 45 },
+  {
+    name: "e2e",
+    needs: [ensureBrowser],
+    command: () => [tool("@playwright/test", "playwright"), ["test", "--reporter=list,json"]],
+    count: countPlaywright,
+    minutes: 45,
+  },
+  { name: "interop", needs: [ensureBrowser, ensurePython], command: vitest("interop"), count: countVitest, minutes: 30 },
+];
+
+/**
+ * @param {Suite} suite
+ * @param {string} report
+ * @returns {Promise<Count>}
+ */
+async function runSuite({ name, needs, command, count, minutes }, report) {
+  console.log(`\n== ${name}`);
+  try {
+    for (const need of needs) await need();
+  } catch (error) {
+    console.error(error instanceof Stop ? error.message : error);
+    return { passed: 0, failed: 1, skipped: 0 };
+  }
+  const [file, args] = command(report);
+  const status = await run(process.execPath, [file, ...args], { env: { PLAYWRIGHT_JSON_OUTPUT_NAME: report }, minutes });
+  const known = count && existsSync(report);
+  const result = known ? count(JSON.parse(readFileSync(report, "utf8"))) : { passed: count || status ? 0 : 1, failed: 0, skipped: 0 };
+  // A runner that says it failed, or that left no report, without a failed test: it crashed.
+  if (result.failed === 0 && (status !== 0 || (count && !known))) {
+    if (count) console.error(`The ${name} runner itself failed (status ${status}).`);
+    result.failed = 1;
+  }
+  return result;
+}
+
+/** @returns {Suite[]} */
+function chosen() {
+  const at = process.argv.indexOf("--only");
+  if (at < 0) return suites;
+  const names = (process.argv[at + 1] ?? "").split(",");
+  const unknown = names.find((name) => !suites.some((suite) => suite.name === name));
+  if (unknown !== undefined) throw new Stop(`--only ${unknown}: the suites are ${suites.map((suite) => suite.name).join(", ")}.`);
+  return suites.filter((suite) => names.includes(suite.name));
+}
+
+/** @param {Count} count */
+function sentence({ passed, failed, skipped }) {
+  return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`;
+}
+
+/** @param {Suite[]} running */
+async function runAll(running) {
+  const folder = mkdtempSync(join(tmpdir(), "qep-test-"));
+  const total = { passed: 0, failed: 0, skipped: 0 };
+  const lines = [];
+  try {
+    await ensurePackages();
+    for (const suite of running) {
+      const result = await runSuite(suite, join(folder, `${suite.name}.json`));
+      for (const key of /** @type {(keyof Count)[]} */ (Object.keys(total))) total[key] += result[key];
+      lines.push(`${suite.name.padEnd(8)}${sentence(result)}`);
+    }
+  } catch (error) {
+    // Whatever stops us, the last line still tells.
+    console.error(error instanceof Stop ? error.message : error);
+    total.failed += 1;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+  console.log(`\n${lines.join("\n")}\n\n${sentence(total)}`);
+  process.exitCode = total.failed > 0 ? 1 : 0;
+}
+
+await script(() => runAll(chosen()));

@@ -1,0 +1,29 @@
+import { defineConfig } from "vitest/config";
+import { gpuEnvironment } from "./scripts/find.mjs";
+
+const minute = 60_000;
+const every = "tests/**/*.test.ts";
+
+/** Dawn in the tests, and in every command line that a test starts, finds the same software GPU, however vitest was started. */
+const env = gpuEnvironment();
+
+/** `vitest --mode conformance` compares every recipe of the oracle with us; the usual run takes a few. */
+export default defineConfig(({ mode }) => {
+  // Forks, because Dawn belongs to its process; two, because each GPU test keeps a core busy.
+  const common = { pool: "forks" as const, maxWorkers: 2, env, testTimeout: minute, hookTimeout: 2 * minute };
+  if (mode === "conformance") {
+    return {
+      test: { ...common, include: ["tests/conformance/**/*.test.ts"], env: { ...env, QEP_CONFORMANCE: "all" }, testTimeout: 60 * minute },
+    };
+  }
+  return {
+    test: {
+      ...common,
+      projects: [
+        { extends: true, test: { name: "unit", include: [every], exclude: ["tests/{conformance/full,e2e,interop}/**"] } },
+        // One Python with torch at a time.
+        { extends: true, test: { name: "interop", include: ["tests/interop/**/*.test.ts"], testTimeout: 10 * minute, maxWorkers: 1 } },
+      ],
+    },
+  };
+});

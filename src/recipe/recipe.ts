@@ -1,0 +1,78 @@
+/** What to do, as plain data. A recipe, a seed and an adapter reproduce a run byte for byte. */
+
+export const methodIds = ["rtn"] as const;
+export type MethodId = (typeof methodIds)[number];
+export const bitWidths = [2, 3, 4, 8] as const;
+export type Bits = (typeof bitWidths)[number];
+export const groupSizes = [-1, 32, 64, 128] as const;
+export type GroupSize = (typeof groupSizes)[number];
+export const formatIds = ["dense"] as const;
+export type FormatId = (typeof formatIds)[number];
+export const layerKinds = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"] as const;
+export type LayerKind = (typeof layerKinds)[number];
+
+/** Labels for people. */
+export const methodTitles: Record<MethodId, string> = { rtn: "RTN (round to nearest)" };
+export const formatTitles: Record<FormatId, string> = { dense: "Dense f16 (loads everywhere)" };
+
+export interface Recipe {
+  version: 1;
+  method: MethodId;
+  bits: Bits;
+  /** Input columns that share one scale; −1: the whole row. */
+  groupSize: GroupSize;
+  symmetric: boolean;
+  qep: {
+    /** Propagation strength α in W*(α) = W + α·W·C·(H + λI)⁻¹; 0 is the base method. */
+    alpha: number;
+    /** α by layer kind or by full layer name; a name beats a kind. `down_proj` is 0 unless named here. */
+    alphaFor: Record<string, number>;
+    /** λ = damp · mean(diag H). */
+    damp: number;
+  };
+  calibration: {
+    /** How many windows the seed picks; null: all of them in order. */
+    windows: number | null;
+    /** Tokens of one window. */
+    windowLength: number;
+    seed: number;
+  };
+  /** Quantize only the first n blocks; null: all. */
+  blocks: number | null;
+  format: FormatId;
+}
+
+export const defaultRecipe: Recipe = {
+  version: 1,
+  method: "rtn",
+  bits: 4,
+  groupSize: -1,
+  symmetric: false,
+  qep: { alpha: 0.5, alphaFor: {}, damp: 0.01 },
+  calibration: { windows: null, windowLength: 256, seed: 0 },
+  blocks: null,
+  format: "dense",
+};
+
+/** α of one layer: its name's, else its kind's, else the general one (`down_proj`: 0, as in the authors' code). */
+export function alphaOf(recipe: Recipe, name: string, kind: LayerKind): number {
+  return recipe.qep.alphaFor[name] ?? recipe.qep.alphaFor[kind] ?? (kind === "down_proj" ? 0 : recipe.qep.alpha);
+}
+
+/** True when no layer would be corrected: a run of the base method. */
+export function isBase(recipe: Recipe): boolean {
+  return recipe.qep.alpha === 0 && Object.values(recipe.qep.alphaFor).every((a) => a === 0);
+}
+
+/** Same recipe without QEP: the base that a QEP run is compared with. */
+export function baseOf(recipe: Recipe): Recipe {
+  return { ...recipe, qep: { ...recipe.qep, alpha: 0, alphaFor: {} } };
+}
+
+/** One line for a legend or a table: "RTN 3-bit g64 sym + QEP α 0.5". */
+export function recipeTitle(recipe: Recipe): string {
+  const group = recipe.groupSize === -1 ? "" : ` g${recipe.groupSize}`;
+  const blocks = recipe.blocks === null ? "" : ` first ${recipe.blocks} blocks`;
+  const qep = isBase(recipe) ? "" : ` + QEP α ${recipe.qep.alpha}`;
+  return `${recipe.method.toUpperCase()} ${recipe.bits}-bit${group}${recipe.symmetric ? " sym" : ""}${qep}${blocks}`;
+}

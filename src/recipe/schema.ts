@@ -1,0 +1,51 @@
+import * as v from "valibot";
+import { QuantError } from "../errors";
+import { bitWidths, defaultRecipe, formatIds, groupSizes, methodIds, type Recipe } from "./recipe";
+
+const alpha = v.pipe(v.number("α must be a number"), v.minValue(0, "α must be at least 0"), v.maxValue(1, "α must be at most 1"));
+const count = (what: string, least = 1) =>
+  v.pipe(
+    v.number(`${what} must be a number`),
+    v.integer(`${what} must be a whole number`),
+    v.minValue(least, `${what} must be at least ${least}`),
+  );
+
+const schema = v.strictObject({
+  version: v.literal(1, "version must be 1"),
+  method: v.picklist(methodIds, `method must be one of ${methodIds.join(", ")}`),
+  bits: v.picklist(bitWidths, `bits must be one of ${bitWidths.join(", ")}`),
+  groupSize: v.picklist(groupSizes, `groupSize must be one of ${groupSizes.join(", ")}`),
+  symmetric: v.boolean("symmetric must be true or false"),
+  qep: v.strictObject({
+    alpha,
+    alphaFor: v.record(v.string(), alpha),
+    damp: v.pipe(v.number("qep.damp must be a number"), v.minValue(0, "qep.damp must be at least 0"), v.finite("qep.damp must be finite")),
+  }),
+  calibration: v.strictObject({
+    windows: v.nullable(count("calibration.windows")),
+    windowLength: count("calibration.windowLength", 2),
+    seed: count("calibration.seed", 0),
+  }),
+  blocks: v.nullable(count("blocks")),
+  format: v.picklist(formatIds, `format must be one of ${formatIds.join(", ")}`),
+});
+
+/**
+ * A recipe from untrusted JSON; missing fields take their defaults (recipe.json of an older version, or written by hand).
+ * @throws QuantError `bad-recipe` naming the first field that is wrong.
+ */
+export function parseRecipe(input: unknown): Recipe {
+  if (typeof input !== "object" || input === null || Array.isArray(input)) throw new QuantError("bad-recipe", "it is not a JSON object");
+  const given = input as Partial<Recipe>;
+  const merged = {
+    ...defaultRecipe,
+    ...given,
+    qep: { ...defaultRecipe.qep, ...given.qep },
+    calibration: { ...defaultRecipe.calibration, ...given.calibration },
+  };
+  const result = v.safeParse(schema, merged);
+  if (result.success) return result.output;
+  const issue = result.issues[0];
+  const path = v.getDotPath(issue);
+  throw new QuantError("bad-recipe", path ? `${path}: ${issue.message}` : issue.message);
+}

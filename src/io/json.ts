@@ -1,0 +1,49 @@
+/** JSON files of a checkpoint, read with the care that files from strangers need. */
+import { QuantError } from "../errors";
+import { decodeUtf8, shown } from "./text";
+import type { SourceFile } from "./types";
+
+/** Real files nest about ten deep. Far deeper ones hold JSON.parse for tens of seconds (50 MB of "[": 22 s). */
+const MAX_DEPTH = 200;
+
+function bad(fileName: string, problem: string, cause?: unknown): QuantError {
+  return new QuantError("bad-json", `${shown(fileName)}: ${problem}`, "Download the file again, or correct it by hand.", { cause });
+}
+
+function checkDepth(bytes: Uint8Array, fileName: string): void {
+  let depth = 0;
+  let quoted = false;
+  for (let i = 0; i < bytes.length; i++) {
+    const c = bytes[i];
+    if (quoted) {
+      if (c === 92) i++;
+      else if (c === 34) quoted = false;
+    } else if (c === 34) quoted = true;
+    else if (c === 91 || c === 123) {
+      if (++depth > MAX_DEPTH) throw bad(fileName, `nested more than ${MAX_DEPTH} deep`);
+    } else if (c === 93 || c === 125) depth--;
+  }
+}
+
+/** Own keys called `__proto__` would change a prototype when someone copies them; no real file has them. */
+function parse(text: string): unknown {
+  const suspect = /__proto__|\\u005f/i.test(text);
+  return suspect ? JSON.parse(text, (key, value) => (key === "__proto__" ? undefined : value)) : JSON.parse(text);
+}
+
+/** Parses JSON bytes. Throws `bad-json` naming the file. Keys called `__proto__` are dropped. */
+export function parseJson(bytes: Uint8Array, fileName: string): unknown {
+  checkDepth(bytes, fileName);
+  const text = decodeUtf8(bytes, fileName, "bad-json");
+  try {
+    return parse(text);
+  } catch (cause) {
+    throw bad(fileName, shown(cause instanceof Error ? cause.message : String(cause)), cause);
+  }
+}
+
+/** Reads a whole JSON file of at most `capBytes`. Throws `bad-json` (too large, not UTF-8, not JSON) and what reading throws. */
+export async function readJson(file: SourceFile, capBytes: number): Promise<unknown> {
+  if (file.size > capBytes) throw bad(file.name, `${file.size} bytes, more than the ${capBytes} that such a file may have`);
+  return parseJson(await file.read(0, file.size), file.name);
+}

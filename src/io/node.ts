@@ -1,0 +1,221 @@
+/** Folders on disk, under Node: a Source to read, a Sink that appears as a whole or not at all. */
+import { randomBytes } from "node:crypto";
+import * as fs from "node:fs/promises";
+import { basename, dirname, join, relative, resolve, sep } from "node:path";
+import { QuantError } from "../errors";
+import { makeSink, writeError } from "./sink";
+import { checkRange, fileChanged } from "./source";
+import { shown } from "./text";
+import type { Sink, SinkFile, Source, SourceFile } from "./types";
+
+/** fs.read takes at most 2^31 - 1 bytes a call. */
+const READ_CHUNK = 2 ** 30;
+
+const errno = (e: unknown) => (e as NodeJS.ErrnoException | undefined)?.code;
+
+function readError(e: unknown, name: string): QuantError {
+  if (e instanceof QuantError) return e;
+  if (errno(e) === "ENOENT") return fileChanged(name, "it has vanished", e);
+  const message = e instanceof Error ? e.message : String(e);
+  return new QuantError("bad-file", `${shown(name)}: ${shown(message)}`, "Check that the file may be read.", { cause: e });
+}
+
+async function readFully(handle: fs.FileHandle, name: string, start: number, end: number): Promise<Uint8Array> {
+  const out = new Uint8Array(end - start);
+  for (let at = 0; at < out.length; ) {
+    const { bytesRead } = await handle.read(out, at, Math.min(READ_CHUNK, out.length - at), start + at);
+    if (bytesRead === 0) throw fileChanged(name, `it ends at byte ${start + at}`);
+    at += bytesRead;
+  }
+  return out;
+}
+
+/** A file that remembers size and time of its first sight. It is opened for each read: reads are large, and no handle leaks. */
+function diskFile(path: string, size: number, mtimeMs: number): SourceFile {
+  const name = basename(path);
+  const check = async (handle: fs.FileHandle) => {
+    const now = await handle.stat();
+    if (now.size !== size || now.mtimeMs !== mtimeMs)
+      throw fileChanged(name, `it had ${size} bytes, now ${now.size}, or was written again`);
+  };
+  return {
+    name,
+    size,
+    async read(start, end) {
+      checkRange(this, start, end);
+      let handle: fs.FileHandle | undefined;
+      try {
+        handle = await fs.open(path, "r");
+        await check(handle);
+        const bytes = await readFully(handle, name, start, end);
+        await check(handle);
+        return bytes;
+      } catch (e) {
+        throw readError(e, name);
+      } finally {
+        await handle?.close();
+      }
+    },
+  };
+}
+
+/** The files of a folder (links to files too, as in the Hugging Face cache; no subfolders). Throws missing-file, bad-file. */
+export async function folderSource(dir: string): Promise<Source> {
+  const path = resolve(dir);
+  try {
+    const names = (await fs.readdir(path)).sort();
+    const files: SourceFile[] = [];
+    for (const name of names) {
+      // A dangling link in the folder is only a problem if someone asks for it.
+      const stat = await fs.stat(join(path, name)).catch(() => undefined);
+      if (stat?.isFile()) files.push(diskFile(join(path, name), stat.size, stat.mtimeMs));
+    }
+    return { label: basename(path), files };
+  } catch (e) {
+    if (errno(e) === "ENOENT")
+      throw new QuantError("missing-file", `the folder ${shown(dir)} does not exist`, "Check the path.", { cause: e });
+    if (errno(e) === "ENOTDIR") throw new QuantError("bad-file", `${shown(dir)} is not a folder`, "Give the model's folder.", { cause: e });
+    throw readError(e, dir);
+  }
+}
+
+/** One file on disk as a SourceFile. Throws missing-file, bad-file. */
+export async function diskSourceFile(path: string): Promise<SourceFile> {
+  const stat = await fs.stat(path).catch((e) => {
+    if (errno(e) === "ENOENT") throw new QuantError("missing-file", shown(path), "Check the path.", { cause: e });
+    throw readError(e, path);
+  });
+  if (!stat.isFile()) throw new QuantError("bad-file", `${shown(path)} is not a file`, "Give the path of a file.");
+  return diskFile(resolve(path), stat.size, stat.mtimeMs);
+}
+
+/** The state of the place where the output shall go. */
+async function lookAt(path: string): Promise<"free" | "empty" | "full"> {
+  try {
+    return (await fs.readdir(path)).length ? "full" : "empty";
+  } catch (e) {
+    if (errno(e) === "ENOENT") return "free";
+    if (errno(e) === "ENOTDIR")
+      throw new QuantError("output-exists", `${shown(path)} is a file`, "Give another output folder.", { cause: e });
+    throw e;
+  }
+}
+
+function outputExists(path: string): QuantError {
+  return new QuantError("output-exists", shown(path), "Give another output folder, or use --force to replace this one.");
+}
+
+/** Replacing a folder that is the input, or that contains it, would destroy the model. */
+async function checkNotInput(out: string, input: string): Promise<void> {
+  const real = (p: string) => fs.realpath(p).catch(() => resolve(p));
+  const way = relative(await real(out), await real(input));
+  if (way === "" || !(way === ".." || way.startsWith(`..${sep}`) || resolve(way) === way)) {
+    throw new QuantError("output-is-input", shown(out), "Give another output folder.");
+  }
+}
+
+/** Makes the parent folder if need be; returns how to take it back, as far as nobody else has put anything there. */
+async function makeParent(parent: string): Promise<() => Promise<void>> {
+  const top = await fs.mkdir(parent, { recursive: true });
+  return async () => {
+    if (top === undefined) return;
+    for (let p = parent; p.length >= top.length; p = dirname(p)) {
+      if (
+        !(await fs.rmdir(p).then(
+          () => true,
+          () => false,
+        ))
+      )
+        return;
+    }
+  };
+}
+
+async function openForWriting(path: string): Promise<{ file: SinkFile; dispose: () => Promise<void> }> {
+  const handle = await fs.open(path, "wx");
+  let open = true;
+  const dispose = async () => {
+    if (open) await handle.close();
+    open = false;
+  };
+  const file: SinkFile = {
+    async write(bytes) {
+      for (let at = 0; at < bytes.length; ) {
+        at += (await handle.write(bytes, at, Math.min(READ_CHUNK, bytes.length - at))).bytesWritten;
+      }
+    },
+    async close() {
+      // Without it a power cut after the rename could leave a finished-looking folder of empty files.
+      await handle.datasync();
+      await dispose();
+    },
+  };
+  return { file, dispose };
+}
+
+/** Puts the finished folder in its place; the old one is moved aside first and only deleted when the new one stands. */
+async function swapIn(temp: string, out: string, force: boolean, token: string): Promise<void> {
+  const state = await lookAt(out);
+  if (state === "full" && !force) throw outputExists(out);
+  if (state === "empty") await fs.rmdir(out);
+  if (state !== "full") return fs.rename(temp, out);
+  const aside = join(dirname(out), `.${basename(out)}.replaced-${token}`);
+  await fs.rename(out, aside);
+  try {
+    await fs.rename(temp, out);
+  } catch (e) {
+    await fs.rename(aside, out);
+    throw e;
+  }
+  await fs.rm(aside, { recursive: true, force: true });
+}
+
+export interface FolderSinkOptions {
+  /** Replace a non-empty output folder, at finish. */
+  readonly force?: boolean;
+  /** The model's folder, refused as output (`output-is-input`), as are the folders that contain it. */
+  readonly input?: string;
+}
+
+/**
+ * A Sink that writes into a hidden folder beside `outDir` and renames it at finish; abort leaves nothing behind.
+ * Throws output-exists, output-is-input, disk-full, write-failed.
+ */
+export async function folderSink(outDir: string, options: FolderSinkOptions = {}): Promise<Sink> {
+  const out = resolve(outDir);
+  const token = randomBytes(4).toString("hex");
+  const temp = join(dirname(out), `.${basename(out)}.partial-${token}`);
+  let unmakeParent = async () => {};
+  let dispose = async () => {};
+  const sink = makeSink({
+    async open(name) {
+      const opened = await openForWriting(join(temp, name));
+      dispose = opened.dispose;
+      return opened.file;
+    },
+    finish: () => swapIn(temp, out, options.force === true, token),
+    async abort() {
+      await dispose();
+      await fs.rm(temp, { recursive: true, force: true });
+      await unmakeParent();
+    },
+  });
+  await prepare(out, options, async () => {
+    unmakeParent = await makeParent(dirname(out));
+    await fs.mkdir(temp).catch(async (e) => {
+      await unmakeParent();
+      throw e;
+    });
+  });
+  return sink;
+}
+
+async function prepare(out: string, options: FolderSinkOptions, make: () => Promise<void>): Promise<void> {
+  if (options.input !== undefined) await checkNotInput(out, options.input);
+  try {
+    if ((await lookAt(out)) === "full" && !options.force) throw outputExists(out);
+    await make();
+  } catch (e) {
+    throw writeError(e, out);
+  }
+}

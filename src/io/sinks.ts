@@ -1,0 +1,73 @@
+/** A Sink into a folder that the person chose in the browser. */
+import { QuantError } from "../errors";
+import { makeSink, writeError } from "./sink";
+import { isPlainName, shown } from "./text";
+import type { Sink, SinkFile } from "./types";
+
+/** Chrome's writables are slow per call (on Windows above all): small tensors are gathered up to this many bytes. */
+const GATHER = 4 * 2 ** 20;
+
+/** Gathers small writes into large ones, in a buffer of its own, because the caller may reuse its bytes at once. */
+export function gathered(file: SinkFile, limit = GATHER): SinkFile {
+  let buffer = new Uint8Array(0);
+  let held = 0;
+  const flush = async () => {
+    if (held) await file.write(buffer.subarray(0, held));
+    held = 0;
+  };
+  return {
+    async write(bytes) {
+      if (held + bytes.length > limit) await flush();
+      if (bytes.length >= limit) return file.write(bytes);
+      if (buffer.length === 0) buffer = new Uint8Array(limit);
+      buffer.set(bytes, held);
+      held += bytes.length;
+    },
+    async close() {
+      await flush();
+      await file.close();
+    },
+  };
+}
+
+/** The subfolder, and whether it was made here. Throws `output-exists` when it holds anything. */
+async function takeFolder(parent: FileSystemDirectoryHandle, name: string): Promise<FileSystemDirectoryHandle> {
+  const folder = await parent.getDirectoryHandle(name, { create: true });
+  for await (const _ of folder.keys()) {
+    throw new QuantError("output-exists", `${shown(parent.name)}/${shown(name)}`, "Choose another folder or another name.");
+  }
+  return folder;
+}
+
+/**
+ * A Sink into the subfolder `name` of a folder the person chose; each file appears when it is closed, and abort removes
+ * the subfolder. Throws output-exists, disk-full, write-failed.
+ */
+export async function directorySink(parent: FileSystemDirectoryHandle, name: string): Promise<Sink> {
+  if (!isPlainName(name))
+    throw new QuantError("write-failed", `"${shown(name)}" is no folder name`, "Choose a plain name without slashes.");
+  const folder = await takeFolder(parent, name).catch((e) => {
+    throw writeError(e, name);
+  });
+  let current: FileSystemWritableFileStream | undefined;
+  return makeSink({
+    async open(fileName) {
+      const handle = await folder.getFileHandle(fileName, { create: true });
+      const stream = await handle.createWritable();
+      current = stream;
+      return gathered({
+        write: (bytes) => stream.write(bytes as Uint8Array<ArrayBuffer>),
+        async close() {
+          await stream.close();
+          current = undefined;
+        },
+      });
+    },
+    finish: async () => {},
+    async abort() {
+      // A stream that already failed cannot be aborted again; what matters is that the folder goes.
+      await current?.abort().catch(() => {});
+      await parent.removeEntry(name, { recursive: true });
+    },
+  });
+}

@@ -1,0 +1,65 @@
+/** BYTES: where a checkpoint comes from and where one goes to, whatever the platform. */
+
+/** A file that can be read at any offset (browser File, Node file, URL with Range). Reads past the end, or of a file that changed, throw QuantError. */
+export interface SourceFile {
+  /** Plain file name, no folder. */
+  readonly name: string;
+  readonly size: number;
+  /** Bytes [start, end). Throws `file-changed` when the file changed since it was opened. */
+  read(start: number, end: number): Promise<Uint8Array>;
+}
+
+/** The files a person gave. */
+export interface Source {
+  /** What to call it to the person: the folder's name. */
+  readonly label: string;
+  readonly files: readonly SourceFile[];
+}
+
+/** One output file, written front to back. */
+export interface SinkFile {
+  write(bytes: Uint8Array): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** An output folder that looks finished only after `finish`. */
+export interface Sink {
+  /** `size` is the exact number of bytes that will be written. Files are created one at a time. */
+  create(name: string, size: number): Promise<SinkFile>;
+  finish(): Promise<void>;
+  /** Removes whatever was written. */
+  abort(): Promise<void>;
+}
+
+export type Dtype =
+  | "F64"
+  | "F32"
+  | "F16"
+  | "BF16"
+  | "I64"
+  | "I32"
+  | "I16"
+  | "I8"
+  | "U64"
+  | "U32"
+  | "U16"
+  | "U8"
+  | "BOOL"
+  | "F8_E4M3"
+  | "F8_E5M2";
+
+/** One tensor of a safetensors header; offsets are into the file, not the data section. */
+export interface TensorInfo {
+  readonly name: string;
+  readonly dtype: Dtype;
+  readonly shape: readonly number[];
+  readonly start: number;
+  readonly end: number;
+}
+
+/** All shards of a checkpoint as one: names are unique over them. */
+export interface Shards {
+  readonly tensors: ReadonlyMap<string, TensorInfo & { readonly file: SourceFile }>;
+  /** Bytes of a whole tensor, or of rows [from, to) of its first dimension. Throws missing-tensor, file-changed. */
+  readTensor(name: string, rows?: { from: number; to: number }): Promise<Uint8Array>;
+}

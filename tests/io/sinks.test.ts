@@ -1,0 +1,209 @@
+import { mkdir, mkdtemp, writeFile as put, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { memorySink } from "../../src/io/memory";
+import { folderSink } from "../../src/io/node";
+import { makeSink, writeError } from "../../src/io/sink";
+import { directorySink, gathered } from "../../src/io/sinks";
+import type { Sink } from "../../src/io/types";
+import { writeFile } from "../../src/io/writer";
+import { FakeDirectory } from "./fake-directory";
+import { failure } from "./helpers";
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+
+describe("every sink", () => {
+  const fresh = async (): Promise<Sink> => memorySink();
+
+  it("holds a file to its announced size", async () => {
+    const file = await (await fresh()).create("a", 3);
+    await file.write(bytes("ab"));
+    expect(await failure(file.close())).toMatch(/^internal: a was announced with 3 bytes but got 2/);
+    expect(await failure(file.write(bytes("cd")))).toMatch(/^internal: a was announced with 3 bytes but gets 4/);
+    await file.write(bytes("c"));
+    await file.close();
+    expect(await failure(file.write(new Uint8Array(0)))).toMatch(/^internal: a was written to after it was closed/);
+  });
+
+  it("takes one file at a time, each name once, and nothing after the end", async () => {
+    const sink = await fresh();
+    const file = await sink.create("a", 0);
+    expect(await failure(sink.create("b", 0))).toMatch(/^internal: b was created while the sink was writing/);
+    expect(await failure(sink.finish())).toMatch(/^internal: the sink was finished while writing/);
+    await file.close();
+    for (const name of ["a", "A", "../x", "x/y", ""])
+      expect(await failure(sink.create(name, 0))).toMatch(/^internal: the output file name/);
+    expect(await failure(sink.create("b", -1))).toMatch(/^internal: b was announced with -1 bytes/);
+    await sink.finish();
+    expect(await failure(sink.create("c", 0))).toMatch(/^internal: c was created while the sink was finished/);
+    await sink.abort();
+    expect((sink as ReturnType<typeof memorySink>).files.size).toBe(1);
+  });
+
+  it("takes no bytes after an abort", async () => {
+    const sink = await fresh();
+    const file = await sink.create("a", 3);
+    await sink.abort();
+    expect(await failure(file.write(bytes("abc")))).toMatch(/^internal/);
+    expect(await failure(sink.finish())).toMatch(/^internal: the sink was finished while aborted/);
+  });
+
+  it("explains full disks and other errors", async () => {
+    const failing = (e: unknown) =>
+      makeSink({
+        open: async () => ({ write: () => Promise.reject(e), close: async () => {} }),
+        finish: async () => {},
+        abort: async () => {},
+      });
+    const write = async (e: unknown) => failure((await failing(e).create("m", 1)).write(bytes("x")));
+    expect(await write(Object.assign(new Error("no space"), { code: "ENOSPC" }))).toMatch(/^disk-full: m \| Free some space/);
+    expect(await write(new DOMException("quota", "QuotaExceededError"))).toMatch(/^disk-full: m/);
+    expect(await write(Object.assign(new Error("denied"), { code: "EACCES" }))).toMatch(/^write-failed: m: denied/);
+    expect(writeError("text", "m").where).toBe("m: text");
+  });
+});
+
+describe("folderSink", () => {
+  let dir: string;
+  beforeEach(async () => {
+    dir = await mkdtemp(join(tmpdir(), "qep-sink-"));
+  });
+  afterEach(() => rm(dir, { recursive: true }));
+  const text = (...path: string[]) => readFile(join(dir, ...path), "utf8");
+
+  it("shows nothing before finish, and all after it", async () => {
+    const sink = await folderSink(join(dir, "new", "out"));
+    await writeFile(sink, "a.json", bytes("{}"));
+    const big = await sink.create("b.bin", 3_000_000);
+    await big.write(new Uint8Array(3_000_000).fill(7));
+    await big.close();
+    expect(await readdir(join(dir, "new"))).toEqual([expect.stringMatching(/^\.out\.partial-[0-9a-f]{8}$/)]);
+    await sink.finish();
+    expect(await readdir(join(dir, "new"))).toEqual(["out"]);
+    expect(await text("new", "out", "a.json")).toBe("{}");
+    expect((await readFile(join(dir, "new", "out", "b.bin"))).equals(Buffer.alloc(3_000_000, 7))).toBe(true);
+  });
+
+  it("leaves nothing after an abort, even in the middle of a file", async () => {
+    const sink = await folderSink(join(dir, "deep", "er", "out"));
+    await writeFile(sink, "a", bytes("x"));
+    await (await sink.create("b", 10)).write(bytes("half"));
+    await sink.abort();
+    await sink.abort();
+    expect(await readdir(dir)).toEqual([]);
+  });
+
+  it("keeps what others put beside it when it aborts", async () => {
+    const sink = await folderSink(join(dir, "made", "out"));
+    await put(join(dir, "made", "note"), "mine");
+    await sink.abort();
+    expect(await readdir(join(dir, "made"))).toEqual(["note"]);
+  });
+
+  it("takes an empty folder, refuses a full one and a file", async () => {
+    await mkdir(join(dir, "empty"));
+    const sink = await folderSink(join(dir, "empty"));
+    await writeFile(sink, "a", bytes("x"));
+    await sink.finish();
+    expect(await failure(folderSink(join(dir, "empty")))).toMatch(/^output-exists: .*empty \| .*--force/);
+    await put(join(dir, "file"), "");
+    expect(await failure(folderSink(join(dir, "file"), { force: true }))).toMatch(/^output-exists: .*is a file/);
+    expect((await readdir(dir)).sort()).toEqual(["empty", "file"]);
+  });
+
+  it("refuses a folder that was filled meanwhile, and cleans up", async () => {
+    const sink = await folderSink(join(dir, "out"));
+    await writeFile(sink, "a", bytes("x"));
+    await mkdir(join(dir, "out"));
+    await put(join(dir, "out", "other"), "");
+    expect(await failure(sink.finish())).toMatch(/^output-exists/);
+    await sink.abort();
+    expect([await readdir(dir), await readdir(join(dir, "out"))]).toEqual([["out"], ["other"]]);
+  });
+
+  it("with force keeps the old folder until finish, and for good on abort", async () => {
+    await mkdir(join(dir, "out"));
+    await put(join(dir, "out", "old"), "old");
+    const aborted = await folderSink(join(dir, "out"), { force: true });
+    await writeFile(aborted, "new", bytes("new"));
+    await aborted.abort();
+    expect(await readdir(join(dir, "out"))).toEqual(["old"]);
+    const sink = await folderSink(join(dir, "out"), { force: true });
+    await writeFile(sink, "new", bytes("new"));
+    expect(await text("out", "old")).toBe("old");
+    await sink.finish();
+    expect([await readdir(dir), await readdir(join(dir, "out"))]).toEqual([["out"], ["new"]]);
+  });
+
+  it("with force puts the old folder back when the new one cannot take its place", async () => {
+    await mkdir(join(dir, "out"));
+    await put(join(dir, "out", "old"), "old");
+    const sink = await folderSink(join(dir, "out"), { force: true });
+    const partial = (await readdir(dir)).find((n) => n.includes("partial"))!;
+    await rm(join(dir, partial), { recursive: true });
+    expect(await failure(sink.finish())).toMatch(/^write-failed/);
+    await sink.abort();
+    expect([await readdir(dir), await readdir(join(dir, "out"))]).toEqual([["out"], ["old"]]);
+  });
+
+  it("never replaces the model, nor a folder that holds it", async () => {
+    await mkdir(join(dir, "models", "m"), { recursive: true });
+    const input = join(dir, "models", "m");
+    for (const out of [input, join(dir, "models"), dir])
+      expect(await failure(folderSink(out, { force: true, input }))).toMatch(/^output-is-input/);
+    for (const out of [join(input, "q4"), join(dir, "models", "m-q4"), join(dir, "..m")]) await (await folderSink(out, { input })).abort();
+    expect(await readdir(join(dir, "models"))).toEqual(["m"]);
+  });
+});
+
+describe("directorySink", () => {
+  it("writes into a new subfolder; a file appears at close", async () => {
+    const root = new FakeDirectory("chosen");
+    const sink = await directorySink(root.handle, "out");
+    const file = await sink.create("a", 4);
+    await file.write(bytes("ab"));
+    await file.write(bytes("cd"));
+    expect(root.folder("out").content("a")).toBe("");
+    await file.close();
+    expect(root.folder("out").content("a")).toBe("abcd");
+    await sink.finish();
+    expect([...root.entries.keys()]).toEqual(["out"]);
+  });
+
+  it("removes its subfolder on abort, in the middle of a file too", async () => {
+    const root = new FakeDirectory("chosen");
+    const sink = await directorySink(root.handle, "out");
+    await (await sink.create("a", 4)).write(bytes("ab"));
+    await sink.abort();
+    expect([...root.entries.keys()]).toEqual([]);
+    expect(root.abortedStreams).toBe(1);
+  });
+
+  it("refuses a used folder, an unsafe name, and explains a full disk", async () => {
+    const root = new FakeDirectory("chosen");
+    const sink = await directorySink(root.handle, "out");
+    await writeFile(sink, "a", bytes("x"));
+    expect(await failure(directorySink(root.handle, "out"))).toMatch(/^output-exists: chosen\/out/);
+    expect(await failure(directorySink(root.handle, "../out"))).toMatch(/^write-failed/);
+    root.quota = 0;
+    const file = await sink.create("b", 5_000_000);
+    expect(await failure(file.write(new Uint8Array(5_000_000)))).toMatch(/^disk-full: b/);
+    await sink.abort();
+    expect([...root.entries.keys()]).toEqual([]);
+  });
+
+  it("gathers small writes, in order, and passes large ones through", async () => {
+    const writes: number[][] = [];
+    const file = gathered({ write: async (b) => void writes.push([...b]), close: async () => {} }, 4);
+    const reused = Uint8Array.of(1, 2);
+    await file.write(reused);
+    reused.fill(9);
+    await file.write(Uint8Array.of(3));
+    await file.write(Uint8Array.of(4, 5));
+    await file.write(Uint8Array.of(6, 7, 8, 9, 10));
+    await file.write(Uint8Array.of(11));
+    await file.close();
+    expect(writes).toEqual([[1, 2, 3], [4, 5], [6, 7, 8, 9, 10], [11]]);
+  });
+});

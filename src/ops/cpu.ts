@@ -1,0 +1,90 @@
+import { toFloats } from "../io/dtype";
+import * as gridding from "./cpu/grid";
+import * as products from "./cpu/products";
+import * as rows from "./cpu/rows";
+import * as solve from "./cpu/solve";
+import { type CpuTensor, empty, floats, uints } from "./cpu/tensor";
+import type { Grid, Ops, Tensor } from "./ops";
+import { Tracker } from "./tracker";
+
+const cpu = (t: Tensor) => t as CpuTensor;
+
+/** Lets other events run (cancel, progress) between two stretches of work; a MessageChannel is not throttled in hidden tabs as timers are. */
+function yieldToEvents(): Promise<void> {
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(0);
+  });
+}
+
+/** The reference: every operation in plain float64, the same algorithms as the kernels in other arithmetic. Runs anywhere, slowly. */
+export function createCpuOps(): Ops {
+  const tracker = new Tracker<CpuTensor>(() => {});
+  const own = (t: CpuTensor) => tracker.add(t, t.data.byteLength + t.uints.byteLength);
+  const ownGrid = (g: { scales: CpuTensor; zeros: CpuTensor }): Grid => ({ scales: own(g.scales), zeros: own(g.zeros) });
+
+  return {
+    adapter: { kind: "cpu", description: "float64 reference on the CPU", software: true },
+    fromFloats: (data, shape) => own(floats(Float64Array.from(data), shape)),
+    fromBytes: (bytes, dtype, shape) => own(floats(Float64Array.from(toFloats(bytes, dtype)), shape)),
+    fromUints: (data, shape) => own(uints(Uint32Array.from(data), shape)),
+    zeros: (shape) => own(empty(shape)),
+    read: async (tensors) => tensors.map((t) => cpu(t).data.slice()),
+    readUints: async (t) => cpu(t).uints.slice(),
+    flush: yieldToEvents,
+    free: (...tensors) => {
+      for (const t of tensors) tracker.free(cpu(t));
+    },
+    scope: () => tracker.scope(),
+    get liveBytes() {
+      return tracker.liveBytes;
+    },
+    get peakBytes() {
+      return tracker.peakBytes;
+    },
+    resetPeak: () => tracker.resetPeak(),
+    destroy: () => {},
+
+    linear: (x, w) => own(products.linear(cpu(x), cpu(w))),
+    matmul: (a, b) => own(products.matmul(cpu(a), cpu(b))),
+    gram: (H, x) => products.gram(cpu(H), cpu(x)),
+    crossGram: (C, x, xq) => products.crossGram(cpu(C), cpu(x), cpu(xq)),
+    mirror: (H) => products.mirror(cpu(H)),
+    scale: (t, factor) => {
+      const { data } = cpu(t);
+      for (let i = 0; i < data.length; i++) data[i] *= factor;
+    },
+
+    add: (a, b, factor) => own(rows.add(cpu(a), cpu(b), factor)),
+    addBias: (y, b) => own(rows.addBias(cpu(y), cpu(b))),
+    rmsNorm: (x, w, eps) => own(rows.rmsNorm(cpu(x), cpu(w), eps)),
+    rope: (x, cos, sin, shape) => own(rows.rope(cpu(x), cpu(cos), cpu(sin), shape)),
+    attention: (q, k, v, shape) => own(rows.attention(cpu(q), cpu(k), cpu(v), shape)),
+    swiglu: (gate, up) => own(rows.swiglu(cpu(gate), cpu(up))),
+
+    crossEntropyStart: (tokens) => {
+      const state = empty([tokens, 3]);
+      for (let t = 0; t < tokens; t++) state.data[3 * t] = Number.NEGATIVE_INFINITY;
+      return own(state);
+    },
+    crossEntropyUpdate: (state, logits, targets, offset) => rows.crossEntropyUpdate(cpu(state), cpu(logits), cpu(targets), offset),
+
+    deadInputs: (H) => own(solve.deadInputs(cpu(H))),
+    damped: (H, dead, fraction) => own(solve.damped(cpu(H), cpu(dead), fraction)),
+    cholesky: (A) => {
+      const { L, status } = solve.cholesky(cpu(A));
+      return { L: own(L), status: own(status) };
+    },
+    solveRight: (L, Y) => own(solve.solveRight(cpu(L), cpu(Y))),
+    zeroColumns: (W, dead) => own(solve.zeroColumns(cpu(W), cpu(dead))),
+
+    grid: (W, spec) => ownGrid(gridding.grid(cpu(W), spec)),
+    encode: (W, g, bits) => own(gridding.encode(cpu(W), cpu(g.scales), cpu(g.zeros), bits)),
+    decode: (codes, g) => own(gridding.decode(cpu(codes), cpu(g.scales), cpu(g.zeros))),
+    squaredDifference: (a, b) => own(rows.squaredDifference(cpu(a), cpu(b))),
+  };
+}

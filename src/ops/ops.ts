@@ -1,0 +1,148 @@
+/**
+ * The few operations that all else is written in. Two implementations: cpu.ts (plain float64, the reference) and gpu/ (WGSL, f32).
+ *
+ * Symbols, everywhere: T tokens (rows), W [out, in], X and Xq [T, in] (inputs in the full-precision model, and in the model whose
+ * earlier layers are quantized), H and C [in, in], L lower Cholesky factor. Row-major. Operations enqueue work and return at once; only
+ * `read`, `readUints` and `flush` wait. Each returned tensor is new and belongs to the caller, who frees it. Shapes that do not fit throw
+ * a `gpu-fault`/`internal` QuantError naming the operation.
+ */
+
+/** Handle to a matrix or vector that lives with its Ops. `float`: f32 on the GPU, f64 on the CPU; `uint`: 32 bits an element. */
+export interface Tensor {
+  readonly shape: readonly number[];
+  readonly kind: "float" | "uint";
+}
+
+export type FloatDtype = "F32" | "F16" | "BF16";
+export type Floats = Float32Array | Float64Array;
+
+export interface AttentionShape {
+  heads: number;
+  /** Divides `heads`; query head h reads key/value head ⌊h·kvHeads/heads⌋ (grouped-query attention). */
+  kvHeads: number;
+  headDim: number;
+  /** Tokens of one window; rows are whole windows one after the other and never see each other. */
+  length: number;
+  /** Sliding window (Mistral): a query at position i sees keys j with i − slidingWindow < j ≤ i. 0: all j ≤ i. */
+  slidingWindow: number;
+}
+
+export interface RopeShape {
+  headDim: number;
+  /** Tokens of one window: row t is at position t mod length. */
+  length: number;
+}
+
+export interface GridSpec {
+  bits: number;
+  /** Input columns that share a scale; −1: the whole row. Divides the number of columns. */
+  groupSize: number;
+  symmetric: boolean;
+}
+
+/** One (s, z) per row and group, [out, G] float each; s already rounded to f16, z an integer code. */
+export interface Grid {
+  scales: Tensor;
+  zeros: Tensor;
+}
+
+/** Everything created while a scope is open and not freed or kept is freed when it ends: cancel and error paths leak nothing. */
+export interface Scope {
+  keep(...tensors: Tensor[]): void;
+  end(): void;
+}
+
+export interface AdapterFacts {
+  kind: "cpu" | "gpu";
+  description: string;
+  /** A software adapter: correct, slow. */
+  software: boolean;
+}
+
+export interface Ops {
+  readonly adapter: AdapterFacts;
+
+  // --- storage
+  /** Float tensor from numbers. */
+  fromFloats(data: ArrayLike<number>, shape: readonly number[]): Tensor;
+  /** Float tensor from little-endian bytes of a checkpoint; f16 and bf16 are unpacked exactly. */
+  fromBytes(bytes: Uint8Array, dtype: FloatDtype, shape: readonly number[]): Tensor;
+  fromUints(data: ArrayLike<number>, shape: readonly number[]): Tensor;
+  zeros(shape: readonly number[]): Tensor;
+  /** Waits for all enqueued work, then the elements of each float tensor: one round trip for all of them. */
+  read(tensors: readonly Tensor[]): Promise<Floats[]>;
+  readUints(tensor: Tensor): Promise<Uint32Array>;
+  /** Waits until the enqueued work is done and lets other events run; throws device-lost, gpu-out-of-memory or gpu-fault if any of it failed. */
+  flush(): Promise<void>;
+  free(...tensors: Tensor[]): void;
+  scope(): Scope;
+  /** Bytes of tensors alive now, and the most since `resetPeak`. */
+  readonly liveBytes: number;
+  readonly peakBytes: number;
+  resetPeak(): void;
+  /** Releases the device; the ops are unusable afterwards. */
+  destroy(): void;
+
+  // --- products
+  /** x · Wᵀ: [T, in], [out, in] → [T, out]. */
+  linear(x: Tensor, w: Tensor): Tensor;
+  /** a · b: [m, k], [k, n] → [m, n]. */
+  matmul(a: Tensor, b: Tensor): Tensor;
+  /** H += xᵀ x, lower triangle only (the rest is unspecified until `mirror`). */
+  gram(H: Tensor, x: Tensor): void;
+  /** C += (x − xq)ᵀ xq: the difference is formed first, because xᵀxq − H cancels. */
+  crossGram(C: Tensor, x: Tensor, xq: Tensor): void;
+  /** Copies the lower triangle to the upper one, in place. */
+  mirror(H: Tensor): void;
+  /** t *= factor, in place. */
+  scale(t: Tensor, factor: number): void;
+
+  // --- elementwise and rows
+  /** a + factor · b, same shape. */
+  add(a: Tensor, b: Tensor, factor?: number): Tensor;
+  /** y + b on every row: [T, n], [n] → [T, n]. */
+  addBias(y: Tensor, b: Tensor): Tensor;
+  /** x / sqrt(mean(x²) + eps) · w over rows of w's length n (x may hold several such rows per token: Qwen3's q/k norm). */
+  rmsNorm(x: Tensor, w: Tensor, eps: number): Tensor;
+  /** Rotary embedding, half-split as in Hugging Face; x [T, heads·headDim], cos and sin [length, headDim/2]. */
+  rope(x: Tensor, cos: Tensor, sin: Tensor, shape: RopeShape): Tensor;
+  /** softmax(q kᵀ / √headDim, causal) v: q [T, heads·headDim], k and v [T, kvHeads·headDim] → [T, heads·headDim]. */
+  attention(q: Tensor, k: Tensor, v: Tensor, shape: AttentionShape): Tensor;
+  /** silu(gate) · up. */
+  swiglu(gate: Tensor, up: Tensor): Tensor;
+
+  // --- cross-entropy over a vocabulary seen in slices
+  /** [T, 3] running (max, Σ exp(logit − max), target's logit), before any logits. */
+  crossEntropyStart(tokens: number): Tensor;
+  /** Folds logits of vocabulary entries offset… ([T, n]) into the state, in place. targets: uint [T]; nll = max + ln Σ − target's logit. */
+  crossEntropyUpdate(state: Tensor, logits: Tensor, targets: Tensor, offset: number): void;
+
+  // --- linear systems
+  /** uint [n]: 1 where H_jj = 0 (an input that is never active). H is mirrored. */
+  deadInputs(H: Tensor): Tensor;
+  /** Copy of H with dead H_jj := mean of the live diagonal (1 if none is live), then + fraction · mean(diag) on the diagonal. */
+  damped(H: Tensor, dead: Tensor, fraction: number): Tensor;
+  /** Lower L with L Lᵀ = A, and status: float [1], 0 if every pivot was positive and finite, else 1 + the index of the first bad one. */
+  cholesky(A: Tensor): { L: Tensor; status: Tensor };
+  /** Y · (L Lᵀ)⁻¹: [m, n], [n, n] → [m, n]. */
+  solveRight(L: Tensor, Y: Tensor): Tensor;
+  /** Copy of W with the columns of dead inputs 0. */
+  zeroColumns(W: Tensor, dead: Tensor): Tensor;
+
+  // --- grids (DESIGN: one rule for every method but QuIP)
+  /**
+   * Scale and zero per row and group of W. The range always holds 0; asymmetric s = (max − min)/(2^b − 1), z = clamp(round(−min/s)); symmetric
+   * s = 2·max|w|/(2^b − 1), z = 2^(b−1); an all-zero group has range [−1, 1]. s is rounded to f16 (half to even, at least 2⁻²⁴); beyond f16's range it is +∞.
+   */
+  grid(W: Tensor, spec: GridSpec): Grid;
+  /** uint codes clamp(round(w/s) + z, 0, 2^b − 1), half to even: [out, in]. */
+  encode(W: Tensor, grid: Grid, bits: number): Tensor;
+  /** s · (code − z): float [out, in]. */
+  decode(codes: Tensor, grid: Grid): Tensor;
+
+  // --- sums
+  /** Partial sums float [p, 2] of (a − b)² and a²; add the p rows up in float64 for ‖a − b‖² and ‖a‖². */
+  squaredDifference(a: Tensor, b: Tensor): Tensor;
+}
+
+export const elements = (shape: readonly number[]): number => shape.reduce((n, d) => n * d, 1);

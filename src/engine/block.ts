@@ -1,0 +1,147 @@
+import { QuantError, throwIfCancelled } from "../errors";
+import type { Block } from "../model/forward";
+import { layerName, layerShape, type Stage, stageInputs, stages } from "../model/layers";
+import type { ModelSpec } from "../model/spec";
+import type { Ops, Tensor } from "../ops/ops";
+import { type Correction, prepareCorrection } from "../quant/qep";
+import { gridSpec, type QuantizedLayer, type StageLayer } from "../quant/quantizer";
+import { quantizers } from "../quant/registry";
+import { type StoredLayer, store } from "../quant/stored";
+import { alphaOf, type LayerKind, type Recipe } from "../recipe/recipe";
+import type { LayerReport } from "../worker/protocol";
+import { squaredErrors } from "./growth";
+import type { Emit, Progress } from "./progress";
+import { accumulate, type Inputs, type Statistics } from "./statistics";
+import type { FullPrecision, Stream } from "./stream";
+import { forwardWork, quantizeWork, stageNeeds } from "./work";
+
+/** What quantizing a block works on and tells. */
+export interface BlockJob {
+  ops: Ops;
+  spec: ModelSpec;
+  recipe: Recipe;
+  tokens: number;
+  length: number;
+  full: FullPrecision;
+  quantized: Stream;
+  replay: boolean;
+  progress: Progress;
+  emit: Emit;
+  signal?: AbortSignal;
+  keep(layer: StoredLayer): void;
+}
+
+/** Quantizes a block stage by stage: each stage's X̂ comes from the stages before it, already quantized. Both streams end after the block. */
+export async function quantizeBlock(job: BlockJob, block: Block): Promise<void> {
+  for (const stage of stages) {
+    const started = performance.now();
+    const { weights, reports } = await quantizeStage(job, block, stage);
+    const errors = await propagate(job, block, stage, weights);
+    job.ops.free(...Object.values(weights));
+    const ms = performance.now() - started;
+    const total = reports.reduce((sum, r) => sum + size(job.spec, r.kind), 0);
+    for (const [i, report] of reports.entries())
+      job.emit({ type: "layer", layer: { ...report, relativeError: errors[i], ms: (ms * size(job.spec, report.kind)) / total } });
+  }
+}
+
+const size = (spec: ModelSpec, kind: LayerKind) => layerShape(spec, kind)[0] * layerShape(spec, kind)[1];
+const place = (block: Block, stage: Stage) => `block ${block.index + 1}, ${stage.kinds.join(", ")}`;
+
+/** Statistics, QEP, then the method: the stage's Ŵ on the device, its codes on the host. */
+async function quantizeStage(
+  job: BlockJob,
+  block: Block,
+  stage: Stage,
+): Promise<{ weights: Record<LayerKind, Tensor>; reports: LayerReport[] }> {
+  const { ops, spec, recipe, tokens, signal, progress } = job;
+  const needs = stageNeeds(recipe, block.index, stage);
+  const inputs: Inputs = { chunks: job.quantized.chunks, x: (c) => job.full.x(c, stage), xq: (c) => job.quantized.x(c) };
+  const statistics = await accumulate(ops, inputs, stageInputs(spec, stage), tokens, needs, signal);
+  const correction = needs.corrected ? await prepareCorrection(ops, statistics.H!, statistics.C!, recipe.qep.damp) : null;
+  const layers = stage.kinds.map((kind) => correctLayer(job, block, kind, correction));
+  reportDamping(job, block, stage, correction);
+  const results = await quantizers[recipe.method].quantize({ block: block.index, layers, ...statistics, ...inputs }, recipe, ops, signal);
+  const weights = {} as Record<LayerKind, Tensor>;
+  for (const [i, result] of results.entries()) weights[stage.kinds[i]] = await settle(job, layers[i].name, result);
+  ops.free(...layers.filter((l) => l.corrected).map((l) => l.weight));
+  freeStatistics(ops, statistics, correction);
+  progress.add(quantizeWork(spec, stage, tokens, needs), place(block, stage));
+  return { weights, reports: layers.map((layer, i) => describe(job, block, layer, results[i], correction)) };
+}
+
+type CorrectedLayer = StageLayer & { alpha: number; corrected: boolean };
+
+function correctLayer({ recipe }: BlockJob, block: Block, kind: LayerKind, correction: Correction | null): CorrectedLayer {
+  const name = layerName(block.index, kind);
+  const alpha = correction?.solvable ? alphaOf(recipe, name, kind) : 0;
+  const W = block.weights[kind];
+  return { kind, name, alpha, corrected: alpha > 0, weight: alpha > 0 ? correction!.apply(W, alpha) : W };
+}
+
+function reportDamping({ emit }: BlockJob, block: Block, stage: Stage, correction: Correction | null): void {
+  if (!correction || correction.damping.length === 1) return;
+  const tried = correction.damping.join(", ");
+  const end = correction.solvable ? "the last one holds" : "none holds, so α is 0 here";
+  emit({
+    type: "log",
+    level: "warning",
+    message: `${place(block, stage)}: H + λI was not positive definite; damping tried: ${tried}; ${end}.`,
+  });
+}
+
+/** Takes a layer's codes to the host and leaves Ŵ on the device. */
+async function settle({ ops, recipe, keep }: BlockJob, name: string, result: QuantizedLayer): Promise<Tensor> {
+  keep(await store(ops, name, result, gridSpec(recipe)));
+  const W = ops.decode(result.codes, result.grid);
+  ops.free(result.codes, result.grid.scales, result.grid.zeros);
+  return W;
+}
+
+function freeStatistics(ops: Ops, { H, C }: Statistics, correction: Correction | null): void {
+  correction?.free();
+  ops.free(...[H, C].filter((t) => t !== null));
+}
+
+function describe(
+  { recipe }: BlockJob,
+  block: Block,
+  layer: CorrectedLayer,
+  result: QuantizedLayer,
+  correction: Correction | null,
+): LayerReport {
+  const unsolved = correction && !correction.solvable ? "QEP's solve was not positive definite: α = 0" : null;
+  return {
+    name: layer.name,
+    kind: layer.kind,
+    block: block.index,
+    bits: recipe.bits,
+    alpha: layer.alpha,
+    relativeError: Number.NaN,
+    damping: [...(correction?.damping ?? []), ...result.damping],
+    fallback: result.fallback ?? unsolved,
+    ms: 0,
+  };
+}
+
+/** Both streams past the stage; the layers' relative errors ‖WX − ŴX̂‖² / ‖WX‖² from the outputs that they compute anyway. */
+async function propagate(job: BlockJob, block: Block, stage: Stage, weights: Record<LayerKind, Tensor>): Promise<number[]> {
+  const { ops, spec, full, quantized, signal, progress, tokens, length } = job;
+  const partials: Tensor[][] = stage.kinds.map(() => []);
+  for (let c = 0; c < quantized.chunks; c++) {
+    const exact = full.outputs(c, stage, block);
+    const outputs = quantized.outputs(c, stage, weights);
+    for (const [i, y] of exact.entries()) partials[i].push(ops.squaredDifference(y, outputs[i]));
+    quantized.advance(c, block, stage, outputs);
+    full.advance(c, stage, block);
+    await ops.flush();
+    throwIfCancelled(signal);
+    progress.add((forwardWork(spec, stage, tokens, length) * (job.replay ? 1 : 2)) / quantized.chunks, place(block, stage));
+  }
+  const errors = await squaredErrors(ops, partials);
+  return errors.map(({ difference, reference }, i) => {
+    if (!Number.isFinite(difference))
+      throw new QuantError("non-finite-activations", layerName(block.index, stage.kinds[i]), "Try more bits, or check the checkpoint.");
+    return reference > 0 ? difference / reference : 0;
+  });
+}

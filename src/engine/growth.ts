@@ -1,0 +1,47 @@
+import { QuantError } from "../errors";
+import type { Ops, Tensor } from "../ops/ops";
+import type { BlockReport } from "../worker/protocol";
+
+/** ‖a − b‖² and ‖a‖² over pairs of tensors, added up in float64. Waits for the device once. */
+export async function squaredErrors(
+  ops: Ops,
+  partials: readonly (readonly Tensor[])[],
+): Promise<{ difference: number; reference: number }[]> {
+  const values = await ops.read(partials.flat());
+  ops.free(...partials.flat());
+  let next = 0;
+  return partials.map((group) => {
+    const sum = { difference: 0, reference: 0 };
+    for (const _ of group) addPairs(sum, values[next++]);
+    return sum;
+  });
+}
+
+function addPairs(sum: { difference: number; reference: number }, pairs: ArrayLike<number>): void {
+  for (let i = 0; i < pairs.length; i += 2) {
+    sum.difference += pairs[i];
+    sum.reference += pairs[i + 1];
+  }
+}
+
+/**
+ * Δ_m = ‖h_m − ĥ_m‖²_F over all chunks, and divided by ‖h_m‖²_F.
+ * @throws QuantError `non-finite-activations` naming the block: no curve and no export comes of a run that lost its numbers.
+ */
+export async function growth(
+  ops: Ops,
+  index: number,
+  chunks: number,
+  h: (c: number) => Tensor,
+  hq: (c: number) => Tensor,
+): Promise<BlockReport> {
+  const partials = Array.from({ length: chunks }, (_, c) => ops.squaredDifference(h(c), hq(c)));
+  const [{ difference, reference }] = await squaredErrors(ops, [partials]);
+  if (!Number.isFinite(difference))
+    throw new QuantError(
+      "non-finite-activations",
+      `after block ${index + 1}`,
+      "Try more bits, or check the model with “Measure perplexity”.",
+    );
+  return { index, delta: difference, relativeDelta: reference > 0 ? difference / reference : 0 };
+}

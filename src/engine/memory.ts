@@ -1,0 +1,57 @@
+import { layerShape, type Stage, stageInputs, stages } from "../model/layers";
+import type { ModelSpec } from "../model/spec";
+import type { Recipe } from "../recipe/recipe";
+import { stageNeeds } from "./work";
+
+const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
+const rows = (spec: ModelSpec, stage: Stage) => stage.kinds.map((kind) => layerShape(spec, kind)[0]);
+const weights = (spec: ModelSpec, stage: Stage) => stage.kinds.map((kind) => layerShape(spec, kind)[0] * layerShape(spec, kind)[1]);
+
+/** Elements that a recording holds of one token in one stage: its input and its layers' outputs. */
+const recordedAt = (spec: ModelSpec, stage: Stage) => stageInputs(spec, stage) + sum(rows(spec, stage));
+
+/** Bytes of a recording: every stage's input and outputs, every block's residual stream and the embeddings. */
+export function recordingBytes(spec: ModelSpec, tokens: number): number {
+  const perBlock = sum(stages.map((stage) => recordedAt(spec, stage))) + spec.hidden;
+  return 4 * tokens * (spec.blocks * perBlock + spec.hidden);
+}
+
+/**
+ * Peak bytes on the device of a run, f32: what is there throughout (one block's weights, the streams or the recording of all but the
+ * stages to come), and on top the largest of a stage's phases: correcting, rounding, propagating. Follows block.ts, in the last block.
+ * @param chunk tokens of the largest chunk.
+ */
+export function peakBytes(spec: ModelSpec, recipe: Recipe, tokens: number, chunk: number, recorded: boolean): number {
+  const blockWeights = sum(stages.flatMap((stage) => weights(spec, stage)));
+  const phases = stages.map((stage, s) => {
+    // A quantized (and an unrecorded full-precision) stream holds its input and its residual, which is new after block 0.
+    const stream = tokens * (stageInputs(spec, stage) + spec.hidden);
+    const later = sum(stages.slice(s + 1).map((next) => recordedAt(spec, next))) + spec.hidden;
+    const midway = stage.id === "gate_up" || stage.id === "down" ? spec.hidden : 0;
+    const full = recorded ? recordingBytes(spec, tokens) / 4 + tokens * (midway - later) : stream + tokens * spec.hidden;
+    return stream + full + stagePeak(spec, recipe, stage, chunk, recorded);
+  });
+  return 4 * (blockWeights + Math.max(...phases));
+}
+
+/** Elements of the largest phase of one stage, beside streams and weights. */
+function stagePeak(spec: ModelSpec, recipe: Recipe, stage: Stage, chunk: number, recorded: boolean): number {
+  const n = stageInputs(spec, stage);
+  const all = sum(weights(spec, stage));
+  const largest = Math.max(...weights(spec, stage));
+  // Recorded outputs of the full-precision stream are in the recording already.
+  const propagating = all + chunk * ((recorded ? 1 : 2) * sum(rows(spec, stage)) + nextWidth(spec, stage));
+  const needs = stageNeeds(recipe, 0, stage);
+  const statistics = (needs.H ? n * n : 0) + (needs.C ? n * n : 0);
+  const corrected = needs.corrected ? all : 0;
+  const correcting = statistics + (needs.corrected ? n * n + corrected + 3 * largest : 0);
+  // Codes are one word each, and Ŵ grows as codes go.
+  const rounding = statistics + (needs.corrected ? n * n : 0) + corrected + all + largest;
+  return Math.max(correcting, rounding, propagating);
+}
+
+/** Columns of what a stage's `advance` makes besides the outputs: rotated q and k and the mixed heads, or the next input. */
+function nextWidth(spec: ModelSpec, stage: Stage): number {
+  if (stage.id === "qkv") return (2 * spec.heads + spec.kvHeads) * spec.headDim;
+  return stage.id === "gate_up" ? spec.intermediate : 2 * spec.hidden;
+}

@@ -1,0 +1,105 @@
+import { QuantError } from "../errors";
+import type { TokenWindows } from "../model/calibration";
+import { census, type Model } from "../model/checkpoint";
+import { layerName, layerShape } from "../model/layers";
+import type { ModelSpec } from "../model/spec";
+import type { Ops } from "../ops/ops";
+import { type FormatId, layerKinds, type Recipe } from "../recipe/recipe";
+import type { PlanSummary } from "../worker/protocol";
+import { windowsPerChunk } from "./chunks";
+import { peakBytes, recordingBytes } from "./memory";
+import { quantizedBlocks, runWork } from "./work";
+
+/** The full-precision stream is kept on the device for the next run while it takes no more than this. */
+const recordingBudget = 2 ** 30;
+
+export const fitsRecording = (spec: ModelSpec, tokens: TokenWindows): boolean => recordingBytes(spec, tokens.ids.length) <= recordingBudget;
+
+/** Milliseconds per unit of work (one floating-point operation), from a short measured product; a finished run gives a better figure. */
+export async function measureRate(ops: Ops): Promise<number> {
+  const [m, n] = [256, 256];
+  const x = ops.zeros([m, n]);
+  const w = ops.zeros([n, n]);
+  const once = async () => {
+    const started = performance.now();
+    ops.free(ops.linear(x, w));
+    await ops.flush();
+    return performance.now() - started;
+  };
+  await once();
+  const ms = Math.min(await once(), await once());
+  ops.free(x, w);
+  return ms / (2 * m * n * n);
+}
+
+/** Bits of one quantized weight in a packed file: its code, and its share of an f16 scale and a zero of b bits. */
+export function bitsPerWeight(spec: ModelSpec, recipe: Recipe): number {
+  const sizes = layerKinds.map((kind) => layerShape(spec, kind));
+  const weights = sizes.reduce((sum, [out, n]) => sum + out * n, 0);
+  const groups = sizes.reduce((sum, [out, n]) => sum + out * (recipe.groupSize < 0 ? 1 : n / recipe.groupSize), 0);
+  return recipe.bits + (groups * (16 + recipe.bits)) / weights;
+}
+
+/** @throws QuantError `group-size` naming the first layer whose inputs the group does not divide, and the sizes that fit all. */
+export function checkRecipe(spec: ModelSpec, recipe: Recipe): void {
+  if (recipe.blocks !== null && recipe.blocks > spec.blocks)
+    throw new QuantError("bad-recipe", `blocks is ${recipe.blocks}, the model has ${spec.blocks}`, `Use at most ${spec.blocks}.`);
+  if (recipe.groupSize < 0) return;
+  const inputs = layerKinds.map((kind) => ({ kind, n: layerShape(spec, kind)[1] }));
+  const misfit = inputs.find(({ n }) => n % recipe.groupSize);
+  if (!misfit) return;
+  const fitting = [32, 64, 128].filter((g) => inputs.every(({ n }) => n % g === 0));
+  throw new QuantError(
+    "group-size",
+    `${recipe.groupSize} does not divide the ${misfit.n} inputs of ${misfit.kind}`,
+    `Sizes that fit every layer: ${["−1 (the whole row)", ...fitting].join(", ")}.`,
+  );
+}
+
+/** What a run would take, before it starts. `rate`: milliseconds per unit of work; `kept`: the full-precision stream is there. */
+export function plan(model: Model, recipe: Recipe, tokens: TokenWindows, rate: number, kept: boolean): PlanSummary {
+  const { spec } = model;
+  checkRecipe(spec, recipe);
+  const weightsOfBlock = layerKinds.reduce((sum, kind) => sum + layerShape(spec, kind)[0] * layerShape(spec, kind)[1], 0);
+  const quantizedWeights = weightsOfBlock * quantizedBlocks(spec, recipe);
+  const chunk = Math.min(windowsPerChunk(spec, tokens.length), tokens.windows) * tokens.length;
+  return {
+    bytesIn: census(model.shards).bytes,
+    bytesOut: outputBytes(model, recipe),
+    bitsPerWeight: bitsPerWeight(spec, recipe),
+    quantizedWeights,
+    tokens: tokens.ids.length,
+    windows: tokens.windows,
+    peakGpuBytes: peakBytes(spec, recipe, tokens.ids.length, chunk, fitsRecording(spec, tokens)),
+    seconds: (runWork(spec, recipe, tokens.ids.length, tokens.length, kept) * rate) / 1000,
+    streamKept: kept,
+    warnings: warnings(spec, recipe, tokens),
+  };
+}
+
+/** Bytes of a quantized weight in a file of each format. */
+const bytesPerWeight: Record<FormatId, number> = { dense: 2 };
+
+function outputBytes(model: Model, recipe: Recipe): number {
+  const quantizedNames = new Set(namesUpTo(quantizedBlocks(model.spec, recipe)));
+  let bytes = 0;
+  for (const t of model.shards.tensors.values()) {
+    const elements = t.shape.reduce((a, b) => a * b, 1);
+    bytes += quantizedNames.has(t.name) ? elements * bytesPerWeight[recipe.format] : t.end - t.start;
+  }
+  return bytes;
+}
+
+function namesUpTo(blocks: number): string[] {
+  return Array.from({ length: blocks }, (_, m) => layerKinds.map((kind) => `${layerName(m, kind)}.weight`)).flat();
+}
+
+function warnings(spec: ModelSpec, recipe: Recipe, tokens: TokenWindows): string[] {
+  const widest = Math.max(...layerKinds.map((kind) => layerShape(spec, kind)[1]));
+  const few = tokens.ids.length < widest && (recipe.qep.alpha > 0 || Object.values(recipe.qep.alphaFor).some((a) => a > 0));
+  return few
+    ? [
+        `${tokens.ids.length} calibration tokens are fewer than the widest layer's ${widest} inputs: the correction will be noisy. Use more windows.`,
+      ]
+    : [];
+}

@@ -1,0 +1,22 @@
+import type { RunEvent } from "../worker/protocol";
+
+export type Emit = (event: RunEvent) => void;
+
+/** Counts work done towards a constant total; never falls, never passes the total. */
+export class Progress {
+  private done = 0;
+
+  constructor(
+    private readonly total: number,
+    private readonly emit: Emit,
+  ) {}
+
+  add(work: number, where: string): void {
+    this.done = Math.min(this.total, this.done + work);
+    this.emit({ type: "progress", done: this.done, total: this.total, where });
+  }
+
+  finish(where: string): void {
+    this.add(this.total, where);
+  }
+}

@@ -1,0 +1,137 @@
+import { QuantError } from "../errors";
+import { exportCheckpoint } from "../export/checkpoint";
+import type { Sink, Source, SourceFile } from "../io/types";
+import type { TokenWindows } from "../model/calibration";
+import { type Model, openModel } from "../model/checkpoint";
+import { summarize } from "../model/summary";
+import type { Ops } from "../ops/ops";
+import type { Recipe } from "../recipe/recipe";
+import type { Evaluation, ModelSummary, PlanSummary, RunReport } from "../worker/protocol";
+import { embedChunks } from "./chunks";
+import { compare } from "./evaluate";
+import { fitsRecording, measureRate, plan } from "./plan";
+import type { Emit } from "./progress";
+import { type RunResult, run } from "./run";
+import { Recording } from "./stream";
+import { type Cutting, loadTokens } from "./tokens";
+import { runWork } from "./work";
+
+type FinishedRun = RunResult & { evaluation: Evaluation | null };
+
+/** One open checkpoint and its runs: what the page's worker holds between calls. One job at a time. */
+export class Session {
+  private model: Model | null = null;
+  private recording: { key: string; value: Recording } | null = null;
+  private readonly runs = new Map<string, FinishedRun>();
+  private readonly texts = new Map<string, TokenWindows>();
+  private rate: number | null = null;
+
+  constructor(readonly ops: Ops) {}
+
+  async open(source: Source): Promise<ModelSummary> {
+    const model = await openModel(source);
+    this.dropRecording();
+    this.runs.clear();
+    this.texts.clear();
+    this.model = model;
+    return summarize(model);
+  }
+
+  async plan(recipe: Recipe, text: SourceFile): Promise<PlanSummary> {
+    const tokens = await this.tokens(text, recipe.calibration);
+    this.rate ??= await measureRate(this.ops);
+    return plan(this.opened, recipe, tokens, this.rate, this.isKept(tokens));
+  }
+
+  async run(id: string, recipe: Recipe, text: SourceFile, emit: Emit, signal: AbortSignal): Promise<RunReport> {
+    const model = this.opened;
+    const tokens = await this.tokens(text, recipe.calibration, signal);
+    plan(model, recipe, tokens, 0, false);
+    const kept = this.isKept(tokens);
+    const recording = await this.recordingFor(tokens);
+    const result = await run({ ops: this.ops, model, tokens, recipe, emit, signal, recording });
+    this.rate = result.report.ms / runWork(model.spec, recipe, tokens.ids.length, tokens.length, kept);
+    this.runs.set(id, { ...result, evaluation: null });
+    return result.report;
+  }
+
+  /** Perplexity before and after, and Δ_m, of a finished run on another text. */
+  async measure(id: string, text: SourceFile, cutting: Cutting, emit: Emit, signal: AbortSignal): Promise<Evaluation> {
+    const finished = this.finished(id);
+    const tokens = await this.tokens(text, cutting, signal);
+    const evaluation = await compare({ ops: this.ops, model: this.opened, tokens, emit, signal }, finished.quantized);
+    finished.evaluation = evaluation;
+    return evaluation;
+  }
+
+  async export(id: string, sink: Sink, emit: Emit, signal: AbortSignal): Promise<{ files: string[]; bytes: number }> {
+    const { quantized, report, evaluation } = this.finished(id);
+    const progress = (done: number, total: number) => emit({ type: "progress", done, total, where: "writing" });
+    return exportCheckpoint({ model: this.opened, quantized, report, evaluation, sink, progress, signal });
+  }
+
+  forget(id: string): void {
+    this.runs.delete(id);
+  }
+
+  private get opened(): Model {
+    if (!this.model) throw new QuantError("internal", "no model is open", "Open a checkpoint first.");
+    return this.model;
+  }
+
+  private finished(id: string): FinishedRun {
+    const finished = this.runs.get(id);
+    if (!finished) throw new QuantError("internal", "this run is not there any more", "Run it again.");
+    return finished;
+  }
+
+  /** Tokenized once per text and cutting: the plan line asks at every change of the recipe. */
+  private async tokens(file: SourceFile, cutting: Cutting, signal?: AbortSignal): Promise<TokenWindows> {
+    const key = JSON.stringify([
+      file.name,
+      file.size,
+      hash(await file.read(0, file.size)),
+      cutting.windows,
+      cutting.windowLength,
+      cutting.seed,
+    ]);
+    const known = this.texts.get(key);
+    if (known) return known;
+    const tokens = await loadTokens(this.opened, file, cutting, () => this.ops.flush(), signal);
+    this.texts.set(key, tokens);
+    return tokens;
+  }
+
+  private isKept(tokens: TokenWindows): boolean {
+    return this.recording?.key === keyOf(tokens) && this.recording.value.residuals.length === this.opened.spec.blocks;
+  }
+
+  /** The kept full-precision stream of these tokens, a new empty one, or null when it would not fit the budget. */
+  private async recordingFor(tokens: TokenWindows): Promise<Recording | null> {
+    if (this.recording?.key === keyOf(tokens)) return this.recording.value;
+    this.dropRecording();
+    if (!fitsRecording(this.opened.spec, tokens)) return null;
+    const start = (await embedChunks(this.ops, this.opened, tokens)).map((chunk) => chunk.h);
+    this.recording = { key: keyOf(tokens), value: new Recording(this.ops, start) };
+    return this.recording.value;
+  }
+
+  private dropRecording(): void {
+    this.recording?.value.free();
+    this.recording = null;
+  }
+}
+
+const keyOf = (tokens: TokenWindows): string =>
+  `${tokens.length}:${hash(new Uint8Array(tokens.ids.buffer, tokens.ids.byteOffset, tokens.ids.byteLength))}`;
+
+/** FNV-1a, 53 bits of it: tells texts apart, guards nothing. */
+function hash(bytes: Uint8Array): string {
+  let a = 0x811c9dc5;
+  let b = 0x1000193;
+  for (const byte of bytes) {
+    a = Math.imul(a ^ byte, 0x01000193);
+    b = Math.imul(b ^ byte, 0x85ebca6b);
+  }
+  return `${bytes.length}:${(a >>> 0).toString(16)}${(b >>> 0).toString(16)}`;
+}

@@ -1,0 +1,47 @@
+import type { Model } from "../model/checkpoint";
+import { alphaOf, isBase, methodTitles, recipeTitle } from "../recipe/recipe";
+import type { Evaluation, RunReport } from "../worker/protocol";
+
+/** Characters that mean something to Markdown or HTML are shown, not obeyed: names come from files. */
+const plain = (text: string) => text.replace(/[^\p{L}\p{N} ._-]/gu, "·").slice(0, 120);
+
+/** The model card that goes beside the weights: what was done, with what, and what was measured. */
+export function modelCard(model: Model, report: RunReport, evaluation: Evaluation | null): string {
+  const { recipe } = report;
+  const last = report.blocks.at(-1)!;
+  const rows: [string, string][] = [
+    ["Source", `${plain(model.source.label)} (${plain(model.spec.architecture)}, ${model.spec.blocks} blocks)`],
+    ["Method", methodTitles[recipe.method]],
+    [
+      "Bits",
+      `${recipe.bits}, ${recipe.symmetric ? "symmetric" : "asymmetric"}, ${recipe.groupSize < 0 ? "one scale a row" : `groups of ${recipe.groupSize}`}`,
+    ],
+    ["Quantized blocks", recipe.blocks === null ? "all" : `the first ${recipe.blocks}`],
+    ["QEP", isBase(recipe) ? "off" : `α ${recipe.qep.alpha}, down_proj ${alphaOf(recipe, "", "down_proj")}, damping ${recipe.qep.damp}`],
+    ["Error after the last block", `Δ = ${last.delta.toPrecision(6)}, relative ${last.relativeDelta.toPrecision(4)}`],
+    ["Adapter", plain(report.adapter)],
+  ];
+  if (evaluation)
+    rows.push([
+      "Perplexity",
+      `${evaluation.perplexityBefore.toFixed(4)} before, ${evaluation.perplexity.toFixed(4)} after (${evaluation.tokens} tokens)`,
+    ]);
+  return [
+    "---",
+    "library_name: transformers",
+    "tags: [quantized, qep]",
+    "---",
+    "",
+    `# ${plain(model.source.label)}, ${recipeTitle(recipe)}`,
+    "",
+    `Quantized with QEP Studio ${report.version} (Quantization Error Propagation, Arai & Ichikawa, NeurIPS 2025).`,
+    "",
+    "| | |",
+    "|---|---|",
+    ...rows.map(([name, value]) => `| ${name} | ${value} |`),
+    "",
+    "Weights of the quantized layers are stored dense, as f16(scale · (code − zero)); everything else is as in the source.",
+    "`recipe.json` reproduces the run.",
+    "",
+  ].join("\n");
+}

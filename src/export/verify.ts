@@ -1,0 +1,40 @@
+import { QuantError } from "../errors";
+import { openShards } from "../io/shards";
+import type { Source } from "../io/types";
+import type { Model } from "../model/checkpoint";
+import type { QuantizedModel } from "../quant/stored";
+import type { FormatId } from "../recipe/recipe";
+import { formats, pieces } from "./layout";
+
+/**
+ * Reads a written checkpoint back with the strict reader and compares: every tensor with its dtype and shape, every quantized layer
+ * byte for byte with what the run measured.
+ * @throws QuantError `verify-failed` naming the tensor.
+ */
+export async function verifyCheckpoint(written: Source, model: Model, quantized: QuantizedModel, format: FormatId): Promise<void> {
+  const shards = await openShards(written);
+  const list = pieces(model, quantized, format);
+  for (const { spec } of list) {
+    const tensor = shards.tensors.get(spec.name);
+    if (!tensor || tensor.dtype !== spec.dtype || tensor.shape.join() !== spec.shape.join())
+      throw failed(spec.name, "is missing or has another shape");
+  }
+  if (shards.tensors.size !== list.length) throw failed(written.label, `holds ${shards.tensors.size} tensors instead of ${list.length}`);
+  for (const layer of quantized.values()) {
+    const parts = formats[format].bytes(layer);
+    for (const [k, { name }] of formats[format].tensors(layer).entries()) await compare(shards.readTensor(name), parts[k], name);
+  }
+}
+
+async function compare(written: Promise<Uint8Array>, expected: Generator<Uint8Array>, name: string): Promise<void> {
+  const bytes = await written;
+  let at = 0;
+  for (const part of expected) {
+    if (part.some((byte, i) => bytes[at + i] !== byte)) throw failed(name, "does not read back as it was written");
+    at += part.length;
+  }
+  if (at !== bytes.length) throw failed(name, `has ${bytes.length} bytes instead of ${at}`);
+}
+
+const failed = (where: string, detail: string) =>
+  new QuantError("verify-failed", `${where} ${detail}`, "Export again, to another disk if it happens twice.");

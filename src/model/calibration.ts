@@ -1,0 +1,140 @@
+import { QuantError, throwIfCancelled } from "../errors";
+import { parseNpy } from "../io/npy";
+import type { Encoder } from "./tokenizer";
+
+/** Token ids in windows of one length: row-major [windows, length]. */
+export interface TokenWindows {
+  readonly length: number;
+  readonly windows: number;
+  readonly ids: Int32Array;
+}
+
+const textLimit = 64 * 2 ** 20;
+
+/**
+ * The documents of a text file: `.jsonl` has one a line in its field "text", anything else is one document.
+ * @throws QuantError `bad-json` naming the line, `text-too-short` when there is no text.
+ */
+export function documentsOf(name: string, text: string): string[] {
+  const documents = name.toLowerCase().endsWith(".jsonl") ? text.split("\n").flatMap((line, i) => documentOfLine(name, line, i)) : [text];
+  if (!documents.some((d) => d.trim())) throw new QuantError("text-too-short", `${name} holds no text`, "Give a longer text.");
+  return documents;
+}
+
+function documentOfLine(name: string, line: string, index: number): string[] {
+  if (!line.trim()) return [];
+  const at = `${name}, line ${index + 1}`;
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    throw new QuantError("bad-json", at, 'A .jsonl file has one JSON object a line, each with a field "text".');
+  }
+  const text = (value as { text?: unknown } | null)?.text;
+  if (typeof text !== "string")
+    throw new QuantError("bad-json", `${at} has no field "text"`, 'A .jsonl file has one JSON object a line, each with a field "text".');
+  return [text];
+}
+
+/** Decodes a text file strictly. @throws QuantError `bad-file` for what is not UTF-8 or too large. */
+export function decodeText(name: string, bytes: Uint8Array): string {
+  if (bytes.length > textLimit) throw new QuantError("bad-file", `${name} is larger than 64 MB`, "A part of it is enough for calibration.");
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw new QuantError("bad-file", `${name} is not UTF-8 text`, "Use .txt or .jsonl in UTF-8, or .npy with token ids.");
+  }
+}
+
+/** Every document through the tokenizer's template, concatenated. Yields between documents through `pause`, so that a long text can be cancelled. */
+export async function encodeDocuments(
+  encoder: Encoder,
+  documents: readonly string[],
+  pause: () => Promise<void>,
+  signal?: AbortSignal,
+): Promise<Int32Array> {
+  const parts: number[][] = [];
+  for (const [i, document] of documents.entries()) {
+    parts.push(encoder.encode(document));
+    if (i % 64 === 63) await pause();
+    throwIfCancelled(signal);
+  }
+  return Int32Array.from(parts.flat());
+}
+
+/** Consecutive windows; the rest that does not fill one is dropped. @throws QuantError `text-too-short` with both counts. */
+export function cut(ids: Int32Array, length: number, name: string): TokenWindows {
+  const windows = Math.floor(ids.length / length);
+  if (windows === 0)
+    throw new QuantError(
+      "text-too-short",
+      `${name} has ${ids.length} tokens, one window needs ${length}`,
+      "Give a longer text or a shorter window length.",
+    );
+  return { length, windows, ids: ids.subarray(0, windows * length) };
+}
+
+/** Token ids from a .npy file: a 2-D array is used whole, a 1-D one is cut in order. */
+export function windowsFromNpy(name: string, bytes: Uint8Array, length: number): TokenWindows {
+  const { shape, data } = parseNpy(bytes, name);
+  return shape.length === 2 ? cut(data, shape[1], name) : cut(data, length, name);
+}
+
+/** `count` of the windows, drawn by the seed without repetition and kept in order; all of them for null. @throws `text-too-short`. */
+export function pick(all: TokenWindows, count: number | null, seed: number, name: string): TokenWindows {
+  if (count === null || count === all.windows) return all;
+  if (count > all.windows)
+    throw new QuantError(
+      "text-too-short",
+      `${name} gives ${all.windows} windows of ${all.length} tokens, ${count} are asked for`,
+      "Give a longer text, fewer windows or shorter ones.",
+    );
+  const chosen = permutation(all.windows, seed)
+    .slice(0, count)
+    .sort((a, b) => a - b);
+  const ids = new Int32Array(count * all.length);
+  for (const [i, w] of chosen.entries()) ids.set(all.ids.subarray(w * all.length, (w + 1) * all.length), i * all.length);
+  return { length: all.length, windows: count, ids };
+}
+
+/** @throws QuantError `bad-tokens` when an id is outside the vocabulary, or windows are longer than the model's positions. */
+export function checkTokens(tokens: TokenWindows, vocabulary: number, maxPositions: number, name: string): void {
+  if (tokens.length < 2)
+    throw new QuantError("bad-tokens", `${name} has windows of ${tokens.length} token`, "A window needs at least two tokens.");
+  if (tokens.length > maxPositions)
+    throw new QuantError(
+      "bad-tokens",
+      `${name} has windows of ${tokens.length} tokens, the model knows ${maxPositions} positions`,
+      "Use a shorter window length.",
+    );
+  const bad = tokens.ids.findIndex((id) => id < 0 || id >= vocabulary);
+  if (bad >= 0)
+    throw new QuantError(
+      "bad-tokens",
+      `${name} holds id ${tokens.ids[bad]} at ${bad}, the vocabulary has ${vocabulary}`,
+      "Use the tokenizer of this very model.",
+    );
+}
+
+/** Fisher-Yates over Mulberry32, as the oracle draws permutations. */
+function permutation(n: number, seed: number): number[] {
+  const next = mulberry32(seed);
+  const p = Array.from({ length: n }, (_, i) => i);
+  for (let i = n - 1; i > 0; i--) {
+    const j = next() % (i + 1);
+    [p[i], p[j]] = [p[j], p[i]];
+  }
+  return p;
+}
+
+/** Uniform 32-bit integers from a seed (Mulberry32). */
+export function mulberry32(seed: number): () => number {
+  let a = seed >>> 0;
+  return () => {
+    a = (a + 0x6d2b79f5) >>> 0;
+    let t = a;
+    t = Math.imul(t ^ (t >>> 15), t | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return (t ^ (t >>> 14)) >>> 0;
+  };
+}

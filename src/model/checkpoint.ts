@@ -1,0 +1,106 @@
+import { QuantError } from "../errors";
+import { findNonFinite } from "../io/dtype";
+import { readJson } from "../io/json";
+import { openShards } from "../io/shards";
+import type { Shards, Source, SourceFile } from "../io/types";
+import { elements, type FloatDtype, type Ops, type Tensor } from "../ops/ops";
+import { layerKinds } from "../recipe/recipe";
+import { embeddingName, finalNormName, headName, layerName, layerShape, normNames } from "./layers";
+import { type ModelSpec, parseSpec } from "./spec";
+
+/** An open checkpoint: its shape, its tensors, its other files. Nothing is loaded yet. */
+export interface Model {
+  readonly source: Source;
+  readonly spec: ModelSpec;
+  /** config.json as it was given. */
+  readonly config: Record<string, unknown>;
+  readonly shards: Shards;
+}
+
+const megabyte = 2 ** 20;
+const floatDtypes: readonly string[] = ["F32", "F16", "BF16"];
+
+export const findFile = (source: Source, name: string): SourceFile | undefined => source.files.find((f) => f.name === name);
+
+/**
+ * Opens a checkpoint and checks that every tensor the forward pass needs is there with the shape that config.json implies.
+ * @throws QuantError missing-file, bad-json, bad-config, unsupported-architecture, bad-safetensors, missing-tensor, wrong-shape, …
+ */
+export async function openModel(source: Source): Promise<Model> {
+  const file = findFile(source, "config.json");
+  if (!file) throw new QuantError("missing-file", "config.json", "Add the model's config.json to the files you choose.");
+  const config = await readJson(file, megabyte);
+  const spec = parseSpec(config);
+  const shards = await openShards(source);
+  for (const [name, shape] of expectedTensors(spec)) checkTensor(shards, name, shape);
+  checkBlockCount(shards, spec);
+  return { source, spec, config: config as Record<string, unknown>, shards };
+}
+
+function* expectedTensors(spec: ModelSpec): Generator<[string, number[]]> {
+  yield [embeddingName, [spec.vocabulary, spec.hidden]];
+  for (let m = 0; m < spec.blocks; m++) {
+    yield [normNames(m).input, [spec.hidden]];
+    yield [normNames(m).postAttention, [spec.hidden]];
+    for (const kind of layerKinds) yield [`${layerName(m, kind)}.weight`, layerShape(spec, kind)];
+  }
+  yield [finalNormName, [spec.hidden]];
+  if (!spec.tied) yield [headName, [spec.vocabulary, spec.hidden]];
+}
+
+function checkTensor(shards: Shards, name: string, shape: number[]): void {
+  const tensor = shards.tensors.get(name);
+  if (!tensor)
+    throw new QuantError("missing-tensor", name, "Add the shard that holds it, or check that config.json belongs to these files.");
+  if (tensor.shape.join() !== shape.join())
+    throw new QuantError(
+      "wrong-shape",
+      `${name} in ${tensor.file.name} is ${tensor.shape.join(" × ") || "a scalar"}, config.json implies ${shape.join(" × ")}`,
+      "Check that config.json belongs to these files.",
+    );
+  if (!floatDtypes.includes(tensor.dtype))
+    throw new QuantError(
+      "unsupported-dtype",
+      `${name} in ${tensor.file.name} is ${tensor.dtype}`,
+      "F32, F16 and BF16 checkpoints can be opened.",
+    );
+}
+
+/** More blocks in the files than config.json says: one of the two is wrong, and quantizing a part would hide it. */
+function checkBlockCount(shards: Shards, spec: ModelSpec): void {
+  const extra = `${layerName(spec.blocks, "q_proj")}.weight`;
+  if (shards.tensors.has(extra))
+    throw new QuantError(
+      "contradiction",
+      `config.json says ${spec.blocks} blocks, but the files also hold ${extra}`,
+      "Check that config.json belongs to these files.",
+    );
+}
+
+/** A tensor's values on the device; NaN and infinity are found while decoding. @throws QuantError `non-finite-weights` naming tensor, index and count. */
+export async function loadTensor(ops: Ops, model: Model, name: string, rows?: { from: number; to: number }): Promise<Tensor> {
+  const info = model.shards.tensors.get(name);
+  if (!info) throw new QuantError("missing-tensor", name);
+  const bytes = await model.shards.readTensor(name, rows);
+  const bad = findNonFinite(bytes, info.dtype as FloatDtype);
+  if (bad)
+    throw new QuantError(
+      "non-finite-weights",
+      `${name} has ${bad.count} of them, the first at index ${bad.index}`,
+      "The checkpoint is damaged: download it again.",
+    );
+  const shape = rows ? [rows.to - rows.from, ...info.shape.slice(1)] : info.shape;
+  return ops.fromBytes(bytes, info.dtype as FloatDtype, shape);
+}
+
+/** Parameters and bytes by dtype over all tensors, for a summary. */
+export function census(shards: Shards): { parameters: number; bytes: number; dtypes: string[] } {
+  const bytesOf = new Map<string, number>();
+  let parameters = 0;
+  for (const t of shards.tensors.values()) {
+    parameters += elements(t.shape);
+    bytesOf.set(t.dtype, (bytesOf.get(t.dtype) ?? 0) + t.end - t.start);
+  }
+  const dtypes = [...bytesOf].sort((a, b) => b[1] - a[1]).map(([d]) => d);
+  return { parameters, bytes: [...bytesOf.values()].reduce((a, b) => a + b, 0), dtypes };
+}

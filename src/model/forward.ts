@@ -1,0 +1,110 @@
+import type { Ops, Tensor } from "../ops/ops";
+import type { LayerKind } from "../recipe/recipe";
+import { loadTensor, type Model } from "./checkpoint";
+import { layerName, normNames, type Stage, stages } from "./layers";
+import { ropeTables } from "./rope";
+import type { ModelSpec } from "./spec";
+
+/** One block's tensors on the device. */
+export interface Block {
+  readonly index: number;
+  readonly norms: { input: Tensor; postAttention: Tensor };
+  readonly weights: Readonly<Record<LayerKind, Tensor>>;
+  readonly biases: Readonly<Partial<Record<LayerKind, Tensor>>>;
+}
+
+/** What every block's attention shares: the shape, the rotary tables and the window length. */
+export interface Geometry {
+  readonly spec: ModelSpec;
+  readonly length: number;
+  readonly cos: Tensor;
+  readonly sin: Tensor;
+}
+
+/** The residual stream of one chunk of windows inside a block: h [T, hidden] and the next linear layers' input x. */
+export interface Activations {
+  h: Tensor;
+  x: Tensor;
+}
+
+export async function loadBlock(ops: Ops, model: Model, index: number): Promise<Block> {
+  const names = normNames(index);
+  const norms = { input: await loadTensor(ops, model, names.input), postAttention: await loadTensor(ops, model, names.postAttention) };
+  const weights = {} as Record<LayerKind, Tensor>;
+  const biases: Partial<Record<LayerKind, Tensor>> = {};
+  for (const kind of stages.flatMap((s) => s.kinds)) {
+    const name = layerName(index, kind);
+    weights[kind] = await loadTensor(ops, model, `${name}.weight`);
+    if (model.shards.tensors.has(`${name}.bias`)) biases[kind] = await loadTensor(ops, model, `${name}.bias`);
+  }
+  return { index, norms, weights, biases };
+}
+
+export function freeBlock(ops: Ops, block: Block): void {
+  ops.free(block.norms.input, block.norms.postAttention, ...Object.values(block.weights), ...Object.values(block.biases));
+}
+
+export function createGeometry(ops: Ops, spec: ModelSpec, length: number): Geometry {
+  const { cos, sin, half } = ropeTables(spec, length);
+  return { spec, length, cos: ops.fromFloats(cos, [length, half]), sin: ops.fromFloats(sin, [length, half]) };
+}
+
+/** x of the first stage: RMSNorm(h). */
+export function enterBlock(ops: Ops, geometry: Geometry, block: Block, h: Tensor): Tensor {
+  return ops.rmsNorm(h, block.norms.input, geometry.spec.eps);
+}
+
+/** The stage's linear layers on x, without bias. */
+export function stageOutputs(ops: Ops, stage: Stage, weights: Readonly<Record<LayerKind, Tensor>>, x: Tensor): Tensor[] {
+  return stage.kinds.map((kind) => ops.linear(x, weights[kind]));
+}
+
+/**
+ * From a stage's outputs to the next stage's input (after `down`: the block's output, and x is h). New tensors; the arguments are not
+ * freed, and a stage that does not touch the residual stream gives back the very same h.
+ */
+export function advance(ops: Ops, geometry: Geometry, block: Block, stage: Stage, h: Tensor, outputs: readonly Tensor[]): Activations {
+  const { value: biased, temporaries } = withBiases(ops, block, stage, outputs);
+  const next = advanceBiased(ops, geometry, block, stage, h, biased);
+  ops.free(...temporaries);
+  return next;
+}
+
+function advanceBiased(ops: Ops, geometry: Geometry, block: Block, stage: Stage, h: Tensor, y: readonly Tensor[]): Activations {
+  switch (stage.id) {
+    case "qkv":
+      return { h, x: mix(ops, geometry, y[0], y[1], y[2]) };
+    case "o": {
+      const sum = ops.add(h, y[0]);
+      return { h: sum, x: ops.rmsNorm(sum, block.norms.postAttention, geometry.spec.eps) };
+    }
+    case "gate_up":
+      return { h, x: ops.swiglu(y[0], y[1]) };
+    case "down": {
+      const sum = ops.add(h, y[0]);
+      return { h: sum, x: sum };
+    }
+  }
+}
+
+function withBiases(ops: Ops, block: Block, stage: Stage, outputs: readonly Tensor[]): { value: Tensor[]; temporaries: Tensor[] } {
+  const temporaries: Tensor[] = [];
+  const value = outputs.map((y, i) => {
+    const bias = block.biases[stage.kinds[i]];
+    if (!bias) return y;
+    const sum = ops.addBias(y, bias);
+    temporaries.push(sum);
+    return sum;
+  });
+  return { value, temporaries };
+}
+
+/** Rotary embedding and causal attention: the input of o_proj. */
+function mix(ops: Ops, { spec, length, cos, sin }: Geometry, q: Tensor, k: Tensor, v: Tensor): Tensor {
+  const { heads, kvHeads, headDim, slidingWindow } = spec;
+  const rq = ops.rope(q, cos, sin, { headDim, length });
+  const rk = ops.rope(k, cos, sin, { headDim, length });
+  const mixed = ops.attention(rq, rk, v, { heads, kvHeads, headDim, length, slidingWindow });
+  ops.free(rq, rk);
+  return mixed;
+}

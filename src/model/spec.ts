@@ -1,0 +1,95 @@
+import { QuantError } from "../errors";
+import { architectures, type RopeScaling, supported } from "./architectures";
+
+/** The shape of a model, from config.json; everything the forward pass needs besides tensors. */
+export interface ModelSpec {
+  architecture: string;
+  blocks: number;
+  hidden: number;
+  intermediate: number;
+  heads: number;
+  kvHeads: number;
+  headDim: number;
+  vocabulary: number;
+  eps: number;
+  tied: boolean;
+  ropeTheta: number;
+  ropeScaling: RopeScaling;
+  /** 0: none. */
+  slidingWindow: number;
+  maxPositions: number;
+}
+
+type Json = Record<string, unknown>;
+
+const where = (field: string, detail: string) =>
+  new QuantError("bad-config", `config.json: ${field} ${detail}`, "Check that this is the model's own config.json.");
+
+function count(config: Json, field: string, fallback?: number): number {
+  const value = config[field] ?? fallback;
+  if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 1 || value > 2 ** 31)
+    throw where(field, value === undefined ? "is missing" : "is not a positive whole number");
+  return value;
+}
+
+function positive(config: Json, field: string, fallback: number): number {
+  const value = config[field] ?? fallback;
+  if (typeof value !== "number" || !(value > 0) || !Number.isFinite(value)) throw where(field, "is not a positive number");
+  return value;
+}
+
+/**
+ * Reads an untrusted config.json.
+ * @throws QuantError `unsupported-architecture`, or `bad-config` naming the field.
+ */
+export function parseSpec(input: unknown): ModelSpec {
+  if (typeof input !== "object" || input === null || Array.isArray(input))
+    throw new QuantError("bad-config", "config.json is not a JSON object");
+  const config = input as Json;
+  const architecture = architectureOf(config);
+  const entry = architectures[architecture];
+  if (typeof config.hidden_act === "string" && !["silu", "swish"].includes(config.hidden_act))
+    throw new QuantError(
+      "unsupported-architecture",
+      `hidden_act is ${config.hidden_act.slice(0, 40)}`,
+      "Only models with the SiLU activation can be run.",
+    );
+  if (config.quantization_config !== undefined && config.quantization_config !== null)
+    throw new QuantError(
+      "unsupported-architecture",
+      "the checkpoint is already quantized (config.json has a quantization_config)",
+      "Open the original f16, bf16 or f32 checkpoint.",
+    );
+  const spec: ModelSpec = {
+    architecture,
+    blocks: count(config, "num_hidden_layers"),
+    hidden: count(config, "hidden_size"),
+    intermediate: count(config, "intermediate_size"),
+    heads: count(config, "num_attention_heads"),
+    kvHeads: count(config, "num_key_value_heads", config.num_attention_heads as number),
+    headDim: 0,
+    vocabulary: count(config, "vocab_size"),
+    eps: positive(config, "rms_norm_eps", 1e-6),
+    tied: config.tie_word_embeddings === true,
+    ...entry.position(config),
+    maxPositions: count(config, "max_position_embeddings", 2048),
+  };
+  if (config.head_dim === undefined || config.head_dim === null)
+    requireDivides(spec.heads, spec.hidden, "num_attention_heads", "hidden_size");
+  spec.headDim = count({ ...config, head_dim: config.head_dim ?? undefined }, "head_dim", spec.hidden / spec.heads);
+  requireDivides(spec.kvHeads, spec.heads, "num_key_value_heads", "num_attention_heads");
+  if (spec.headDim % 2) throw where("head_dim", `is ${spec.headDim}, an odd number, which rotary embeddings cannot halve`);
+  return spec;
+}
+
+function architectureOf(config: Json): string {
+  const list = config.architectures;
+  const name = Array.isArray(list) && typeof list[0] === "string" ? list[0] : "";
+  if (Object.hasOwn(architectures, name)) return name;
+  const given = name || (typeof config.model_type === "string" ? config.model_type : "no architecture in config.json");
+  throw new QuantError("unsupported-architecture", given.slice(0, 80), `This version runs ${supported()}.`);
+}
+
+function requireDivides(divisor: number, value: number, divisorName: string, name: string): void {
+  if (value % divisor) throw where(divisorName, `(${divisor}) does not divide ${name} (${value})`);
+}

@@ -1,0 +1,30 @@
+import type { ModelSummary } from "../worker/protocol";
+import { census, findFile, type Model } from "./checkpoint";
+
+/** The facts of a checkpoint, from its headers and config. */
+export function summarize(model: Model): ModelSummary {
+  const { spec, source, shards } = model;
+  const hasTokenizer = findFile(source, "tokenizer.json") !== undefined;
+  const { parameters, bytes, dtypes } = census(shards);
+  return {
+    label: source.label,
+    architecture: spec.architecture,
+    parameters,
+    dtypes,
+    blocks: spec.blocks,
+    hidden: spec.hidden,
+    intermediate: spec.intermediate,
+    heads: spec.heads,
+    kvHeads: spec.kvHeads,
+    headDim: spec.headDim,
+    vocabulary: spec.vocabulary,
+    maxPositions: spec.maxPositions,
+    tied: spec.tied,
+    bytes,
+    files: new Set([...shards.tensors.values()].map((t) => t.file)).size,
+    hasTokenizer,
+    warnings: hasTokenizer
+      ? []
+      : ["tokenizer.json is missing: calibration text cannot be read without it. Add it, or use token ids (.npy)."],
+  };
+}

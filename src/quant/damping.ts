@@ -1,0 +1,30 @@
+import type { Ops, Tensor } from "../ops/ops";
+
+/** L Lᵀ = H + damp·mean(diag H)·I, or null when no step of the ladder was positive definite. */
+export interface Factor {
+  L: Tensor | null;
+  /** Fractions tried, in order; the last one is L's. */
+  tried: number[];
+}
+
+const steps = 3;
+/** What a recipe's damping of 0 becomes when the first attempt fails: ten times nothing would stay nothing. */
+const leastStep = 1e-4;
+
+/**
+ * The damping ladder, in this one place: the recipe's fraction, then ten times it, three times at most. Reads one status per attempt.
+ * @param H mirrored [n, n], undamped; left as it is.
+ */
+export async function factorDamped(ops: Ops, H: Tensor, dead: Tensor, fraction: number): Promise<Factor> {
+  const tried: number[] = [];
+  for (let step = 0, damp = fraction; step <= steps; step++, damp = Math.max(damp * 10, leastStep)) {
+    tried.push(damp);
+    const A = ops.damped(H, dead, damp);
+    const { L, status } = ops.cholesky(A);
+    const [[bad]] = await ops.read([status]);
+    ops.free(A, status);
+    if (bad === 0) return { L, tried };
+    ops.free(L);
+  }
+  return { L: null, tried };
+}

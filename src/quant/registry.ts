@@ -1,0 +1,6 @@
+import type { MethodId } from "../recipe/recipe";
+import type { Quantizer } from "./quantizer";
+import { rtn } from "./rtn";
+
+/** Every method by its name in a recipe. */
+export const quantizers: Readonly<Record<MethodId, Quantizer>> = { rtn };

@@ -1,0 +1,48 @@
+import { beforeAll, describe, expect, test } from "vitest";
+import { parse, quantizeOptions } from "../../src/cli/args";
+import { recipeOf } from "../../src/cli/recipe";
+import { compare } from "../../src/engine/evaluate";
+import { run } from "../../src/engine/run";
+import type { Model } from "../../src/model/checkpoint";
+import type { Ops } from "../../src/ops/ops";
+import { demoTokens, figures, openDemo } from "../support/demo";
+import { openGpuOps } from "../support/gpu";
+
+/** `npm test` takes three, `npm run conformance` all. */
+const usual = ["rtn-4", "rtn-3-qep", "rtn-2-first10-qep"];
+const names = process.env.QEP_CONFORMANCE === "all" ? Object.keys(figures).filter((name) => name.startsWith("rtn-")) : usual;
+
+/** The largest relative deviation over a list. */
+const worst = (ours: readonly number[], theirs: readonly number[]) => Math.max(...theirs.map((t, i) => Math.abs(ours[i] / t - 1)));
+
+describe("the oracle's figures on the demo, on WebGPU", () => {
+  let ops: Ops;
+  let model: Model;
+  beforeAll(async () => {
+    ops = await openGpuOps();
+    model = await openDemo();
+  });
+
+  test.each(names)("%s", { timeout: 600_000 }, async (name) => {
+    const want = figures[name];
+    const recipe = await recipeOf(parse(["model", ...want.flags], quantizeOptions).options);
+    const { report, quantized } = await run({ ops, model, tokens: demoTokens("calibration"), recipe, emit: () => {} });
+    expect(report.blocks).toHaveLength(want.delta.length);
+    const delta = report.blocks.map((b) => b.delta);
+    expect(worst(delta, want.delta)).toBeLessThan(want.delta_rtol);
+    const relative = report.blocks.map((b) => b.relativeDelta);
+    expect(worst(relative, want.relativeDelta)).toBeLessThan(want.delta_rtol);
+    expect(report.layers).toHaveLength(Object.keys(want.layers).length);
+    for (const layer of report.layers)
+      expect(Math.abs(layer.relativeError / want.layers[layer.name] - 1)).toBeLessThan(Math.max(0.05, want.delta_rtol));
+    const evaluation = await compare({ ops, model, tokens: demoTokens("evaluation"), emit: () => {} }, quantized);
+    expect(Math.abs(evaluation.perplexityBefore / want.perplexityBefore - 1)).toBeLessThan(1e-4);
+    expect(Math.abs(evaluation.perplexity / want.perplexity - 1)).toBeLessThan(want.perplexity_rtol);
+    const onEvaluation = evaluation.blocks.map((b) => b.delta);
+    expect(worst(onEvaluation, want.deltaEvaluation)).toBeLessThan(want.delta_rtol);
+    expect(ops.liveBytes).toBe(0);
+    console.log(
+      `${name}: ${(report.ms / 1000).toFixed(1)} s, Δ within ${worst(delta, want.delta).toExponential(1)}, perplexity ${evaluation.perplexity.toFixed(4)}`,
+    );
+  });
+});

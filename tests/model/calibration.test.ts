@@ -1,0 +1,98 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { loadTokens } from "../../src/engine/tokens";
+import { bytesFile } from "../../src/io/memory";
+import { diskSourceFile } from "../../src/io/node";
+import { checkTokens, cut, documentsOf, pick } from "../../src/model/calibration";
+import { demoTokens, openDemo } from "../support/demo";
+
+const demo = (name: string) => new URL(`../../public/demo/${name}`, import.meta.url).pathname;
+const pause = async () => {};
+
+describe("documents", () => {
+  test("a .jsonl has one a line, a .txt is one", () => {
+    expect(documentsOf("a.jsonl", '{"text":"one"}\n\n{"text":"two","x":1}\n')).toEqual(["one", "two"]);
+    expect(documentsOf("a.txt", "one\ntwo")).toEqual(["one\ntwo"]);
+  });
+
+  test("a line that is no JSON, or has no text, is named", () => {
+    expect(() => documentsOf("a.jsonl", '{"text":"one"}\nnope')).toThrow("a.jsonl, line 2");
+    expect(() => documentsOf("a.jsonl", '{"txt":"one"}')).toThrow('a.jsonl, line 1 has no field "text"');
+    expect(() => documentsOf("a.jsonl", "null")).toThrow("line 1");
+    expect(() => documentsOf("a.txt", " \n")).toThrow("holds no text");
+  });
+});
+
+describe("the demo's texts", () => {
+  test.each(["calibration", "evaluation"] as const)("%s.jsonl gives the very windows of the oracle's figures", async (name) => {
+    const want = demoTokens(name);
+    const ours = await loadTokens(
+      await openDemo(),
+      await diskSourceFile(demo(`${name}.jsonl`)),
+      { windows: null, windowLength: 128, seed: 0 },
+      pause,
+    );
+    expect(ours.windows).toBeGreaterThan(want.windows);
+    expect(ours.ids.slice(0, want.ids.length)).toEqual(want.ids);
+  });
+
+  test("too little text says how much there is and how much is needed", async () => {
+    const short = bytesFile("short.txt", "Once upon a time.");
+    await expect(loadTokens(await openDemo(), short, { windows: null, windowLength: 128, seed: 0 }, pause)).rejects.toThrow(
+      /short\.txt has \d+ tokens, one window needs 128/,
+    );
+    const text = await diskSourceFile(demo("calibration.jsonl"));
+    await expect(loadTokens(await openDemo(), text, { windows: 4000, windowLength: 128, seed: 0 }, pause)).rejects.toThrow(
+      /gives \d+ windows of 128 tokens, 4000 are asked for/,
+    );
+  });
+
+  test("what is not UTF-8 is refused", async () => {
+    const file = bytesFile("a.txt", Uint8Array.of(0xff, 0xfe, 0x41));
+    await expect(loadTokens(await openDemo(), file, { windows: null, windowLength: 4, seed: 0 }, pause)).rejects.toMatchObject({
+      code: "bad-file",
+    });
+  });
+
+  test("a cancel stops the tokenizer between documents", async () => {
+    const text = await diskSourceFile(demo("calibration.jsonl"));
+    const controller = new AbortController();
+    controller.abort();
+    await expect(
+      loadTokens(await openDemo(), text, { windows: null, windowLength: 128, seed: 0 }, pause, controller.signal),
+    ).rejects.toMatchObject({ code: "cancelled" });
+  });
+});
+
+describe("windows", () => {
+  const ids = Int32Array.from({ length: 103 }, (_, i) => i);
+
+  test("are consecutive, and the rest is dropped", () => {
+    expect(cut(ids, 10, "x")).toMatchObject({ windows: 10, length: 10 });
+  });
+
+  test("are drawn by the seed, without repetition, in order", () => {
+    const all = cut(ids, 10, "x");
+    const first = (seed: number) => Array.from({ length: 4 }, (_, w) => pick(all, 4, seed, "x").ids[w * 10]);
+    expect(first(0)).toEqual(first(0));
+    expect(first(0)).not.toEqual(first(1));
+    expect(first(0)).toEqual([...new Set(first(0))].sort((a, b) => a - b));
+    expect(pick(all, null, 3, "x")).toBe(all);
+  });
+
+  test("that the model cannot take are refused", () => {
+    const tokens = cut(ids, 10, "x");
+    expect(() => checkTokens(tokens, 50, 64, "x.npy")).toThrow("x.npy holds id 50 at 50, the vocabulary has 50");
+    expect(() => checkTokens(tokens, 200, 8, "x.npy")).toThrow("the model knows 8 positions");
+    expect(() => checkTokens(cut(ids, 1, "x"), 200, 8, "x.npy")).toThrow("at least two");
+    expect(() => checkTokens({ ...tokens, ids: Int32Array.of(-1) }, 200, 64, "x.npy")).toThrow("id -1");
+  });
+
+  test("of a 2-D .npy are its rows, whatever length is asked for", async () => {
+    const file = bytesFile("c.npy", readFileSync(new URL("../fixtures/demo/calibration.npy", import.meta.url)));
+    expect(await loadTokens(await openDemo(), file, { windows: null, windowLength: 99, seed: 0 }, pause)).toMatchObject({
+      windows: 16,
+      length: 128,
+    });
+  });
+});

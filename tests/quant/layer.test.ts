@@ -1,0 +1,80 @@
+import { describe, expect, test } from "vitest";
+import { accumulate } from "../../src/engine/statistics";
+import { createCpuOps } from "../../src/ops/cpu";
+import type { Ops, Tensor } from "../../src/ops/ops";
+import { prepareCorrection } from "../../src/quant/qep";
+import { roundToNearest } from "../../src/quant/rtn";
+import { openGpuOps } from "../support/gpu";
+import { openLayer } from "../support/layer";
+import { recipeWith } from "../support/recipe";
+
+const layer = await openLayer();
+
+/** ‖a − b‖ / ‖b‖ */
+function relative(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  let difference = 0;
+  let norm = 0;
+  for (let i = 0; i < b.length; i++) {
+    difference += (a[i] - b[i]) ** 2;
+    norm += b[i] ** 2;
+  }
+  return Math.sqrt(difference / norm);
+}
+
+const adapters: { name: string; open: () => Promise<Ops> | Ops }[] = [
+  { name: "the float64 reference", open: createCpuOps },
+  { name: "WebGPU", open: () => openGpuOps() },
+];
+
+describe.each(adapters)("the oracle's layer on $name", ({ open }) => {
+  const opening = Promise.resolve(open());
+
+  const load = async (ops: Ops, name: string): Promise<Tensor> => {
+    const { data, shape } = await layer.floats(name);
+    return ops.fromFloats(data, shape);
+  };
+
+  test("H and C agree within 1e-5", async () => {
+    const ops = await opening;
+    const [x, xq] = [await load(ops, "X"), await load(ops, "Xq")];
+    const tokens = 1024;
+    // In four chunks, as a run accumulates them.
+    const part = (t: ArrayLike<number>, c: number) => ops.fromFloats(Array.from(t).slice(c * 256 * 320, (c + 1) * 256 * 320), [256, 320]);
+    const [X, Xq] = await ops.read([x, xq]);
+    const { H, C } = await accumulate(ops, { chunks: 4, x: (c) => part(X, c), xq: (c) => part(Xq, c) }, 320, tokens, { H: true, C: true });
+    const [h, c] = await ops.read([H!, C!]);
+    expect(relative(h, (await layer.floats("H")).data)).toBeLessThan(1e-5);
+    expect(relative(c, (await layer.floats("C")).data)).toBeLessThan(1e-5);
+  });
+
+  test.each([0.5, 1].flatMap((alpha) => [0.01, 1].map((damp) => ({ alpha, damp }))))(
+    "W* at α $alpha, damping $damp agrees within 1e-4",
+    async ({ alpha, damp }) => {
+      const ops = await opening;
+      const [W, H, C] = [await load(ops, "W"), await load(ops, "H"), await load(ops, "C")];
+      const correction = await prepareCorrection(ops, H, C, damp);
+      expect(correction.solvable).toBe(true);
+      expect(correction.damping).toEqual([damp]);
+      const [star] = await ops.read([correction.apply(W, alpha)]);
+      expect(relative(star, (await layer.floats(`W_star.${alpha}.${damp}`)).data)).toBeLessThan(1e-4);
+      // Input 200 is dead: its column is zero.
+      for (let row = 0; row < 96; row++) expect(star[row * 320 + 200]).toBe(0);
+    },
+  );
+
+  test.each([
+    { name: "rtn.4", recipe: recipeWith({ bits: 4 }) },
+    { name: "rtn.3.g32.sym", recipe: recipeWith({ bits: 3, groupSize: 32, symmetric: true }) },
+    { name: "rtn.2.g64", recipe: recipeWith({ bits: 2, groupSize: 64 }) },
+  ])("$name: scales and zeros agree, and 99.5 % of the codes", async ({ name, recipe }) => {
+    const ops = await opening;
+    const { codes, grid } = roundToNearest(await load(ops, "W"), recipe, ops);
+    const ours = await ops.readUints(codes);
+    const [scales, zeros] = await ops.read([grid.scales, grid.zeros]);
+    const want = await layer.codes(`${name}.codes`);
+    const same = ours.reduce((count, code, i) => count + Number(code === want[i]), 0);
+    expect(same / want.length).toBeGreaterThanOrEqual(0.995);
+    expect(relative(scales, (await layer.floats(`${name}.scales`)).data)).toBeLessThan(1e-4);
+    expect(relative(zeros, (await layer.floats(`${name}.zeros`)).data)).toBeLessThan(1e-2);
+  });
+});

@@ -1,0 +1,79 @@
+import { type ParseArgsConfig, parseArgs } from "node:util";
+import { QuantError } from "../errors";
+
+type Options = NonNullable<ParseArgsConfig["options"]>;
+
+export const usage = `qep-studio: quantize Llama-family checkpoints on WebGPU, and measure how the error grows.
+
+  qep-studio inspect  MODEL_DIR [--json]
+  qep-studio quantize MODEL_DIR --out DIR --calibration FILE
+             [--method rtn] [--bits 2|3|4|8] [--group-size -1|32|64|128] [--sym]
+             [--alpha 0.5] [--alpha-for KIND_OR_LAYER=VALUE]... [--qep-damp 0.01] [--blocks n]
+             [--windows n] [--window-length 256] [--seed 0] [--format dense]
+             [--recipe recipe.json] [--report FILE.json] [--force] [--cpu]
+  qep-studio evaluate MODEL_DIR --text FILE | --tokens FILE.npy
+             [--windows n] [--window-length 256] [--json] [--cpu]
+
+Calibration and evaluation files: .txt (one document), .jsonl (a document a line, field "text"), .npy (int32 token ids).
+--cpu runs the float64 reference instead of a GPU: slow, and right everywhere. Exit codes are in docs/cli.md.`;
+
+export const inspectOptions = { json: { type: "boolean" } } satisfies Options;
+
+export const quantizeOptions = {
+  out: { type: "string" },
+  method: { type: "string" },
+  bits: { type: "string" },
+  "group-size": { type: "string" },
+  sym: { type: "boolean" },
+  alpha: { type: "string" },
+  "alpha-for": { type: "string", multiple: true },
+  "qep-damp": { type: "string" },
+  blocks: { type: "string" },
+  calibration: { type: "string" },
+  windows: { type: "string" },
+  "window-length": { type: "string" },
+  seed: { type: "string" },
+  format: { type: "string" },
+  recipe: { type: "string" },
+  report: { type: "string" },
+  force: { type: "boolean" },
+  cpu: { type: "boolean" },
+} satisfies Options;
+
+export const evaluateOptions = {
+  text: { type: "string" },
+  tokens: { type: "string" },
+  windows: { type: "string" },
+  "window-length": { type: "string" },
+  json: { type: "boolean" },
+  cpu: { type: "boolean" },
+} satisfies Options;
+
+export const wrong = (what: string, hint = "See qep-studio --help.") => new QuantError("bad-argument", what, hint);
+
+/** The model's folder and the options of one command. @throws QuantError `bad-argument`. */
+export function parse<O extends Options>(args: string[], options: O) {
+  // Node's parser takes "--group-size -1" for two options; a value that is a negative number is joined to its option first.
+  const joined = args.reduce<string[]>((out, a) => {
+    const last = out.at(-1);
+    if (last?.startsWith("--") && !last.includes("=") && /^-\d/.test(a)) out[out.length - 1] = `${last}=${a}`;
+    else out.push(a);
+    return out;
+  }, []);
+  let parsed: ReturnType<typeof parseArgs<{ args: string[]; options: O; allowPositionals: true }>>;
+  try {
+    parsed = parseArgs({ args: joined, options, allowPositionals: true });
+  } catch (e) {
+    throw wrong((e as Error).message.split("\n")[0].replace(/\.$/, ""));
+  }
+  if (parsed.positionals.length !== 1)
+    throw wrong(parsed.positionals.length ? "more than one model folder is given" : "no model folder is given");
+  return { folder: parsed.positionals[0], options: parsed.values };
+}
+
+/** @throws QuantError `bad-argument` naming the option. */
+export function numberOf(option: string, text: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || !Number.isFinite(value)) throw wrong(`--${option} is "${text}", which is not a number`);
+  return value;
+}

@@ -1,0 +1,42 @@
+import { version } from "../../package.json";
+import { asQuantError } from "../errors";
+import { usage, wrong } from "./args";
+import { evaluate, inspect, quantize } from "./commands";
+import { exitCodeOf, exits } from "./exit";
+import { result, say } from "./terminal";
+
+const commands: Record<string, (args: string[], signal: AbortSignal) => Promise<void>> = { inspect, quantize, evaluate };
+
+/** Ctrl-C asks the job to stop and clean up; a second one leaves at once. */
+function interruptSignal(): AbortSignal {
+  const controller = new AbortController();
+  for (const name of ["SIGINT", "SIGTERM"] as const)
+    process.on(name, () => {
+      if (controller.signal.aborted) process.exit(exits.interrupted);
+      say("Stopping…");
+      controller.abort();
+    });
+  return controller.signal;
+}
+
+/** Runs one command line and returns its exit code; every failure is one sentence on stderr. */
+export async function main(args: readonly string[]): Promise<number> {
+  const [name, ...rest] = args;
+  try {
+    if (name === undefined || name === "--help" || name === "-h" || rest.includes("--help")) {
+      result(usage);
+      return name === undefined ? exits.usage : exits.ok;
+    }
+    if (name === "--version") {
+      result(version);
+      return exits.ok;
+    }
+    if (!Object.hasOwn(commands, name)) throw wrong(`"${name}" is not a command`);
+    await commands[name](rest, interruptSignal());
+    return exits.ok;
+  } catch (e) {
+    const error = asQuantError(e);
+    say(error.message);
+    return exitCodeOf(error.code);
+  }
+}

@@ -1,0 +1,88 @@
+import { writeFile } from "node:fs/promises";
+import { perplexity } from "../engine/evaluate";
+import { plan } from "../engine/plan";
+import { run } from "../engine/run";
+import { type Cutting, loadTokens } from "../engine/tokens";
+import { exportCheckpoint } from "../export/checkpoint";
+import { verifyCheckpoint } from "../export/verify";
+import { diskSourceFile, folderSink, folderSource } from "../io/node";
+import { openModel } from "../model/checkpoint";
+import { summarize } from "../model/summary";
+import type { Ops } from "../ops/ops";
+import { recipeTitle } from "../recipe/recipe";
+import { evaluateOptions, inspectOptions, numberOf, parse, quantizeOptions, wrong } from "./args";
+import { openOps } from "./gpu";
+import { recipeOf } from "./recipe";
+import { listener, result, safe, say } from "./terminal";
+
+const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
+
+export async function inspect(args: string[]): Promise<void> {
+  const { folder, options } = parse(args, inspectOptions);
+  const summary = summarize(await openModel(await folderSource(folder)));
+  if (options.json) return result(JSON.stringify(summary));
+  const lines = [
+    `${summary.label}: ${summary.architecture}, ${summary.parameters.toLocaleString("en")} parameters, ${summary.dtypes.join(" + ")}, ${megabytes(summary.bytes)}`,
+    `${summary.blocks} blocks, hidden ${summary.hidden}, mlp ${summary.intermediate}, ${summary.heads} heads (${summary.kvHeads} kv) of ${summary.headDim}, vocabulary ${summary.vocabulary}`,
+    ...summary.warnings,
+  ];
+  result(lines.map(safe).join("\n"));
+}
+
+export async function quantize(args: string[], signal: AbortSignal): Promise<void> {
+  const { folder, options } = parse(args, quantizeOptions);
+  if (!options.out) throw wrong("--out is missing", "Name the folder to write.");
+  if (!options.calibration)
+    throw wrong("--calibration is missing", "Give a .txt, .jsonl or .npy file; Δ is measured on it, and QEP needs it.");
+  const recipe = await recipeOf(options);
+  const model = await openModel(await folderSource(folder));
+  const sink = await folderSink(options.out, { force: options.force, input: folder });
+  try {
+    await withOps(options.cpu === true, async (ops) => {
+      const tokens = await loadTokens(model, await diskSourceFile(options.calibration!), recipe.calibration, () => ops.flush(), signal);
+      const { bytesIn, bytesOut, bitsPerWeight, peakGpuBytes } = plan(model, recipe, tokens, 0, false);
+      say(
+        `${recipeTitle(recipe)}: ${megabytes(bytesIn)} → ${megabytes(bytesOut)} (${recipe.format}), ${bitsPerWeight.toFixed(2)} bits per weight, peak memory about ${megabytes(peakGpuBytes)}`,
+      );
+      const { report, quantized } = await run({ ops, model, tokens, recipe, emit: listener(), signal });
+      await exportCheckpoint({ model, quantized, report, evaluation: null, sink, signal });
+      await verifyCheckpoint(await folderSource(options.out!), model, quantized, recipe.format);
+      if (options.report) await writeFile(options.report, `${JSON.stringify(report, null, 2)}\n`);
+      say(`Done: ${options.out} in ${(report.ms / 1000).toFixed(1)} s, read back and verified.`);
+    });
+  } finally {
+    await sink.abort();
+  }
+}
+
+export async function evaluate(args: string[], signal: AbortSignal): Promise<void> {
+  const { folder, options } = parse(args, evaluateOptions);
+  const path = options.text ?? options.tokens;
+  if (!path || (options.text && options.tokens)) throw wrong("give either --text or --tokens");
+  const cutting: Cutting = {
+    windows: options.windows === undefined ? null : numberOf("windows", options.windows),
+    windowLength: options["window-length"] === undefined ? 256 : numberOf("window-length", options["window-length"]),
+    seed: 0,
+  };
+  const model = await openModel(await folderSource(folder));
+  await withOps(options.cpu === true, async (ops) => {
+    const started = performance.now();
+    const tokens = await loadTokens(model, await diskSourceFile(path), cutting, () => ops.flush(), signal);
+    const measured = await perplexity({ ops, model, tokens, emit: listener(), signal });
+    const value = { ...measured, adapter: ops.adapter.description, ms: performance.now() - started };
+    result(
+      options.json
+        ? JSON.stringify(value)
+        : `perplexity ${value.perplexity.toFixed(4)} over ${value.windows} windows (${value.tokens} tokens)`,
+    );
+  });
+}
+
+async function withOps(reference: boolean, work: (ops: Ops) => Promise<void>): Promise<void> {
+  const ops = await openOps(reference);
+  try {
+    await work(ops);
+  } finally {
+    ops.destroy();
+  }
+}

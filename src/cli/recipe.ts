@@ -1,0 +1,60 @@
+import { readJson } from "../io/json";
+import { diskSourceFile } from "../io/node";
+import { layerKinds, type Recipe } from "../recipe/recipe";
+import { parseRecipe } from "../recipe/schema";
+import { numberOf, wrong } from "./args";
+
+export interface RecipeFlags {
+  recipe?: string;
+  method?: string;
+  bits?: string;
+  "group-size"?: string;
+  sym?: boolean;
+  alpha?: string;
+  "alpha-for"?: string[];
+  "qep-damp"?: string;
+  blocks?: string;
+  windows?: string;
+  "window-length"?: string;
+  seed?: string;
+  format?: string;
+}
+
+/** The recipe file, if one is given, with the flags on top. @throws QuantError bad-argument, bad-recipe, bad-json. */
+export async function recipeOf(flags: RecipeFlags): Promise<Recipe> {
+  const base = parseRecipe(flags.recipe ? await readJson(await diskSourceFile(flags.recipe), 2 ** 20) : {});
+  const number = (flag: keyof RecipeFlags & string, fallback: number | null) => {
+    const text = flags[flag];
+    return typeof text === "string" ? numberOf(flag, text) : fallback;
+  };
+  return parseRecipe({
+    ...base,
+    method: flags.method ?? base.method,
+    bits: number("bits", base.bits),
+    groupSize: number("group-size", base.groupSize),
+    symmetric: flags.sym ?? base.symmetric,
+    qep: {
+      alpha: number("alpha", base.qep.alpha),
+      alphaFor: { ...base.qep.alphaFor, ...alphasOf(flags["alpha-for"] ?? []) },
+      damp: number("qep-damp", base.qep.damp),
+    },
+    calibration: {
+      windows: number("windows", base.calibration.windows),
+      windowLength: number("window-length", base.calibration.windowLength),
+      seed: number("seed", base.calibration.seed),
+    },
+    blocks: number("blocks", base.blocks),
+    format: flags.format ?? base.format,
+  });
+}
+
+function alphasOf(pairs: readonly string[]): Record<string, number> {
+  const entries = pairs.map((pair) => {
+    const [name, value, ...rest] = pair.split("=");
+    if (!name || value === undefined || rest.length) throw wrong(`--alpha-for is "${pair}"`, "Write it as down_proj=0.25.");
+    if (!(layerKinds as readonly string[]).includes(name) && !name.includes("."))
+      throw wrong(`--alpha-for names "${name}"`, `Use a full layer name or one of ${layerKinds.join(", ")}.`);
+    return [name, numberOf("alpha-for", value)] as const;
+  });
+  return Object.fromEntries(entries);
+}

@@ -1,0 +1,53 @@
+import * as Comlink from "comlink";
+import { QuantError } from "../errors";
+import type { Reply, StudioApi } from "./protocol";
+
+type Method = keyof StudioApi;
+type Value<M extends Method> = Awaited<ReturnType<StudioApi[M]>> extends Reply<infer T> ? T : Awaited<ReturnType<StudioApi[M]>>;
+
+/** The page's side of the worker: replies become values or thrown QuantErrors, and a dead worker rejects every call. */
+export interface Client {
+  /** Functions among the arguments are proxied. @throws QuantError; `worker-died` when the worker is gone. */
+  call<M extends Method>(method: M, ...args: Parameters<StudioApi[M]>): Promise<Value<M>>;
+  /** Ends the worker; pending calls reject. */
+  close(): void;
+}
+
+const restart = "Reload the page; the files you opened are unchanged.";
+
+/** Comlink never settles the calls of a worker that died (its issues 463, 524, 601), so each call races this one's death. */
+export function connect(worker: Worker): Client {
+  const remote = Comlink.wrap<StudioApi>(worker);
+  let die: (e: QuantError) => void = () => {};
+  const death = new Promise<never>((_, reject) => {
+    die = reject;
+  });
+  death.catch(() => {});
+  worker.addEventListener("error", (e) => die(new QuantError("worker-died", e.message ?? "", restart)));
+  worker.addEventListener("messageerror", () => die(new QuantError("worker-died", "a message could not be read", restart)));
+
+  return {
+    async call(method, ...args) {
+      const passed = args.map((a) => (typeof a === "function" ? Comlink.proxy(a as () => void) : a));
+      const invoke = remote[method] as unknown as (...a: unknown[]) => Promise<unknown>;
+      const reply = await Promise.race([invoke(...passed), death]);
+      return unwrap(reply) as never;
+    },
+    close() {
+      worker.terminate();
+      die(new QuantError("worker-died", "it was closed", restart));
+    },
+  };
+}
+
+function unwrap(reply: unknown): unknown {
+  if (typeof reply !== "object" || reply === null || !("ok" in reply)) return reply;
+  const r = reply as Reply<unknown>;
+  if (r.ok) return r.value;
+  throw QuantError.fromFlat(r.error);
+}
+
+/** Starts the real worker. */
+export function startClient(): Client {
+  return connect(new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: "qep-engine" }));
+}

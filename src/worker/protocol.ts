@@ -1,0 +1,158 @@
+/** What crosses between page and worker, and what a run tells while it goes: plain data. A leaf: anyone may import it. */
+import type { FlatError } from "../errors";
+import type { LayerKind, Recipe } from "../recipe/recipe";
+
+/** Comlink keeps only an Error's message, so failures travel as values. */
+export type Reply<T> = { ok: true; value: T } | { ok: false; error: FlatError };
+
+export interface GpuFacts {
+  kind: "cpu" | "gpu";
+  description: string;
+  /** A software adapter: correct, slow. */
+  software: boolean;
+}
+
+/** What is known of a checkpoint within a second of opening it, from headers and config alone. */
+export interface ModelSummary {
+  label: string;
+  /** config.json's architecture, e.g. LlamaForCausalLM. */
+  architecture: string;
+  parameters: number;
+  /** Dtypes of the tensors, most bytes first, e.g. ["BF16"]. */
+  dtypes: string[];
+  blocks: number;
+  hidden: number;
+  intermediate: number;
+  heads: number;
+  kvHeads: number;
+  headDim: number;
+  vocabulary: number;
+  maxPositions: number;
+  tied: boolean;
+  /** Bytes of all tensors. */
+  bytes: number;
+  files: number;
+  hasTokenizer: boolean;
+  /** Sentences on what is missing or odd but does not stop the model from opening. */
+  warnings: string[];
+}
+
+/** Text to tokenize, or ids. `demo`: the texts that come with the demo model. */
+export type TextSource = { kind: "demo" } | { kind: "text"; text: string } | { kind: "file"; file: File };
+
+export interface PlanSummary {
+  /** Bytes of the checkpoint and of the file that would be written. */
+  bytesIn: number;
+  bytesOut: number;
+  /** Bits per quantized weight with its share of scales and zeros, as a packed format stores it. */
+  bitsPerWeight: number;
+  quantizedWeights: number;
+  tokens: number;
+  windows: number;
+  peakGpuBytes: number;
+  /** Estimate from this adapter's measured rate. */
+  seconds: number;
+  /** True when the full-precision stream of an earlier run serves this one. */
+  streamKept: boolean;
+  warnings: string[];
+}
+
+export interface LayerReport {
+  /** Full tensor name without ".weight". */
+  name: string;
+  kind: LayerKind;
+  block: number;
+  bits: number;
+  alpha: number;
+  /** ‖WX − ŴX̂‖² / ‖WX‖², before any bias. */
+  relativeError: number;
+  /** Damping fractions tried, in order; the last one is in use. Empty: nothing was solved. */
+  damping: number[];
+  /** Why the layer fell back (α = 0, or RTN), or null. */
+  fallback: string | null;
+  /** This layer's share, by weights, of its stage's wall time. */
+  ms: number;
+}
+
+export interface BlockReport {
+  index: number;
+  /** Δ_m = ‖h_m − ĥ_m‖²_F over all calibration tokens. */
+  delta: number;
+  /** Δ_m / ‖h_m‖²_F. */
+  relativeDelta: number;
+}
+
+/** Laws, tested: progress never falls and its total is constant; blocks come in order; exactly one terminal event ("end"). */
+export type RunEvent =
+  | { type: "start"; blocks: number; quantizedBlocks: number }
+  | { type: "progress"; done: number; total: number; where: string }
+  | { type: "layer"; layer: LayerReport }
+  | { type: "block"; block: BlockReport }
+  | { type: "log"; level: "info" | "warning"; message: string }
+  | { type: "end"; outcome: "done" | "cancelled" | "failed" };
+
+/** The report file of the command line (docs/report.schema.json) and of an export. */
+export interface RunReport {
+  version: string;
+  recipe: Recipe;
+  adapter: string;
+  blocks: BlockReport[];
+  layers: LayerReport[];
+  ms: number;
+  peakGpuBytes: number;
+}
+
+export interface Evaluation {
+  perplexityBefore: number;
+  perplexity: number;
+  /** Δ_m on the evaluation text, every block. */
+  blocks: BlockReport[];
+  tokens: number;
+  windows: number;
+  ms: number;
+}
+
+/** Where an export goes: a folder the person chose, or one zip to download. */
+export type ExportTarget = { kind: "folder"; handle: FileSystemDirectoryHandle; name: string } | { kind: "zip"; name: string };
+
+export interface ExportSummary {
+  files: string[];
+  bytes: number;
+  /** The zip, backed by the origin's private file system; null for a folder. */
+  zip: File | null;
+}
+
+export interface RunRequest {
+  /** Chosen by the page; names the run in `measure`, `export` and `forget`. */
+  id: string;
+  recipe: Recipe;
+  calibration: TextSource;
+}
+
+export interface EvaluationRequest {
+  runId: string;
+  text: TextSource;
+  windowLength: number;
+  /** At most this many windows, in order; null: all. */
+  windows: number | null;
+}
+
+type Progress = (event: RunEvent) => void;
+
+/** The worker's side. One job at a time: a second one is answered `busy`. Every call can be cancelled with `cancel`. */
+export interface StudioApi {
+  /** Opens the GPU, or the float64 reference when asked. `no-webgpu` if there is none. */
+  init(reference: boolean): Promise<Reply<GpuFacts>>;
+  openDemo(): Promise<Reply<ModelSummary>>;
+  openFiles(files: File[], label: string): Promise<Reply<ModelSummary>>;
+  plan(recipe: Recipe, calibration: TextSource): Promise<Reply<PlanSummary>>;
+  run(request: RunRequest, onEvent: Progress): Promise<Reply<RunReport>>;
+  measure(request: EvaluationRequest, onEvent: Progress): Promise<Reply<Evaluation>>;
+  exportRun(runId: string, target: ExportTarget, onEvent: Progress): Promise<Reply<ExportSummary>>;
+  /** Asks the job under way to stop; it answers `cancelled` within a second. */
+  cancel(): Promise<void>;
+  /** Drops a run's quantized weights. */
+  forget(runId: string): Promise<void>;
+  /** Bytes alive on the GPU now. */
+  liveBytes(): Promise<number>;
+}

@@ -1,0 +1,100 @@
+import { Session } from "../engine/session";
+import { asQuantError, QuantError } from "../errors";
+import { blobFile, filesSource } from "../io/browser";
+import { httpSource } from "../io/http";
+import { bytesFile } from "../io/memory";
+import { opfsZip } from "../io/opfs";
+import { directorySink } from "../io/sinks";
+import type { SourceFile } from "../io/types";
+import { createCpuOps } from "../ops/cpu";
+import { createGpuOps } from "../ops/gpu";
+import { browserGpu } from "../ops/gpu/browser";
+import type { ExportTarget, Reply, RunEvent, StudioApi, TextSource } from "./protocol";
+
+const demoFiles = [
+  "config.json",
+  "model.safetensors.index.json",
+  "model-00001-of-00002.safetensors",
+  "model-00002-of-00002.safetensors",
+  "tokenizer.json",
+  "tokenizer_config.json",
+];
+// Built, the worker stands in assets/ beside demo/; under the dev server it stands in src/worker/.
+const demoBase = new URL(import.meta.env.DEV ? "/demo/" : "../demo/", self.location.href).href;
+
+/** The worker's side of the protocol: turns calls into jobs of one session and failures into values. Thin: no logic of its own. */
+export function createStudio(): StudioApi {
+  let session: Session | null = null;
+  let job: AbortController | null = null;
+
+  /** Runs one job at a time, with a signal that `cancel` aborts. */
+  async function exclusive<T>(work: (session: Session, signal: AbortSignal) => Promise<T>): Promise<Reply<T>> {
+    if (job) return { ok: false, error: new QuantError("busy", "", "Wait for it, or cancel it.").flat() };
+    job = new AbortController();
+    try {
+      if (!session) throw new QuantError("no-webgpu", "the GPU was not opened");
+      return { ok: true, value: await work(session, job.signal) };
+    } catch (e) {
+      return { ok: false, error: asQuantError(e).flat() };
+    } finally {
+      job = null;
+    }
+  }
+
+  /** As `exclusive`, telling how the job ended as its last event. */
+  async function told<T>(onEvent: (e: RunEvent) => void, work: (session: Session, signal: AbortSignal) => Promise<T>): Promise<Reply<T>> {
+    const reply = await exclusive(work);
+    const failure = reply.ok || reply.error.code !== "cancelled" ? "failed" : "cancelled";
+    onEvent({ type: "end", outcome: reply.ok ? "done" : failure });
+    return reply;
+  }
+
+  return {
+    async init(reference) {
+      try {
+        session?.ops.destroy();
+        session = new Session(reference ? createCpuOps() : await createGpuOps(browserGpu()));
+        return { ok: true, value: session.ops.adapter };
+      } catch (e) {
+        return { ok: false, error: asQuantError(e).flat() };
+      }
+    },
+    openDemo: () => exclusive(async (s) => s.open(await httpSource("QEP demo", new URL("model/", demoBase).href, demoFiles))),
+    openFiles: (files, label) => exclusive(async (s) => s.open({ ...filesSource(files), label })),
+    plan: (recipe, text) => exclusive(async (s) => s.plan(recipe, await textFile(text, "calibration"))),
+    run: ({ id, recipe, calibration }, onEvent) =>
+      told(onEvent, async (s, signal) => s.run(id, recipe, await textFile(calibration, "calibration"), onEvent, signal)),
+    measure: ({ runId, text, windowLength, windows }, onEvent) =>
+      told(onEvent, async (s, signal) =>
+        s.measure(runId, await textFile(text, "evaluation"), { windowLength, windows, seed: 0 }, onEvent, signal),
+      ),
+    exportRun: (runId, target, onEvent) => told(onEvent, (s, signal) => exportTo(s, runId, target, onEvent, signal)),
+    async cancel() {
+      job?.abort();
+    },
+    async forget(runId) {
+      session?.forget(runId);
+    },
+    async liveBytes() {
+      return session?.ops.liveBytes ?? 0;
+    },
+  };
+}
+
+/** A text as a file: the demo's own, the person's, or what they pasted. */
+async function textFile(text: TextSource, use: "calibration" | "evaluation"): Promise<SourceFile> {
+  if (text.kind === "file") return blobFile(text.file);
+  if (text.kind === "text") return bytesFile("the pasted text", text.text);
+  const name = `${use}.jsonl`;
+  return (await httpSource("demo texts", demoBase, [name])).files[0];
+}
+
+async function exportTo(session: Session, runId: string, target: ExportTarget, onEvent: (e: RunEvent) => void, signal: AbortSignal) {
+  if (target.kind === "folder") {
+    const sink = await directorySink(target.handle, target.name);
+    return { ...(await session.export(runId, sink, onEvent, signal)), zip: null };
+  }
+  const zip = await opfsZip(`${target.name}.zip`, { top: target.name });
+  const written = await session.export(runId, zip.sink, onEvent, signal);
+  return { ...written, zip: await zip.file() };
+}

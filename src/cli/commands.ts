@@ -40,7 +40,7 @@ export async function quantize(args: string[], signal: AbortSignal): Promise<voi
   try {
     await withOps(options.cpu === true, async (ops) => {
       const tokens = await loadTokens(model, await diskSourceFile(options.calibration!), recipe.calibration, () => ops.flush(), signal);
-      const { bytesIn, bytesOut, bitsPerWeight, peakGpuBytes } = plan(model, recipe, tokens, 0, false);
+      const { bytesIn, bytesOut, bitsPerWeight, peakGpuBytes } = plan(model, recipe, tokens, { rate: 0, stream: "passing" });
       say(
         `${recipeTitle(recipe)}: ${megabytes(bytesIn)} → ${megabytes(bytesOut)} (${recipe.format}), ${bitsPerWeight.toFixed(2)} bits per weight, peak memory about ${megabytes(peakGpuBytes)}`,
       );

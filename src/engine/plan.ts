@@ -56,8 +56,15 @@ export function checkRecipe(spec: ModelSpec, recipe: Recipe): void {
   );
 }
 
-/** What a run would take, before it starts. `rate`: milliseconds per unit of work; `kept`: the full-precision stream is there. */
-export function plan(model: Model, recipe: Recipe, tokens: TokenWindows, rate: number, kept: boolean): PlanSummary {
+/** What the plan has to know of the adapter and of the full-precision stream: not recorded, to be recorded, or there already. */
+export interface Circumstances {
+  /** Milliseconds per unit of work. */
+  rate: number;
+  stream: "passing" | "recorded" | "kept";
+}
+
+/** What a run would take, before it starts. @throws QuantError `group-size`, `bad-recipe`. */
+export function plan(model: Model, recipe: Recipe, tokens: TokenWindows, { rate, stream }: Circumstances): PlanSummary {
   const { spec } = model;
   checkRecipe(spec, recipe);
   const weightsOfBlock = layerKinds.reduce((sum, kind) => sum + layerShape(spec, kind)[0] * layerShape(spec, kind)[1], 0);
@@ -70,9 +77,9 @@ export function plan(model: Model, recipe: Recipe, tokens: TokenWindows, rate: n
     quantizedWeights,
     tokens: tokens.ids.length,
     windows: tokens.windows,
-    peakGpuBytes: peakBytes(spec, recipe, tokens.ids.length, chunk, fitsRecording(spec, tokens)),
-    seconds: (runWork(spec, recipe, tokens.ids.length, tokens.length, kept) * rate) / 1000,
-    streamKept: kept,
+    peakGpuBytes: peakBytes(spec, recipe, tokens.ids.length, chunk, stream !== "passing"),
+    seconds: (runWork(spec, recipe, tokens.ids.length, tokens.length, stream === "kept") * rate) / 1000,
+    streamKept: stream === "kept",
     warnings: warnings(spec, recipe, tokens),
   };
 }

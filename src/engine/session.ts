@@ -9,7 +9,7 @@ import type { Recipe } from "../recipe/recipe";
 import type { Evaluation, ModelSummary, PlanSummary, RunReport } from "../worker/protocol";
 import { embedChunks } from "./chunks";
 import { compare } from "./evaluate";
-import { fitsRecording, measureRate, plan } from "./plan";
+import { type Circumstances, checkRecipe, fitsRecording, measureRate, plan } from "./plan";
 import type { Emit } from "./progress";
 import { type RunResult, run } from "./run";
 import { Recording } from "./stream";
@@ -40,14 +40,14 @@ export class Session {
   async plan(recipe: Recipe, text: SourceFile): Promise<PlanSummary> {
     const tokens = await this.tokens(text, recipe.calibration);
     this.rate ??= await measureRate(this.ops);
-    return plan(this.opened, recipe, tokens, this.rate, this.isKept(tokens));
+    return plan(this.opened, recipe, tokens, { rate: this.rate, stream: this.streamOf(tokens) });
   }
 
   async run(id: string, recipe: Recipe, text: SourceFile, emit: Emit, signal: AbortSignal): Promise<RunReport> {
     const model = this.opened;
     const tokens = await this.tokens(text, recipe.calibration, signal);
-    plan(model, recipe, tokens, 0, false);
-    const kept = this.isKept(tokens);
+    checkRecipe(model.spec, recipe);
+    const kept = this.streamOf(tokens) === "kept";
     const recording = await this.recordingFor(tokens);
     const result = await run({ ops: this.ops, model, tokens, recipe, emit, signal, recording });
     this.rate = result.report.ms / runWork(model.spec, recipe, tokens.ids.length, tokens.length, kept);
@@ -102,8 +102,10 @@ export class Session {
     return tokens;
   }
 
-  private isKept(tokens: TokenWindows): boolean {
-    return this.recording?.key === keyOf(tokens) && this.recording.value.residuals.length === this.opened.spec.blocks;
+  private streamOf(tokens: TokenWindows): Circumstances["stream"] {
+    if (!fitsRecording(this.opened.spec, tokens)) return "passing";
+    const whole = this.recording?.key === keyOf(tokens) && this.recording.value.residuals.length === this.opened.spec.blocks;
+    return whole ? "kept" : "recorded";
   }
 
   /** The kept full-precision stream of these tokens, a new empty one, or null when it would not fit the budget. */

@@ -1,7 +1,8 @@
 import { throwIfCancelled } from "../errors";
+import { findFile } from "../io/source";
 import type { Sink, SourceFile } from "../io/types";
 import { CheckpointWriter, layoutShards, writeFile } from "../io/writer";
-import { findFile, type Model } from "../model/checkpoint";
+import type { Model } from "../model/checkpoint";
 import type { QuantizedModel } from "../quant/stored";
 import type { Evaluation, RunReport } from "../worker/protocol";
 import { modelCard } from "./card";

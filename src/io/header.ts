@@ -14,8 +14,8 @@ export const HEADER_LIMIT = 25_000_000;
 /** NumPy's limit too; without one a 25 MB header could hold a shape of 12 million dimensions. */
 const MAX_RANK = 64;
 
-/** The largest models have 100,000 tensors over all their files; without a limit a hostile header costs seconds and 200 MB. */
-const MAX_TENSORS = 200_000;
+/** The largest models have 100,000 tensors over all their files together; more only serve to cost seconds and memory. */
+const MAX_TENSORS = 100_000;
 
 const AGAIN = "Download the file again; it is incomplete or not a safetensors file.";
 

@@ -2,6 +2,7 @@ import { QuantError } from "../errors";
 import { findNonFinite } from "../io/dtype";
 import { readJson } from "../io/json";
 import { openShards } from "../io/shards";
+import { findFile } from "../io/source";
 import type { Shards, Source, SourceFile } from "../io/types";
 import { elements, type FloatDtype, type Ops, type Tensor } from "../ops/ops";
 import { layerKinds } from "../recipe/recipe";
@@ -19,8 +20,6 @@ export interface Model {
 
 const megabyte = 2 ** 20;
 const floatDtypes: readonly string[] = ["F32", "F16", "BF16"];
-
-export const findFile = (source: Source, name: string): SourceFile | undefined => source.files.find((f) => f.name === name);
 
 /**
  * Opens a checkpoint and checks that every tensor the forward pass needs is there with the shape that config.json implies.

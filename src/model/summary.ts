@@ -1,5 +1,6 @@
+import { findFile } from "../io/source";
 import type { ModelSummary } from "../worker/protocol";
-import { census, findFile, type Model } from "./checkpoint";
+import { census, type Model } from "./checkpoint";
 
 /** The facts of a checkpoint, from its headers and config. */
 export function summarize(model: Model): ModelSummary {

@@ -1,7 +1,7 @@
 import { QuantError } from "../errors";
 import { readJson } from "../io/json";
+import { findFile } from "../io/source";
 import type { Source } from "../io/types";
-import { findFile } from "./checkpoint";
 
 /** Text to ids, through the tokenizer's own template (so that a document starts as the model expects, with BOS for Llama). */
 export interface Encoder {

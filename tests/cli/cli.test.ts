@@ -1,0 +1,150 @@
+import { spawn, spawnSync } from "node:child_process";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import Ajv from "ajv";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { demoFolder } from "../support/demo";
+import { safetensors, tinyConfig, tinyTensors } from "../support/tiny";
+
+const root = new URL("../../", import.meta.url).pathname;
+const launcher = join(root, "bin/qep-studio.mjs");
+const folder = mkdtempSync(join(tmpdir(), "qep-cli-"));
+const model = join(folder, "tiny");
+const at = (name: string) => join(folder, name);
+
+/** Runs the built command line as a person would. */
+const cli = (...args: string[]) => {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [launcher, ...args], { encoding: "utf8" });
+  return { status, stdout, stderr };
+};
+
+/** .npy of int32 ids, [windows, length]. */
+function npy(windows: number, length: number): Uint8Array {
+  const header = `{'descr': '<i4', 'fortran_order': False, 'shape': (${windows}, ${length}), }`.padEnd(117).concat("\n");
+  const ids = Int32Array.from({ length: windows * length }, (_, i) => (i * 7) % tinyConfig.vocab_size);
+  return Buffer.concat([
+    Buffer.from("\x93NUMPY\x01\x00", "latin1"),
+    Buffer.from([header.length, 0]),
+    Buffer.from(header),
+    Buffer.from(ids.buffer),
+  ]);
+}
+
+beforeAll(() => {
+  mkdirSync(model);
+  writeFileSync(join(model, "config.json"), JSON.stringify(tinyConfig));
+  writeFileSync(join(model, "model.safetensors"), safetensors(tinyTensors()));
+  writeFileSync(at("ids.npy"), npy(3, 10));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const quantize = (...more: string[]) => cli("quantize", model, "--cpu", "--calibration", at("ids.npy"), "--bits", "3", ...more);
+
+describe("quantize", () => {
+  test("writes a checkpoint, and a report that fits its schema", () => {
+    const { status, stdout, stderr } = quantize("--out", at("out"), "--report", at("report.json"), "--group-size", "-1");
+    expect(stderr).toContain("Done");
+    expect(stdout).toBe("");
+    expect(status).toBe(0);
+    expect(readdirSync(at("out")).sort()).toEqual(["README.md", "config.json", "model.safetensors", "recipe.json"]);
+    const report = JSON.parse(readFileSync(at("report.json"), "utf8"));
+    const validate = new Ajv().compile(JSON.parse(readFileSync(join(root, "docs/report.schema.json"), "utf8")));
+    expect(validate(report), JSON.stringify(validate.errors)).toBe(true);
+    expect(report.blocks).toHaveLength(3);
+    expect(report.layers).toHaveLength(21);
+  });
+
+  test("from the recipe that it wrote gives the same bytes", () => {
+    expect(quantize("--out", at("a"), "--alpha-for", "down_proj=0.25").status).toBe(0);
+    expect(
+      cli("quantize", model, "--cpu", "--calibration", at("ids.npy"), "--recipe", join(at("a"), "recipe.json"), "--out", at("b")).status,
+    ).toBe(0);
+    expect(readFileSync(join(at("b"), "model.safetensors")).equals(readFileSync(join(at("a"), "model.safetensors")))).toBe(true);
+  });
+
+  test("refuses a folder that is not empty, and the model's own, unless forced", () => {
+    mkdirSync(at("full"));
+    writeFileSync(join(at("full"), "mine.txt"), "keep");
+    const refused = quantize("--out", at("full"));
+    expect(refused).toMatchObject({ status: 6, stderr: expect.stringContaining("not empty") });
+    expect(readFileSync(join(at("full"), "mine.txt"), "utf8")).toBe("keep");
+    expect(quantize("--out", model, "--force")).toMatchObject({ status: 6, stderr: expect.stringContaining("model folder") });
+    expect(quantize("--out", at("full"), "--force").status).toBe(0);
+    expect(existsSync(join(at("full"), "model.safetensors"))).toBe(true);
+  });
+
+  test("stopped by Ctrl-C leaves nothing behind", async () => {
+    const child = spawn(process.execPath, [
+      launcher,
+      "quantize",
+      demoFolder,
+      "--cpu",
+      "--calibration",
+      join(root, "tests/fixtures/demo/calibration.npy"),
+      "--out",
+      at("stopped"),
+    ]);
+    let stderr = "";
+    child.stderr.on("data", (d) => {
+      stderr += d;
+      if (String(d).includes("block   1")) child.kill("SIGINT");
+    });
+    const status = await new Promise((resolve) => child.on("exit", resolve));
+    expect(stderr).toContain("Cancelled.");
+    expect(status).toBe(130);
+    expect(readdirSync(folder).filter((name) => name.includes("stopped"))).toEqual([]);
+  });
+});
+
+describe("inspect and evaluate", () => {
+  test("--json prints exactly one object", () => {
+    const inspected = cli("inspect", model, "--json");
+    expect(JSON.parse(inspected.stdout)).toMatchObject({ architecture: "LlamaForCausalLM", blocks: 3 });
+    const evaluated = cli("evaluate", model, "--tokens", at("ids.npy"), "--json", "--cpu");
+    expect(JSON.parse(evaluated.stdout)).toMatchObject({ tokens: 30, windows: 3, perplexity: expect.any(Number) });
+    expect(evaluated.stdout.trim().split("\n")).toHaveLength(1);
+  });
+
+  test("text goes through the demo's tokenizer", () => {
+    const text = join(root, "public/demo/evaluation.jsonl");
+    const { status, stdout } = cli("evaluate", demoFolder, "--text", text, "--windows", "1", "--window-length", "32", "--json", "--cpu");
+    expect(status).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ tokens: 32, windows: 1 });
+  });
+});
+
+describe("bad input gets one sentence and its exit code", () => {
+  const truncated = at("truncated");
+  beforeAll(() => {
+    cpSync(model, truncated, { recursive: true });
+    truncateSync(join(truncated, "model.safetensors"), 5000);
+  });
+
+  test.each<[string, () => ReturnType<typeof cli>, number, RegExp]>([
+    ["an unknown command", () => cli("melt"), 2, /"melt" is not a command/],
+    ["an unknown option", () => cli("inspect", model, "--colour"), 2, /colour/],
+    ["no output folder", () => cli("quantize", model), 2, /--out is missing/],
+    ["no calibration", () => cli("quantize", model, "--out", at("x")), 2, /--calibration is missing/],
+    ["an impossible number", () => quantize("--out", at("x"), "--alpha", "much"), 2, /--alpha is "much"/],
+    ["bits that do not exist", () => quantize("--out", at("x"), "--bits", "5"), 2, /bits must be one of 2, 3, 4, 8/],
+    [
+      "a group size that does not fit",
+      () => quantize("--out", at("x"), "--group-size", "64"),
+      2,
+      /64 does not divide the 24 inputs of q_proj/,
+    ],
+    ["a layer kind that does not exist", () => quantize("--out", at("x"), "--alpha-for", "z_proj=1"), 2, /z_proj/],
+    ["a folder that is not there", () => cli("inspect", at("nowhere")), 3, /missing/],
+    ["a truncated shard", () => cli("inspect", truncated), 3, /shorter than its header says: model\.safetensors/],
+    ["too many windows", () => quantize("--out", at("x"), "--windows", "9"), 4, /9 are asked for/],
+    ["text without a tokenizer", () => cli("evaluate", model, "--text", join(model, "config.json"), "--cpu"), 3, /tokenizer\.json/],
+  ])("%s", (_, call, status, words) => {
+    const got = call();
+    expect(got.stderr).toMatch(words);
+    expect(got.stderr).not.toMatch(/\n\s+at /);
+    expect(got.stdout).toBe("");
+    expect(got.status).toBe(status);
+    expect(existsSync(at("x"))).toBe(false);
+  });
+});

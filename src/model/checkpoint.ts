@@ -3,7 +3,7 @@ import { findNonFinite } from "../io/dtype";
 import { readJson } from "../io/json";
 import { openShards } from "../io/shards";
 import { findFile } from "../io/source";
-import type { Shards, Source, SourceFile } from "../io/types";
+import type { Shards, Source } from "../io/types";
 import { elements, type FloatDtype, type Ops, type Tensor } from "../ops/ops";
 import { layerKinds } from "../recipe/recipe";
 import { embeddingName, finalNormName, headName, layerName, layerShape, normNames } from "./layers";

@@ -24,6 +24,7 @@ export const meanings = {
   "text-too-short": "The text is too short",
   "bad-tokens": "The token ids do not fit the model",
   "group-size": "The group size does not fit",
+  "bad-format": "This format cannot hold the result",
   "no-webgpu": "No WebGPU adapter is available",
   "gpu-limit": "This model needs more than the GPU allows",
   "gpu-out-of-memory": "The GPU is out of memory",

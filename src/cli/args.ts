@@ -7,9 +7,10 @@ export const usage = `qep-studio: quantize Llama-family checkpoints on WebGPU, a
 
   qep-studio inspect  MODEL_DIR [--json]
   qep-studio quantize MODEL_DIR --out DIR --calibration FILE
-             [--method rtn] [--bits 2|3|4|8] [--group-size -1|32|64|128] [--sym]
+             [--method rtn|gptq] [--bits 2|3|4|8] [--group-size -1|32|64|128] [--sym]
+             [--damp 0.01] [--act-order] [--mse] [--live-groups]          (gptq)
              [--alpha 0.5] [--alpha-for KIND_OR_LAYER=VALUE]... [--qep-damp 0.01] [--blocks n]
-             [--windows n] [--window-length 256] [--seed 0] [--format dense]
+             [--windows n] [--window-length 256] [--seed 0] [--format dense|gptq]
              [--recipe recipe.json] [--report FILE.json] [--force] [--cpu]
   qep-studio evaluate MODEL_DIR --text FILE | --tokens FILE.npy
              [--windows n] [--window-length 256] [--json] [--cpu]
@@ -28,6 +29,10 @@ export const quantizeOptions = {
   alpha: { type: "string" },
   "alpha-for": { type: "string", multiple: true },
   "qep-damp": { type: "string" },
+  damp: { type: "string" },
+  "act-order": { type: "boolean" },
+  mse: { type: "boolean" },
+  "live-groups": { type: "boolean" },
   blocks: { type: "string" },
   calibration: { type: "string" },
   windows: { type: "string" },

@@ -24,6 +24,7 @@ export async function inspect(args: string[]): Promise<void> {
   const lines = [
     `${summary.label}: ${summary.architecture}, ${summary.parameters.toLocaleString("en")} parameters, ${summary.dtypes.join(" + ")}, ${megabytes(summary.bytes)}`,
     `${summary.blocks} blocks, hidden ${summary.hidden}, mlp ${summary.intermediate}, ${summary.heads} heads (${summary.kvHeads} kv) of ${summary.headDim}, vocabulary ${summary.vocabulary}`,
+    ...(summary.packing ? [`Quantized already: ${summary.packing}. It can be evaluated, not quantized again.`] : []),
     ...summary.warnings,
   ];
   result(lines.map(safe).join("\n"));
@@ -40,13 +41,17 @@ export async function quantize(args: string[], signal: AbortSignal): Promise<voi
   try {
     await withOps(options.cpu === true, async (ops) => {
       const tokens = await loadTokens(model, await diskSourceFile(options.calibration!), recipe.calibration, () => ops.flush(), signal);
-      const { bytesIn, bytesOut, bitsPerWeight, peakGpuBytes } = plan(model, recipe, tokens, { rate: 0, stream: "passing" });
+      const { bytesIn, bytesOut, bitsPerWeight, peakGpuBytes, warnings, notes } = plan(model, recipe, tokens, {
+        rate: 0,
+        stream: "passing",
+      });
       say(
         `${recipeTitle(recipe)}: ${megabytes(bytesIn)} → ${megabytes(bytesOut)} (${recipe.format}), ${bitsPerWeight.toFixed(2)} bits per weight, peak memory about ${megabytes(peakGpuBytes)}`,
       );
+      for (const sentence of [...notes, ...warnings]) say(sentence);
       const { report, quantized } = await run({ ops, model, tokens, recipe, emit: listener(), signal });
       await exportCheckpoint({ model, quantized, report, evaluation: null, sink, signal });
-      await verifyCheckpoint(await folderSource(options.out!), model, quantized, recipe.format);
+      await verifyCheckpoint(await folderSource(options.out!), model, quantized, recipe);
       if (options.report) await writeFile(options.report, `${JSON.stringify(report, null, 2)}\n`);
       say(`Done: ${options.out} in ${(report.ms / 1000).toFixed(1)} s, read back and verified.`);
     });

@@ -7,6 +7,7 @@ const byCode: Partial<Record<ErrorCode, number>> = {
   "bad-argument": exits.usage,
   "bad-recipe": exits.usage,
   "group-size": exits.usage,
+  "bad-format": exits.usage,
   "text-too-short": exits.text,
   "bad-tokens": exits.text,
   "bad-tokenizer": exits.text,

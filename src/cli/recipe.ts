@@ -13,6 +13,10 @@ export interface RecipeFlags {
   alpha?: string;
   "alpha-for"?: string[];
   "qep-damp"?: string;
+  damp?: string;
+  "act-order"?: boolean;
+  mse?: boolean;
+  "live-groups"?: boolean;
   blocks?: string;
   windows?: string;
   "window-length"?: string;
@@ -37,6 +41,12 @@ export async function recipeOf(flags: RecipeFlags): Promise<Recipe> {
       alpha: number("alpha", base.qep.alpha),
       alphaFor: { ...base.qep.alphaFor, ...alphasOf(flags["alpha-for"] ?? []) },
       damp: number("qep-damp", base.qep.damp),
+    },
+    gptq: {
+      damp: number("damp", base.gptq.damp),
+      actOrder: flags["act-order"] ?? base.gptq.actOrder,
+      mse: flags.mse ?? base.gptq.mse,
+      groupGrids: flags["live-groups"] ? "live" : base.gptq.groupGrids,
     },
     calibration: {
       windows: number("windows", base.calibration.windows),

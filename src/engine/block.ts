@@ -60,13 +60,16 @@ async function quantizeStage(
   const statistics = await accumulate(ops, inputs, stageInputs(spec, stage), tokens, needs, signal);
   const correction = needs.corrected ? await prepareCorrection(ops, statistics.H!, statistics.C!, recipe.qep.damp) : null;
   const layers = stage.kinds.map((kind) => correctLayer(job, block, kind, correction));
-  reportDamping(job, block, stage, correction);
+  if (correction) reportDamping(job, block, stage, "QEP's H + λI", correction.damping, correction.solvable, "α is 0 here");
   const results = await quantizers[recipe.method].quantize({ block: block.index, layers, ...statistics, ...inputs }, recipe, ops, signal);
+  const [first] = results;
+  if (first.damping.length)
+    reportDamping(job, block, stage, "the method's H + λI", first.damping, !first.fallback, "these layers are rounded to nearest");
   const weights = {} as Record<LayerKind, Tensor>;
   for (const [i, result] of results.entries()) weights[stage.kinds[i]] = await settle(job, layers[i].name, result);
   ops.free(...layers.filter((l) => l.corrected).map((l) => l.weight));
   freeStatistics(ops, statistics, correction);
-  progress.add(quantizeWork(spec, stage, tokens, needs), place(block, stage));
+  progress.add(quantizeWork(spec, recipe, stage, tokens, needs), place(block, stage));
   return { weights, reports: layers.map((layer, i) => describe(job, block, layer, results[i], correction)) };
 }
 
@@ -79,14 +82,22 @@ function correctLayer({ recipe }: BlockJob, block: Block, kind: LayerKind, corre
   return { kind, name, alpha, corrected: alpha > 0, weight: alpha > 0 ? correction!.apply(W, alpha) : W };
 }
 
-function reportDamping({ emit }: BlockJob, block: Block, stage: Stage, correction: Correction | null): void {
-  if (!correction || correction.damping.length === 1) return;
-  const tried = correction.damping.join(", ");
-  const end = correction.solvable ? "the last one holds" : "none holds, so α is 0 here";
+/** One warning for each solve that took more than the recipe's own damping. */
+function reportDamping(
+  { emit }: BlockJob,
+  block: Block,
+  stage: Stage,
+  what: string,
+  tried: readonly number[],
+  holds: boolean,
+  instead: string,
+): void {
+  if (tried.length <= 1 && holds) return;
+  const end = holds ? "the last one holds" : `none holds, so ${instead}`;
   emit({
     type: "log",
     level: "warning",
-    message: `${place(block, stage)}: H + λI was not positive definite; damping tried: ${tried}; ${end}.`,
+    message: `${place(block, stage)}: ${what} was not positive definite; damping tried: ${tried.join(", ")}; ${end}.`,
   });
 }
 
@@ -119,6 +130,7 @@ function describe(
     alpha: layer.alpha,
     relativeError: Number.NaN,
     damping: [...(correction?.damping ?? []), ...result.damping],
+    retries: Math.max(0, (correction?.damping.length ?? 1) - 1) + Math.max(0, (result.damping.length || 1) - 1),
     fallback: result.fallback ?? unsolved,
     ms: 0,
   };

@@ -5,8 +5,8 @@ import { type Block, createGeometry, freeBlock, loadBlock } from "../model/forwa
 import { layerName, stages } from "../model/layers";
 import { negativeLogLikelihood } from "../model/vocabulary";
 import type { Ops, Tensor } from "../ops/ops";
+import { restore } from "../ops/packed";
 import type { QuantizedModel } from "../quant/stored";
-import { restore } from "../quant/stored";
 import { type LayerKind, layerKinds } from "../recipe/recipe";
 import type { BlockReport, Evaluation } from "../worker/protocol";
 import { type Chunk, embedChunks } from "./chunks";

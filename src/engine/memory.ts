@@ -1,5 +1,6 @@
 import { layerShape, type Stage, stageInputs, stages } from "../model/layers";
 import type { ModelSpec } from "../model/spec";
+import { quantizers } from "../quant/registry";
 import type { Recipe } from "../recipe/recipe";
 import { stageNeeds } from "./work";
 
@@ -45,8 +46,9 @@ function stagePeak(spec: ModelSpec, recipe: Recipe, stage: Stage, chunk: number,
   const statistics = (needs.H ? n * n : 0) + (needs.C ? n * n : 0);
   const corrected = needs.corrected ? all : 0;
   const correcting = statistics + (needs.corrected ? n * n + corrected + 3 * largest : 0);
-  // Codes are one word each, and Ŵ grows as codes go.
-  const rounding = statistics + (needs.corrected ? n * n : 0) + corrected + all + largest;
+  // Ŵ grows as codes go.
+  const { elements } = quantizers[recipe.method].cost(rows(spec, stage), n);
+  const rounding = statistics + (needs.corrected ? n * n : 0) + corrected + Math.max(elements, all + largest);
   return Math.max(correcting, rounding, propagating);
 }
 

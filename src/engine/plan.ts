@@ -1,10 +1,13 @@
 import { QuantError } from "../errors";
+import { formats, pieces } from "../export/layout";
+import { specBytes } from "../io/writer";
 import type { TokenWindows } from "../model/calibration";
 import { census, type Model } from "../model/checkpoint";
-import { layerName, layerShape } from "../model/layers";
+import { layerShape } from "../model/layers";
+import { packingTitle } from "../model/packing";
 import type { ModelSpec } from "../model/spec";
 import type { Ops } from "../ops/ops";
-import { type FormatId, layerKinds, type Recipe } from "../recipe/recipe";
+import { layerKinds, type Recipe } from "../recipe/recipe";
 import type { PlanSummary } from "../worker/protocol";
 import { windowsPerChunk } from "./chunks";
 import { peakBytes, recordingBytes } from "./memory";
@@ -42,6 +45,12 @@ export function bitsPerWeight(spec: ModelSpec, recipe: Recipe): number {
 
 /** @throws QuantError `group-size` naming the first layer whose inputs the group does not divide, and the sizes that fit all. */
 export function checkRecipe(spec: ModelSpec, recipe: Recipe): void {
+  if (spec.packing)
+    throw new QuantError(
+      "bad-recipe",
+      `the checkpoint is quantized already (${packingTitle(spec.packing)})`,
+      "Open the original f16, bf16 or f32 checkpoint; this one can be measured.",
+    );
   if (recipe.blocks !== null && recipe.blocks > spec.blocks)
     throw new QuantError("bad-recipe", `blocks is ${recipe.blocks}, the model has ${spec.blocks}`, `Use at most ${spec.blocks}.`);
   if (recipe.groupSize < 0) return;
@@ -71,8 +80,8 @@ export function plan(model: Model, recipe: Recipe, tokens: TokenWindows, { rate,
   const quantizedWeights = weightsOfBlock * quantizedBlocks(spec, recipe);
   const chunk = Math.min(windowsPerChunk(spec, tokens.length), tokens.windows) * tokens.length;
   return {
-    bytesIn: census(model.shards).bytes,
-    bytesOut: outputBytes(model, recipe),
+    bytesIn: census(model).bytes,
+    bytesOut: pieces(model, recipe).reduce((sum, piece) => sum + specBytes(piece.spec), 0),
     bitsPerWeight: bitsPerWeight(spec, recipe),
     quantizedWeights,
     tokens: tokens.ids.length,
@@ -81,24 +90,8 @@ export function plan(model: Model, recipe: Recipe, tokens: TokenWindows, { rate,
     seconds: (runWork(spec, recipe, tokens.ids.length, tokens.length, stream === "kept") * rate) / 1000,
     streamKept: stream === "kept",
     warnings: warnings(spec, recipe, tokens),
+    notes: formats[recipe.format].notes(recipe),
   };
-}
-
-/** Bytes of a quantized weight in a file of each format. */
-const bytesPerWeight: Record<FormatId, number> = { dense: 2 };
-
-function outputBytes(model: Model, recipe: Recipe): number {
-  const quantizedNames = new Set(namesUpTo(quantizedBlocks(model.spec, recipe)));
-  let bytes = 0;
-  for (const t of model.shards.tensors.values()) {
-    const elements = t.shape.reduce((a, b) => a * b, 1);
-    bytes += quantizedNames.has(t.name) ? elements * bytesPerWeight[recipe.format] : t.end - t.start;
-  }
-  return bytes;
-}
-
-function namesUpTo(blocks: number): string[] {
-  return Array.from({ length: blocks }, (_, m) => layerKinds.map((kind) => `${layerName(m, kind)}.weight`)).flat();
 }
 
 function warnings(spec: ModelSpec, recipe: Recipe, tokens: TokenWindows): string[] {

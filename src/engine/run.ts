@@ -117,7 +117,23 @@ async function runBlocks(input: RunInput, start: readonly Tensor[], scope: Scope
   full.end();
   quantizedStream.end();
   job.progress.finish("Done");
+  listen({ type: "log", ...summaryOf(reports) });
   return { blocks, layers: reports, quantized: layers };
+}
+
+/** How the solves went, for the end of the log: a silent fallback is the complaint that other tools get. */
+function summaryOf(layers: readonly LayerReport[]): { level: "info" | "warning"; message: string } {
+  const fallen = layers.filter((l) => l.fallback);
+  const climbed = layers.filter((l) => !l.fallback && l.retries > 0);
+  if (!fallen.length && !climbed.length) return { level: "info", message: `All ${layers.length} layers were quantized as asked.` };
+  const names = fallen
+    .slice(0, 5)
+    .map((l) => l.name)
+    .join(", ");
+  return {
+    level: "warning",
+    message: `${climbed.length} of ${layers.length} layers needed more damping, ${fallen.length} fell back${fallen.length ? ` (${names}${fallen.length > 5 ? ", …" : ""})` : ""}.`,
+  };
 }
 
 /** A block that is not quantized: full-precision weights on both streams. */

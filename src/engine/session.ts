@@ -6,9 +6,9 @@ import { type Model, openModel } from "../model/checkpoint";
 import { summarize } from "../model/summary";
 import type { Ops } from "../ops/ops";
 import type { Recipe } from "../recipe/recipe";
-import type { Evaluation, ModelSummary, PlanSummary, RunReport } from "../worker/protocol";
+import type { Evaluation, ModelSummary, Perplexity, PlanSummary, RunReport } from "../worker/protocol";
 import { embedChunks } from "./chunks";
-import { compare } from "./evaluate";
+import { compare, perplexity } from "./evaluate";
 import { type Circumstances, checkRecipe, fitsRecording, measureRate, plan } from "./plan";
 import type { Emit } from "./progress";
 import { type RunResult, run } from "./run";
@@ -62,6 +62,12 @@ export class Session {
     const evaluation = await compare({ ops: this.ops, model: this.opened, tokens, emit, signal }, finished.quantized);
     finished.evaluation = evaluation;
     return evaluation;
+  }
+
+  /** Perplexity of the open checkpoint as it is. */
+  async measureModel(text: SourceFile, cutting: Cutting, emit: Emit, signal: AbortSignal): Promise<Perplexity> {
+    const tokens = await this.tokens(text, cutting, signal);
+    return perplexity({ ops: this.ops, model: this.opened, tokens, emit, signal });
   }
 
   async export(id: string, sink: Sink, emit: Emit, signal: AbortSignal): Promise<{ files: string[]; bytes: number }> {

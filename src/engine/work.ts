@@ -24,13 +24,14 @@ export function forwardWork(spec: ModelSpec, stage: Stage, tokens: number, lengt
   return tokens * (2 * linear + attention);
 }
 
-/** Statistics and correction of one stage. H is a triangle; the correction is one factorisation, and W·C and two solves a layer. */
-export function quantizeWork(spec: ModelSpec, stage: Stage, tokens: number, needs: StageNeeds): number {
+/** Statistics, correction and rounding of one stage. H is a triangle; the correction is one factorisation, and W·C and two solves a layer. */
+export function quantizeWork(spec: ModelSpec, recipe: Recipe, stage: Stage, tokens: number, needs: StageNeeds): number {
   const n = stageInputs(spec, stage);
-  const rows = stage.kinds.reduce((sum, kind) => sum + layerShape(spec, kind)[0], 0);
-  return (
-    (needs.H ? tokens * n * n : 0) + (needs.C ? 2 * tokens * n * n : 0) + (needs.corrected ? n ** 3 / 3 + 4 * rows * n * n : 0) + rows * n
-  );
+  const rows = stage.kinds.map((kind) => layerShape(spec, kind)[0]);
+  const all = rows.reduce((a, b) => a + b, 0);
+  const statistics = (needs.H ? tokens * n * n : 0) + (needs.C ? 2 * tokens * n * n : 0);
+  const correction = needs.corrected ? n ** 3 / 3 + 4 * all * n * n : 0;
+  return statistics + correction + quantizers[recipe.method].cost(rows, n).work;
 }
 
 /** Work of a whole run; `kept`: the full-precision stream is there already. The total of a run's progress. */
@@ -39,7 +40,7 @@ export function runWork(spec: ModelSpec, recipe: Recipe, tokens: number, length:
   for (let m = 0; m < spec.blocks; m++)
     for (const stage of stages) {
       total += forwardWork(spec, stage, tokens, length) * (kept ? 1 : 2);
-      if (m < quantizedBlocks(spec, recipe)) total += quantizeWork(spec, stage, tokens, stageNeeds(recipe, m, stage));
+      if (m < quantizedBlocks(spec, recipe)) total += quantizeWork(spec, recipe, stage, tokens, stageNeeds(recipe, m, stage));
     }
   return total;
 }

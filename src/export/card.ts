@@ -1,6 +1,7 @@
 import type { Model } from "../model/checkpoint";
-import { alphaOf, isBase, methodTitles, recipeTitle } from "../recipe/recipe";
+import { alphaOf, formatTitles, isBase, methodTitles, recipeTitle } from "../recipe/recipe";
 import type { Evaluation, RunReport } from "../worker/protocol";
+import { formats } from "./layout";
 
 /** Characters that mean something to Markdown or HTML are shown, not obeyed: names come from files. */
 const plain = (text: string) => text.replace(/[^\p{L}\p{N} ._-]/gu, "·").slice(0, 120);
@@ -12,6 +13,7 @@ export function modelCard(model: Model, report: RunReport, evaluation: Evaluatio
   const rows: [string, string][] = [
     ["Source", `${plain(model.source.label)} (${plain(model.spec.architecture)}, ${model.spec.blocks} blocks)`],
     ["Method", methodTitles[recipe.method]],
+    ["Format", formatTitles[recipe.format]],
     [
       "Bits",
       `${recipe.bits}, ${recipe.symmetric ? "symmetric" : "asymmetric"}, ${recipe.groupSize < 0 ? "one scale a row" : `groups of ${recipe.groupSize}`}`,
@@ -40,7 +42,8 @@ export function modelCard(model: Model, report: RunReport, evaluation: Evaluatio
     "|---|---|",
     ...rows.map(([name, value]) => `| ${name} | ${value} |`),
     "",
-    "Weights of the quantized layers are stored dense, as f16(scale · (code − zero)); everything else is as in the source.",
+    ...formats[recipe.format].notes(recipe),
+    "Layers that are not quantized are as in the source.",
     "`recipe.json` reproduces the run.",
     "",
   ].join("\n");

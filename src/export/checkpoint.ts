@@ -4,6 +4,7 @@ import type { Sink, SourceFile } from "../io/types";
 import { CheckpointWriter, layoutShards, writeFile } from "../io/writer";
 import type { Model } from "../model/checkpoint";
 import type { QuantizedModel } from "../quant/stored";
+import type { Recipe } from "../recipe/recipe";
 import type { Evaluation, RunReport } from "../worker/protocol";
 import { modelCard } from "./card";
 import { formats, type Piece, pieces } from "./layout";
@@ -32,7 +33,7 @@ const copied = [
   "merges.txt",
 ];
 const maxShardBytes = 4e9;
-const pieceBytes = 8 * 2 ** 20;
+const copyBytes = 8 * 2 ** 20;
 
 /**
  * Writes a Hugging Face folder to the sink: headers first, then the tensors front to back, then the small files; finishes the sink, or
@@ -63,48 +64,40 @@ export async function exportCheckpoint(input: ExportInput): Promise<{ files: str
 }
 
 async function writeTensors({ model, quantized, report, progress, signal }: ExportInput, sink: Sink): Promise<void> {
-  const list = pieces(model, quantized, report.recipe.format);
+  const list = pieces(model, report.recipe);
   const layout = layoutShards(
     list.map((p) => p.spec),
     maxShardBytes,
   );
   const writer = new CheckpointWriter(layout, sink);
   let done = 0;
-  for await (const { name, bytes } of tensorBytes(list, model, report)) {
-    throwIfCancelled(signal);
-    await writer.write(name, bytes);
-    done += bytes.length;
-    progress?.(done, layout.totalSize);
-  }
+  for (const piece of list)
+    for await (const bytes of pieceBytes(piece, model, quantized, report.recipe)) {
+      throwIfCancelled(signal);
+      await writer.write(piece.spec.name, bytes);
+      done += bytes.length;
+      progress?.(done, layout.totalSize);
+    }
   await writer.end();
 }
 
-async function* tensorBytes(list: readonly Piece[], model: Model, report: RunReport): AsyncGenerator<{ name: string; bytes: Uint8Array }> {
-  const format = formats[report.recipe.format];
-  for (let i = 0; i < list.length; ) {
-    const { spec, layer } = list[i];
-    if (layer) {
-      const parts = format.bytes(layer);
-      for (const [k, part] of parts.entries()) for (const bytes of part) yield { name: list[i + k].spec.name, bytes };
-      i += parts.length;
-    } else {
-      for await (const bytes of copyTensor(model, spec.name)) yield { name: spec.name, bytes };
-      i++;
-    }
+/** A layer's tensor, packed now; or a tensor of the source as it stands there, a few megabytes at a time. */
+async function* pieceBytes({ spec, part }: Piece, model: Model, quantized: QuantizedModel, recipe: Recipe): AsyncGenerator<Uint8Array> {
+  if (part) {
+    yield* formats[recipe.format].bytes(quantized.get(part.name)!)[part.index];
+    return;
   }
-}
-
-/** A tensor's bytes as they stand in the source, a few megabytes at a time. */
-async function* copyTensor(model: Model, name: string): AsyncGenerator<Uint8Array> {
-  const { file, start, end } = model.shards.tensors.get(name)!;
+  const { file, start, end } = model.shards.tensors.get(spec.name)!;
   // An empty tensor still has to be written once, or the writer would wait for it.
   if (start === end) yield new Uint8Array(0);
-  for (let at = start; at < end; at += pieceBytes) yield await file.read(at, Math.min(end, at + pieceBytes));
+  for (let at = start; at < end; at += copyBytes) yield await file.read(at, Math.min(end, at + copyBytes));
 }
 
 async function writeSmallFiles({ model, report, evaluation }: ExportInput, sink: Sink): Promise<void> {
   const json = (value: unknown) => new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`);
-  await writeFile(sink, "config.json", json(formats[report.recipe.format].config(model.config)));
+  const format = formats[report.recipe.format];
+  await writeFile(sink, "config.json", json(format.config(model.config, report.recipe)));
+  for (const [name, value] of Object.entries(format.files(report.recipe))) await writeFile(sink, name, json(value));
   for (const file of copied.map((name) => findFile(model.source, name)).filter((f): f is SourceFile => f !== undefined))
     await writeFile(sink, file.name, await file.read(0, file.size));
   await writeFile(sink, "recipe.json", json(report.recipe));

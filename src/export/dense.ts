@@ -1,6 +1,7 @@
 import { f16Word, toF16 } from "../io/dtype";
-import { codesOf, type StoredLayer } from "../quant/stored";
-import type { Format } from "./format";
+import { codesOf } from "../ops/packed";
+import type { StoredLayer } from "../quant/stored";
+import { asFloat16, type Format } from "./format";
 
 const rowsAtOnce = 256;
 
@@ -8,30 +9,28 @@ const rowsAtOnce = 256;
 export const dense: Format = {
   tensors: ({ name, shape }) => [{ name: `${name}.weight`, dtype: "F16", shape }],
   bytes: (layer) => [denseRows(layer)],
-  // A client that loads with the config's own dtype must not round Ŵ again to bf16.
-  config: (source) => ({ ...without(source, "quantization_config", "dtype"), torch_dtype: "float16" }),
+  config: asFloat16,
+  files: () => ({}),
+  check: () => {},
+  notes: () => ["Loads in every client; the file is as large as f16 weights are."],
 };
 
 function* denseRows(layer: StoredLayer): Generator<Uint8Array> {
   const [out, n] = layer.shape;
   const groups = layer.scales.length / out;
-  const codes = codesOf(layer);
-  const top = 2 ** layer.spec.bits;
+  const size = n / groups;
+  const top = 2 ** layer.bits;
   // A group has at most 2^b different values: round each once, then look up.
   const table = new Uint16Array(top);
   for (let from = 0; from < out; from += rowsAtOnce) {
     const rows = Math.min(rowsAtOnce, out - from);
     const words = new Uint16Array(rows * n);
+    const codes = codesOf(layer, from, from + rows);
     for (let g = 0; g < rows * groups; g++) {
       const at = from * groups + g;
       for (let code = 0; code < top; code++) table[code] = f16Word(toF16(layer.scales[at] * (code - layer.zeros[at])));
-      const size = n / groups;
-      for (let i = 0; i < size; i++) words[g * size + i] = table[codes[from * n + g * size + i]];
+      for (let i = 0; i < size; i++) words[g * size + i] = table[codes[g * size + i]];
     }
     yield new Uint8Array(words.buffer);
   }
-}
-
-function without(source: Record<string, unknown>, ...fields: string[]): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(source).filter(([key]) => !fields.includes(key)));
 }

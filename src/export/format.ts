@@ -1,7 +1,15 @@
 import type { TensorSpec } from "../io/writer";
+import type { ModelSpec } from "../model/spec";
 import type { StoredLayer } from "../quant/stored";
+import type { Recipe } from "../recipe/recipe";
 
-export type LayerShape = Pick<StoredLayer, "name" | "shape" | "spec">;
+/** What is known of a quantized layer before any work. */
+export interface LayerShape {
+  readonly name: string;
+  readonly shape: readonly [number, number];
+  readonly bits: number;
+  readonly groups: number;
+}
 
 /** What an export format makes of one quantized layer: the plug-in contract of this folder. */
 export interface Format {
@@ -10,5 +18,17 @@ export interface Format {
   /** Their bytes, in the same order, each in pieces. */
   bytes(layer: StoredLayer): Generator<Uint8Array>[];
   /** config.json of the export, from the source's. */
-  config(source: Record<string, unknown>): Record<string, unknown>;
+  config(source: Record<string, unknown>, recipe: Recipe): Record<string, unknown>;
+  /** Further JSON files beside it, by name. */
+  files(recipe: Recipe): Record<string, unknown>;
+  /** @throws QuantError `bad-format` when it cannot hold what the recipe makes of this model. */
+  check(spec: ModelSpec, recipe: Recipe): void;
+  /** Sentences on which clients load it and which refuse, for beside the choice. */
+  notes(recipe: Recipe): string[];
+}
+
+/** A client that loads with the config's own dtype must not round f16 scales and weights again to bf16. */
+export function asFloat16(source: Record<string, unknown>): Record<string, unknown> {
+  const { quantization_config: _, dtype: __, ...rest } = source;
+  return { ...rest, torch_dtype: "float16" };
 }

@@ -1,24 +1,43 @@
 import type { TensorSpec } from "../io/writer";
 import type { Model } from "../model/checkpoint";
-import { layerName } from "../model/layers";
-import type { QuantizedModel, StoredLayer } from "../quant/stored";
-import type { FormatId } from "../recipe/recipe";
-import { layerKinds } from "../recipe/recipe";
+import { layerName, layerShape } from "../model/layers";
+import type { ModelSpec } from "../model/spec";
+import { type FormatId, layerKinds, type Recipe } from "../recipe/recipe";
 import { dense } from "./dense";
-import type { Format } from "./format";
+import type { Format, LayerShape } from "./format";
+import { gptq } from "./gptq";
 
-export const formats: Readonly<Record<FormatId, Format>> = { dense };
+/** Every export format by its name in a recipe. */
+export const formats: Readonly<Record<FormatId, Format>> = { dense, gptq };
 
-/** One output tensor: a layer's, or one copied from the source as it is. */
-export type Piece = { spec: TensorSpec; layer: StoredLayer } | { spec: TensorSpec; layer: null };
+/** Every output tensor before any work, in the source's order; a quantized layer's tensors stand where its weight stood. */
+export interface Piece {
+  spec: TensorSpec;
+  /** The layer it belongs to and its number among that layer's tensors; null: copied from the source as it is. */
+  part: { name: string; index: number } | null;
+}
 
-/** Every output tensor in the source's order; a quantized layer's tensors stand where its weight stood. */
-export function pieces(model: Model, quantized: QuantizedModel, format: FormatId): Piece[] {
-  const quantizable = new Set(Array.from({ length: model.spec.blocks }, (_, m) => layerKinds.map((kind) => layerName(m, kind))).flat());
+/** The layers that a recipe quantizes, by name. */
+export function plannedLayers(spec: ModelSpec, recipe: Recipe): Map<string, LayerShape> {
+  const blocks = Math.min(recipe.blocks ?? spec.blocks, spec.blocks);
+  const layers = new Map<string, LayerShape>();
+  for (let m = 0; m < blocks; m++)
+    for (const kind of layerKinds) {
+      const [out, n] = layerShape(spec, kind);
+      const name = layerName(m, kind);
+      layers.set(name, { name, shape: [out, n], bits: recipe.bits, groups: recipe.groupSize < 0 ? 1 : n / recipe.groupSize });
+    }
+  return layers;
+}
+
+/** @throws QuantError `bad-format` when the format cannot hold what the recipe makes of this model. */
+export function pieces(model: Model, recipe: Recipe): Piece[] {
+  const format = formats[recipe.format];
+  format.check(model.spec, recipe);
+  const layers = plannedLayers(model.spec, recipe);
   return [...model.shards.tensors.values()].flatMap((t): Piece[] => {
-    const name = t.name.endsWith(".weight") ? t.name.slice(0, -".weight".length) : "";
-    const layer = quantizable.has(name) ? quantized.get(name) : undefined;
-    if (layer) return formats[format].tensors(layer).map((spec) => ({ spec, layer }));
-    return [{ spec: { name: t.name, dtype: t.dtype, shape: t.shape }, layer: null }];
+    const layer = layers.get(t.name.replace(/\.weight$/, ""));
+    if (!layer || !t.name.endsWith(".weight")) return [{ spec: { name: t.name, dtype: t.dtype, shape: t.shape }, part: null }];
+    return format.tensors(layer).map((spec, index) => ({ spec, part: { name: layer.name, index } }));
   });
 }

@@ -3,7 +3,7 @@ import { openShards } from "../io/shards";
 import type { Source } from "../io/types";
 import type { Model } from "../model/checkpoint";
 import type { QuantizedModel } from "../quant/stored";
-import type { FormatId } from "../recipe/recipe";
+import type { Recipe } from "../recipe/recipe";
 import { formats, pieces } from "./layout";
 
 /**
@@ -11,19 +11,17 @@ import { formats, pieces } from "./layout";
  * byte for byte with what the run measured.
  * @throws QuantError `verify-failed` naming the tensor.
  */
-export async function verifyCheckpoint(written: Source, model: Model, quantized: QuantizedModel, format: FormatId): Promise<void> {
+export async function verifyCheckpoint(written: Source, model: Model, quantized: QuantizedModel, recipe: Recipe): Promise<void> {
   const shards = await openShards(written);
-  const list = pieces(model, quantized, format);
+  const list = pieces(model, recipe);
   for (const { spec } of list) {
     const tensor = shards.tensors.get(spec.name);
     if (!tensor || tensor.dtype !== spec.dtype || tensor.shape.join() !== spec.shape.join())
       throw failed(spec.name, "is missing or has another shape");
   }
   if (shards.tensors.size !== list.length) throw failed(written.label, `holds ${shards.tensors.size} tensors instead of ${list.length}`);
-  for (const layer of quantized.values()) {
-    const parts = formats[format].bytes(layer);
-    for (const [k, { name }] of formats[format].tensors(layer).entries()) await compare(shards.readTensor(name), parts[k], name);
-  }
+  for (const { spec, part } of list)
+    if (part) await compare(shards.readTensor(spec.name), formats[recipe.format].bytes(quantized.get(part.name)!)[part.index], spec.name);
 }
 
 async function compare(written: Promise<Uint8Array>, expected: Generator<Uint8Array>, name: string): Promise<void> {

@@ -7,6 +7,7 @@ import type { Shards, Source } from "../io/types";
 import { elements, type FloatDtype, type Ops, type Tensor } from "../ops/ops";
 import { layerKinds } from "../recipe/recipe";
 import { embeddingName, finalNormName, headName, layerName, layerShape, normNames } from "./layers";
+import { packedShapes } from "./packing";
 import { type ModelSpec, parseSpec } from "./spec";
 
 /** An open checkpoint: its shape, its tensors, its other files. Nothing is loaded yet. */
@@ -31,7 +32,8 @@ export async function openModel(source: Source): Promise<Model> {
   const config = await readJson(file, megabyte);
   const spec = parseSpec(config);
   const shards = await openShards(source);
-  for (const [name, shape] of expectedTensors(spec)) checkTensor(shards, name, shape);
+  for (const [name, shape] of expectedTensors(spec)) checkTensor(shards, name, shape, floatDtypes);
+  for (let m = 0; m < spec.blocks; m++) for (const kind of layerKinds) checkLayer(shards, spec, layerName(m, kind), layerShape(spec, kind));
   checkBlockCount(shards, spec);
   return { source, spec, config: config as Record<string, unknown>, shards };
 }
@@ -41,13 +43,25 @@ function* expectedTensors(spec: ModelSpec): Generator<[string, number[]]> {
   for (let m = 0; m < spec.blocks; m++) {
     yield [normNames(m).input, [spec.hidden]];
     yield [normNames(m).postAttention, [spec.hidden]];
-    for (const kind of layerKinds) yield [`${layerName(m, kind)}.weight`, layerShape(spec, kind)];
   }
   yield [finalNormName, [spec.hidden]];
   if (!spec.tied) yield [headName, [spec.vocabulary, spec.hidden]];
 }
 
-function checkTensor(shards: Shards, name: string, shape: number[]): void {
+/** A linear layer's tensors: its weight, or in a packed checkpoint what stands for it. */
+function checkLayer(shards: Shards, { packing }: ModelSpec, name: string, shape: [number, number]): void {
+  if (!packing || shards.tensors.has(`${name}.weight`)) {
+    checkTensor(shards, `${name}.weight`, shape, floatDtypes);
+    return;
+  }
+  for (const [part, expected] of Object.entries(packedShapes(packing, shape))) {
+    // Old exports leave g_idx out where it is trivial.
+    if (part === "g_idx" && !shards.tensors.has(`${name}.g_idx`)) continue;
+    checkTensor(shards, `${name}.${part}`, expected, part === "scales" ? floatDtypes : ["I32"]);
+  }
+}
+
+function checkTensor(shards: Shards, name: string, shape: number[], dtypes: readonly string[]): void {
   const tensor = shards.tensors.get(name);
   if (!tensor)
     throw new QuantError("missing-tensor", name, "Add the shard that holds it, or check that config.json belongs to these files.");
@@ -57,11 +71,11 @@ function checkTensor(shards: Shards, name: string, shape: number[]): void {
       `${name} in ${tensor.file.name} is ${tensor.shape.join(" × ") || "a scalar"}, config.json implies ${shape.join(" × ")}`,
       "Check that config.json belongs to these files.",
     );
-  if (!floatDtypes.includes(tensor.dtype))
+  if (!dtypes.includes(tensor.dtype))
     throw new QuantError(
       "unsupported-dtype",
       `${name} in ${tensor.file.name} is ${tensor.dtype}`,
-      "F32, F16 and BF16 checkpoints can be opened.",
+      `${dtypes.join(", ").replace(/, (\w+)$/, " or $1")} is expected here.`,
     );
 }
 
@@ -92,12 +106,13 @@ export async function loadTensor(ops: Ops, model: Model, name: string, rows?: { 
   return ops.fromBytes(bytes, info.dtype as FloatDtype, shape);
 }
 
-/** Parameters and bytes by dtype over all tensors, for a summary. */
-export function census(shards: Shards): { parameters: number; bytes: number; dtypes: string[] } {
+/** Weights and bytes by dtype over all tensors, for a summary; a packed word holds several weights, its scales and zeros are none. */
+export function census({ shards, spec }: Pick<Model, "shards" | "spec">): { parameters: number; bytes: number; dtypes: string[] } {
   const bytesOf = new Map<string, number>();
   let parameters = 0;
   for (const t of shards.tensors.values()) {
-    parameters += elements(t.shape);
+    if (t.name.endsWith(".qweight") && spec.packing) parameters += (elements(t.shape) * 32) / spec.packing.bits;
+    else if (!/\.(qzeros|scales|g_idx)$/.test(t.name)) parameters += elements(t.shape);
     bytesOf.set(t.dtype, (bytesOf.get(t.dtype) ?? 0) + t.end - t.start);
   }
   const dtypes = [...bytesOf].sort((a, b) => b[1] - a[1]).map(([d]) => d);

@@ -1,7 +1,9 @@
 import type { Ops, Tensor } from "../ops/ops";
+import { restore } from "../ops/packed";
 import type { LayerKind } from "../recipe/recipe";
 import { loadTensor, type Model } from "./checkpoint";
-import { layerName, normNames, type Stage, stages } from "./layers";
+import { layerName, layerShape, normNames, type Stage, stages } from "./layers";
+import { readPacked } from "./packed";
 import { ropeTables } from "./rope";
 import type { ModelSpec } from "./spec";
 
@@ -34,10 +36,17 @@ export async function loadBlock(ops: Ops, model: Model, index: number): Promise<
   const biases: Partial<Record<LayerKind, Tensor>> = {};
   for (const kind of stages.flatMap((s) => s.kinds)) {
     const name = layerName(index, kind);
-    weights[kind] = await loadTensor(ops, model, `${name}.weight`);
+    weights[kind] = await loadLayer(ops, model, name, kind);
     if (model.shards.tensors.has(`${name}.bias`)) biases[kind] = await loadTensor(ops, model, `${name}.bias`);
   }
   return { index, norms, weights, biases };
+}
+
+/** A layer's weights as floats; a packed one is unpacked on the device. */
+async function loadLayer(ops: Ops, model: Model, name: string, kind: LayerKind): Promise<Tensor> {
+  const { spec, shards } = model;
+  if (!spec.packing || shards.tensors.has(`${name}.weight`)) return loadTensor(ops, model, `${name}.weight`);
+  return restore(ops, await readPacked(shards, name, layerShape(spec, kind), spec.packing));
 }
 
 export function freeBlock(ops: Ops, block: Block): void {

@@ -1,5 +1,6 @@
 import { QuantError } from "../errors";
 import { architectures, type RopeScaling, supported } from "./architectures";
+import { type Packing, parsePacking } from "./packing";
 
 /** The shape of a model, from config.json; everything the forward pass needs besides tensors. */
 export interface ModelSpec {
@@ -18,6 +19,8 @@ export interface ModelSpec {
   /** 0: none. */
   slidingWindow: number;
   maxPositions: number;
+  /** How the linear layers are packed; null: they are floats. */
+  packing: Packing | null;
 }
 
 type Json = Record<string, unknown>;
@@ -54,12 +57,6 @@ export function parseSpec(input: unknown): ModelSpec {
       `hidden_act is ${config.hidden_act.slice(0, 40)}`,
       "Only models with the SiLU activation can be run.",
     );
-  if (config.quantization_config !== undefined && config.quantization_config !== null)
-    throw new QuantError(
-      "unsupported-architecture",
-      "the checkpoint is already quantized (config.json has a quantization_config)",
-      "Open the original f16, bf16 or f32 checkpoint.",
-    );
   const spec: ModelSpec = {
     architecture,
     blocks: count(config, "num_hidden_layers"),
@@ -73,6 +70,7 @@ export function parseSpec(input: unknown): ModelSpec {
     tied: config.tie_word_embeddings === true,
     ...entry.position(config),
     maxPositions: count(config, "max_position_embeddings", 2048),
+    packing: parsePacking(config.quantization_config),
   };
   if (config.head_dim === undefined || config.head_dim === null)
     requireDivides(spec.heads, spec.hidden, "num_attention_heads", "hidden_size");

@@ -1,12 +1,13 @@
 import { findFile } from "../io/source";
 import type { ModelSummary } from "../worker/protocol";
 import { census, type Model } from "./checkpoint";
+import { packingTitle } from "./packing";
 
 /** The facts of a checkpoint, from its headers and config. */
 export function summarize(model: Model): ModelSummary {
   const { spec, source, shards } = model;
   const hasTokenizer = findFile(source, "tokenizer.json") !== undefined;
-  const { parameters, bytes, dtypes } = census(shards);
+  const { parameters, bytes, dtypes } = census(model);
   return {
     label: source.label,
     architecture: spec.architecture,
@@ -24,6 +25,7 @@ export function summarize(model: Model): ModelSummary {
     bytes,
     files: new Set([...shards.tensors.values()].map((t) => t.file)).size,
     hasTokenizer,
+    packing: spec.packing && packingTitle(spec.packing),
     warnings: hasTokenizer
       ? []
       : ["tokenizer.json is missing: calibration text cannot be read without it. Add it, or use token ids (.npy)."],

@@ -1,4 +1,5 @@
 import { toFloats } from "../io/dtype";
+import * as columns from "./cpu/columns";
 import * as gridding from "./cpu/grid";
 import * as products from "./cpu/products";
 import * as rows from "./cpu/rows";
@@ -80,11 +81,20 @@ export function createCpuOps(): Ops {
       return { L: own(L), status: own(status) };
     },
     solveRight: (L, Y) => own(solve.solveRight(cpu(L), cpu(Y))),
+    triangularInverse: (L) => own(solve.triangularInverse(cpu(L))),
+    descendingDiagonal: (H) => own(solve.descendingDiagonal(cpu(H))),
+    permuteSquare: (A, index, reversed) => own(solve.permuteSquare(cpu(A), index && cpu(index), reversed)),
+    gatherColumns: (A, index) => own(solve.gatherColumns(cpu(A), cpu(index))),
+    scatterColumns: (A, index) => own(solve.scatterColumns(cpu(A), cpu(index))),
     zeroColumns: (W, dead) => own(solve.zeroColumns(cpu(W), cpu(dead))),
 
     grid: (W, spec) => ownGrid(gridding.grid(cpu(W), spec)),
     encode: (W, g, bits) => own(gridding.encode(cpu(W), cpu(g.scales), cpu(g.zeros), bits)),
-    decode: (codes, g) => own(gridding.decode(cpu(codes), cpu(g.scales), cpu(g.zeros))),
+    decode: (codes, g, groupOf) => own(gridding.decode(cpu(codes), cpu(g.scales), cpu(g.zeros), groupOf && cpu(groupOf))),
+    regrid: (g, W, spec, from, to) => gridding.regrid({ scales: cpu(g.scales), zeros: cpu(g.zeros) }, cpu(W), spec, from, to),
+    roundPanel: (rounding, from, to) => columns.roundPanel(rounding, from, to),
+    pack: (codes, bits) => own(columns.pack(cpu(codes), bits)),
+    unpack: (words, bits, n) => own(columns.unpack(cpu(words), bits, n)),
     squaredDifference: (a, b) => own(rows.squaredDifference(cpu(a), cpu(b))),
   };
 }

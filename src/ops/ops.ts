@@ -38,12 +38,32 @@ export interface GridSpec {
   /** Input columns that share a scale; −1: the whole row. Divides the number of columns. */
   groupSize: number;
   symmetric: boolean;
+  /** Shrink each range (1, 0.99, … 0.21 of it) to the least Σ|w − ŵ|^2.4. */
+  mse?: boolean;
 }
 
 /** One (s, z) per row and group, [out, G] float each; s already rounded to f16, z an integer code. */
 export interface Grid {
   scales: Tensor;
   zeros: Tensor;
+}
+
+/** Rounding column by column with error feedback (GPTQ, LDLQ): what `roundPanel` works on. n columns in the order in which they are visited. */
+export interface ColumnRounding {
+  /** Weights [out, n]; a panel's columns are spent, the later ones carry the errors so far. */
+  W: Tensor;
+  /** U [n, n] upper, UᵀU = (H + λI)⁻¹. */
+  U: Tensor;
+  /** uint [out, n], filled panel by panel. */
+  codes: Tensor;
+  /** Scratch [out, widest panel]. */
+  errors: Tensor;
+  grid: Grid;
+  bits: number;
+  /** Input columns of a group; −1: one group. Column c is of group ⌊(order ? order[c] : c) / groupSize⌋. */
+  groupSize: number;
+  /** uint [n]: the input that column c stands for; null: itself. */
+  order: Tensor | null;
 }
 
 /** Everything created while a scope is open and not freed or kept is freed when it ends: cancel and error paths leak nothing. */
@@ -129,6 +149,17 @@ export interface Ops {
   /** Copy of W with the columns of dead inputs 0. */
   zeroColumns(W: Tensor, dead: Tensor): Tensor;
 
+  /** L⁻¹ of a lower triangle, itself lower: [n, n]. */
+  triangularInverse(L: Tensor): Tensor;
+  /** uint [n]: inputs by descending H_jj, equal ones in their order. */
+  descendingDiagonal(H: Tensor): Tensor;
+  /** A[index[i], index[j]]; `reversed` reads the index from its end (with a null index: A flipped on both axes). */
+  permuteSquare(A: Tensor, index: Tensor | null, reversed: boolean): Tensor;
+  /** Column j of the result is column index[j] of A: [m, n], uint [n]. */
+  gatherColumns(A: Tensor, index: Tensor): Tensor;
+  /** Its inverse: column index[j] of the result is column j of A. Keeps A's kind. */
+  scatterColumns(A: Tensor, index: Tensor): Tensor;
+
   // --- grids (DESIGN: one rule for every method but QuIP)
   /**
    * Scale and zero per row and group of W. The range always holds 0; asymmetric s = (max − min)/(2^b − 1), z = clamp(round(−min/s)); symmetric
@@ -137,8 +168,18 @@ export interface Ops {
   grid(W: Tensor, spec: GridSpec): Grid;
   /** uint codes clamp(round(w/s) + z, 0, 2^b − 1), half to even: [out, in]. */
   encode(W: Tensor, grid: Grid, bits: number): Tensor;
-  /** s · (code − z): float [out, in]. */
-  decode(codes: Tensor, grid: Grid): Tensor;
+  /** s · (code − z): float [out, in]. Column c is of group `groupOf[c]` (uint [in]), or of groups of equal size in order. */
+  decode(codes: Tensor, grid: Grid, groupOf?: Tensor): Tensor;
+  /** Recomputes the grid of the groups that lie in columns [from, to) of W; both are multiples of the group size. */
+  regrid(grid: Grid, W: Tensor, spec: GridSpec, from: number, to: number): void;
+  /** Rounds columns [from, to) (at most 128), each one's error e = (w − ŵ)/U_jj taken off the later ones, and off all columns from `to` on. */
+  roundPanel(rounding: ColumnRounding, from: number, to: number): void;
+
+  // --- packing: a dense LSB-first bit stream along each row, padded to whole 32-bit words (FORMATS.md)
+  /** uint [out, ⌈in·bits/32⌉] from uint codes [out, in]. */
+  pack(codes: Tensor, bits: number): Tensor;
+  /** Its inverse: uint [out, columns]. */
+  unpack(words: Tensor, bits: number, columns: number): Tensor;
 
   // --- sums
   /** Partial sums float [p, 2] of (a − b)² and a²; add the p rows up in float64 for ‖a − b‖² and ‖a‖². */

@@ -14,13 +14,22 @@ const leastStep = 1e-4;
 /**
  * The damping ladder, in this one place: the recipe's fraction, then ten times it, three times at most. Reads one status per attempt.
  * @param H mirrored [n, n], undamped; left as it is.
+ * @param rearrange what is factorised in place of H + λI (a permutation of it); its result is freed here unless it is its argument.
  */
-export async function factorDamped(ops: Ops, H: Tensor, dead: Tensor, fraction: number): Promise<Factor> {
+export async function factorDamped(
+  ops: Ops,
+  H: Tensor,
+  dead: Tensor,
+  fraction: number,
+  rearrange: (A: Tensor) => Tensor = (A) => A,
+): Promise<Factor> {
   const tried: number[] = [];
   for (let step = 0, damp = fraction; step <= steps; step++, damp = Math.max(damp * 10, leastStep)) {
     tried.push(damp);
     const A = ops.damped(H, dead, damp);
-    const { L, status } = ops.cholesky(A);
+    const arranged = rearrange(A);
+    const { L, status } = ops.cholesky(arranged);
+    if (arranged !== A) ops.free(arranged);
     const [[bad]] = await ops.read([status]);
     ops.free(A, status);
     if (bad === 0) return { L, tried };

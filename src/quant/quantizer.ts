@@ -36,6 +36,8 @@ export interface QuantizedLayer {
 /** The plug-in contract: a method is one file that exports one of these, and one line in the registry. QEP comes before it and is unknown to it. */
 export interface Quantizer {
   readonly needs: { readonly H: boolean; readonly C: boolean };
+  /** For a stage of layers with these rows and n inputs: floating-point operations, and elements held at once besides W*, H and C. For the plan. */
+  cost(rows: readonly number[], n: number): { work: number; elements: number };
   /** One QuantizedLayer per layer of the stage, in order. */
   quantize(stage: StageView, recipe: Recipe, ops: Ops, signal?: AbortSignal): Promise<QuantizedLayer[]>;
 }

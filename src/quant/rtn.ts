@@ -5,6 +5,8 @@ import { gridSpec, type QuantizedLayer, type Quantizer } from "./quantizer";
 /** Round to nearest: every weight to the closest point of its group's grid. Needs no statistics. */
 export const rtn: Quantizer = {
   needs: { H: false, C: false },
+  // One code a weight.
+  cost: (rows, n) => ({ work: rows.reduce((a, b) => a + b, 0) * n, elements: rows.reduce((a, b) => a + b, 0) * n }),
   async quantize(stage, recipe, ops) {
     return stage.layers.map((layer) => roundToNearest(layer.weight, recipe, ops));
   },

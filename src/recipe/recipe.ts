@@ -1,19 +1,19 @@
 /** What to do, as plain data. A recipe, a seed and an adapter reproduce a run byte for byte. */
 
-export const methodIds = ["rtn"] as const;
+export const methodIds = ["rtn", "gptq"] as const;
 export type MethodId = (typeof methodIds)[number];
 export const bitWidths = [2, 3, 4, 8] as const;
 export type Bits = (typeof bitWidths)[number];
 export const groupSizes = [-1, 32, 64, 128] as const;
 export type GroupSize = (typeof groupSizes)[number];
-export const formatIds = ["dense"] as const;
+export const formatIds = ["dense", "gptq"] as const;
 export type FormatId = (typeof formatIds)[number];
 export const layerKinds = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"] as const;
 export type LayerKind = (typeof layerKinds)[number];
 
 /** Labels for people. */
-export const methodTitles: Record<MethodId, string> = { rtn: "RTN (round to nearest)" };
-export const formatTitles: Record<FormatId, string> = { dense: "Dense f16 (loads everywhere)" };
+export const methodTitles: Record<MethodId, string> = { rtn: "RTN (round to nearest)", gptq: "GPTQ (error feedback)" };
+export const formatTitles: Record<FormatId, string> = { dense: "Dense f16 (loads everywhere)", gptq: "GPTQ (packed)" };
 
 export interface Recipe {
   version: 1;
@@ -29,6 +29,17 @@ export interface Recipe {
     alphaFor: Record<string, number>;
     /** λ = damp · mean(diag H). */
     damp: number;
+  };
+  /** Used by method gptq only. */
+  gptq: {
+    /** Added to the Hessian's diagonal: this fraction of its mean. */
+    damp: number;
+    /** Visit columns by descending Hessian diagonal; groups stay where they are (static groups), so every client loads the result. */
+    actOrder: boolean;
+    /** Search each grid's range for the least error. */
+    mse: boolean;
+    /** Take a group's grid from the weights as they stood at the start of its 128-column block, or live, when its first column is reached. */
+    groupGrids: "block" | "live";
   };
   calibration: {
     /** How many windows the seed picks; null: all of them in order. */
@@ -49,6 +60,7 @@ export const defaultRecipe: Recipe = {
   groupSize: -1,
   symmetric: false,
   qep: { alpha: 0.5, alphaFor: {}, damp: 0.01 },
+  gptq: { damp: 0.01, actOrder: false, mse: false, groupGrids: "block" },
   calibration: { windows: null, windowLength: 256, seed: 0 },
   blocks: null,
   format: "dense",
@@ -74,5 +86,7 @@ export function recipeTitle(recipe: Recipe): string {
   const group = recipe.groupSize === -1 ? "" : ` g${recipe.groupSize}`;
   const blocks = recipe.blocks === null ? "" : ` first ${recipe.blocks} blocks`;
   const qep = isBase(recipe) ? "" : ` + QEP α ${recipe.qep.alpha}`;
-  return `${recipe.method.toUpperCase()} ${recipe.bits}-bit${group}${recipe.symmetric ? " sym" : ""}${qep}${blocks}`;
+  const { actOrder, mse } = recipe.gptq;
+  const options = recipe.method === "gptq" ? `${actOrder ? " act-order" : ""}${mse ? " mse" : ""}` : "";
+  return `${recipe.method.toUpperCase()} ${recipe.bits}-bit${group}${recipe.symmetric ? " sym" : ""}${options}${qep}${blocks}`;
 }

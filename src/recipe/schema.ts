@@ -3,6 +3,8 @@ import { QuantError } from "../errors";
 import { bitWidths, defaultRecipe, formatIds, groupSizes, methodIds, type Recipe } from "./recipe";
 
 const alpha = v.pipe(v.number("α must be a number"), v.minValue(0, "α must be at least 0"), v.maxValue(1, "α must be at most 1"));
+const fraction = (what: string) =>
+  v.pipe(v.number(`${what} must be a number`), v.minValue(0, `${what} must be at least 0`), v.finite(`${what} must be finite`));
 const count = (what: string, least = 1) =>
   v.pipe(
     v.number(`${what} must be a number`),
@@ -19,7 +21,13 @@ const schema = v.strictObject({
   qep: v.strictObject({
     alpha,
     alphaFor: v.record(v.string(), alpha),
-    damp: v.pipe(v.number("qep.damp must be a number"), v.minValue(0, "qep.damp must be at least 0"), v.finite("qep.damp must be finite")),
+    damp: fraction("qep.damp"),
+  }),
+  gptq: v.strictObject({
+    damp: fraction("gptq.damp"),
+    actOrder: v.boolean("gptq.actOrder must be true or false"),
+    mse: v.boolean("gptq.mse must be true or false"),
+    groupGrids: v.picklist(["block", "live"], "gptq.groupGrids must be block or live"),
   }),
   calibration: v.strictObject({
     windows: v.nullable(count("calibration.windows")),
@@ -41,6 +49,7 @@ export function parseRecipe(input: unknown): Recipe {
     ...defaultRecipe,
     ...given,
     qep: { ...defaultRecipe.qep, ...given.qep },
+    gptq: { ...defaultRecipe.gptq, ...given.gptq },
     calibration: { ...defaultRecipe.calibration, ...given.calibration },
   };
   const result = v.safeParse(schema, merged);

@@ -33,6 +33,8 @@ export interface ModelSummary {
   bytes: number;
   files: number;
   hasTokenizer: boolean;
+  /** How the checkpoint is quantized already ("GPTQ 4-bit, …"): it can be measured, not quantized again. null: it is not. */
+  packing: string | null;
   /** Sentences on what is missing or odd but does not stop the model from opening. */
   warnings: string[];
 }
@@ -55,6 +57,8 @@ export interface PlanSummary {
   /** True when the full-precision stream of an earlier run serves this one. */
   streamKept: boolean;
   warnings: string[];
+  /** Which clients load the export and which refuse it. */
+  notes: string[];
 }
 
 export interface LayerReport {
@@ -66,8 +70,10 @@ export interface LayerReport {
   alpha: number;
   /** ‖WX − ŴX̂‖² / ‖WX‖², before any bias. */
   relativeError: number;
-  /** Damping fractions tried, in order; the last one is in use. Empty: nothing was solved. */
+  /** Damping fractions tried, QEP's solve first, then the method's. Empty: nothing was solved. */
   damping: number[];
+  /** How many of them came after a failed attempt. */
+  retries: number;
   /** Why the layer fell back (α = 0, or RTN), or null. */
   fallback: string | null;
   /** This layer's share, by weights, of its stage's wall time. */
@@ -129,6 +135,12 @@ export interface RunRequest {
   calibration: TextSource;
 }
 
+export interface Perplexity {
+  perplexity: number;
+  tokens: number;
+  windows: number;
+}
+
 export interface EvaluationRequest {
   runId: string;
   text: TextSource;
@@ -148,6 +160,8 @@ export interface StudioApi {
   plan(recipe: Recipe, calibration: TextSource): Promise<Reply<PlanSummary>>;
   run(request: RunRequest, onEvent: Progress): Promise<Reply<RunReport>>;
   measure(request: EvaluationRequest, onEvent: Progress): Promise<Reply<Evaluation>>;
+  /** Perplexity of the open checkpoint as it is: for one that is quantized already. `runId` is not looked at. */
+  measureModel(request: EvaluationRequest, onEvent: Progress): Promise<Reply<Perplexity>>;
   exportRun(runId: string, target: ExportTarget, onEvent: Progress): Promise<Reply<ExportSummary>>;
   /** Asks the job under way to stop; it answers `cancelled` within a second. */
   cancel(): Promise<void>;

@@ -68,6 +68,10 @@ export function createStudio(): StudioApi {
       told(onEvent, async (s, signal) =>
         s.measure(runId, await textFile(text, "evaluation"), { windowLength, windows, seed: 0 }, onEvent, signal),
       ),
+    measureModel: ({ text, windowLength, windows }, onEvent) =>
+      told(onEvent, async (s, signal) =>
+        s.measureModel(await textFile(text, "evaluation"), { windowLength, windows, seed: 0 }, onEvent, signal),
+      ),
     exportRun: (runId, target, onEvent) => told(onEvent, (s, signal) => exportTo(s, runId, target, onEvent, signal)),
     async cancel() {
       job?.abort();

@@ -7,7 +7,7 @@ import { bytesFile, memorySink, memorySource } from "../../src/io/memory";
 import { openShards } from "../../src/io/shards";
 import { openModel } from "../../src/model/checkpoint";
 import { createCpuOps } from "../../src/ops/cpu";
-import { codesOf } from "../../src/quant/stored";
+import { codesOf } from "../../src/ops/packed";
 import { recipeWith } from "../support/recipe";
 import { tinyConfig, tinySource, tinyTensors, tinyTokens } from "../support/tiny";
 
@@ -48,17 +48,17 @@ describe("a dense export", () => {
   });
 
   test("verifies, and a flipped bit does not", async () => {
-    const { model, quantized, files } = await exported();
+    const { model, quantized, report, files } = await exported();
     const read = () =>
       memorySource(
         "out",
         [...files].map(([name, bytes]) => bytesFile(name, bytes)),
       );
-    await verifyCheckpoint(read(), model, quantized, "dense");
+    await verifyCheckpoint(read(), model, quantized, report.recipe);
     const shards = await openShards(read());
     const { start } = shards.tensors.get("model.layers.1.mlp.down_proj.weight")!;
     files.get("model.safetensors")![start + 5] ^= 1;
-    await expect(verifyCheckpoint(read(), model, quantized, "dense")).rejects.toThrow(
+    await expect(verifyCheckpoint(read(), model, quantized, report.recipe)).rejects.toThrow(
       "model.layers.1.mlp.down_proj.weight does not read back",
     );
   });

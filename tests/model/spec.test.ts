@@ -42,7 +42,6 @@ describe("config.json", () => {
     [{ architectures: undefined, model_type: "gpt2" }, "unsupported-architecture", "gpt2"],
     [{ architectures: ["__proto__"] }, "unsupported-architecture", "__proto__"],
     [{ hidden_act: "gelu" }, "unsupported-architecture", "gelu"],
-    [{ quantization_config: { bits: 4 } }, "unsupported-architecture", "already quantized"],
     [{ rope_scaling: { rope_type: "yarn" } }, "unsupported-architecture", "yarn"],
     [{ hidden_size: undefined }, "bad-config", "hidden_size is missing"],
     [{ hidden_size: "24" }, "bad-config", "hidden_size is not a positive whole number"],

@@ -15,9 +15,8 @@ export const clamp = (x: number, low: number, high: number): number => Math.min(
 
 const leastF16 = 2 ** -24;
 
-/** Scale (rounded to f16) and zero of one group. */
-export function groupGrid(w: Float64Array, bits: number, symmetric: boolean): { s: number; z: number } {
-  const top = 2 ** bits - 1;
+/** The range of one group's grid: it holds 0, and is [−1, 1] where there is nothing. */
+function rangeOf(w: Float64Array, symmetric: boolean): { min: number; max: number } {
   let min = 0;
   let max = 0;
   for (const x of w) {
@@ -28,23 +27,57 @@ export function groupGrid(w: Float64Array, bits: number, symmetric: boolean): { 
     max = Math.max(-min, max);
     min = -max;
   }
-  if (min === 0 && max === 0) [min, max] = [-1, 1];
-  const s = Math.max(toF16((max - min) / top), leastF16);
-  return { s, z: symmetric ? 2 ** (bits - 1) : clamp(roundHalfEven(-min / s), 0, top) };
+  return min === 0 && max === 0 ? { min: -1, max: 1 } : { min, max };
 }
 
-export function grid(W: CpuTensor, { bits, groupSize, symmetric }: GridSpec): { scales: CpuTensor; zeros: CpuTensor } {
+interface Point {
+  s: number;
+  z: number;
+}
+
+const shrinks = 80;
+
+/** Scale (rounded to f16) and zero of one group; with `mse` of the shrunken range that errs least. */
+export function groupGrid(w: Float64Array, { bits, symmetric, mse = false }: Pick<GridSpec, "bits" | "symmetric" | "mse">): Point {
+  const top = 2 ** bits - 1;
+  const { min, max } = rangeOf(w, symmetric);
+  const at = (p: number): Point => {
+    const s = Math.max(toF16((p * (max - min)) / top), leastF16);
+    return { s, z: symmetric ? 2 ** (bits - 1) : clamp(roundHalfEven((-p * min) / s), 0, top) };
+  };
+  if (!mse) return at(1);
+  const candidates = Array.from({ length: shrinks }, (_, i) => at(1 - i / 100));
+  const errors = candidates.map(({ s, z }) =>
+    w.reduce((sum, x) => sum + Math.abs(s * (clamp(roundHalfEven(x / s) + z, 0, top) - z) - x) ** 2.4, 0),
+  );
+  return candidates[errors.indexOf(Math.min(...errors))];
+}
+
+export function grid(W: CpuTensor, spec: GridSpec): { scales: CpuTensor; zeros: CpuTensor } {
   const [out, n] = W.shape;
-  const g = groupSize < 0 ? n : groupSize;
-  requireShape(n % g === 0, "grid", `${W.shape.join(" × ")} in groups of ${groupSize}`);
-  const scales = empty([out, n / g]);
-  const zeros = empty([out, n / g]);
-  for (let i = 0; i < scales.data.length; i++) {
-    const { s, z } = groupGrid(W.data.subarray(i * g, (i + 1) * g), bits, symmetric);
-    scales.data[i] = s;
-    zeros.data[i] = z;
-  }
-  return { scales, zeros };
+  const g = spec.groupSize < 0 ? n : spec.groupSize;
+  requireShape(n % g === 0, "grid", `${W.shape.join(" × ")} in groups of ${spec.groupSize}`);
+  const made = { scales: empty([out, n / g]), zeros: empty([out, n / g]) };
+  regrid(made, W, spec, 0, n);
+  return made;
+}
+
+export function regrid(
+  { scales, zeros }: { scales: CpuTensor; zeros: CpuTensor },
+  W: CpuTensor,
+  spec: GridSpec,
+  from: number,
+  to: number,
+): void {
+  const [out, n] = W.shape;
+  const g = spec.groupSize < 0 ? n : spec.groupSize;
+  requireShape(from % g === 0 && to % g === 0, "regrid", `columns ${from} to ${to} in groups of ${g}`);
+  for (let row = 0; row < out; row++)
+    for (let c = from; c < to; c += g) {
+      const { s, z } = groupGrid(W.data.subarray(row * n + c, row * n + c + g), spec);
+      scales.data[(row * n + c) / g] = s;
+      zeros.data[(row * n + c) / g] = z;
+    }
 }
 
 export function encode(W: CpuTensor, scales: CpuTensor, zeros: CpuTensor, bits: number): CpuTensor {
@@ -56,11 +89,13 @@ export function encode(W: CpuTensor, scales: CpuTensor, zeros: CpuTensor, bits: 
   return uints(Uint32Array.from(W.data, code), W.shape);
 }
 
-export function decode(codes: CpuTensor, scales: CpuTensor, zeros: CpuTensor): CpuTensor {
-  const g = codes.uints.length / scales.data.length;
+export function decode(codes: CpuTensor, scales: CpuTensor, zeros: CpuTensor, groupOf?: CpuTensor): CpuTensor {
+  const n = codes.shape[1];
+  const groups = scales.shape[1];
   const W = empty(codes.shape);
   for (let i = 0; i < W.data.length; i++) {
-    const at = Math.floor(i / g);
+    const c = i % n;
+    const at = Math.floor(i / n) * groups + (groupOf ? groupOf.uints[c] : Math.floor((c * groups) / n));
     W.data[i] = scales.data[at] * (codes.uints[i] - zeros.data[at]);
   }
   return W;

@@ -69,3 +69,60 @@ export function solveRight(L: CpuTensor, Y: CpuTensor): CpuTensor {
   }
   return D;
 }
+
+/** L⁻¹ by columns, forward substitution. */
+export function triangularInverse(L: CpuTensor): CpuTensor {
+  const n = L.shape[0];
+  const X = empty([n, n]);
+  for (let j = 0; j < n; j++)
+    for (let i = j; i < n; i++) {
+      let sum = i === j ? 1 : 0;
+      for (let k = j; k < i; k++) sum -= L.data[i * n + k] * X.data[k * n + j];
+      X.data[i * n + j] = sum / L.data[i * n + i];
+    }
+  return X;
+}
+
+export function descendingDiagonal(H: CpuTensor): CpuTensor {
+  const n = H.shape[0];
+  const at = (j: number) => H.data[j * n + j];
+  const order = Array.from({ length: n }, (_, j) => j).sort((a, b) => at(b) - at(a) || a - b);
+  return uints(Uint32Array.from(order), [n]);
+}
+
+export function permuteSquare(A: CpuTensor, index: CpuTensor | null, reversed: boolean): CpuTensor {
+  const n = A.shape[0];
+  const from = (i: number) => {
+    const at = reversed ? n - 1 - i : i;
+    return index ? index.uints[at] : at;
+  };
+  return floats(
+    Float64Array.from(A.data, (_, i) => A.data[from(Math.floor(i / n)) * n + from(i % n)]),
+    A.shape,
+  );
+}
+
+/** Where each element of the result comes from; both kinds of tensor move alike. */
+function moved(A: CpuTensor, source: (i: number) => number): CpuTensor {
+  if (A.kind === "uint")
+    return uints(
+      Uint32Array.from(A.uints, (_, i) => A.uints[source(i)]),
+      A.shape,
+    );
+  return floats(
+    Float64Array.from(A.data, (_, i) => A.data[source(i)]),
+    A.shape,
+  );
+}
+
+export function gatherColumns(A: CpuTensor, index: CpuTensor): CpuTensor {
+  const n = index.uints.length;
+  requireShape(A.shape[1] === n, "gatherColumns", `${A.shape.join(" × ")} by ${n}`);
+  return moved(A, (i) => i - (i % n) + index.uints[i % n]);
+}
+
+export function scatterColumns(A: CpuTensor, index: CpuTensor): CpuTensor {
+  const inverse = new Uint32Array(index.uints.length);
+  for (const [j, column] of index.uints.entries()) inverse[column] = j;
+  return gatherColumns(A, uints(inverse, index.shape));
+}

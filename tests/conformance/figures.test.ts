@@ -5,12 +5,14 @@ import { compare } from "../../src/engine/evaluate";
 import { run } from "../../src/engine/run";
 import type { Model } from "../../src/model/checkpoint";
 import type { Ops } from "../../src/ops/ops";
+import { methodIds } from "../../src/recipe/recipe";
 import { demoTokens, figures, openDemo } from "../support/demo";
 import { openGpuOps } from "../support/gpu";
 
-/** `npm test` takes three, `npm run conformance` all. */
-const usual = ["rtn-4", "rtn-3-qep", "rtn-2-first10-qep"];
-const names = process.env.QEP_CONFORMANCE === "all" ? Object.keys(figures).filter((name) => name.startsWith("rtn-")) : usual;
+/** `npm test` takes three a method, `npm run conformance` all that we have the method for. */
+const usual = ["rtn-4", "rtn-3-qep", "rtn-2-first10-qep", "gptq-3-qep", "gptq-4-g32-sym", "gptq-3-g32-act"];
+const ours = Object.keys(figures).filter((name) => methodIds.some((method) => name.startsWith(`${method}-`)));
+const names = process.env.QEP_CONFORMANCE === "all" ? ours : usual;
 
 /** The largest relative deviation over a list. */
 const worst = (ours: readonly number[], theirs: readonly number[]) => Math.max(...theirs.map((t, i) => Math.abs(ours[i] / t - 1)));

@@ -1,0 +1,115 @@
+import { version } from "../../package.json";
+import { QuantError } from "../errors";
+import { toF16Words } from "../io/dtype";
+import { layerShape } from "../model/layers";
+import type { ModelSpec } from "../model/spec";
+import { packBits } from "../ops/bits";
+import type { StoredLayer } from "../quant/stored";
+import { layerKinds, type Recipe } from "../recipe/recipe";
+import { asFloat16, type Format } from "./format";
+
+/**
+ * GPTQ's packed layout (FORMATS.md (a)): qweight [in·b/32, out] with the bit stream down the inputs, qzeros [G, out·b/32] along the outputs,
+ * scales F16 [G, out], g_idx [in]. Symmetric grids are written as v1 (zeros stored minus one, which every client reads), asymmetric ones as
+ * v2 (zeros as they are), because a zero of 0 has no place in v1.
+ */
+export const gptq: Format = {
+  tensors: ({ name, shape: [out, n], bits, groups }) => [
+    { name: `${name}.qweight`, dtype: "I32", shape: [(n * bits) / 32, out] },
+    { name: `${name}.qzeros`, dtype: "I32", shape: [groups, (out * bits) / 32] },
+    { name: `${name}.scales`, dtype: "F16", shape: [groups, out] },
+    { name: `${name}.g_idx`, dtype: "I32", shape: [n] },
+  ],
+  bytes: (layer) => [weights(layer), one(zeros(layer)), one(scales(layer)), one(groupIndex(layer))],
+  config: (source, recipe) => ({ ...asFloat16(source), quantization_config: settings(recipe) }),
+  files: (recipe) => ({ "quantize_config.json": settings(recipe) }),
+  check,
+  notes,
+};
+
+function settings({ bits, groupSize, symmetric }: Recipe): Record<string, unknown> {
+  const format = symmetric ? "gptq" : "gptq_v2";
+  return {
+    quant_method: "gptq",
+    bits,
+    group_size: groupSize,
+    // Act-order visits columns in another order but leaves groups where they are: a trivial g_idx, which is what this field is about.
+    desc_act: false,
+    sym: symmetric,
+    checkpoint_format: format,
+    format,
+    lm_head: false,
+    true_sequential: true,
+    pack_dtype: "int32",
+    meta: { quantizer: [`qep-studio:${version}`] },
+  };
+}
+
+const rowsAtOnce = 64;
+
+/** Our words are [out, in·b/32]; the file has them the other way round. */
+function* weights({ words, shape: [out] }: StoredLayer): Generator<Uint8Array> {
+  const perRow = words.length / out;
+  for (let from = 0; from < perRow; from += rowsAtOnce) {
+    const rows = Math.min(rowsAtOnce, perRow - from);
+    const part = new Uint32Array(rows * out);
+    for (let w = 0; w < rows; w++) for (let o = 0; o < out; o++) part[w * out + o] = words[o * perRow + from + w];
+    yield new Uint8Array(part.buffer);
+  }
+}
+
+function zeros({ zeros, scales, shape: [out], bits, symmetric }: StoredLayer): Uint8Array {
+  const groups = scales.length / out;
+  const stored = (z: number) => (symmetric ? z - 1 : z);
+  const rows = Array.from({ length: groups }, (_, g) =>
+    packBits(
+      Array.from({ length: out }, (_, o) => stored(zeros[o * groups + g])),
+      bits,
+    ),
+  );
+  const all = new Uint32Array(groups * rows[0].length);
+  for (const [g, row] of rows.entries()) all.set(row, g * row.length);
+  return new Uint8Array(all.buffer);
+}
+
+function scales({ scales, shape: [out] }: StoredLayer): Uint8Array {
+  const groups = scales.length / out;
+  return new Uint8Array(toF16Words(Float32Array.from(scales, (_, i) => scales[(i % out) * groups + Math.floor(i / out)])).buffer);
+}
+
+function groupIndex({ scales, shape: [out, n] }: StoredLayer): Uint8Array {
+  const size = (n * out) / scales.length;
+  return new Uint8Array(Int32Array.from({ length: n }, (_, i) => Math.floor(i / size)).buffer);
+}
+
+function* one(bytes: Uint8Array): Generator<Uint8Array> {
+  yield bytes;
+}
+
+function check(spec: ModelSpec, { bits, blocks }: Recipe): void {
+  if (blocks !== null && blocks < spec.blocks)
+    throw new QuantError(
+      "bad-format",
+      `only the first ${blocks} of ${spec.blocks} blocks would be packed`,
+      "Quantize all blocks, or use the dense format.",
+    );
+  for (const kind of layerKinds)
+    for (const [what, size] of [
+      ["outputs", layerShape(spec, kind)[0]],
+      ["inputs", layerShape(spec, kind)[1]],
+    ] as const)
+      if ((size * bits) % 32)
+        throw new QuantError(
+          "bad-format",
+          `the ${size} ${what} of ${kind} at ${bits} bits do not fill whole 32-bit words`,
+          "Use other bits (8 and 4 fit most sizes), or the dense format.",
+        );
+}
+
+function notes({ bits, symmetric }: Recipe): string[] {
+  const layout = symmetric ? "Written as GPTQ v1 (zeros minus one)." : "Asymmetric, so written as gptq_v2 (zeros as they are).";
+  const clients = "Loads in transformers and GPTQModel.";
+  if (!symmetric) return [layout, clients, "vLLM and SGLang take symmetric GPTQ only: choose Symmetric for them."];
+  if (bits === 4 || bits === 8) return [layout, clients, "By their source, vLLM and SGLang take it too (not run here)."];
+  return [layout, clients, `vLLM and SGLang refuse ${bits}-bit GPTQ (vLLM since mid-2026): use 4 or 8 bits for them.`];
+}

@@ -1,0 +1,71 @@
+import { QuantError } from "../errors";
+import { findNonFinite, toFloats } from "../io/dtype";
+import type { Shards } from "../io/types";
+import { unpackBits } from "../ops/bits";
+import type { PackedMatrix } from "../ops/packed";
+import type { Packing } from "./packing";
+
+/** The bytes of a tensor as 32-bit words; checked to be I32 when the model was opened. */
+async function words(shards: Shards, name: string): Promise<Uint32Array> {
+  return new Uint32Array(new Uint8Array(await shards.readTensor(name)).buffer);
+}
+
+/** [rows, columns] → [columns, rows]. */
+function transpose<T extends Uint32Array | Float32Array>(data: T, rows: number, columns: number): T {
+  const out = data.slice() as T;
+  for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) out[c * rows + r] = data[r * columns + c];
+  return out;
+}
+
+/**
+ * One packed layer of a GPTQ checkpoint, ours or another's, with its input groups as g_idx has them.
+ * @param name without ".qweight". @param shape [out, in].
+ * @throws QuantError `non-finite-weights`, `contradiction` for a g_idx that names no group.
+ */
+export async function readPacked(shards: Shards, name: string, shape: readonly [number, number], packing: Packing): Promise<PackedMatrix> {
+  const [out, n] = shape;
+  const { bits } = packing;
+  const qweight = await words(shards, `${name}.qweight`);
+  const { scales, groups } = await readScales(shards, name, out);
+  const zeros = zerosOf(await words(shards, `${name}.qzeros`), out, groups, packing);
+  return { shape, bits, words: transpose(qweight, (n * bits) / 32, out), scales, zeros, groupOf: await groupsOf(shards, name, n, groups) };
+}
+
+async function readScales(shards: Shards, name: string, out: number): Promise<{ scales: Float32Array; groups: number }> {
+  const info = shards.tensors.get(`${name}.scales`)!;
+  const bytes = await shards.readTensor(info.name);
+  const bad = findNonFinite(bytes, info.dtype);
+  if (bad)
+    throw new QuantError(
+      "non-finite-weights",
+      `${info.name} has ${bad.count} of them, the first at index ${bad.index}`,
+      "The checkpoint is damaged: download it again.",
+    );
+  const groups = info.shape[0];
+  return { scales: transpose(toFloats(bytes, info.dtype), groups, out), groups };
+}
+
+/** [out, G] from rows of packed zeros; v1 stores them minus one, a zero of 0 as the largest code. */
+function zerosOf(qzeros: Uint32Array, out: number, groups: number, { bits, zeroOffset }: Packing): Uint8Array {
+  const perRow = qzeros.length / groups;
+  const zeros = new Uint8Array(out * groups);
+  for (let g = 0; g < groups; g++) {
+    const row = unpackBits(qzeros.subarray(g * perRow, (g + 1) * perRow), bits, out);
+    for (let o = 0; o < out; o++) zeros[o * groups + g] = (row[o] + zeroOffset) % 2 ** bits;
+  }
+  return zeros;
+}
+
+/** Absent where groups are equal runs in order. */
+async function groupsOf(shards: Shards, name: string, n: number, groups: number): Promise<Uint32Array | undefined> {
+  if (!shards.tensors.has(`${name}.g_idx`)) return undefined;
+  const index = await words(shards, `${name}.g_idx`);
+  const bad = index.findIndex((g) => g >= groups);
+  if (bad >= 0)
+    throw new QuantError(
+      "contradiction",
+      `${name}.g_idx names group ${index[bad]} at ${bad}, there are ${groups}`,
+      "The checkpoint is damaged: download it again.",
+    );
+  return index.every((g, i) => g === Math.floor((i * groups) / n)) ? undefined : index;
+}

@@ -1,0 +1,52 @@
+import { packBits, unpackBits } from "../bits";
+import type { ColumnRounding } from "../ops";
+import { clamp, roundHalfEven } from "./grid";
+import { type CpuTensor, requireShape, uints } from "./tensor";
+
+const cpu = (t: unknown) => t as CpuTensor;
+
+/** GPTQ's inner loop: rows never talk, so each row goes through the panel and then through the rest by itself. */
+export function roundPanel(job: ColumnRounding, from: number, to: number): void {
+  const [out, n] = job.W.shape;
+  requireShape(to - from <= 128 && to <= n && job.errors.shape[1] >= to - from, "roundPanel", `columns ${from} to ${to} of ${n}`);
+  for (let row = 0; row < out; row++) roundRow(job, row, from, to);
+}
+
+function roundRow({ W, U, codes, grid, bits, groupSize, order }: ColumnRounding, row: number, from: number, to: number): void {
+  const n = W.shape[1];
+  const groups = grid.scales.shape[1];
+  const w = cpu(W).data.subarray(row * n, (row + 1) * n);
+  const u = cpu(U).data;
+  const errors: number[] = [];
+  for (let j = from; j < to; j++) {
+    const input = order ? cpu(order).uints[j] : j;
+    const at = row * groups + (groupSize < 0 ? 0 : Math.floor(input / groupSize));
+    const s = cpu(grid.scales).data[at];
+    const z = cpu(grid.zeros).data[at];
+    const code = clamp(roundHalfEven(w[j] / s) + z, 0, 2 ** bits - 1);
+    cpu(codes).uints[row * n + j] = code;
+    const e = (w[j] - s * (code - z)) / u[j * n + j];
+    errors.push(e);
+    for (let k = j + 1; k < to; k++) w[k] -= e * u[j * n + k];
+  }
+  for (let k = to; k < n; k++) for (let j = from; j < to; j++) w[k] -= errors[j - from] * u[j * n + k];
+}
+
+const wordsOf = (columns: number, bits: number) => Math.ceil((columns * bits) / 32);
+
+export function pack(codes: CpuTensor, bits: number): CpuTensor {
+  const [out, n] = codes.shape;
+  const perRow = wordsOf(n, bits);
+  const words = new Uint32Array(out * perRow);
+  for (let row = 0; row < out; row++) words.set(packBits(codes.uints.subarray(row * n, (row + 1) * n), bits), row * perRow);
+  return uints(words, [out, perRow]);
+}
+
+export function unpack(words: CpuTensor, bits: number, columns: number): CpuTensor {
+  const [out, perRow] = words.shape;
+  requireShape(perRow === wordsOf(columns, bits), "unpack", `${words.shape.join(" × ")} words for ${columns} columns of ${bits} bits`);
+  const codes = new Uint32Array(out * columns);
+  for (let row = 0; row < out; row++)
+    codes.set(unpackBits(words.uints.subarray(row * perRow, (row + 1) * perRow), bits, columns), row * columns);
+  return uints(codes, [out, columns]);
+}

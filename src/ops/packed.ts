@@ -1,0 +1,37 @@
+import { unpackBits } from "./bits";
+import type { Ops, Tensor } from "./ops";
+
+/** A quantized matrix on the host: ŵ = scale · (code − zero), codes packed. What every export is made of and every packed checkpoint is read into. */
+export interface PackedMatrix {
+  /** [out, in] */
+  readonly shape: readonly [number, number];
+  readonly bits: number;
+  /** Codes of each row as a dense LSB-first bit stream in whole 32-bit words: [out, ⌈in·bits/32⌉]. */
+  readonly words: Uint32Array;
+  /** [out, G] */
+  readonly scales: Float32Array;
+  /** [out, G], 0…2^b − 1. */
+  readonly zeros: Uint8Array;
+  /** Group of each input column; absent: equal runs in order. */
+  readonly groupOf?: Uint32Array;
+}
+
+/** Codes of rows [from, to), one a byte, [to − from, in]. */
+export function codesOf({ words, shape: [out, n], bits }: PackedMatrix, from = 0, to = out): Uint8Array {
+  const perRow = words.length / out;
+  const codes = new Uint8Array((to - from) * n);
+  for (let row = from; row < to; row++) codes.set(unpackBits(words.subarray(row * perRow, (row + 1) * perRow), bits, n), (row - from) * n);
+  return codes;
+}
+
+/** Ŵ = s·(code − z) on the device, unpacked there. */
+export function restore(ops: Ops, { words, shape: [out, n], bits, scales, zeros, groupOf }: PackedMatrix): Tensor {
+  const shape = [out, scales.length / out];
+  const packed = ops.fromUints(words, [out, words.length / out]);
+  const codes = ops.unpack(packed, bits, n);
+  const grid = { scales: ops.fromFloats(scales, shape), zeros: ops.fromFloats(zeros, shape) };
+  const groups = groupOf && ops.fromUints(groupOf, [n]);
+  const W = ops.decode(codes, grid, groups);
+  ops.free(packed, codes, grid.scales, grid.zeros, ...(groups ? [groups] : []));
+  return W;
+}

@@ -1,0 +1,90 @@
+import { throwIfCancelled } from "../errors";
+import type { GridSpec, Ops, Tensor } from "../ops/ops";
+import type { Recipe } from "../recipe/recipe";
+import { factorDamped } from "./damping";
+import { gridSpec, type QuantizedLayer, type Quantizer } from "./quantizer";
+import { roundToNearest } from "./rtn";
+
+/** Columns rounded before the rest learns of their errors; also where "block" group grids are taken (as in the reference codes). */
+const blockColumns = 128;
+
+/**
+ * GPTQ (Frantar et al., 2022): columns in order, each one's rounding error compensated by the columns after it through U, UᵀU = (H + λI)⁻¹.
+ * H is factorised once a stage; layers share U and the order of the columns.
+ */
+export const gptq: Quantizer = {
+  needs: { H: true, C: false },
+  cost: (rows, n) => {
+    const out = rows.reduce((a, b) => a + b, 0);
+    // Permuted H, L, L⁻¹ and U; then U with a copy of the largest layer and its errors, while codes of all of them pile up.
+    return { work: n ** 3 + out * n * n, elements: Math.max(4 * n * n, n * n + Math.max(...rows) * (n + blockColumns) + out * n) };
+  },
+  async quantize(stage, recipe, ops, signal) {
+    const dead = ops.deadInputs(stage.H!);
+    const { U, order, tried } = await inverseFactor(ops, stage.H!, dead, recipe);
+    const layers: QuantizedLayer[] = [];
+    for (const { weight } of stage.layers) {
+      const layer = U ? feedBack(weight, dead, U, order, recipe, ops) : fallBack(weight, recipe, ops);
+      layers.push({ ...layer, damping: tried });
+      await ops.flush();
+      throwIfCancelled(signal);
+    }
+    ops.free(dead, ...[U, order].filter((t) => t !== null));
+    return layers;
+  },
+};
+
+const fallBack = (weight: Tensor, recipe: Recipe, ops: Ops): QuantizedLayer => ({
+  ...roundToNearest(weight, recipe, ops),
+  fallback: "GPTQ's Hessian was not positive definite: rounded to nearest",
+});
+
+interface InverseFactor {
+  /** Upper, UᵀU = (H + λI)⁻¹ with inputs in visiting order; null when no damping made it positive definite. */
+  U: Tensor | null;
+  order: Tensor | null;
+  tried: number[];
+}
+
+/** One Cholesky and one triangular inverse: J·H·J = L·Lᵀ gives U = J·L⁻¹·J (J flips both axes), a third of the work of inverting H first. */
+async function inverseFactor(ops: Ops, H: Tensor, dead: Tensor, recipe: Recipe): Promise<InverseFactor> {
+  const order = recipe.gptq.actOrder ? visitingOrder(ops, H, dead) : null;
+  const { L, tried } = await factorDamped(ops, H, dead, recipe.gptq.damp, (A) => ops.permuteSquare(A, order, true));
+  if (!L) return { U: null, order, tried };
+  const inverse = ops.triangularInverse(L);
+  const U = ops.permuteSquare(inverse, null, true);
+  ops.free(L, inverse);
+  return { U, order, tried };
+}
+
+/** By descending diagonal, dead inputs standing at the mean of the live ones. */
+function visitingOrder(ops: Ops, H: Tensor, dead: Tensor): Tensor {
+  const live = ops.damped(H, dead, 0);
+  const order = ops.descendingDiagonal(live);
+  ops.free(live);
+  return order;
+}
+
+/** One layer: its grids, then its columns block by block. */
+function feedBack(weight: Tensor, dead: Tensor, U: Tensor, order: Tensor | null, recipe: Recipe, ops: Ops): QuantizedLayer {
+  const [out, n] = weight.shape;
+  const spec: GridSpec = { ...gridSpec(recipe), mse: recipe.gptq.mse };
+  const live = ops.zeroColumns(weight, dead);
+  // A row's one grid still sees the weights of dead inputs, as in the reference codes.
+  const grid = ops.grid(spec.groupSize < 0 ? weight : live, spec);
+  const W = order ? ops.gatherColumns(live, order) : live;
+  const codes = ops.fromUints(new Uint32Array(out * n), [out, n]);
+  const errors = ops.zeros([out, blockColumns]);
+  const rounding = { W, U, codes, errors, grid, bits: spec.bits, groupSize: spec.groupSize, order };
+  const moving = spec.groupSize > 0 && !order;
+  // A block of one group sees every error before it: that is what a live grid is.
+  const step = moving && recipe.gptq.groupGrids === "live" ? spec.groupSize : blockColumns;
+  for (let from = 0; from < n; from += step) {
+    const to = Math.min(from + step, n);
+    if (moving) ops.regrid(grid, W, spec, from, to);
+    ops.roundPanel(rounding, from, to);
+  }
+  const inOrder = order ? ops.scatterColumns(codes, order) : codes;
+  ops.free(errors, live, ...(order ? [W, codes] : []));
+  return { codes: inOrder, grid, damping: [], fallback: null };
+}

@@ -1,0 +1,196 @@
+import { describe, expect, test } from "vitest";
+import { perplexity } from "../../src/engine/evaluate";
+import { run } from "../../src/engine/run";
+import { exportCheckpoint } from "../../src/export/checkpoint";
+import { formats } from "../../src/export/layout";
+import { verifyCheckpoint } from "../../src/export/verify";
+import { f16ToNumber } from "../../src/io/dtype";
+import { bytesFile, memorySink, memorySource } from "../../src/io/memory";
+import { openShards } from "../../src/io/shards";
+import { openModel } from "../../src/model/checkpoint";
+import { loadBlock } from "../../src/model/forward";
+import { summarize } from "../../src/model/summary";
+import { createCpuOps } from "../../src/ops/cpu";
+import { codesOf } from "../../src/ops/packed";
+import type { Recipe } from "../../src/recipe/recipe";
+import { recipeWith } from "../support/recipe";
+import { tinyConfig, tinySource, tinyTokens } from "../support/tiny";
+
+/** Every size a multiple of 32, so that 3 bits pack too. */
+const config = { ...tinyConfig, hidden_size: 64, head_dim: 16, num_key_value_heads: 2, intermediate_size: 96, num_hidden_layers: 2 };
+const packedRecipe = (change: Partial<Recipe>) => recipeWith({ format: "gptq", groupSize: 32, ...change });
+
+async function exported(recipe: Recipe) {
+  const ops = createCpuOps();
+  const model = await openModel(tinySource(config));
+  const result = await run({ ops, model, tokens: tinyTokens(), recipe, emit: () => {} });
+  const sink = memorySink();
+  await exportCheckpoint({ model, ...result, evaluation: null, sink });
+  const source = memorySource(
+    "out",
+    [...sink.files].map(([name, bytes]) => bytesFile(name, bytes)),
+  );
+  return { ops, model, ...result, source, files: sink.files };
+}
+
+/** A naive second reading of the format, value by value. */
+function valueAt(words: DataView, bits: number, stride: number, column: number, i: number): number {
+  let value = 0;
+  for (let b = 0; b < bits; b++) {
+    const bit = i * bits + b;
+    const word = words.getUint32(4 * (Math.floor(bit / 32) * stride + column), true);
+    value |= ((word >>> (bit % 32)) & 1) << b;
+  }
+  return value;
+}
+
+const view = (bytes: Uint8Array) => new DataView(new Uint8Array(bytes).buffer);
+const json = (bytes: Uint8Array | undefined) => JSON.parse(new TextDecoder().decode(bytes));
+
+describe.each([
+  { bits: 4 as const, symmetric: true },
+  { bits: 3 as const, symmetric: false },
+  { bits: 2 as const, symmetric: false },
+  { bits: 8 as const, symmetric: true },
+])("$bits bits, symmetric $symmetric", ({ bits, symmetric }) => {
+  test("every code, zero, scale and group stands where the format puts it", async () => {
+    const { quantized, source } = await exported(packedRecipe({ bits, symmetric }));
+    const shards = await openShards(source);
+    for (const layer of quantized.values()) {
+      const [out, n] = layer.shape;
+      const part = async (name: string) => view(await shards.readTensor(`${layer.name}.${name}`));
+      const [qweight, qzeros, scales, gIdx] = [await part("qweight"), await part("qzeros"), await part("scales"), await part("g_idx")];
+      const codes = codesOf(layer);
+      const groups = n / 32;
+      for (let o = 0; o < out; o += 7) for (let i = 0; i < n; i += 5) expect(valueAt(qweight, bits, out, o, i)).toBe(codes[o * n + i]);
+      for (let g = 0; g < groups; g++)
+        for (let o = 0; o < out; o++) {
+          // qzeros row g: the bit stream runs along the outputs, so its words are neighbours.
+          const row = new DataView(qzeros.buffer, (g * out * bits) / 8, (out * bits) / 8);
+          expect(valueAt(row, bits, 1, 0, o)).toBe(layer.zeros[o * groups + g] - (symmetric ? 1 : 0));
+          expect(f16ToNumber(scales.getUint16(2 * (g * out + o), true))).toBe(layer.scales[o * groups + g]);
+        }
+      for (let i = 0; i < n; i++) expect(gIdx.getInt32(4 * i, true)).toBe(Math.floor(i / 32));
+    }
+  });
+
+  test("opens again with the very weights and perplexity of the run", async () => {
+    const recipe = packedRecipe({ bits, symmetric });
+    const { ops, model, quantized, source } = await exported(recipe);
+    await verifyCheckpoint(source, model, quantized, recipe);
+    const again = await openModel(source);
+    expect(summarize(again).packing).toContain(`GPTQ ${bits}-bit, groups of 32`);
+    expect(summarize(again).parameters).toBe(summarize(model).parameters);
+    const block = await loadBlock(ops, again, 1);
+    const layer = quantized.get("model.layers.1.mlp.up_proj")!;
+    const codes = codesOf(layer);
+    const [W] = await ops.read([block.weights.up_proj]);
+    for (let i = 0; i < W.length; i++) {
+      const at = Math.floor(i / 32);
+      expect(W[i]).toBe(layer.scales[at] * (codes[i] - layer.zeros[at]));
+    }
+    const measured = await perplexity({ ops, model: again, tokens: tinyTokens(), emit: () => {} });
+    expect(measured.perplexity).toBeGreaterThan(1);
+  });
+});
+
+describe("what goes beside the weights", () => {
+  test("symmetric is v1, asymmetric v2, and both files say so", async () => {
+    for (const [symmetric, format] of [
+      [true, "gptq"],
+      [false, "gptq_v2"],
+    ] as const) {
+      const { files } = await exported(packedRecipe({ bits: 4, symmetric }));
+      const settings = json(files.get("quantize_config.json"));
+      expect(settings).toMatchObject({
+        quant_method: "gptq",
+        bits: 4,
+        group_size: 32,
+        sym: symmetric,
+        desc_act: false,
+        checkpoint_format: format,
+      });
+      expect(json(files.get("config.json")).quantization_config).toEqual(settings);
+    }
+  });
+
+  test("notes name the clients that refuse", () => {
+    const notes = (change: Partial<Recipe>) => formats.gptq.notes(packedRecipe(change)).join(" ");
+    expect(notes({ bits: 4, symmetric: true })).not.toMatch(/refuse|only/);
+    expect(notes({ bits: 3, symmetric: true })).toContain("refuse 3-bit GPTQ");
+    expect(notes({ bits: 4, symmetric: false })).toContain("symmetric GPTQ only");
+  });
+});
+
+describe("what the format cannot hold is refused before any work", () => {
+  test.each([
+    [{ blocks: 1 }, config, "only the first 1 of 2 blocks"],
+    [{ bits: 3 as const, groupSize: -1 as const }, { ...config, intermediate_size: 40 }, "the 40 outputs of gate_proj at 3 bits"],
+  ])("%j", async (change, shape, words) => {
+    const { spec } = await openModel(tinySource(shape));
+    expect(() => formats.gptq.check(spec, packedRecipe(change))).toThrow(words);
+  });
+});
+
+describe("a packed checkpoint from elsewhere", () => {
+  const reopened = async (patch: (files: Map<string, Uint8Array>) => void) => {
+    const { ops, files } = await exported(packedRecipe({ bits: 4, symmetric: true }));
+    patch(files);
+    const source = memorySource(
+      "out",
+      [...files].map(([name, bytes]) => bytesFile(name, bytes)),
+    );
+    return { ops, source, shards: await openShards(source) };
+  };
+  const weights = async (patch: Parameters<typeof reopened>[0]) => {
+    const { ops, source } = await reopened(patch);
+    const block = await loadBlock(ops, await openModel(source), 0);
+    return (await ops.read([block.weights.q_proj]))[0];
+  };
+  const patchTensor = async (name: string, change: (words: Int32Array) => void) => {
+    const { shards } = await reopened(() => {});
+    const { start, end } = shards.tensors.get(name)!;
+    return (files: Map<string, Uint8Array>) => {
+      const bytes = files.get("model.safetensors")!;
+      const words = new Int32Array(bytes.slice(start, end).buffer);
+      change(words);
+      bytes.set(new Uint8Array(words.buffer), start);
+    };
+  };
+
+  test("with act-order groups is read by its g_idx", async () => {
+    const plain = await weights(() => {});
+    const swapped = await weights(await patchTensor("model.layers.0.self_attn.q_proj.g_idx", (g) => g.set([1], 0)));
+    expect(swapped.slice(1, 64)).toEqual(plain.slice(1, 64));
+    expect(swapped[0]).not.toBe(plain[0]);
+  });
+
+  test("whose g_idx names no group is refused", async () => {
+    const patch = await patchTensor("model.layers.0.self_attn.q_proj.g_idx", (g) => g.set([9], 3));
+    await expect(weights(patch)).rejects.toThrow("q_proj.g_idx names group 9 at 3, there are 2");
+  });
+
+  test.each([
+    [{ quant_method: "awq" }, "quant_method is awq"],
+    [{ bits: 5 }, "bits is 5"],
+    [{ checkpoint_format: "marlin" }, "checkpoint_format is marlin"],
+    [{ dynamic: { "+:.*": { bits: 8 } } }, "different bits"],
+  ])("%j is refused by name", async (change, words) => {
+    const { source } = await reopened((files) => {
+      const all = json(files.get("config.json"));
+      files.set(
+        "config.json",
+        new TextEncoder().encode(JSON.stringify({ ...all, quantization_config: { ...all.quantization_config, ...change } })),
+      );
+    });
+    await expect(openModel(source)).rejects.toThrow(words);
+  });
+
+  test("cannot be quantized again", async () => {
+    const { ops, source } = await reopened(() => {});
+    const model = await openModel(source);
+    await expect(run({ ops, model, tokens: tinyTokens(), recipe: recipeWith(), emit: () => {} })).rejects.toThrow(
+      /quantized already \(GPTQ 4-bit/,
+    );
+  });
+});

@@ -1,0 +1,51 @@
+/** `npm run screenshots`: renews the pictures in docs/images from the running app: the demo, a QEP run and its baseline. */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { build } from "./build.mjs";
+import { findChromium } from "./find.mjs";
+import { isMain, root, script } from "./proc.mjs";
+import { serve } from "./serve.mjs";
+
+const minute = 60_000;
+
+/** @param {import("@playwright/test").Page} page */
+async function takePictures(page) {
+  const button = (/** @type {string} */ name) => page.getByRole("button", { name, exact: true });
+  /** @param {string} name */
+  async function untilDone(name) {
+    await button(name).click({ timeout: minute });
+    await page
+      .getByRole("status")
+      .filter({ hasText: "Done" })
+      .waitFor({ timeout: 5 * minute });
+  }
+  await button("Use the demo model").click({ timeout: minute });
+  await untilDone("Run");
+  await untilDone("Add baseline run");
+  await untilDone("Measure perplexity");
+  await page.evaluate(() => window.scrollTo(0, 0));
+  await page.getByRole("figure", { name: "Error growth Δ_m" }).screenshot({ path: picture("growth") });
+  await page.screenshot({ path: picture("studio") });
+}
+
+/** @param {string} name */
+const picture = (name) => join(root, "docs", "images", `${name}.png`);
+
+async function main() {
+  await build("page", { ifStale: true, quiet: true });
+  const { chromium } = await import("@playwright/test");
+  const server = await serve({ port: 0 });
+  const browser = await chromium.launch({ executablePath: findChromium() ?? undefined, args: ["--no-sandbox", "--enable-unsafe-webgpu"] });
+  try {
+    mkdirSync(join(root, "docs", "images"), { recursive: true });
+    const page = await browser.newPage({ viewport: { width: 1280, height: 960 }, deviceScaleFactor: 1.5, colorScheme: "light" });
+    await page.goto(server.url);
+    await takePictures(page);
+    console.log("docs/images/growth.png and studio.png are new.");
+  } finally {
+    await browser.close();
+    await server.close();
+  }
+}
+
+if (isMain(import.meta)) await script(main);

@@ -1,0 +1,69 @@
+/** A QEP run beside the run of its base method: what it cost, and whether its error ends lower (the paper's Eq. 5). */
+import { baseOf, isBase, type Recipe } from "../recipe/recipe";
+import type { BlockReport } from "../worker/protocol";
+import type { Run } from "./state";
+import { textKey } from "./texts";
+
+export interface Ends {
+  base: number;
+  qep: number;
+  /** qep / base − 1: −0.35 is 35 % below. */
+  change: number;
+  below: boolean;
+}
+
+export interface Comparison {
+  base: Run;
+  qep: Run;
+  /** Time of the QEP run over the base's, the full-precision stream left out of both: only the first run on a text computes it. */
+  timeRatio: number | null;
+  calibration: Ends;
+  /** On the evaluation text; null until both runs were measured on the same windows. */
+  evaluation: { delta: Ends; perplexity: Ends } | null;
+}
+
+/** True when the two runs differ in QEP alone. */
+export function isPair(a: Run, b: Run): boolean {
+  return isBase(a.recipe) !== isBase(b.recipe) && settings(a) === settings(b);
+}
+
+function settings(run: Run): string {
+  return JSON.stringify({ ...run.recipe, qep: null }) + textKey(run.text);
+}
+
+/** The finished run to compare with: for a QEP run its base, for a base the latest QEP run. */
+export function partnerOf(runs: Run[], run: Run): Run | null {
+  return runs.findLast((r) => r.status === "done" && isPair(r, run)) ?? null;
+}
+
+/** The recipe of the run that is missing from the pair: α = 0 for a QEP run, else the α of the recipe panel, or ½. */
+export function partnerRecipe(recipe: Recipe, panel: Recipe): Recipe {
+  if (!isBase(recipe)) return baseOf(recipe);
+  return { ...recipe, qep: isBase(panel) ? { ...panel.qep, alpha: 0.5, alphaFor: {} } : panel.qep };
+}
+
+export function compare(runs: Run[], run: Run | null): Comparison | null {
+  if (run?.status !== "done") return null;
+  const partner = partnerOf(runs, run);
+  if (!partner) return null;
+  const [base, qep] = isBase(run.recipe) ? [run, partner] : [partner, run];
+  const calibration = endsOf(base.blocks, qep.blocks);
+  if (!calibration) return null;
+  return { base, qep, timeRatio: base.ownMs && qep.ownMs ? qep.ownMs / base.ownMs : null, calibration, evaluation: evaluationEnds(base, qep) };
+}
+
+function evaluationEnds(base: Run, qep: Run): Comparison["evaluation"] {
+  if (!base.measured || !qep.measured || base.measured.key !== qep.measured.key) return null;
+  const [b, q] = [base.measured.evaluation, qep.measured.evaluation];
+  const delta = endsOf(b.blocks, q.blocks);
+  return delta && { delta, perplexity: ends(b.perplexity, q.perplexity) };
+}
+
+function endsOf(base: BlockReport[], qep: BlockReport[]): Ends | null {
+  const [b, q] = [base.at(-1), qep.at(-1)];
+  return b && q && b.index === q.index ? ends(b.delta, q.delta) : null;
+}
+
+function ends(base: number, qep: number): Ends {
+  return { base, qep, change: base > 0 ? qep / base - 1 : 0, below: qep < base };
+}

@@ -1,0 +1,67 @@
+/** Events of a run, gathered and applied a few times a second: a chart that redraws for each of them would hold up the page. */
+import type { RunEvent } from "../worker/protocol";
+import type { Job, Run } from "./state";
+
+export const updateMs = 200;
+
+export interface Inbox {
+  push(event: RunEvent): void;
+  /** Applies what is left and stops. */
+  close(): void;
+}
+
+/** `apply` is called with what came since, at most once every `updateMs`, and at least once a second so that clocks move. */
+export function createInbox(apply: (events: RunEvent[]) => void): Inbox {
+  let waiting: RunEvent[] = [];
+  let idle = 0;
+  const flush = () => {
+    const events = waiting;
+    waiting = [];
+    apply(events);
+  };
+  const timer = setInterval(() => {
+    idle = waiting.length ? 0 : idle + updateMs;
+    if (waiting.length || idle >= 1000) {
+      idle = 0;
+      flush();
+    }
+  }, updateMs);
+  return {
+    push: (event) => waiting.push(event),
+    close() {
+      clearInterval(timer);
+      if (waiting.length) flush();
+    },
+  };
+}
+
+export function applyToRun(run: Run, events: RunEvent[]): Run {
+  const next = { ...run, blocks: [...run.blocks], layers: [...run.layers], notes: [...run.notes] };
+  for (const event of events) {
+    if (event.type === "start") {
+      next.totalBlocks = event.blocks;
+      next.quantizedBlocks = event.quantizedBlocks;
+    } else if (event.type === "layer") next.layers.push(event.layer);
+    else if (event.type === "block") next.blocks.push(event.block);
+    else if (event.type === "log") next.notes.push({ level: event.level, message: event.message });
+  }
+  return next;
+}
+
+/** Progress of one of the job's parts as progress of the whole job; it never falls. */
+export function applyToJob(job: Job, events: RunEvent[], now: number): Job {
+  const next = { ...job, now };
+  for (const event of events) {
+    if (event.type !== "progress" || event.total <= 0) continue;
+    next.fraction = Math.max(next.fraction, Math.min(1, (job.part - 1 + event.done / event.total) / job.parts));
+    next.where = event.where;
+  }
+  return next;
+}
+
+/** Seconds left from the rate so far; from the plan while there is hardly a rate; null when nothing is known, or the plan was wrong. */
+export function secondsLeft(job: Job): number | null {
+  const elapsed = (job.now - job.startedAt) / 1000;
+  if (job.fraction >= 0.03 && elapsed > 0.5) return (elapsed * (1 - job.fraction)) / job.fraction;
+  return job.expectedSeconds === null || elapsed >= job.expectedSeconds ? null : job.expectedSeconds - elapsed;
+}

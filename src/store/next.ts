@@ -1,0 +1,38 @@
+/** At every moment one next step, and for every button why it cannot be pressed. */
+import { isBase } from "../recipe/recipe";
+import { partnerOf } from "./compare";
+import { isMeasurable, isModelMeasurable, measureKey } from "./measuring";
+import type { Run, State } from "./state";
+
+export type Step = "wait" | "reference" | "restart" | "open" | "mend-recipe" | "run" | "baseline" | "measure" | "export" | "nothing";
+
+export function nextStep(state: State): Step {
+  const { gpu, model, plan, job } = state;
+  if (gpu.status === "dead") return "restart";
+  if (gpu.status === "missing") return "reference";
+  if (gpu.status === "starting" || job || model.opening !== null) return "wait";
+  if (!model.summary) return "open";
+  if (model.summary.packing !== null) return isModelMeasurable(state) ? "measure" : "nothing";
+  if (plan.error) return "mend-recipe";
+  const run = selectedRun(state);
+  if (run?.status !== "done" || !run.held) return "run";
+  if (!partnerOf(state.runs, run)) return "baseline";
+  if (state.runs.some((r) => isMeasurable(r, measureKey(state)))) return "measure";
+  return state.runs.some((r) => r.exported) ? "nothing" : "export";
+}
+
+export function selectedRun(state: Pick<State, "runs" | "selected">): Run | null {
+  return state.runs.find((r) => r.id === state.selected) ?? null;
+}
+
+/** Nothing new can start: a job is running, a model is being opened, or there is no device. */
+export function isBusy(state: State): boolean {
+  return state.job !== null || state.model.opening !== null || state.gpu.status !== "ready";
+}
+
+/** Which of a pair can be added to the selected run; null: none. */
+export function missingPartner(state: State): "base" | "qep" | null {
+  const run = selectedRun(state);
+  if (run?.status !== "done" || partnerOf(state.runs, run)) return null;
+  return isBase(run.recipe) ? "qep" : "base";
+}

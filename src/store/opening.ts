@@ -1,0 +1,66 @@
+/** Opening a checkpoint, and the recipe that suits it. */
+import type { StoreApi } from "zustand/vanilla";
+import { asQuantError } from "../errors";
+import { defaultRecipe, type Recipe } from "../recipe/recipe";
+import type { Client } from "../worker/client";
+import type { ModelSummary } from "../worker/protocol";
+import type { Planner } from "./planning";
+import type { Session } from "./session";
+import type { State } from "./state";
+
+export interface Opening {
+  openDemo(): Promise<void>;
+  openFiles(files: File[], label: string): Promise<void>;
+  /** After a restart of the worker. */
+  reopen(): Promise<void>;
+}
+
+export function createOpening(store: StoreApi<State>, session: Session, planner: Planner): Opening {
+  let last: { label: string; demo: boolean; work: (client: Client) => Promise<ModelSummary> } | null = null;
+
+  async function open(label: string, demo: boolean, work: (client: Client) => Promise<ModelSummary>, again = false) {
+    if (store.getState().job || store.getState().model.opening !== null) return;
+    store.setState((s) => ({ model: { ...s.model, opening: label, error: null }, outcome: { kind: "none" } }));
+    try {
+      const summary = await session.queue(work);
+      last = { label, demo, work };
+      if (again) {
+        store.setState((s) => ({ model: { ...s.model, summary, opening: null, error: null } }));
+      } else {
+        const forgotten = store.getState().runs;
+        store.setState((s) => ({
+          model: { summary, opening: null, error: null, measured: null },
+          outcome: { kind: "opened", label: summary.label },
+          recipe: recipeFor(s.recipe, s.bitsChosen, summary, demo),
+          runs: [],
+          selected: null,
+          plan: { pending: false, summary: null, error: null },
+        }));
+        for (const run of forgotten) session.queue((c) => c.call("forget", run.id)).catch(() => {});
+      }
+      planner.refresh();
+    } catch (cause) {
+      const error = asQuantError(cause).flat();
+      store.setState((s) => ({ model: { ...s.model, opening: null, error }, outcome: { kind: "failed", error } }));
+    }
+  }
+
+  return {
+    openDemo: () => open("demo model", true, (c) => c.call("openDemo")),
+    openFiles: (files, label) => open(label, false, (c) => c.call("openFiles", files, label)),
+    async reopen() {
+      if (last) await open(last.label, last.demo, last.work, true);
+    },
+  };
+}
+
+/** A newly opened model starts from what suits its size; what is not about size stays as the person set it. */
+export function recipeFor(recipe: Recipe, bitsChosen: boolean, model: ModelSummary, demo: boolean): Recipe {
+  const length = Math.min(demo ? 128 : 256, model.maxPositions);
+  return {
+    ...recipe,
+    bits: bitsChosen ? recipe.bits : demo ? 3 : defaultRecipe.bits,
+    blocks: null,
+    calibration: { ...recipe.calibration, windows: demo ? 16 : 32, windowLength: length },
+  };
+}

@@ -1,0 +1,43 @@
+/** What a run would take, asked again a moment after anything it depends on changed. */
+import type { StoreApi } from "zustand/vanilla";
+import { asQuantError } from "../errors";
+import { parseRecipe } from "../recipe/schema";
+import type { Session } from "./session";
+import type { State } from "./state";
+import { sourceOf } from "./texts";
+
+export interface Planner {
+  refresh(): void;
+}
+
+const settleMs = 250;
+
+export function createPlanner(store: StoreApi<State>, session: Session): Planner {
+  let generation = 0;
+  const hasDevice = () => store.getState().gpu.status === "ready";
+  let timer: ReturnType<typeof setTimeout> | undefined;
+
+  async function ask(mine: number) {
+    const isStale = () => mine !== generation;
+    try {
+      const { recipe, calibration } = store.getState();
+      const source = sourceOf(calibration);
+      parseRecipe(recipe);
+      const summary = await session.queue(async (c) => (isStale() || !hasDevice() ? null : c.call("plan", recipe, source)));
+      if (!isStale()) store.setState((s) => ({ plan: { pending: false, summary: summary ?? s.plan.summary, error: null } }));
+    } catch (cause) {
+      if (!isStale()) store.setState({ plan: { pending: false, summary: null, error: asQuantError(cause).flat() } });
+    }
+  }
+
+  return {
+    refresh() {
+      const mine = ++generation;
+      clearTimeout(timer);
+      const { summary } = store.getState().model;
+      if (!summary || summary.packing !== null) return;
+      store.setState((s) => ({ plan: { ...s.plan, pending: true } }));
+      timer = setTimeout(() => ask(mine), settleMs);
+    },
+  };
+}

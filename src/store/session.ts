@@ -1,0 +1,78 @@
+/** The worker's life as the page sees it: one call at a time, and a new worker when the old one died. */
+import type { StoreApi } from "zustand/vanilla";
+import { asQuantError, QuantError } from "../errors";
+import type { Client } from "../worker/client";
+import type { State } from "./state";
+
+export interface Session {
+  /** Opens the GPU, or the float64 reference. Never throws: the state says how it went. */
+  start(reference: boolean): Promise<void>;
+  /** Waits for the calls before it, so the worker is never busy with two. @throws QuantError */
+  queue<T>(work: (client: Client) => Promise<T>): Promise<T>;
+  /** Past the queue: for `cancel`. Failures are left to the call that it is about. */
+  directly(work: (client: Client) => Promise<unknown>): void;
+  /** Ends the worker and starts another, on the same kind of device. */
+  restart(): Promise<void>;
+}
+
+export function createSession(store: StoreApi<State>, connect: () => Client): Session {
+  let client: Client | null = null;
+  let tail: Promise<unknown> = Promise.resolve();
+  let onReference = false;
+  /** Counts restarts: a call that was queued for an earlier worker must not reach this one. */
+  let life = 0;
+
+  function noticed(cause: unknown): QuantError {
+    const error = asQuantError(cause);
+    // A lost device takes everything that was on it along; a new worker opens a new one.
+    if (error.code === "worker-died" || error.code === "device-lost") {
+      store.setState((s) => ({
+        gpu: { ...s.gpu, status: "dead", error: error.flat() },
+        runs: s.runs.map((r) => ({ ...r, held: false })),
+      }));
+    }
+    return error;
+  }
+
+  const session: Session = {
+    queue(work) {
+      const mine = life;
+      const turn = tail.then(async () => {
+        try {
+          if (mine !== life) throw new QuantError("worker-died", "it was restarted");
+          if (!client) client = connect();
+          return await work(client);
+        } catch (cause) {
+          throw mine === life ? noticed(cause) : asQuantError(cause);
+        }
+      });
+      tail = turn.catch(() => {});
+      return turn;
+    },
+
+    directly(work) {
+      if (client) work(client).catch(() => {});
+    },
+
+    async start(reference) {
+      onReference = reference;
+      store.setState({ gpu: { status: "starting", facts: null, error: null } });
+      try {
+        const facts = await session.queue((c) => c.call("init", reference));
+        store.setState({ gpu: { status: "ready", facts, error: null } });
+      } catch (cause) {
+        const error = asQuantError(cause).flat();
+        store.setState({ gpu: { status: store.getState().gpu.status === "dead" ? "dead" : "missing", facts: null, error } });
+      }
+    },
+
+    async restart() {
+      life++;
+      client?.close();
+      client = null;
+      tail = Promise.resolve();
+      await session.start(onReference);
+    },
+  };
+  return session;
+}

@@ -1,0 +1,35 @@
+/** Which text a person chose, for calibration or evaluation. */
+import { QuantError } from "../errors";
+import type { TextSource } from "../worker/protocol";
+
+export interface TextChoice {
+  kind: "demo" | "file" | "pasted";
+  /** Kept while another kind is chosen, so that coming back loses nothing. */
+  file: File | null;
+  pasted: string;
+}
+
+export const demoText: TextChoice = { kind: "demo", file: null, pasted: "" };
+
+/** @throws QuantError when the choice is not complete yet. */
+export function sourceOf(choice: TextChoice): TextSource {
+  if (choice.kind === "demo") return { kind: "demo" };
+  if (choice.kind === "file") {
+    if (!choice.file) throw new QuantError("missing-file", "no text file is chosen yet", "Choose one, or take the demo text.");
+    return { kind: "file", file: choice.file };
+  }
+  if (!choice.pasted.trim()) throw new QuantError("text-too-short", "nothing is pasted yet", "Paste some text, or take the demo text.");
+  return { kind: "text", text: choice.pasted };
+}
+
+export function textLabel(choice: TextChoice): string {
+  if (choice.kind === "demo") return "demo text";
+  return choice.kind === "file" ? (choice.file?.name ?? "no file") : "pasted text";
+}
+
+/** Equal for two choices of the same text. */
+export function textKey(choice: TextChoice): string {
+  if (choice.kind === "demo") return "demo";
+  if (choice.kind === "pasted") return `pasted:${choice.pasted}`;
+  return `file:${choice.file?.name}:${choice.file?.size}:${choice.file?.lastModified}`;
+}

@@ -1,0 +1,75 @@
+import { useState } from "react";
+import { formatTitles, recipeTitle } from "../../recipe/recipe";
+import { isBusy, nextStep, selectedRun } from "../../store/next";
+import type { Run } from "../../store/state";
+import { Alert } from "../parts/Alert";
+import { Button } from "../parts/Button";
+import { Panel } from "../parts/Panel";
+import { canPickFolder, download, exportName, pickFolder } from "../save";
+import { strings } from "../strings";
+import { useStudio, useStudioState } from "../studio";
+import css from "./finish.module.css";
+
+const text = strings.export;
+
+export function ExportPanel() {
+  const studio = useStudio();
+  const run = useStudioState(selectedRun);
+  const label = useStudioState((s) => s.model.summary?.label ?? "");
+  const busy = useStudioState(isBusy);
+  const isNext = useStudioState((s) => nextStep(s) === "export");
+  const [refused, setRefused] = useState<string | null>(null);
+  const ready = run?.status === "done" && run.held;
+  const name = run ? exportName(label, run.recipe) : "";
+
+  async function toZip() {
+    setRefused(null);
+    const written = await studio.exportRun({ kind: "zip", name });
+    if (written?.zip) download(written.zip, `${name}.zip`);
+  }
+
+  async function toFolder() {
+    setRefused(null);
+    try {
+      const handle = await pickFolder();
+      if (handle) await studio.exportRun({ kind: "folder", handle, name });
+    } catch (cause) {
+      setRefused(text.noFolder(cause instanceof Error ? cause.message : String(cause)));
+    }
+  }
+
+  return (
+    <Panel title={text.title} step={5}>
+      <div className={css.content}>
+        <p className={css.quiet}>{text.what}</p>
+        <div className={css.buttons}>
+          <Button primary={isNext} disabled={busy || !ready} onClick={canPickFolder() ? toFolder : toZip}>
+            {text.button}
+          </Button>
+          {canPickFolder() && (
+            <Button disabled={busy || !ready} onClick={toZip}>
+              {text.zip}
+            </Button>
+          )}
+        </div>
+        {refused && <Alert>{refused}</Alert>}
+        <p className={css.quiet}>{run ? whatOf(run) : text.none}</p>
+        {run?.exported && (
+          <details>
+            <summary>{text.files(run.exported.name)}</summary>
+            <ul className={css.files}>
+              {run.exported.summary.files.map((file) => (
+                <li key={file}>{file}</li>
+              ))}
+            </ul>
+          </details>
+        )}
+      </div>
+    </Panel>
+  );
+}
+
+function whatOf(run: Run): string {
+  if (run.status !== "done") return text.none;
+  return run.held ? text.selected(run.number, recipeTitle(run.recipe), formatTitles[run.recipe.format]) : text.lost;
+}

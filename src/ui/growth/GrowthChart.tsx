@@ -1,0 +1,102 @@
+/** The lines. A chunk of its own: recharts is larger than the rest of the page. */
+import { CartesianGrid, Line, LineChart, ResponsiveContainer, Tooltip, XAxis, YAxis } from "recharts";
+import { recipeTitle } from "../../recipe/recipe";
+import type { Run } from "../../store/state";
+import { blockTicks, isPlottable, logDomain } from "../chart-scale";
+import { strings } from "../strings";
+import css from "./GrowthFigure.module.css";
+import { LineSample } from "./LineSample";
+import { colourOf, dashOf, type Row } from "./rows";
+
+interface Props {
+  runs: Run[];
+  rows: Row[];
+  relative: boolean;
+  format: (x: number) => string;
+}
+
+const text = strings.growth;
+const tick = { fill: "var(--ink-2)", fontSize: 12 };
+
+export default function GrowthChart({ runs, rows, relative, format }: Props) {
+  const { domain, ticks } = logDomain(runs.flatMap((run) => rows.map((row) => row[run.id])));
+  // What is not positive has no place on a log axis; the table below shows it.
+  const plotted = rows.map((row) => Object.fromEntries(Object.entries(row).filter(([, value]) => isPlottable(value))));
+  const summary = runs.map((run) => {
+    const last = rows.findLast((row) => row[run.id] !== undefined);
+    return last && text.ends(recipeTitle(run.recipe), format(last[run.id]));
+  });
+  return (
+    <div className={css.chart} role="img" aria-label={`${text.title}. ${summary.filter(Boolean).join("; ")}.`}>
+      <ResponsiveContainer width="100%" height="100%" initialDimension={{ width: 600, height: 300 }}>
+        <LineChart data={plotted} margin={{ top: 8, right: 16, bottom: 22, left: 14 }} accessibilityLayer={false}>
+          <CartesianGrid stroke="var(--line)" strokeWidth={1} />
+          <XAxis
+            dataKey="block"
+            type="number"
+            domain={[1, Math.max(2, rows.length)]}
+            ticks={blockTicks(rows.length)}
+            interval="preserveStartEnd"
+            tick={tick}
+            stroke="var(--line-strong)"
+            label={{ value: text.block, position: "bottom", offset: 4, fill: "var(--ink-2)", fontSize: 12 }}
+          />
+          <YAxis
+            scale="log"
+            domain={domain}
+            ticks={ticks}
+            tickFormatter={format}
+            allowDataOverflow
+            tick={tick}
+            width={64}
+            stroke="var(--line-strong)"
+            label={{ value: text.axis(relative), angle: -90, position: "insideLeft", offset: -4, fill: "var(--ink-2)", fontSize: 12 }}
+          />
+          <Tooltip
+            isAnimationActive={false}
+            cursor={{ stroke: "var(--line-strong)" }}
+            content={({ active, label }) =>
+              active ? <Values runs={runs} row={rows.find((r) => r.block === Number(label))} format={format} /> : null
+            }
+          />
+          {runs.map((run) => (
+            <Line
+              key={run.id}
+              dataKey={run.id}
+              name={recipeTitle(run.recipe)}
+              type="linear"
+              stroke={colourOf(run.slot)}
+              strokeWidth={2.25}
+              strokeDasharray={dashOf(run.slot)}
+              dot={run.blocks.length === 1 ? { r: 3 } : false}
+              activeDot={{ r: 4 }}
+              isAnimationActive={false}
+            />
+          ))}
+        </LineChart>
+      </ResponsiveContainer>
+    </div>
+  );
+}
+
+function Values({ runs, row, format }: { runs: Run[]; row: Row | undefined; format: (x: number) => string }) {
+  if (!row) return null;
+  return (
+    <div className={css.tooltip}>
+      <p>
+        {text.unit} {row.block}
+      </p>
+      <ul>
+        {runs.map(
+          (run) =>
+            row[run.id] !== undefined && (
+              <li key={run.id}>
+                <LineSample slot={run.slot} />
+                {format(row[run.id])}
+              </li>
+            ),
+        )}
+      </ul>
+    </div>
+  );
+}

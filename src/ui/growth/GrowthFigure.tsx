@@ -1,0 +1,83 @@
+import { lazy, Suspense, useState } from "react";
+import { recipeTitle } from "../../recipe/recipe";
+import type { Run } from "../../store/state";
+import { figure, percent } from "../format";
+import { CheckField } from "../parts/fields";
+import { strings } from "../strings";
+import { useStudioState } from "../studio";
+import css from "./GrowthFigure.module.css";
+import { GrowthTable } from "./GrowthTable";
+import { LineSample } from "./LineSample";
+import { growthRows, pointsOf, type View } from "./rows";
+
+const GrowthChart = lazy(() => import("./GrowthChart"));
+const text = strings.growth;
+
+export function GrowthFigure() {
+  const runs = useStudioState((s) => s.runs);
+  const hasModel = useStudioState((s) => s.model.summary !== null);
+  const [view, setView] = useState<View>({ relative: false, evaluation: false });
+
+  const measured = runs.some((r) => r.measured);
+  const shown: View = { ...view, evaluation: view.evaluation && measured };
+  const drawn = runs.filter((r) => pointsOf(r, shown).length > 0);
+  const rows = growthRows(drawn, shown);
+  const format = shown.relative ? (x: number) => percent(x) : figure;
+
+  return (
+    <figure className={css.figure} aria-label={text.title}>
+      <figcaption className={css.head}>
+        <h2>
+          {text.heading}
+          <sub>m</sub>
+        </h2>
+        <span className={css.toggles}>
+          <CheckField label={text.relative} checked={view.relative} onChange={(relative) => setView({ ...view, relative })} />
+          {measured && (
+            <CheckField label={text.evaluation} checked={view.evaluation} onChange={(evaluation) => setView({ ...view, evaluation })} />
+          )}
+        </span>
+      </figcaption>
+      {drawn.length > 0 ? (
+        <>
+          <Suspense fallback={<p className={css.empty}>{text.loading}</p>}>
+            <GrowthChart runs={drawn} rows={rows} relative={shown.relative} format={format} />
+          </Suspense>
+          <ul className={css.legend}>
+            {drawn.map((run) => (
+              <LegendItem key={run.id} run={run} view={shown} format={format} />
+            ))}
+          </ul>
+          <GrowthTable runs={drawn} rows={rows} format={format} />
+        </>
+      ) : (
+        <div className={css.empty}>
+          {/* The chart's code arrives while the person is still at the recipe. */}
+          {hasModel && <Preload />}
+          <p>{text.empty}</p>
+          <p className={css.what}>
+            Δ<sub>m</sub> = ‖h<sub>m</sub> − ĥ<sub>m</sub>‖²: {text.what}
+          </p>
+        </div>
+      )}
+    </figure>
+  );
+}
+
+function LegendItem({ run, view, format }: { run: Run; view: View; format: (x: number) => string }) {
+  const last = pointsOf(run, view).at(-1);
+  return (
+    <li>
+      <LineSample slot={run.slot} />
+      <span>
+        {run.number}: {recipeTitle(run.recipe)}
+      </span>
+      {last && <span className={css.last}>{format(last.value)}</span>}
+    </li>
+  );
+}
+
+function Preload() {
+  import("./GrowthChart");
+  return null;
+}

@@ -1,0 +1,42 @@
+import { recipeTitle } from "../../recipe/recipe";
+import type { Run } from "../../store/state";
+import { ScrollBox } from "../parts/ScrollBox";
+import table from "../parts/table.module.css";
+import { strings } from "../strings";
+import css from "./GrowthFigure.module.css";
+import type { Row } from "./rows";
+
+/** The chart's twin for who reads rather than looks, and for copying. */
+export function GrowthTable({ runs, rows, format }: { runs: Run[]; rows: Row[]; format: (x: number) => string }) {
+  return (
+    <details className={css.twin}>
+      <summary>{strings.growth.table}</summary>
+      <ScrollBox label={strings.growth.tableTitle}>
+        <table className={table.table} aria-label={strings.growth.tableTitle}>
+          <thead>
+            <tr>
+              <th scope="col">{strings.growth.unit}</th>
+              {runs.map((run) => (
+                <th key={run.id} scope="col" className={table.number}>
+                  {run.number}: {recipeTitle(run.recipe)}
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {rows.map((row) => (
+              <tr key={row.block}>
+                <th scope="row">{row.block}</th>
+                {runs.map((run) => (
+                  <td key={run.id} className={table.number}>
+                    {row[run.id] === undefined ? "" : format(row[run.id])}
+                  </td>
+                ))}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </ScrollBox>
+    </details>
+  );
+}

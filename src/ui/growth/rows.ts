@@ -1,0 +1,29 @@
+/** The chart's numbers: for every block what each run has there. The table twin shows the same rows. */
+import type { Run } from "../../store/state";
+
+export interface View {
+  relative: boolean;
+  /** On the evaluation text, after measuring, instead of the calibration text. */
+  evaluation: boolean;
+}
+
+/** `block` counts from 1; the other keys are run ids. */
+export type Row = { block: number } & Record<string, number>;
+
+export function pointsOf(run: Run, view: View): { block: number; value: number }[] {
+  const blocks = view.evaluation ? (run.measured?.evaluation.blocks ?? []) : run.blocks;
+  return blocks.map((b) => ({ block: b.index + 1, value: view.relative ? b.relativeDelta : b.delta }));
+}
+
+export function growthRows(runs: Run[], view: View): Row[] {
+  const blocks = Math.max(0, ...runs.map((r) => r.totalBlocks));
+  const rows: Row[] = Array.from({ length: blocks }, (_, i) => ({ block: i + 1 }));
+  for (const run of runs) for (const point of pointsOf(run, view)) if (rows[point.block - 1]) rows[point.block - 1][run.id] = point.value;
+  return rows;
+}
+
+/** Colour and dash of a run, from its slot: never colour alone. */
+const dashes = ["", "7 4", "2 4", "12 4 2 4", "5 2 1 2", "14 5", "1 3", "9 3 3 3"];
+export const colourOf = (slot: number): string => `var(--series-${slot % 8})`;
+/** After eight runs the colours come again, with the dashes shifted. */
+export const dashOf = (slot: number): string => dashes[(slot + Math.floor(slot / 8)) % 8];

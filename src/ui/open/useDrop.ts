@@ -1,0 +1,30 @@
+import { useEffect, useEffectEvent, useState } from "react";
+import { type Dropped, filesOfDrop } from "../drop";
+
+/**
+ * Takes files dropped anywhere on the page (a miss would make the browser leave it). True while something hovers.
+ * The keyboard's way in are the buttons.
+ */
+export function useDrop(take: (dropped: Dropped) => void): boolean {
+  const [over, setOver] = useState(false);
+  const taken = useEffectEvent(take);
+
+  useEffect(() => {
+    const stop = new AbortController();
+    const on = (type: "dragover" | "dragleave" | "drop", handle: (event: DragEvent) => void) =>
+      window.addEventListener(type, (event) => event.dataTransfer?.types.includes("Files") && handle(event), { signal: stop.signal });
+    on("dragover", (event) => {
+      event.preventDefault();
+      setOver(true);
+    });
+    on("dragleave", (event) => event.relatedTarget === null && setOver(false));
+    on("drop", (event) => {
+      event.preventDefault();
+      setOver(false);
+      const nothing: Dropped = { files: [], label: "" };
+      filesOfDrop(event.dataTransfer!).then(taken, () => taken(nothing));
+    });
+    return () => stop.abort();
+  }, []);
+  return over;
+}

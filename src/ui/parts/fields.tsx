@@ -1,0 +1,157 @@
+import { type ReactNode, useId, useState } from "react";
+import css from "./fields.module.css";
+
+interface FieldProps {
+  label: string;
+  /** A sentence about what is wrong with this field. */
+  error?: string | null;
+  hint?: ReactNode;
+}
+
+interface Wired {
+  id: string;
+  "aria-describedby"?: string;
+  "aria-invalid"?: true;
+}
+
+/** Label above, hint or error below, all wired to the control. */
+export function Field({ label, error, hint, children }: FieldProps & { children: (wired: Wired) => ReactNode }) {
+  const id = useId();
+  const told = error || hint ? `${id}-told` : undefined;
+  return (
+    <div className={css.field}>
+      <label htmlFor={id}>{label}</label>
+      {children({ id, "aria-describedby": told, "aria-invalid": error ? true : undefined })}
+      {told && (
+        <p id={told} className={error ? css.error : css.hint}>
+          {error || hint}
+        </p>
+      )}
+    </div>
+  );
+}
+
+export interface Option<T> {
+  value: T;
+  title: string;
+}
+
+/** Values may be anything that a string names uniquely. */
+export function SelectField<T>({
+  value,
+  options,
+  onChange,
+  ...field
+}: FieldProps & { value: T; options: Option<T>[]; onChange: (value: T) => void }) {
+  return (
+    <Field {...field}>
+      {(wired) => (
+        <select {...wired} value={String(value)} onChange={(e) => onChange(options[e.target.selectedIndex].value)}>
+          {options.map((o) => (
+            <option key={String(o.value)} value={String(o.value)}>
+              {o.title}
+            </option>
+          ))}
+        </select>
+      )}
+    </Field>
+  );
+}
+
+interface Numeric {
+  min: number;
+  max?: number;
+  step?: number | "any";
+}
+
+/** Commits every number in range as it is typed; on leaving, anything else gives way to the last one. `null` is a blank. */
+export function NumberField({
+  value,
+  onChange,
+  blank,
+  min,
+  max,
+  step = 1,
+  ...field
+}: FieldProps & Numeric & { value: number | null; onChange: (value: number | null) => void; blank?: string }) {
+  const [draft, setDraft] = useState<string | null>(null);
+  const valid = (text: string) => {
+    if (text.trim() === "") return blank !== undefined;
+    const n = Number(text);
+    return Number.isFinite(n) && n >= min && (max === undefined || n <= max) && (step !== 1 || Number.isInteger(n));
+  };
+  const wrong = draft !== null && !valid(draft);
+  const range = max === undefined ? `at least ${min}` : `${min} to ${max}`;
+  return (
+    <Field {...field} error={wrong ? `A ${step === 1 ? "whole " : ""}number, ${range}.` : field.error}>
+      {(wired) => (
+        <input
+          {...wired}
+          type="number"
+          inputMode="decimal"
+          min={min}
+          max={max}
+          step={step}
+          placeholder={blank}
+          value={draft ?? value ?? ""}
+          onChange={(e) => {
+            setDraft(e.target.value);
+            if (valid(e.target.value)) onChange(e.target.value.trim() === "" ? null : Number(e.target.value));
+          }}
+          onBlur={() => setDraft(null)}
+        />
+      )}
+    </Field>
+  );
+}
+
+export function CheckField({
+  label,
+  checked,
+  onChange,
+  disabled,
+}: {
+  label: string;
+  checked: boolean;
+  onChange: (on: boolean) => void;
+  disabled?: boolean;
+}) {
+  return (
+    <label className={css.check}>
+      <input type="checkbox" checked={checked} disabled={disabled} onChange={(e) => onChange(e.target.checked)} />
+      {label}
+    </label>
+  );
+}
+
+export function RangeField({
+  value,
+  onChange,
+  spoken,
+  min,
+  max,
+  step,
+  ...field
+}: FieldProps & Required<Numeric> & { value: number; onChange: (value: number) => void; spoken: string }) {
+  return (
+    <Field {...field}>
+      {(wired) => (
+        <div className={css.range}>
+          <input
+            {...wired}
+            type="range"
+            min={min}
+            max={max}
+            step={step}
+            value={value}
+            aria-valuetext={spoken}
+            onChange={(e) => onChange(Number(e.target.value))}
+          />
+          <output htmlFor={wired.id} aria-hidden="true">
+            {value.toFixed(2)}
+          </output>
+        </div>
+      )}
+    </Field>
+  );
+}

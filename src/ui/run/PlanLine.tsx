@@ -1,0 +1,43 @@
+import type { FormatId } from "../../recipe/recipe";
+import type { ModelSummary, PlanSummary } from "../../worker/protocol";
+import { bytes, count, roughly } from "../format";
+import { strings } from "../strings";
+import { useStudioState } from "../studio";
+import css from "./RunBar.module.css";
+
+export function PlanLine() {
+  const plan = useStudioState((s) => s.plan);
+  const model = useStudioState((s) => s.model.summary);
+  const format = useStudioState((s) => s.recipe.format);
+  if (!model) return <p className={css.plan}>{strings.run.planEmpty}</p>;
+  if (model.packing !== null) return <p className={css.plan}>{strings.run.packed}</p>;
+  if (plan.error) return <p className={css.plan}>{strings.run.noPlan}</p>;
+  if (!plan.summary) return <p className={css.plan}>{strings.run.planning}</p>;
+  return (
+    <div className={css.plan}>
+      <p className={plan.pending ? css.pending : undefined}>
+        {planParts(plan.summary, model, format).map((part, i) => (
+          <span key={part}>
+            {i > 0 && <span className={css.dot}> · </span>}
+            <span className={css.part}>{part}</span>
+          </span>
+        ))}
+      </p>
+      {plan.summary.warnings.map((w) => (
+        <p key={w} className={css.warning}>
+          {w}
+        </p>
+      ))}
+    </div>
+  );
+}
+
+export function planParts(plan: PlanSummary, model: ModelSummary, format: FormatId): string[] {
+  return [
+    `${bytes(plan.bytesIn)} ${model.dtypes[0] ?? ""} → ${bytes(plan.bytesOut)} ${strings.run.formats[format]}`,
+    `${Number(plan.bitsPerWeight.toFixed(2))} bits per weight`,
+    `${count(plan.tokens)} tokens`,
+    `peak GPU ~${bytes(plan.peakGpuBytes)}`,
+    roughly(plan.seconds),
+  ];
+}

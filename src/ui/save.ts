@@ -1,0 +1,42 @@
+/** Where an export goes. */
+import { isBase, type Recipe } from "../recipe/recipe";
+
+type PickFolder = (options: { mode: "readwrite"; id?: string }) => Promise<FileSystemDirectoryHandle>;
+
+export const canPickFolder = (): boolean => "showDirectoryPicker" in window;
+
+/** Null when the person closed the dialog. Needs a user gesture. */
+export async function pickFolder(): Promise<FileSystemDirectoryHandle | null> {
+  try {
+    return await (window as unknown as { showDirectoryPicker: PickFolder }).showDirectoryPicker({ mode: "readwrite", id: "qep-export" });
+  } catch (cause) {
+    if (cause instanceof DOMException && cause.name === "AbortError") return null;
+    throw cause;
+  }
+}
+
+export function download(file: Blob, name: string): void {
+  const url = URL.createObjectURL(file);
+  const link = document.createElement("a");
+  link.href = url;
+  link.download = name;
+  link.click();
+  // The download reads the URL after the click; a minute is ample for it to begin.
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}
+
+/** A name for a folder or zip, safe on every file system: "tinyllama-rtn-3bit-g64-qep-0.5". */
+export function exportName(label: string, recipe: Recipe): string {
+  const parts = [label, recipe.method, `${recipe.bits}bit`];
+  if (recipe.groupSize !== -1) parts.push(`g${recipe.groupSize}`);
+  if (recipe.symmetric) parts.push("sym");
+  if (!isBase(recipe)) parts.push(`qep-${recipe.qep.alpha}`);
+  if (recipe.blocks !== null) parts.push(`first-${recipe.blocks}`);
+  if (recipe.format !== "dense") parts.push(recipe.format === recipe.method ? "packed" : recipe.format);
+  const safe = parts
+    .join("-")
+    .normalize("NFKD")
+    .replace(/[^\w.-]+/g, "-")
+    .replace(/-{2,}/g, "-");
+  return safe.replace(/^[-.]+|[-.]+$/g, "").slice(0, 100) || "checkpoint";
+}

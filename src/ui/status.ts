@@ -1,0 +1,84 @@
+/** The one line that says what is happening, and the window's title. */
+import { recipeTitle } from "../recipe/recipe";
+import { secondsLeft } from "../store/inbox";
+import { nextStep } from "../store/next";
+import type { Job, Outcome, State } from "../store/state";
+import { bytes, duration, roughly } from "./format";
+import { strings } from "./strings";
+
+const say = strings.status;
+
+export interface Status {
+  text: string;
+  tone: "idle" | "busy" | "done" | "bad";
+  /** While this stays the same, a screen reader is told nothing new: at most every 10 %. */
+  spokenKey: string;
+}
+
+export function statusOf(state: State): Status {
+  const { gpu, job, model, plan, outcome } = state;
+  if (job) return jobStatus(state, job);
+  if (model.opening !== null) return line(strings.open.opening(model.opening), "busy");
+  if (gpu.status === "starting") return line(say.starting, "busy");
+  if (gpu.error && gpu.status === "dead") return line(gpu.error.message, "bad");
+  if (outcome.kind === "failed") return line(outcome.error.message, "bad");
+  if (gpu.error && gpu.status === "missing") return line(gpu.error.message, "bad");
+  if (plan.error) return line(plan.error.message, "bad");
+  if (outcome.kind !== "none")
+    return line(outcomeText(outcome, state), outcome.kind === "opened" || outcome.kind === "cancelled" ? "idle" : "done");
+  if (model.summary?.packing) return line(say.packed, "idle");
+  return line(nextStep(state) === "open" ? say.open : say.ready, "idle");
+}
+
+export function titleOf(state: State): string {
+  const { job, outcome } = state;
+  if (job) return [`${Math.floor(job.fraction * 100)} %`, timeLeft(job), strings.name].filter(Boolean).join(" · ");
+  if (outcome.kind === "failed") return `Stopped · ${strings.name}`;
+  return outcome.kind === "ran" || outcome.kind === "measured" || outcome.kind === "exported" ? `Done · ${strings.name}` : strings.name;
+}
+
+function line(text: string, tone: Status["tone"]): Status {
+  return { text, tone, spokenKey: text };
+}
+
+function jobStatus(state: State, job: Job): Status {
+  if (job.cancelling) return line(say.cancelling, "busy");
+  const what = { run: runText, measure: measureText, export: () => say.exporting }[job.kind](state, job);
+  const text = [what, `${Math.floor(job.fraction * 100)} %`, timeLeft(job)].filter(Boolean).join(" · ");
+  return { text, tone: "busy", spokenKey: `${job.kind} ${job.runId} ${job.startedAt} ${Math.floor(job.fraction * 10)}` };
+}
+
+function timeLeft(job: Job): string {
+  const left = secondsLeft(job);
+  return left === null || job.fraction >= 1 ? "" : say.left(roughly(left));
+}
+
+function runText(state: State, job: Job): string {
+  const run = state.runs.find((r) => r.id === job.runId);
+  if (!run || job.fraction === 0) return say.preparing;
+  const m = run.blocks.length + 1;
+  if (m > run.totalBlocks) return say.finishing;
+  return m > run.quantizedBlocks ? say.following(m, run.totalBlocks) : say.quantizing(m, run.totalBlocks);
+}
+
+function measureText(state: State, job: Job): string {
+  const run = state.runs.find((r) => r.id === job.runId);
+  return run ? say.measuring(run.number, job.part, job.parts) : say.measuringModel;
+}
+
+function outcomeText(outcome: Exclude<Outcome, { kind: "none" | "failed" }>, state: State): string {
+  switch (outcome.kind) {
+    case "opened":
+      return state.model.summary?.packing ? say.openedPacked(outcome.label) : say.opened(outcome.label);
+    case "ran": {
+      const run = state.runs.find((r) => r.id === outcome.runId);
+      return say.ran(run ? recipeTitle(run.recipe) : "", duration(outcome.ms / 1000));
+    }
+    case "measured":
+      return say.measured(outcome.runs, duration(outcome.ms / 1000));
+    case "exported":
+      return say.exported(outcome.name, outcome.files, bytes(outcome.bytes), outcome.zip);
+    case "cancelled":
+      return say.cancelled[outcome.what];
+  }
+}

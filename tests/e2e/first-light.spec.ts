@@ -1,0 +1,185 @@
+import { readFileSync } from "node:fs";
+import { expect, test } from "@playwright/test";
+import { readHeader } from "../../src/io/header";
+import { bytesFile } from "../../src/io/memory";
+import { button, curves, openDemo, openStudio, recipe, seriousFindings, status, untilDone } from "./studio";
+import { unzip } from "./unzip";
+
+test("from the demo to an exported checkpoint", async ({ page }) => {
+  const watch = await openStudio(page);
+  expect(await seriousFindings(page)).toEqual([]);
+  await openDemo(page);
+  await expect(recipe(page).getByLabel("Bits")).toHaveValue("3");
+  await expect(recipe(page).getByLabel("Method")).toHaveValue("rtn");
+  await expect(recipe(page).getByRole("slider", { name: "QEP strength α" })).toHaveValue("0.5");
+  await expect(page.getByRole("region", { name: "Run", exact: true })).toContainText(
+    /MB BF16 → .* bits per weight · 2,048 tokens · peak GPU/,
+  );
+
+  const figure = page.getByRole("figure", { name: "Error growth Δ_m" });
+  await test.step("the curve grows while it runs", async () => {
+    await button(page, "Run").click();
+    await expect(status(page)).toContainText(/Quantizing block \d+ of 12 · \d+ %/, { timeout: 30_000 });
+    await figure.getByText("Show as table").click();
+    await expect(page.getByRole("progressbar")).toBeVisible();
+    const lengths = new Set<number>();
+    while (!(await status(page).innerText()).includes("Done")) {
+      lengths.add((await curves(page))[0]?.length ?? 0);
+      await page.waitForTimeout(100);
+    }
+    expect(lengths.size).toBeGreaterThan(3);
+    await expect(status(page)).toContainText("Done: RTN 3-bit + QEP α 0.5");
+    await expect(page.getByRole("table", { name: "Layers" }).locator("tbody tr")).toHaveCount(84);
+  });
+
+  await test.step("QEP ends below its baseline", async () => {
+    await untilDone(page, "Add baseline run", /Done: RTN 3-bit in/);
+    const [qep, base] = await curves(page);
+    expect(qep).toHaveLength(12);
+    expect(base).toHaveLength(12);
+    expect(qep[11]).toBeLessThan(base[11]);
+    await expect(figure.locator("path.recharts-line-curve")).toHaveCount(2);
+    await expect(page.getByText(/On the calibration text its Δ ends \d+ % below the base’s/)).toBeVisible();
+    await expect(page.getByText("not measured yet")).toBeVisible();
+    await expect(button(page, "Add baseline run")).toBeDisabled();
+  });
+
+  await test.step("perplexity before and after", async () => {
+    await untilDone(page, "Measure perplexity", /Done: perplexity of 2 runs/);
+    const cells = await page.getByRole("table", { name: "Runs" }).getByRole("cell", { name: "→" }).allInnerTexts();
+    const [[before, qep], [, base]] = cells.map((cell) => cell.split(" → ").map(Number));
+    expect(before).toBeGreaterThan(1);
+    expect(qep).toBeGreaterThan(before);
+    expect(qep).toBeLessThan(base);
+    await expect(page.getByText(/On the evaluation text \d+ % below/)).toBeVisible();
+  });
+
+  await test.step("the table shows relative errors too", async () => {
+    await page.getByLabel("Relative to ‖h‖²").check();
+    await expect(page.getByRole("table", { name: "Growth by block" })).toContainText("%");
+  });
+  expect(await seriousFindings(page)).toEqual([]);
+
+  await test.step("the export is a checkpoint that a strict reader takes", async () => {
+    const downloading = page.waitForEvent("download");
+    await button(page, "Download as zip").click();
+    const download = await downloading;
+    expect(download.suggestedFilename()).toBe("QEP-demo-rtn-3bit-qep-0.5.zip");
+    await expect(status(page)).toContainText("Done: ");
+    const files = unzip(readFileSync(await download.path()));
+    const names = [...files.keys()].map((path) => path.split("/").at(-1)!);
+    for (const name of ["config.json", "tokenizer.json", "tokenizer_config.json", "recipe.json", "README.md"])
+      expect(names).toContain(name);
+    const weights = [...files].filter(([name]) => name.endsWith(".safetensors"));
+    expect(weights.length).toBeGreaterThan(0);
+    for (const [name, content] of weights) expect((await readHeader(bytesFile(name, content))).tensors.length).toBeGreaterThan(0);
+    const recipeFile = [...files].find(([name]) => name.endsWith("recipe.json"))![1];
+    expect(JSON.parse(recipeFile.toString())).toMatchObject({ method: "rtn", bits: 3, qep: { alpha: 0.5 } });
+  });
+
+  expect(watch).toEqual({ outside: [], faults: [] });
+});
+
+test("cancel stops within a second, and the next run works", async ({ page }) => {
+  await openStudio(page);
+  await openDemo(page);
+  await button(page, "Run").click();
+  await expect(status(page)).toContainText("Quantizing block 3 of 12", { timeout: 60_000 });
+  const clicked = Date.now();
+  await button(page, "Cancel").click();
+  await expect(status(page)).toContainText("Cancelled");
+  expect(Date.now() - clicked).toBeLessThan(1000);
+  await expect(page.getByRole("table", { name: "Runs" })).toContainText("cancelled");
+  await recipe(page).getByLabel("Blocks to quantize").selectOption({ label: "first 1" });
+  await recipe(page).getByRole("slider").fill("0");
+  await untilDone(page, "Run", /Done: RTN 3-bit first 1 blocks/);
+  await expect(button(page, "Add QEP run")).toBeEnabled();
+});
+
+test("export into a folder, past a closed dialog, and with a full disk", async ({ page }) => {
+  // The dialog is the browser's own; the origin's private file system stands in for the folder that a person would choose.
+  await page.addInitScript(() => {
+    let closed = false;
+    Object.assign(window, {
+      async showDirectoryPicker() {
+        if (closed) return navigator.storage.getDirectory();
+        closed = true;
+        throw new DOMException("The user aborted a request.", "AbortError");
+      },
+    });
+  });
+  await openStudio(page);
+  await openDemo(page);
+  await recipe(page).getByLabel("Blocks to quantize").selectOption({ label: "first 1" });
+  await untilDone(page, "Run", "Done: RTN 3-bit");
+
+  await test.step("a closed dialog changes nothing", async () => {
+    await button(page, "Export").click();
+    await expect(button(page, "Export")).toBeEnabled();
+    await expect(status(page)).toContainText("Done: RTN 3-bit");
+  });
+
+  await test.step("a folder gets the checkpoint in one of its own", async () => {
+    await untilDone(page, "Export", "in the folder QEP-demo-rtn-3bit-qep-0.5-first-1");
+    const names = await page.evaluate(async () => {
+      const root = await navigator.storage.getDirectory();
+      const folder = await root.getDirectoryHandle("QEP-demo-rtn-3bit-qep-0.5-first-1");
+      const found: string[] = [];
+      for await (const name of folder.keys()) found.push(name);
+      return found;
+    });
+    for (const name of ["config.json", "model.safetensors", "README.md", "recipe.json", "tokenizer.json"]) expect(names).toContain(name);
+    await page.evaluate(async () =>
+      (await navigator.storage.getDirectory()).removeEntry("QEP-demo-rtn-3bit-qep-0.5-first-1", { recursive: true }),
+    );
+  });
+
+  await test.step("a full disk is said, and the run is still there", async () => {
+    const cdp = await page.context().newCDPSession(page);
+    const origin = new URL(page.url()).origin;
+    await cdp.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: 100_000 });
+    await untilDone(page, "Download as zip", "There is not enough room to write the result");
+    await cdp.send("Storage.overrideQuotaForOrigin", { origin });
+    const downloading = page.waitForEvent("download");
+    await untilDone(page, "Download as zip", "Done: ");
+    await downloading;
+  });
+});
+
+test("a lost GPU is said, and a restart brings the model back", async ({ page, browser }) => {
+  await openStudio(page);
+  await openDemo(page);
+  await button(page, "Run").click();
+  await expect(status(page)).toContainText("Quantizing block 3 of 12", { timeout: 60_000 });
+  await (await browser.newBrowserCDPSession()).send("Browser.crashGpuProcess");
+  await expect(status(page)).toContainText("The GPU was lost", { timeout: 5000 });
+  await button(page, "Restart the worker").click();
+  await expect(button(page, "Run")).toBeEnabled({ timeout: 20_000 });
+  await recipe(page).getByLabel("Blocks to quantize").selectOption({ label: "first 1" });
+  await untilDone(page, "Run", "Done: RTN 3-bit");
+  await expect(page.getByRole("table", { name: "Runs" }).getByRole("radio")).toHaveCount(2);
+});
+
+test("the whole way by keyboard", async ({ page }) => {
+  await openStudio(page);
+  const press = async (name: string) => {
+    await button(page, name).focus();
+    await page.keyboard.press("Enter");
+  };
+  await press("Use the demo model");
+  await expect(button(page, "Run")).toBeEnabled();
+  const slider = recipe(page).getByRole("slider", { name: "QEP strength α" });
+  await slider.focus();
+  await page.keyboard.press("Home");
+  await expect(slider).toHaveAttribute("aria-valuetext", /QEP off/);
+  await page.keyboard.press("ArrowRight");
+  await expect(slider).toHaveValue("0.05");
+  await recipe(page).getByLabel("Blocks to quantize").focus();
+  await page.keyboard.press("ArrowDown");
+  await expect(recipe(page).getByLabel("Blocks to quantize")).toHaveValue("1");
+  await press("Run");
+  await expect(status(page)).toContainText("Done: RTN 3-bit + QEP α 0.05 first 1 blocks", { timeout: 60_000 });
+  await button(page, "Output error").focus();
+  await page.keyboard.press("Enter");
+  await expect(page.getByRole("columnheader", { name: "Output error" })).toHaveAttribute("aria-sort", "descending");
+});

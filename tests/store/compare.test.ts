@@ -1,0 +1,113 @@
+import { expect, it } from "vitest";
+import { baseOf, defaultRecipe, type Recipe } from "../../src/recipe/recipe";
+import { compare, isPair, partnerRecipe } from "../../src/store/compare";
+import { applyToJob, secondsLeft } from "../../src/store/inbox";
+import type { Job, Run } from "../../src/store/state";
+import { demoText, sourceOf, textKey } from "../../src/store/texts";
+
+const run = (id: string, recipe: Recipe, last: number, more: Partial<Run> = {}): Run => ({
+  id,
+  number: 1,
+  slot: 0,
+  recipe,
+  text: demoText,
+  status: "done",
+  totalBlocks: 1,
+  quantizedBlocks: 1,
+  blocks: [{ index: 0, delta: last, relativeDelta: last / 1e6 }],
+  layers: [],
+  notes: [],
+  ms: 1000,
+  streamKept: true,
+  error: null,
+  measured: null,
+  exported: null,
+  held: true,
+  ...more,
+});
+
+const base = run("base", baseOf(defaultRecipe), 200);
+const qep = run("qep", defaultRecipe, 130, { ms: 1210 });
+
+it("a pair differs in QEP alone", () => {
+  expect(isPair(base, qep)).toBe(true);
+  expect(isPair(qep, qep)).toBe(false);
+  expect(isPair(base, run("x", { ...defaultRecipe, bits: 2 }, 1))).toBe(false);
+  expect(isPair(base, run("x", { ...defaultRecipe, blocks: 2 }, 1))).toBe(false);
+  expect(isPair(base, run("x", defaultRecipe, 1, { text: { kind: "pasted", pasted: "a", file: null } }))).toBe(false);
+  // A base run knows no damping, so the QEP run's does not part them.
+  expect(isPair(base, run("x", { ...defaultRecipe, qep: { ...defaultRecipe.qep, damp: 1 } }, 1))).toBe(true);
+  expect(isPair(base, run("x", { ...defaultRecipe, qep: { alpha: 0, alphaFor: { down_proj: 0.5 }, damp: 0.01 } }, 1))).toBe(true);
+});
+
+it("says what QEP cost and where it ends, from either side", () => {
+  for (const chosen of [base, qep]) {
+    const comparison = compare([base, qep], chosen)!;
+    expect(comparison.timeRatio).toBeCloseTo(1.21);
+    expect(comparison.calibration).toEqual({ base: 200, qep: 130, change: 130 / 200 - 1, below: true });
+  }
+});
+
+it("compares with the latest QEP run, and never with one that did not finish", () => {
+  const later = run("later", { ...defaultRecipe, qep: { ...defaultRecipe.qep, alpha: 1 } }, 250);
+  expect(compare([base, qep, later], base)!.calibration).toMatchObject({ qep: 250, below: false });
+  expect(compare([base, run("x", defaultRecipe, 1, { status: "cancelled" })], base)).toBeNull();
+  expect(compare([base, qep], null)).toBeNull();
+});
+
+it("does not compare times when one run was spared the full-precision stream", () => {
+  expect(compare([run("b", base.recipe, 200), run("q", qep.recipe, 130, { streamKept: false })], base)!.timeRatio).toBeNull();
+});
+
+it("does not compare measurements of different windows", () => {
+  const evaluation = { perplexityBefore: 3, perplexity: 3.5, blocks: base.blocks, tokens: 8, windows: 1, ms: 1 };
+  const measured = (key: string) => ({ measured: { key, textLabel: "demo text", evaluation } });
+  expect(
+    compare([run("b", base.recipe, 2, measured("16 demo")), run("q", qep.recipe, 1, measured("8 demo"))], base)!.evaluation,
+  ).toBeNull();
+  const b = run("b", base.recipe, 2, measured("16 demo"));
+  expect(compare([b, run("q", qep.recipe, 1, measured("16 demo"))], b)!.evaluation).not.toBeNull();
+});
+
+it("the missing partner takes α from the panel, or ½", () => {
+  const panel = { ...defaultRecipe, qep: { ...defaultRecipe.qep, alpha: 0.8 } };
+  expect(partnerRecipe(base.recipe, panel).qep.alpha).toBe(0.8);
+  expect(partnerRecipe(base.recipe, base.recipe).qep.alpha).toBe(0.5);
+  expect(partnerRecipe(qep.recipe, panel)).toEqual(baseOf(qep.recipe));
+});
+
+const job: Job = {
+  kind: "run",
+  runId: "r",
+  fraction: 0,
+  where: "",
+  startedAt: 0,
+  now: 0,
+  expectedSeconds: 12,
+  cancelling: false,
+  part: 1,
+  parts: 1,
+};
+
+it("time left comes from the plan, then from the rate, and never lies when the plan was wrong", () => {
+  expect(secondsLeft({ ...job, now: 2000 })).toBe(10);
+  expect(secondsLeft({ ...job, now: 20_000 })).toBeNull();
+  expect(secondsLeft({ ...job, now: 5000, fraction: 0.25 })).toBe(15);
+  expect(secondsLeft({ ...job, expectedSeconds: null })).toBeNull();
+});
+
+it("parts of a job share its progress", () => {
+  const second = { ...job, parts: 2, part: 2, fraction: 0.5 };
+  expect(applyToJob(second, [{ type: "progress", done: 1, total: 2, where: "block 1" }], 9)).toMatchObject({ fraction: 0.75, now: 9 });
+  // A late event of the first part does not take progress back.
+  expect(applyToJob({ ...second, part: 1 }, [{ type: "progress", done: 1, total: 2, where: "" }], 9).fraction).toBe(0.5);
+});
+
+it("texts are told apart by what they hold", () => {
+  expect(sourceOf(demoText)).toEqual({ kind: "demo" });
+  expect(sourceOf({ kind: "pasted", pasted: "some text", file: null })).toEqual({ kind: "text", text: "some text" });
+  const file = new File(["abc"], "a.txt", { lastModified: 1 });
+  expect(sourceOf({ kind: "file", pasted: "", file })).toEqual({ kind: "file", file });
+  const other = new File(["abcd"], "a.txt", { lastModified: 1 });
+  expect(textKey({ kind: "file", pasted: "", file })).not.toBe(textKey({ kind: "file", pasted: "", file: other }));
+});

@@ -1,0 +1,84 @@
+import { expect, it } from "vitest";
+import { defaultRecipe, type LayerKind } from "../../src/recipe/recipe";
+import type { Run } from "../../src/store/state";
+import { demoText } from "../../src/store/texts";
+import { filesOfInput } from "../../src/ui/drop";
+import { dashOf, growthRows, pointsOf } from "../../src/ui/growth/rows";
+import { sorted } from "../../src/ui/tables/sorting";
+import type { LayerReport } from "../../src/worker/protocol";
+
+const run = (id: string, deltas: number[], totalBlocks = 4): Run => ({
+  id,
+  number: 1,
+  slot: 0,
+  recipe: defaultRecipe,
+  text: demoText,
+  status: "running",
+  totalBlocks,
+  quantizedBlocks: totalBlocks,
+  blocks: deltas.map((delta, index) => ({ index, delta, relativeDelta: delta / 100 })),
+  layers: [],
+  notes: [],
+  ms: null,
+  streamKept: false,
+  error: null,
+  measured: null,
+  exported: null,
+  held: false,
+});
+
+const absolute = { relative: false, evaluation: false };
+
+it("rows have all blocks, numbered from one, and only the points there are", () => {
+  expect(growthRows([run("a", [3, 5]), run("b", [4])], absolute)).toEqual([
+    { block: 1, a: 3, b: 4 },
+    { block: 2, a: 5 },
+    { block: 3 },
+    { block: 4 },
+  ]);
+  expect(growthRows([], absolute)).toEqual([]);
+});
+
+it("a view is absolute or relative, on either text", () => {
+  const measured = run("a", [3]);
+  expect(pointsOf(measured, { relative: true, evaluation: false })).toEqual([{ block: 1, value: 0.03 }]);
+  expect(pointsOf(measured, { relative: false, evaluation: true })).toEqual([]);
+});
+
+it("lines differ in dash as well, beyond the eight colours too", () => {
+  expect(new Set(Array.from({ length: 8 }, (_, i) => dashOf(i))).size).toBe(8);
+  expect(dashOf(8)).not.toBe(dashOf(0));
+});
+
+const layer = (name: string, kind: LayerKind, relativeError: number, damping: number[] = []): LayerReport => ({
+  name,
+  kind,
+  block: 0,
+  bits: 3,
+  alpha: 0.5,
+  relativeError,
+  damping,
+  retries: 0,
+  curve: null,
+  outliers: [],
+  fallback: null,
+  ms: 1,
+});
+
+it("layers are sorted by what people mean", () => {
+  const layers = [layer("l.10.q", "q_proj", 0.2, [0.01, 0.1]), layer("l.9.q", "k_proj", 0.1), layer("l.2.q", "v_proj", 0.3, [0.01])];
+  const names = (column: "name" | "error" | "damping", descending: boolean) => sorted(layers, { column, descending }).map((l) => l.name);
+  expect(names("name", false)).toEqual(["l.2.q", "l.9.q", "l.10.q"]);
+  expect(names("error", true)).toEqual(["l.2.q", "l.10.q", "l.9.q"]);
+  expect(names("damping", true)).toEqual(["l.10.q", "l.2.q", "l.9.q"]);
+  expect(sorted(layers, null)).toBe(layers);
+});
+
+it("a chosen folder gives its own files only; loose files take the weights' name", () => {
+  const file = (name: string, path = "") => Object.defineProperty(new File([], name), "webkitRelativePath", { value: path }) as File;
+  const list = (...files: File[]) => files as unknown as FileList;
+  const folder = filesOfInput(list(file("config.json", "llama/config.json"), file("x.bin", "llama/original/x.bin")));
+  expect(folder.label).toBe("llama");
+  expect(folder.files.map((f) => f.name)).toEqual(["config.json"]);
+  expect(filesOfInput(list(file("config.json"), file("tiny-00001-of-00002.safetensors"))).label).toBe("tiny");
+});

@@ -1,0 +1,160 @@
+import { describe, expect, it } from "vitest";
+import { defaultRecipe } from "../../src/recipe/recipe";
+import { initialState, type State } from "../../src/store/state";
+import { blockTicks, logDomain } from "../../src/ui/chart-scale";
+import { bytes, duration, figure, parameters, percent, roughly } from "../../src/ui/format";
+import { exportName } from "../../src/ui/save";
+import { statusOf, titleOf } from "../../src/ui/status";
+
+describe("numbers for people", () => {
+  it.each([
+    [0, "0 B"],
+    [999, "999 B"],
+    [1_444_992, "1.4 MB"],
+    [999_600, "1.0 MB"],
+    [41_300_000, "41 MB"],
+    [2_200_000_000, "2.2 GB"],
+    [156_000_000, "156 MB"],
+  ])("%d bytes: %s", (n, text) => expect(bytes(n)).toBe(text));
+
+  it.each([
+    [0, "0"],
+    [0.0379312, "0.0379"],
+    [3.82822, "3.83"],
+    [236_501.2, "236,501"],
+    [1.9e6, "1.90e6"],
+    [2.5e-7, "2.50e-7"],
+    [Number.NaN, "—"],
+  ])("%d: %s", (n, text) => expect(figure(n)).toBe(text));
+
+  it("durations", () => {
+    expect([8.2, 42.4, 190, 120, 3900].map(duration)).toEqual(["8.2 s", "42 s", "3 min 10 s", "2 min", "1 h 5 min"]);
+  });
+
+  it("estimates are coarse", () => {
+    expect([0.2, 9.4, 99, 190, 9000].map(roughly)).toEqual(["about 1 s", "about 9 s", "about 99 s", "about 3 min", "about 2.5 h"]);
+  });
+
+  it("shares and sizes", () => {
+    expect([percent(0.0448), percent(0.0000001), percent(0)]).toEqual(["4.48 %", "<0.001 %", "0 %"]);
+    expect([722_496, 1_100_048_384, 124e6].map(parameters)).toEqual(["722 thousand", "1.1 billion", "124 million"]);
+  });
+});
+
+describe("the log axis", () => {
+  it("ends at 1, 2, 5 times a power of ten around the data", () => {
+    expect(logDomain([14_650, 335_403])).toEqual({ domain: [10_000, 500_000], ticks: [10_000, 20_000, 50_000, 100_000, 200_000, 500_000] });
+    expect(logDomain([0.0298, 0.0423])).toEqual({ domain: [0.02, 0.05], ticks: [0.02, 0.05] });
+  });
+
+  it("writes only powers of ten over a wide range", () => {
+    expect(logDomain([3, 40_000_000]).ticks).toEqual([10, 100, 1000, 10_000, 100_000, 1e6, 1e7]);
+  });
+
+  it("has room for one value, and for none", () => {
+    expect(logDomain([20_000]).domain).toEqual([20_000, 50_000]);
+    expect(logDomain([0, -1, Number.NaN]).domain).toEqual([1, 10]);
+  });
+
+  it("names the first and the last block", () => {
+    expect(blockTicks(12)).toHaveLength(12);
+    for (const blocks of [17, 22, 32, 48, 80, 126]) {
+      const ticks = blockTicks(blocks);
+      expect([ticks[0], ticks.at(-1)]).toEqual([1, blocks]);
+      expect(ticks.length).toBeLessThanOrEqual(11);
+    }
+  });
+});
+
+describe("the status line", () => {
+  const running: State = {
+    ...initialState,
+    gpu: { status: "ready", facts: null, error: null },
+    job: {
+      kind: "run",
+      runId: "run-1",
+      fraction: 0.254,
+      where: "",
+      startedAt: 0,
+      now: 3000,
+      expectedSeconds: null,
+      cancelling: false,
+      part: 1,
+      parts: 1,
+    },
+    runs: [
+      {
+        id: "run-1",
+        number: 1,
+        slot: 0,
+        recipe: defaultRecipe,
+        text: initialState.calibration,
+        status: "running",
+        totalBlocks: 12,
+        quantizedBlocks: 3,
+        blocks: [0, 1].map((index) => ({ index, delta: 1, relativeDelta: 1 })),
+        layers: [],
+        notes: [],
+        ms: null,
+        streamKept: false,
+        error: null,
+        measured: null,
+        exported: null,
+        held: false,
+      },
+    ],
+  };
+  const ended = (outcome: State["outcome"]): State => ({ ...running, job: null, outcome });
+
+  it("counts blocks from one and tells the time left", () => {
+    expect(statusOf(running)).toMatchObject({ text: "Quantizing block 3 of 12 · 25 % · about 9 s left", tone: "busy" });
+    expect(titleOf(running)).toBe("25 % · about 9 s left · QEP Studio");
+  });
+
+  it("speaks at most every 10 %", () => {
+    const at = (fraction: number) => statusOf({ ...running, job: { ...running.job!, fraction } }).spokenKey;
+    expect(at(0.21)).toBe(at(0.299));
+    expect(at(0.299)).not.toBe(at(0.301));
+  });
+
+  it("names the blocks that are only followed", () => {
+    const run = { ...running.runs[0], quantizedBlocks: 2 };
+    expect(statusOf({ ...running, runs: [run] }).text).toMatch(/^Following the error through block 3 of 12/);
+  });
+
+  it("ends with Done, or with the error's sentence", () => {
+    expect(statusOf(ended({ kind: "ran", runId: "run-1", ms: 8200 }))).toMatchObject({
+      text: "Done: RTN 4-bit + QEP α 0.5 in 8.2 s.",
+      tone: "done",
+    });
+    expect(statusOf(ended({ kind: "measured", runs: 1, ms: 900 })).text).toBe("Done: perplexity of 1 run in 0.9 s.");
+    expect(statusOf(ended({ kind: "exported", name: "demo", files: 6, bytes: 1.5e6, zip: true })).text).toBe(
+      "Done: 6 files, 1.5 MB, in demo.zip.",
+    );
+    const error = { code: "truncated", where: "a", hint: "", message: "This file is shorter than its header says: a." } as const;
+    expect(statusOf(ended({ kind: "failed", error }))).toMatchObject({ text: error.message, tone: "bad" });
+    expect(statusOf(ended({ kind: "cancelled", what: "run" })).text).toMatch(/^Cancelled/);
+  });
+
+  it("says what is wrong with the recipe", () => {
+    const error = { code: "group-size", where: "", hint: "", message: "The group size does not fit." } as const;
+    expect(statusOf({ ...ended({ kind: "none" }), plan: { pending: false, summary: null, error } }).text).toBe(error.message);
+  });
+});
+
+describe("names of exports", () => {
+  it("say what was done", () => {
+    expect(exportName("TinyLlama 1.1B", defaultRecipe)).toBe("TinyLlama-1.1B-rtn-4bit-qep-0.5");
+    expect(exportName("m", { ...defaultRecipe, groupSize: 64, symmetric: true, blocks: 3, qep: { alpha: 0, alphaFor: {}, damp: 1 } })).toBe(
+      "m-rtn-4bit-g64-sym-first-3",
+    );
+  });
+
+  it("are safe on every file system", () => {
+    const name = exportName('../..<img src=x onerror="alert(1)">', defaultRecipe);
+    expect(name).toMatch(/^[\w][\w.-]*$/);
+    expect(name).not.toContain("..-");
+    expect(exportName("日本語", defaultRecipe)).toBe("rtn-4bit-qep-0.5");
+    expect(exportName("x".repeat(300), defaultRecipe).length).toBeLessThanOrEqual(100);
+  });
+});

@@ -10,6 +10,7 @@ import { type StoredLayer, store } from "../quant/stored";
 import { alphaOf, type LayerKind, type Recipe } from "../recipe/recipe";
 import type { LayerReport } from "../worker/protocol";
 import { squaredErrors } from "./growth";
+import { type Insights, insightsOf, relativeCurve } from "./insight";
 import type { Emit, Progress } from "./progress";
 import { accumulate, type Inputs, type Statistics } from "./statistics";
 import type { FullPrecision, Stream } from "./stream";
@@ -29,6 +30,8 @@ export interface BlockJob {
   emit: Emit;
   signal?: AbortSignal;
   keep(layer: StoredLayer): void;
+  /** Milliseconds spent on the full-precision stream so far. */
+  streamMs: number;
 }
 
 /** Quantizes a block stage by stage: each stage's X̂ comes from the stages before it, already quantized. Both streams end after the block. */
@@ -40,8 +43,11 @@ export async function quantizeBlock(job: BlockJob, block: Block): Promise<void> 
     job.ops.free(...Object.values(weights));
     const ms = performance.now() - started;
     const total = reports.reduce((sum, r) => sum + size(job.spec, r.kind), 0);
-    for (const [i, report] of reports.entries())
-      job.emit({ type: "layer", layer: { ...report, relativeError: errors[i], ms: (ms * size(job.spec, report.kind)) / total } });
+    for (const [i, report] of reports.entries()) {
+      const { relative, reference } = errors[i];
+      const curve = relativeCurve(report.curve, reference);
+      job.emit({ type: "layer", layer: { ...report, relativeError: relative, curve, ms: (ms * size(job.spec, report.kind)) / total } });
+    }
   }
 }
 
@@ -67,19 +73,25 @@ async function quantizeStage(
     reportDamping(job, block, stage, "the method's H + λI", first.damping, !first.fallback, "these layers are rounded to nearest");
   const weights = {} as Record<LayerKind, Tensor>;
   for (const [i, result] of results.entries()) weights[stage.kinds[i]] = await settle(job, layers[i].name, result);
-  ops.free(...layers.filter((l) => l.corrected).map((l) => l.weight));
+  const insights = await insightsOf(ops, block, layers, statistics, correction, tokens);
+  ops.free(...layers.filter((l) => l.alpha > 0).map((l) => l.weight));
   freeStatistics(ops, statistics, correction);
   progress.add(quantizeWork(spec, recipe, stage, tokens, needs), place(block, stage));
-  return { weights, reports: layers.map((layer, i) => describe(job, block, layer, results[i], correction)) };
+  return { weights, reports: layers.map((layer, i) => describe(job, block, layer, results[i], correction, insights)) };
 }
 
-type CorrectedLayer = StageLayer & { alpha: number; corrected: boolean };
+type CorrectedLayer = StageLayer & { alpha: number; products: Tensor | null };
 
-function correctLayer({ recipe }: BlockJob, block: Block, kind: LayerKind, correction: Correction | null): CorrectedLayer {
+/** W*(α) of a layer. Where QEP looks at the stage, D is made even for α = 0: the layer's parabola in α is worth its small cost. */
+function correctLayer({ recipe, ops }: BlockJob, block: Block, kind: LayerKind, correction: Correction | null): CorrectedLayer {
   const name = layerName(block.index, kind);
-  const alpha = correction?.solvable ? alphaOf(recipe, name, kind) : 0;
   const W = block.weights[kind];
-  return { kind, name, alpha, corrected: alpha > 0, weight: alpha > 0 ? correction!.apply(W, alpha) : W };
+  if (!correction?.solvable) return { kind, name, alpha: 0, weight: W, products: null };
+  const alpha = alphaOf(recipe, name, kind);
+  const { weight, products } = correction.apply(W, alpha);
+  // α = 0 is the layer as it is, dead inputs included.
+  if (alpha === 0) ops.free(weight);
+  return { kind, name, alpha, weight: alpha > 0 ? weight : W, products };
 }
 
 /** One warning for each solve that took more than the recipe's own damping. */
@@ -109,9 +121,9 @@ async function settle({ ops, recipe, keep }: BlockJob, name: string, result: Qua
   return W;
 }
 
-function freeStatistics(ops: Ops, { H, C }: Statistics, correction: Correction | null): void {
+function freeStatistics(ops: Ops, { H, C, drift }: Statistics, correction: Correction | null): void {
   correction?.free();
-  ops.free(...[H, C].filter((t) => t !== null));
+  ops.free(...[H, C, drift].filter((t) => t !== null));
 }
 
 function describe(
@@ -120,6 +132,7 @@ function describe(
   layer: CorrectedLayer,
   result: QuantizedLayer,
   correction: Correction | null,
+  { outliers, curves }: Insights,
 ): LayerReport {
   const unsolved = correction && !correction.solvable ? "QEP's solve was not positive definite: α = 0" : null;
   return {
@@ -131,22 +144,39 @@ function describe(
     relativeError: Number.NaN,
     damping: [...(correction?.damping ?? []), ...result.damping],
     retries: Math.max(0, (correction?.damping.length ?? 1) - 1) + Math.max(0, (result.damping.length || 1) - 1),
+    curve: curves.get(layer.kind) ?? null,
+    outliers,
     fallback: result.fallback ?? unsolved,
     ms: 0,
   };
 }
 
+/** Work on the full-precision stream, its time kept apart: runs that find it kept must compare with runs that do not. */
+export async function timed<T>(job: BlockJob, work: () => T): Promise<T> {
+  const started = performance.now();
+  const value = work();
+  if (job.replay) return value;
+  await job.ops.flush();
+  job.streamMs += performance.now() - started;
+  return value;
+}
+
 /** Both streams past the stage; the layers' relative errors ‖WX − ŴX̂‖² / ‖WX‖² from the outputs that they compute anyway. */
-async function propagate(job: BlockJob, block: Block, stage: Stage, weights: Record<LayerKind, Tensor>): Promise<number[]> {
+async function propagate(
+  job: BlockJob,
+  block: Block,
+  stage: Stage,
+  weights: Record<LayerKind, Tensor>,
+): Promise<{ relative: number; reference: number }[]> {
   const { ops, spec, full, quantized, signal, progress, tokens, length } = job;
   const partials: Tensor[][] = stage.kinds.map(() => []);
   for (let c = 0; c < quantized.chunks; c++) {
-    const exact = full.outputs(c, stage, block);
+    const exact = await timed(job, () => full.outputs(c, stage, block));
     const outputs = quantized.outputs(c, stage, weights);
     for (const [i, y] of exact.entries()) partials[i].push(ops.squaredDifference(y, outputs[i]));
     quantized.advance(c, block, stage, outputs);
-    full.advance(c, stage, block);
     await ops.flush();
+    await timed(job, () => full.advance(c, stage, block));
     throwIfCancelled(signal);
     progress.add((forwardWork(spec, stage, tokens, length) * (job.replay ? 1 : 2)) / quantized.chunks, place(block, stage));
   }
@@ -154,6 +184,6 @@ async function propagate(job: BlockJob, block: Block, stage: Stage, weights: Rec
   return errors.map(({ difference, reference }, i) => {
     if (!Number.isFinite(difference))
       throw new QuantError("non-finite-activations", layerName(block.index, stage.kinds[i]), "Try more bits, or check the checkpoint.");
-    return reference > 0 ? difference / reference : 0;
+    return { relative: reference > 0 ? difference / reference : 0, reference };
   });
 }

@@ -43,7 +43,8 @@ function stagePeak(spec: ModelSpec, recipe: Recipe, stage: Stage, chunk: number,
   // Recorded outputs of the full-precision stream are in the recording already.
   const propagating = all + chunk * ((recorded ? 1 : 2) * sum(rows(spec, stage)) + nextWidth(spec, stage));
   const needs = stageNeeds(recipe, 0, stage);
-  const statistics = (needs.H ? n * n : 0) + (needs.C ? n * n : 0);
+  // With C comes the drift, (X − Xq)ᵀ(X − Xq).
+  const statistics = (needs.H ? n * n : 0) + (needs.C ? 2 * n * n : 0);
   const corrected = needs.corrected ? all : 0;
   const correcting = statistics + (needs.corrected ? n * n + corrected + 3 * largest : 0);
   // Ŵ grows as codes go.

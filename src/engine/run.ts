@@ -8,7 +8,7 @@ import type { Ops, Scope, Tensor } from "../ops/ops";
 import type { QuantizedModel, StoredLayer } from "../quant/stored";
 import { isBase, type Recipe, recipeTitle } from "../recipe/recipe";
 import type { BlockReport, LayerReport, RunReport } from "../worker/protocol";
-import { type BlockJob, quantizeBlock } from "./block";
+import { type BlockJob, quantizeBlock, timed } from "./block";
 import { embedChunks } from "./chunks";
 import { growth } from "./growth";
 import { checkRecipe } from "./plan";
@@ -45,16 +45,9 @@ export async function run(input: RunInput): Promise<RunResult> {
   const scope = ops.scope();
   try {
     const start = recording?.start ?? (await embedChunks(ops, model, input.tokens)).map((chunk) => chunk.h);
-    const { blocks, layers, quantized } = await runBlocks(input, start, scope);
-    const report = {
-      version,
-      recipe,
-      adapter: ops.adapter.description,
-      blocks,
-      layers,
-      ms: performance.now() - started,
-      peakGpuBytes: ops.peakBytes,
-    };
+    const { quantized, ...told } = await runBlocks(input, start, scope);
+    const ms = performance.now() - started;
+    const report = { version, recipe, adapter: ops.adapter.description, ...told, ms, peakGpuBytes: ops.peakBytes };
     return { report, quantized };
   } finally {
     scope.end();
@@ -89,6 +82,7 @@ async function runBlocks(input: RunInput, start: readonly Tensor[], scope: Scope
     emit: listen,
     signal,
     keep: (layer) => layers.set(layer.name, layer),
+    streamMs: 0,
   };
   listen({ type: "start", blocks: spec.blocks, quantizedBlocks: count });
   listen({
@@ -118,7 +112,7 @@ async function runBlocks(input: RunInput, start: readonly Tensor[], scope: Scope
   quantizedStream.end();
   job.progress.finish("Done");
   listen({ type: "log", ...summaryOf(reports) });
-  return { blocks, layers: reports, quantized: layers };
+  return { blocks, layers: reports, quantized: layers, streamMs: job.streamMs };
 }
 
 /** How the solves went, for the end of the log: a silent fallback is the complaint that other tools get. */
@@ -142,8 +136,8 @@ async function passBlock(job: BlockJob, block: Block): Promise<void> {
   const work = stages.reduce((sum: number, stage: Stage) => sum + forwardWork(spec, stage, tokens, length), 0) * (job.replay ? 1 : 2);
   for (let c = 0; c < quantized.chunks; c++) {
     quantized.pass(c, block, block.weights);
-    full.pass(c, block);
     await ops.flush();
+    await timed(job, () => full.pass(c, block));
     throwIfCancelled(signal);
     progress.add(work / quantized.chunks, `block ${block.index + 1}, not quantized`);
   }

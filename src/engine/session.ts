@@ -6,9 +6,10 @@ import { type Model, openModel } from "../model/checkpoint";
 import { summarize } from "../model/summary";
 import type { Ops } from "../ops/ops";
 import type { Recipe } from "../recipe/recipe";
-import type { Evaluation, ModelSummary, Perplexity, PlanSummary, RunReport } from "../worker/protocol";
+import type { Evaluation, LayerFacts, ModelSummary, Perplexity, PlanSummary, RunReport } from "../worker/protocol";
 import { embedChunks } from "./chunks";
 import { compare, perplexity } from "./evaluate";
+import { layerFacts } from "./facts";
 import { type Circumstances, checkRecipe, fitsRecording, measureRate, plan } from "./plan";
 import type { Emit } from "./progress";
 import { type RunResult, run } from "./run";
@@ -74,6 +75,11 @@ export class Session {
     const { quantized, report, evaluation } = this.finished(id);
     const progress = (done: number, total: number) => emit({ type: "progress", done, total, where: "writing" });
     return exportCheckpoint({ model: this.opened, quantized, report, evaluation, sink, progress, signal });
+  }
+
+  /** Shape and histograms of one layer, read from the checkpoint and from the run. */
+  async layerFacts(id: string, name: string): Promise<LayerFacts> {
+    return layerFacts(this.opened, this.runs.get(id)?.quantized.get(name) ?? null, name);
   }
 
   forget(id: string): void {

@@ -6,6 +6,8 @@ export interface Statistics {
   H: Tensor | null;
   /** (2/T)·(X − Xq)ᵀXq; null when not asked for. */
   C: Tensor | null;
+  /** (2/T)·(X − Xq)ᵀ(X − Xq), mirrored; there when C is. */
+  drift: Tensor | null;
 }
 
 /** Where a stage's inputs come from, chunk by chunk. */
@@ -26,17 +28,22 @@ export async function accumulate(
 ): Promise<Statistics> {
   const H = wanted.H ? ops.zeros([columns, columns]) : null;
   const C = wanted.C ? ops.zeros([columns, columns]) : null;
-  if (!H && !C) return { H, C };
+  const drift = wanted.C ? ops.zeros([columns, columns]) : null;
+  if (!H && !C) return { H, C, drift };
   for (let c = 0; c < inputs.chunks; c++) {
     if (H) ops.gram(H, inputs.xq(c));
     if (C) ops.crossGram(C, inputs.x(c), inputs.xq(c));
+    if (drift) addDrift(ops, drift, inputs, c);
     await ops.flush();
     throwIfCancelled(signal);
   }
-  if (H) {
-    ops.mirror(H);
-    ops.scale(H, 2 / tokens);
-  }
-  if (C) ops.scale(C, 2 / tokens);
-  return { H, C };
+  for (const triangle of [H, drift]) if (triangle) ops.mirror(triangle);
+  for (const sum of [H, C, drift]) if (sum) ops.scale(sum, 2 / tokens);
+  return { H, C, drift };
+}
+
+function addDrift(ops: Ops, drift: Tensor, inputs: Inputs, c: number): void {
+  const difference = ops.add(inputs.x(c), inputs.xq(c), -1);
+  ops.gram(drift, difference);
+  ops.free(difference);
 }

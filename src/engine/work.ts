@@ -24,13 +24,14 @@ export function forwardWork(spec: ModelSpec, stage: Stage, tokens: number, lengt
   return tokens * (2 * linear + attention);
 }
 
-/** Statistics, correction and rounding of one stage. H is a triangle; the correction is one factorisation, and W·C and two solves a layer. */
+/** Statistics, correction and rounding of one stage. H and the drift are triangles; the correction is one factorisation, and W·C, two solves and the
+ * error of α = 0 a layer. */
 export function quantizeWork(spec: ModelSpec, recipe: Recipe, stage: Stage, tokens: number, needs: StageNeeds): number {
   const n = stageInputs(spec, stage);
   const rows = stage.kinds.map((kind) => layerShape(spec, kind)[0]);
   const all = rows.reduce((a, b) => a + b, 0);
-  const statistics = (needs.H ? tokens * n * n : 0) + (needs.C ? 2 * tokens * n * n : 0);
-  const correction = needs.corrected ? n ** 3 / 3 + 4 * all * n * n : 0;
+  const statistics = (needs.H ? tokens * n * n : 0) + (needs.C ? 3 * tokens * n * n : 0);
+  const correction = needs.corrected ? n ** 3 / 3 + 6 * all * n * n : 0;
   return statistics + correction + quantizers[recipe.method].cost(rows, n).work;
 }
 

@@ -1,4 +1,5 @@
 import { toFloats } from "../io/dtype";
+import { clipSearch } from "./cpu/clip";
 import * as columns from "./cpu/columns";
 import * as gridding from "./cpu/grid";
 import * as products from "./cpu/products";
@@ -67,6 +68,10 @@ export function createCpuOps(): Ops {
     attention: (q, k, v, shape) => own(rows.attention(cpu(q), cpu(k), cpu(v), shape)),
     swiglu: (gate, up) => own(rows.swiglu(cpu(gate), cpu(up))),
 
+    scaleColumns: (A, s, divide) => own(rows.scaleColumns(cpu(A), cpu(s), divide)),
+    scaleRows: (A, s, divide) => own(rows.scaleRows(cpu(A), cpu(s), divide)),
+    affine: (A, factor, offset, low, high) => own(rows.affine(cpu(A), factor, offset, low, high)),
+    addColumnSums: (sums, x) => rows.addColumnSums(cpu(sums), cpu(x)),
     crossEntropyStart: (tokens) => {
       const state = empty([tokens, 3]);
       for (let t = 0; t < tokens; t++) state.data[3 * t] = Number.NEGATIVE_INFINITY;
@@ -81,6 +86,8 @@ export function createCpuOps(): Ops {
       return { L: own(L), status: own(status) };
     },
     solveRight: (L, Y) => own(solve.solveRight(cpu(L), cpu(Y))),
+    diagonal: (A) => own(solve.diagonal(cpu(A))),
+    strictUpper: (A) => own(solve.strictUpper(cpu(A))),
     triangularInverse: (L) => own(solve.triangularInverse(cpu(L))),
     descendingDiagonal: (H) => own(solve.descendingDiagonal(cpu(H))),
     permuteSquare: (A, index, reversed) => own(solve.permuteSquare(cpu(A), index && cpu(index), reversed)),
@@ -95,6 +102,8 @@ export function createCpuOps(): Ops {
     roundPanel: (rounding, from, to) => columns.roundPanel(rounding, from, to),
     pack: (codes, bits) => own(columns.pack(cpu(codes), bits)),
     unpack: (words, bits, n) => own(columns.unpack(cpu(words), bits, n)),
+    clipSearch: (W, gram, spec) => own(clipSearch(cpu(W), cpu(gram), spec)),
     squaredDifference: (a, b) => own(rows.squaredDifference(cpu(a), cpu(b))),
+    innerProducts: (a, b) => own(rows.innerProducts(cpu(a), cpu(b))),
   };
 }

@@ -64,6 +64,8 @@ export interface ColumnRounding {
   groupSize: number;
   /** uint [n]: the input that column c stands for; null: itself. */
   order: Tensor | null;
+  /** [n, n] strictly upper, or null: column j as it is rounded also adds w_j·P_jk to the later columns k (GPTAQ). */
+  P?: Tensor | null;
 }
 
 /** Everything created while a scope is open and not freed or kept is freed when it ends: cancel and error paths leak nothing. */
@@ -131,6 +133,15 @@ export interface Ops {
   /** silu(gate) · up. */
   swiglu(gate: Tensor, up: Tensor): Tensor;
 
+  /** A · diag(s), or with `divide` A · diag(s)⁻¹: [m, n], [n]. */
+  scaleColumns(A: Tensor, s: Tensor, divide?: boolean): Tensor;
+  /** diag(s) · A, or with `divide` diag(s)⁻¹ · A: [m, n], [m]. */
+  scaleRows(A: Tensor, s: Tensor, divide?: boolean): Tensor;
+  /** clamp(factor · a + offset, low, high), elementwise. */
+  affine(A: Tensor, factor: number, offset: number, low: number, high: number): Tensor;
+  /** sums[j] += Σ_t |x_tj|, in place: [n], [T, n]. */
+  addColumnSums(sums: Tensor, x: Tensor): void;
+
   // --- cross-entropy over a vocabulary seen in slices
   /** [T, 3] running (max, Σ exp(logit − max), target's logit), before any logits. */
   crossEntropyStart(tokens: number): Tensor;
@@ -149,6 +160,10 @@ export interface Ops {
   /** Copy of W with the columns of dead inputs 0. */
   zeroColumns(W: Tensor, dead: Tensor): Tensor;
 
+  /** float [n]: A_jj. */
+  diagonal(A: Tensor): Tensor;
+  /** Copy of A [n, n] with everything on and below the diagonal 0. */
+  strictUpper(A: Tensor): Tensor;
   /** L⁻¹ of a lower triangle, itself lower: [n, n]. */
   triangularInverse(L: Tensor): Tensor;
   /** uint [n]: inputs by descending H_jj, equal ones in their order. */
@@ -175,6 +190,13 @@ export interface Ops {
   /** Rounds columns [from, to) (at most 128), each one's error e = (w − ŵ)/U_jj taken off the later ones, and off all columns from `to` on. */
   roundPanel(rounding: ColumnRounding, from: number, to: number): void;
 
+  /**
+   * W with each row's group clipped to ±m, m the one of max|w|·(1, 0.95, … 0.55) whose rounding errs least on the inputs: Σ_ij e_i G_ij e_j over the group,
+   * e = ŵ(clip(w)) − w (AWQ's clip search; the first of equal ones).
+   * @param gram [in, in], Σ x xᵀ of the inputs; only blocks of a group with itself are read.
+   */
+  clipSearch(W: Tensor, gram: Tensor, spec: GridSpec): Tensor;
+
   // --- packing: a dense LSB-first bit stream along each row, padded to whole 32-bit words (FORMATS.md)
   /** uint [out, ⌈in·bits/32⌉] from uint codes [out, in]. */
   pack(codes: Tensor, bits: number): Tensor;
@@ -184,6 +206,8 @@ export interface Ops {
   // --- sums
   /** Partial sums float [p, 2] of (a − b)² and a²; add the p rows up in float64 for ‖a − b‖² and ‖a‖². */
   squaredDifference(a: Tensor, b: Tensor): Tensor;
+  /** Partial sums float [p, 2] of a·b and b², likewise. */
+  innerProducts(a: Tensor, b: Tensor): Tensor;
 }
 
 export const elements = (shape: readonly number[]): number => shape.reduce((n, d) => n * d, 1);

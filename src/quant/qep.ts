@@ -1,10 +1,18 @@
 import type { Ops, Tensor } from "../ops/ops";
 import { factorDamped } from "./damping";
 
+/** A corrected layer. */
+export interface Corrected {
+  /** W*(α) [out, in], a new tensor. */
+  weight: Tensor;
+  /** Partial sums [p, 2] of (W·C)·D and D²: what the error's parabola in α is made of. New. */
+  products: Tensor;
+}
+
 /** What a stage's layers share when they are corrected: the factor of H + λI and which inputs are dead. */
 export interface Correction {
-  /** W*(α) = W + α·W·C·(H + λI)⁻¹ [out, in], dead columns zeroed first (the paper’s correction with its strength α). A new tensor. */
-  apply(W: Tensor, alpha: number): Tensor;
+  /** W*(α) = W + α·D, D = W·C·(H + λI)⁻¹ [out, in], dead columns zeroed first (the paper's correction with its strength α). */
+  apply(W: Tensor, alpha: number): Corrected;
   /** Damping fractions tried; the last is in use. */
   readonly damping: number[];
   /** False: H + λI was not positive definite at any step, and `apply` must not be called: α is 0 for these layers. */
@@ -26,10 +34,26 @@ export async function prepareCorrection(ops: Ops, H: Tensor, C: Tensor, damp: nu
       const live = ops.zeroColumns(W, dead);
       const WC = ops.matmul(live, C);
       const D = ops.solveRight(L!, WC);
-      const corrected = ops.add(live, D, alpha);
+      const weight = ops.add(live, D, alpha);
+      const products = ops.innerProducts(WC, D);
       ops.free(live, WC, D);
-      return corrected;
+      return { weight, products };
     },
     free: () => ops.free(dead, ...(L ? [L] : [])),
   };
+}
+
+/**
+ * The parabola's terms from sums over one layer, all with the 2/T of H and C: e(α) ∝ tr(W·Gδ·Wᵀ) − 2α·tr(W·C·Dᵀ) + α²·tr(D·H·Dᵀ), and because
+ * D·(H + λI) = W·C, tr(D·H·Dᵀ) = tr(W·C·Dᵀ) − λ·‖D‖². δ = X − Xq, Gδ = (2/T)·δᵀδ.
+ * @param scale what turns a sum into a relative error: T / (2·‖WX‖²).
+ */
+export function alphaCurve(
+  drift: number,
+  product: number,
+  square: number,
+  lambda: number,
+  scale: number,
+): { base: number; slope: number; curvature: number } {
+  return { base: scale * drift, slope: scale * product, curvature: scale * Math.max(0, product - lambda * square) };
 }

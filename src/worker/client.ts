@@ -13,7 +13,7 @@ export interface Client {
   close(): void;
 }
 
-const restart = "Reload the page; the files you opened are unchanged.";
+const restart = "Restart the worker; the files you opened are unchanged.";
 
 /** Comlink never settles the calls of a worker that died (its issues 463, 524, 601), so each call races this one's death. */
 export function connect(worker: Worker): Client {

@@ -61,6 +61,13 @@ export interface PlanSummary {
   notes: string[];
 }
 
+/** A layer's relative output error before rounding as a function of α: base − 2·slope·α + curvature·α² (the correction is linear in α). */
+export interface AlphaCurve {
+  base: number;
+  slope: number;
+  curvature: number;
+}
+
 export interface LayerReport {
   /** Full tensor name without ".weight". */
   name: string;
@@ -74,6 +81,10 @@ export interface LayerReport {
   damping: number[];
   /** How many of them came after a failed attempt. */
   retries: number;
+  /** Null where QEP did not look at the layer. */
+  curve: AlphaCurve | null;
+  /** The inputs of largest H_jj, with how many times the mean of all inputs that is; empty where H was not needed. */
+  outliers: { input: number; times: number }[];
   /** Why the layer fell back (α = 0, or RTN), or null. */
   fallback: string | null;
   /** This layer's share, by weights, of its stage's wall time. */
@@ -105,6 +116,8 @@ export interface RunReport {
   blocks: BlockReport[];
   layers: LayerReport[];
   ms: number;
+  /** Of these, spent on the full-precision stream: 0 where an earlier run's was kept. */
+  streamMs: number;
   peakGpuBytes: number;
 }
 
@@ -135,6 +148,23 @@ export interface RunRequest {
   calibration: TextSource;
 }
 
+/** Weights in bins of equal width from `low` to `high`. */
+export interface Histogram {
+  low: number;
+  high: number;
+  counts: number[];
+}
+
+/** What the page shows of one layer, beside its report. */
+export interface LayerFacts {
+  name: string;
+  /** [out, in] */
+  shape: [number, number];
+  before: Histogram;
+  /** In the same bins; null when the run did not quantize the layer. */
+  after: Histogram | null;
+}
+
 export interface Perplexity {
   perplexity: number;
   tokens: number;
@@ -163,6 +193,8 @@ export interface StudioApi {
   /** Perplexity of the open checkpoint as it is: for one that is quantized already. `runId` is not looked at. */
   measureModel(request: EvaluationRequest, onEvent: Progress): Promise<Reply<Perplexity>>;
   exportRun(runId: string, target: ExportTarget, onEvent: Progress): Promise<Reply<ExportSummary>>;
+  /** Shape and weight histograms of a layer, before and after a run. `name` without ".weight". */
+  layerFacts(runId: string, name: string): Promise<Reply<LayerFacts>>;
   /** Asks the job under way to stop; it answers `cancelled` within a second. */
   cancel(): Promise<void>;
   /** Drops a run's quantized weights. */

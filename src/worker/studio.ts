@@ -73,6 +73,7 @@ export function createStudio(): StudioApi {
         s.measureModel(await textFile(text, "evaluation"), { windowLength, windows, seed: 0 }, onEvent, signal),
       ),
     exportRun: (runId, target, onEvent) => told(onEvent, (s, signal) => exportTo(s, runId, target, onEvent, signal)),
+    layerFacts: (runId, name) => exclusive((s) => s.layerFacts(runId, name)),
     async cancel() {
       job?.abort();
     },

@@ -12,12 +12,14 @@ export function roundPanel(job: ColumnRounding, from: number, to: number): void 
   for (let row = 0; row < out; row++) roundRow(job, row, from, to);
 }
 
-function roundRow({ W, U, codes, grid, bits, groupSize, order }: ColumnRounding, row: number, from: number, to: number): void {
+function roundRow({ W, U, codes, grid, bits, groupSize, order, P }: ColumnRounding, row: number, from: number, to: number): void {
   const n = W.shape[1];
   const groups = grid.scales.shape[1];
   const w = cpu(W).data.subarray(row * n, (row + 1) * n);
   const u = cpu(U).data;
+  const p = P ? cpu(P).data : null;
   const errors: number[] = [];
+  const values: number[] = [];
   for (let j = from; j < to; j++) {
     const input = order ? cpu(order).uints[j] : j;
     const at = row * groups + (groupSize < 0 ? 0 : Math.floor(input / groupSize));
@@ -27,9 +29,11 @@ function roundRow({ W, U, codes, grid, bits, groupSize, order }: ColumnRounding,
     cpu(codes).uints[row * n + j] = code;
     const e = (w[j] - s * (code - z)) / u[j * n + j];
     errors.push(e);
-    for (let k = j + 1; k < to; k++) w[k] -= e * u[j * n + k];
+    values.push(w[j]);
+    for (let k = j + 1; k < to; k++) w[k] -= e * u[j * n + k] - (p ? values[j - from] * p[j * n + k] : 0);
   }
-  for (let k = to; k < n; k++) for (let j = from; j < to; j++) w[k] -= errors[j - from] * u[j * n + k];
+  for (let k = to; k < n; k++)
+    for (let j = from; j < to; j++) w[k] -= errors[j - from] * u[j * n + k] - (p ? values[j - from] * p[j * n + k] : 0);
 }
 
 const wordsOf = (columns: number, bits: number) => Math.ceil((columns * bits) / 32);

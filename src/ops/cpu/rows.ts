@@ -126,3 +126,47 @@ export function squaredDifference(a: CpuTensor, b: CpuTensor): CpuTensor {
   }
   return floats(Float64Array.of(difference, reference), [1, 2]);
 }
+
+export function innerProducts(a: CpuTensor, b: CpuTensor): CpuTensor {
+  requireShape(a.data.length === b.data.length, "innerProducts", `${a.shape.join(" × ")} and ${b.shape.join(" × ")}`);
+  let product = 0;
+  let square = 0;
+  for (let i = 0; i < a.data.length; i++) {
+    product += a.data[i] * b.data[i];
+    square += b.data[i] ** 2;
+  }
+  return floats(Float64Array.of(product, square), [1, 2]);
+}
+
+/** Each element times (or over) the entry of s that `at` gives it. */
+function scaled(A: CpuTensor, s: CpuTensor, divide: boolean, at: (i: number) => number): CpuTensor {
+  return floats(
+    A.data.map((x, i) => (divide ? x / s.data[at(i)] : x * s.data[at(i)])),
+    A.shape,
+  );
+}
+
+export function scaleColumns(A: CpuTensor, s: CpuTensor, divide = false): CpuTensor {
+  const n = rowsOf(A).columns;
+  requireShape(s.data.length === n, "scaleColumns", `${A.shape.join(" × ")} and ${s.shape.join(" × ")}`);
+  return scaled(A, s, divide, (i) => i % n);
+}
+
+export function scaleRows(A: CpuTensor, s: CpuTensor, divide = false): CpuTensor {
+  const { rows, columns } = rowsOf(A);
+  requireShape(s.data.length === rows, "scaleRows", `${A.shape.join(" × ")} and ${s.shape.join(" × ")}`);
+  return scaled(A, s, divide, (i) => Math.floor(i / columns));
+}
+
+export function affine(A: CpuTensor, factor: number, offset: number, low: number, high: number): CpuTensor {
+  return floats(
+    A.data.map((x) => Math.min(Math.max(factor * x + offset, low), high)),
+    A.shape,
+  );
+}
+
+export function addColumnSums(sums: CpuTensor, x: CpuTensor): void {
+  const n = rowsOf(x).columns;
+  requireShape(sums.data.length === n, "addColumnSums", `${x.shape.join(" × ")} into ${sums.shape.join(" × ")}`);
+  for (let i = 0; i < x.data.length; i++) sums.data[i % n] += Math.abs(x.data[i]);
+}

@@ -126,3 +126,19 @@ export function scatterColumns(A: CpuTensor, index: CpuTensor): CpuTensor {
   for (const [j, column] of index.uints.entries()) inverse[column] = j;
   return gatherColumns(A, uints(inverse, index.shape));
 }
+
+export function diagonal(A: CpuTensor): CpuTensor {
+  const n = A.shape[0];
+  return floats(
+    Float64Array.from({ length: n }, (_, j) => A.data[j * n + j]),
+    [n],
+  );
+}
+
+export function strictUpper(A: CpuTensor): CpuTensor {
+  const n = A.shape[0];
+  return floats(
+    A.data.map((x, i) => (i % n > Math.floor(i / n) ? x : 0)),
+    A.shape,
+  );
+}

@@ -1,0 +1,69 @@
+import type { Block } from "../model/forward";
+import type { Ops, Tensor } from "../ops/ops";
+import { alphaCurve, type Correction } from "../quant/qep";
+import type { LayerKind } from "../recipe/recipe";
+import type { AlphaCurve, LayerReport } from "../worker/protocol";
+import type { Statistics } from "./statistics";
+
+/** What is told of a stage beside its errors. */
+export interface Insights {
+  outliers: LayerReport["outliers"];
+  /** Not yet divided by ‖WX‖², which the outputs tell later. */
+  curves: Map<LayerKind, AlphaCurve>;
+}
+
+const outliersTold = 4;
+
+/** The inputs that stand out in diag H, and each corrected layer's error as a parabola in α. One round trip. */
+export async function insightsOf(
+  ops: Ops,
+  block: Block,
+  layers: readonly { kind: LayerKind; products: Tensor | null }[],
+  { H, drift }: Statistics,
+  correction: Correction | null,
+  tokens: number,
+): Promise<Insights> {
+  if (!H) return { outliers: [], curves: new Map() };
+  const diagonal = ops.diagonal(H);
+  const corrected = layers.filter((l) => l.products !== null);
+  const drifts = corrected.map((l) => driftOf(ops, block.weights[l.kind], drift!));
+  const products = corrected.map((l) => l.products!);
+  const [h, ...sums] = await ops.read([diagonal, ...drifts, ...products]);
+  ops.free(diagonal, ...drifts, ...products);
+  const live = Array.from(h).filter((x) => x > 0);
+  const mean = live.reduce((a, b) => a + b, 0) / Math.max(1, live.length);
+  const lambda = (correction?.damping.at(-1) ?? 0) * mean;
+  const curves = new Map(
+    corrected.map((l, i) => {
+      const [drifted] = pairSums(sums[i]);
+      const [product, square] = pairSums(sums[corrected.length + i]);
+      return [l.kind, alphaCurve(drifted, product, square, lambda, tokens / 2)];
+    }),
+  );
+  return { outliers: largest(h, mean), curves };
+}
+
+/** Partial sums of tr(W·Gδ·Wᵀ). */
+function driftOf(ops: Ops, W: Tensor, drift: Tensor): Tensor {
+  const product = ops.matmul(W, drift);
+  const sums = ops.innerProducts(product, W);
+  ops.free(product);
+  return sums;
+}
+
+function pairSums(pairs: ArrayLike<number>): [number, number] {
+  const sums: [number, number] = [0, 0];
+  for (let i = 0; i < pairs.length; i++) sums[i % 2] += pairs[i];
+  return sums;
+}
+
+function largest(h: ArrayLike<number>, mean: number): LayerReport["outliers"] {
+  if (mean === 0) return [];
+  return Array.from(h, (x, input) => ({ input, times: x / mean }))
+    .sort((a, b) => b.times - a.times)
+    .slice(0, outliersTold);
+}
+
+/** A curve told in the layer's own terms: divided by ‖WX‖². */
+export const relativeCurve = (curve: AlphaCurve | null, reference: number): AlphaCurve | null =>
+  curve && { base: curve.base / reference, slope: curve.slope / reference, curvature: curve.curvature / reference };

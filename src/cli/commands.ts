@@ -67,7 +67,7 @@ export async function evaluate(args: string[], signal: AbortSignal): Promise<voi
   const cutting: Cutting = {
     windows: options.windows === undefined ? null : numberOf("windows", options.windows),
     windowLength: options["window-length"] === undefined ? 256 : numberOf("window-length", options["window-length"]),
-    seed: 0,
+    seed: null,
   };
   const model = await openModel(await folderSource(folder));
   await withOps(options.cpu === true, async (ops) => {

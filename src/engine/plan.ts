@@ -6,7 +6,6 @@ import { census, type Model } from "../model/checkpoint";
 import { layerShape } from "../model/layers";
 import { packingTitle } from "../model/packing";
 import type { ModelSpec } from "../model/spec";
-import type { Ops } from "../ops/ops";
 import { layerKinds, type Recipe } from "../recipe/recipe";
 import type { PlanSummary } from "../worker/protocol";
 import { windowsPerChunk } from "./chunks";
@@ -17,23 +16,6 @@ import { quantizedBlocks, runWork } from "./work";
 const recordingBudget = 2 ** 30;
 
 export const fitsRecording = (spec: ModelSpec, tokens: TokenWindows): boolean => recordingBytes(spec, tokens.ids.length) <= recordingBudget;
-
-/** Milliseconds per unit of work (one floating-point operation), from a short measured product; a finished run gives a better figure. */
-export async function measureRate(ops: Ops): Promise<number> {
-  const [m, n] = [256, 256];
-  const x = ops.zeros([m, n]);
-  const w = ops.zeros([n, n]);
-  const once = async () => {
-    const started = performance.now();
-    ops.free(ops.linear(x, w));
-    await ops.flush();
-    return performance.now() - started;
-  };
-  await once();
-  const ms = Math.min(await once(), await once());
-  ops.free(x, w);
-  return ms / (2 * m * n * n);
-}
 
 /** Bits of one quantized weight in a packed file: its code, and its share of an f16 scale and a zero of b bits. */
 export function bitsPerWeight(spec: ModelSpec, recipe: Recipe): number {

@@ -10,8 +10,9 @@ import type { Evaluation, LayerFacts, ModelSummary, Perplexity, PlanSummary, Run
 import { embedChunks } from "./chunks";
 import { compare, perplexity } from "./evaluate";
 import { layerFacts } from "./facts";
-import { type Circumstances, checkRecipe, fitsRecording, measureRate, plan } from "./plan";
+import { type Circumstances, checkRecipe, fitsRecording, plan } from "./plan";
 import type { Emit } from "./progress";
+import { measureRate } from "./rate";
 import { type RunResult, run } from "./run";
 import { Recording } from "./stream";
 import { type Cutting, loadTokens } from "./tokens";
@@ -40,7 +41,7 @@ export class Session {
 
   async plan(recipe: Recipe, text: SourceFile): Promise<PlanSummary> {
     const tokens = await this.tokens(text, recipe.calibration);
-    this.rate ??= await measureRate(this.ops);
+    this.rate ??= await measureRate(this.ops, this.opened.spec, tokens.length);
     return plan(this.opened, recipe, tokens, { rate: this.rate, stream: this.streamOf(tokens) });
   }
 

@@ -1,13 +1,24 @@
 import type { SourceFile } from "../io/types";
-import { checkTokens, cut, decodeText, documentsOf, encodeDocuments, pick, type TokenWindows, windowsFromNpy } from "../model/calibration";
+import {
+  checkTokens,
+  cut,
+  decodeText,
+  documentsOf,
+  encodeDocuments,
+  first,
+  pick,
+  type TokenWindows,
+  windowsFromNpy,
+} from "../model/calibration";
 import type { Model } from "../model/checkpoint";
 import { openTokenizer } from "../model/tokenizer";
 
 export interface Cutting {
-  /** How many windows the seed picks; null: all. */
+  /** How many windows; null: all. */
   windows: number | null;
   windowLength: number;
-  seed: number;
+  /** Draws the windows, of which there must be enough; null: the first ones, as many as there are (evaluation). */
+  seed: number | null;
 }
 
 /**
@@ -25,7 +36,7 @@ export async function loadTokens(
   const all = file.name.toLowerCase().endsWith(".npy")
     ? windowsFromNpy(file.name, bytes, cutting.windowLength)
     : await encodeText(model, file.name, bytes, cutting.windowLength, pause, signal);
-  const tokens = pick(all, cutting.windows, cutting.seed, file.name);
+  const tokens = cutting.seed === null ? first(all, cutting.windows) : pick(all, cutting.windows, cutting.seed, file.name);
   checkTokens(tokens, model.spec.vocabulary, model.spec.maxPositions, file.name);
   return tokens;
 }

@@ -97,6 +97,12 @@ export function pick(all: TokenWindows, count: number | null, seed: number, name
   return { length: all.length, windows: count, ids };
 }
 
+/** The first `count` windows, or all of them where there are fewer. */
+export function first(all: TokenWindows, count: number | null): TokenWindows {
+  const windows = Math.min(count ?? all.windows, all.windows);
+  return { length: all.length, windows, ids: all.ids.subarray(0, windows * all.length) };
+}
+
 /** @throws QuantError `bad-tokens` when an id is outside the vocabulary, or windows are longer than the model's positions. */
 export function checkTokens(tokens: TokenWindows, vocabulary: number, maxPositions: number, name: string): void {
   if (tokens.length < 2)

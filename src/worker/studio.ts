@@ -66,11 +66,11 @@ export function createStudio(): StudioApi {
       told(onEvent, async (s, signal) => s.run(id, recipe, await textFile(calibration, "calibration"), onEvent, signal)),
     measure: ({ runId, text, windowLength, windows }, onEvent) =>
       told(onEvent, async (s, signal) =>
-        s.measure(runId, await textFile(text, "evaluation"), { windowLength, windows, seed: 0 }, onEvent, signal),
+        s.measure(runId, await textFile(text, "evaluation"), { windowLength, windows, seed: null }, onEvent, signal),
       ),
     measureModel: ({ text, windowLength, windows }, onEvent) =>
       told(onEvent, async (s, signal) =>
-        s.measureModel(await textFile(text, "evaluation"), { windowLength, windows, seed: 0 }, onEvent, signal),
+        s.measureModel(await textFile(text, "evaluation"), { windowLength, windows, seed: null }, onEvent, signal),
       ),
     exportRun: (runId, target, onEvent) => told(onEvent, (s, signal) => exportTo(s, runId, target, onEvent, signal)),
     layerFacts: (runId, name) => exclusive((s) => s.layerFacts(runId, name)),

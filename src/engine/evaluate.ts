@@ -2,16 +2,15 @@ import { throwIfCancelled } from "../errors";
 import type { TokenWindows } from "../model/calibration";
 import type { Model } from "../model/checkpoint";
 import { type Block, createGeometry, freeBlock, loadBlock } from "../model/forward";
-import { layerName, stages } from "../model/layers";
+import { stages } from "../model/layers";
 import { negativeLogLikelihood } from "../model/vocabulary";
-import type { Ops, Tensor } from "../ops/ops";
-import { restore } from "../ops/packed";
+import type { Ops } from "../ops/ops";
 import type { QuantizedModel } from "../quant/stored";
-import { type LayerKind, layerKinds } from "../recipe/recipe";
 import type { BlockReport, Evaluation } from "../worker/protocol";
 import { type Chunk, embedChunks } from "./chunks";
 import { growth } from "./growth";
 import { type Emit, Progress } from "./progress";
+import { quantizedBlock } from "./quantized";
 import { Stream } from "./stream";
 import { forwardWork } from "./work";
 
@@ -32,8 +31,7 @@ export async function perplexity(input: EvaluationInput): Promise<{ perplexity: 
     const stream = newStream(ops, model, tokens, chunks);
     for (let m = 0; m < model.spec.blocks; m++) {
       const block = await loadBlock(ops, model, m);
-      stream.enter(block);
-      await passAll(input, stream, block, block.weights, progress);
+      await passAll(input, stream, block, progress);
       freeBlock(ops, block);
     }
     const value = await streamPerplexity(input, stream, chunks);
@@ -55,10 +53,9 @@ export async function compare(input: EvaluationInput, quantized: QuantizedModel)
     const blocks: BlockReport[] = [];
     for (let m = 0; m < model.spec.blocks; m++) {
       const block = await loadBlock(ops, model, m);
-      const weights = quantizedWeights(ops, quantized, block);
-      for (const stream of [full, other]) stream.enter(block);
-      await passAll(input, full, block, block.weights, progress);
-      await passAll(input, other, block, weights, progress);
+      const after = quantizedBlock(ops, block, quantized);
+      await passAll(input, full, block, progress);
+      await passAll(input, other, after.block, progress);
       blocks.push(
         await growth(
           ops,
@@ -68,15 +65,15 @@ export async function compare(input: EvaluationInput, quantized: QuantizedModel)
           (c) => other.h(c),
         ),
       );
-      freeReplaced(ops, block, weights);
+      after.free();
       freeBlock(ops, block);
     }
     const perplexityBefore = await streamPerplexity(input, full, chunks);
-    const after = await streamPerplexity(input, other, chunks);
+    const perplexityAfter = await streamPerplexity(input, other, chunks);
     progress.finish("Done");
     return {
       perplexityBefore,
-      perplexity: after,
+      perplexity: perplexityAfter,
       blocks,
       tokens: tokens.ids.length,
       windows: tokens.windows,
@@ -102,32 +99,14 @@ function newStream(ops: Ops, model: Model, tokens: TokenWindows, chunks: readonl
   );
 }
 
-async function passAll(
-  { ops, signal }: EvaluationInput,
-  stream: Stream,
-  block: Block,
-  weights: Readonly<Record<LayerKind, Tensor>>,
-  progress: EvaluationProgress,
-): Promise<void> {
+async function passAll({ ops, signal }: EvaluationInput, stream: Stream, block: Block, progress: EvaluationProgress): Promise<void> {
+  stream.enter(block);
   for (let c = 0; c < stream.chunks; c++) {
-    stream.pass(c, block, weights);
+    stream.pass(c, block);
     await ops.flush();
     throwIfCancelled(signal);
     progress.block(block.index, stream.chunks);
   }
-}
-
-/** The block's weights with those that the run quantized in place of the checkpoint's. */
-function quantizedWeights(ops: Ops, quantized: QuantizedModel, block: Block): Record<LayerKind, Tensor> {
-  const weightOf = (kind: LayerKind): Tensor => {
-    const layer = quantized.get(layerName(block.index, kind));
-    return layer ? restore(ops, layer) : block.weights[kind];
-  };
-  return Object.fromEntries(layerKinds.map((kind) => [kind, weightOf(kind)])) as Record<LayerKind, Tensor>;
-}
-
-function freeReplaced(ops: Ops, block: Block, weights: Record<LayerKind, Tensor>): void {
-  ops.free(...layerKinds.filter((kind) => weights[kind] !== block.weights[kind]).map((kind) => weights[kind]));
 }
 
 async function streamPerplexity(

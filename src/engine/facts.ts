@@ -2,7 +2,7 @@ import { QuantError } from "../errors";
 import { toFloats } from "../io/dtype";
 import type { Model } from "../model/checkpoint";
 import { codesOf } from "../ops/packed";
-import type { StoredLayer } from "../quant/stored";
+import { type StoredLayer, valuesOf } from "../quant/stored";
 import type { Histogram, LayerFacts } from "../worker/protocol";
 
 const bins = 64;
@@ -25,6 +25,10 @@ function count(values: Iterable<number>, { low, high }: { low: number; high: num
 
 /** ŵ = s·(code − z), one after the other. */
 function* values(layer: StoredLayer): Generator<number> {
+  if (layer.kind === "dense") {
+    yield* valuesOf(layer);
+    return;
+  }
   const [out, n] = layer.shape;
   const size = (out * n) / layer.scales.length;
   const codes = codesOf(layer);

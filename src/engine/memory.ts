@@ -48,7 +48,7 @@ function stagePeak(spec: ModelSpec, recipe: Recipe, stage: Stage, chunk: number,
   const corrected = needs.corrected ? all : 0;
   const correcting = statistics + (needs.corrected ? n * n + corrected + 3 * largest : 0);
   // Ŵ grows as codes go.
-  const { elements } = quantizers[recipe.method].cost(rows(spec, stage), n);
+  const { elements } = quantizers[recipe.method].cost(rows(spec, stage), n, chunk);
   const rounding = statistics + (needs.corrected ? n * n : 0) + corrected + Math.max(elements, all + largest);
   return Math.max(correcting, rounding, propagating);
 }

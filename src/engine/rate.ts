@@ -31,7 +31,7 @@ export async function measureRate(ops: Ops, model: ModelSpec, length: number): P
       const started = performance.now();
       const stream = new Stream(ops, geometry, [h]);
       stream.enter(block);
-      stream.pass(0, block, block.weights);
+      stream.pass(0, block);
       await ops.flush();
       stream.end();
       return performance.now() - started;

@@ -5,12 +5,13 @@ import type { Model } from "../model/checkpoint";
 import { type Block, createGeometry, freeBlock, loadBlock } from "../model/forward";
 import { type Stage, stages } from "../model/layers";
 import type { Ops, Scope, Tensor } from "../ops/ops";
-import type { QuantizedModel, StoredLayer } from "../quant/stored";
+import type { QuantizedModel } from "../quant/stored";
 import { isBase, type Recipe, recipeTitle } from "../recipe/recipe";
 import type { BlockReport, LayerReport, RunReport } from "../worker/protocol";
-import { type BlockJob, quantizeBlock, timed } from "./block";
+import { quantizeBlock } from "./block";
 import { embedChunks } from "./chunks";
 import { growth } from "./growth";
+import { type BlockJob, timed } from "./job";
 import { checkRecipe } from "./plan";
 import { type Emit, Progress } from "./progress";
 import { FullPrecision, type Recording, Stream } from "./stream";
@@ -61,7 +62,6 @@ async function runBlocks(input: RunInput, start: readonly Tensor[], scope: Scope
   const geometry = createGeometry(ops, spec, tokens.length);
   const full = new FullPrecision(ops, geometry, start, recording, scope);
   const quantizedStream = new Stream(ops, geometry, start);
-  const layers = new Map<string, StoredLayer>();
   const reports: LayerReport[] = [];
   const blocks: BlockReport[] = [];
   const count = quantizedBlocks(spec, recipe);
@@ -71,17 +71,17 @@ async function runBlocks(input: RunInput, start: readonly Tensor[], scope: Scope
   };
   const job: BlockJob = {
     ops,
-    spec,
+    geometry,
     recipe,
     tokens: tokens.ids.length,
-    length: tokens.length,
     full,
     quantized: quantizedStream,
     replay: kept,
     progress: new Progress(runWork(spec, recipe, tokens.ids.length, tokens.length, kept), listen),
     emit: listen,
     signal,
-    keep: (layer) => layers.set(layer.name, layer),
+    layers: new Map(),
+    replaced: new Map(),
     streamMs: 0,
   };
   listen({ type: "start", blocks: spec.blocks, quantizedBlocks: count });
@@ -112,7 +112,7 @@ async function runBlocks(input: RunInput, start: readonly Tensor[], scope: Scope
   quantizedStream.end();
   job.progress.finish("Done");
   listen({ type: "log", ...summaryOf(reports) });
-  return { blocks, layers: reports, quantized: layers, streamMs: job.streamMs };
+  return { blocks, layers: reports, quantized: { layers: job.layers, replaced: job.replaced }, streamMs: job.streamMs };
 }
 
 /** How the solves went, for the end of the log: a silent fallback is the complaint that other tools get. */
@@ -132,10 +132,12 @@ function summaryOf(layers: readonly LayerReport[]): { level: "info" | "warning";
 
 /** A block that is not quantized: full-precision weights on both streams. */
 async function passBlock(job: BlockJob, block: Block): Promise<void> {
-  const { ops, spec, full, quantized, tokens, length, progress, signal } = job;
-  const work = stages.reduce((sum: number, stage: Stage) => sum + forwardWork(spec, stage, tokens, length), 0) * (job.replay ? 1 : 2);
+  const { ops, geometry, full, quantized, tokens, progress, signal } = job;
+  const work =
+    stages.reduce((sum: number, stage: Stage) => sum + forwardWork(geometry.spec, stage, tokens, geometry.length), 0) *
+    (job.replay ? 1 : 2);
   for (let c = 0; c < quantized.chunks; c++) {
-    quantized.pass(c, block, block.weights);
+    quantized.pass(c, block);
     await ops.flush();
     await timed(job, () => full.pass(c, block));
     throwIfCancelled(signal);

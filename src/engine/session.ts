@@ -80,7 +80,7 @@ export class Session {
 
   /** Shape and histograms of one layer, read from the checkpoint and from the run. */
   async layerFacts(id: string, name: string): Promise<LayerFacts> {
-    return layerFacts(this.opened, this.runs.get(id)?.quantized.get(name) ?? null, name);
+    return layerFacts(this.opened, this.runs.get(id)?.quantized.layers.get(name) ?? null, name);
   }
 
   forget(id: string): void {

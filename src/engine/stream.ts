@@ -47,9 +47,17 @@ export class Stream {
     this.states[c] = { ...after, ownsH: before.ownsH || after.h !== before.h };
   }
 
-  /** A whole block with one set of weights, nothing looked at on the way. */
-  pass(c: number, block: Block, weights: Readonly<Record<LayerKind, Tensor>>): void {
-    for (const stage of stages) this.advance(c, block, stage, this.outputs(c, stage, weights));
+  /** The next linear layers' inputs over s [in], column by column. */
+  divideInputs(c: number, s: Tensor): void {
+    const state = this.states[c];
+    const divided = this.ops.scaleColumns(state.x, s, true);
+    this.ops.free(state.x);
+    state.x = divided;
+  }
+
+  /** A whole block, nothing looked at on the way. */
+  pass(c: number, block: Block): void {
+    for (const stage of stages) this.advance(c, block, stage, this.outputs(c, stage, block.weights));
   }
 
   /** The block's end: h stays alive for somebody else, who frees it. */

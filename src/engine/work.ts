@@ -32,7 +32,7 @@ export function quantizeWork(spec: ModelSpec, recipe: Recipe, stage: Stage, toke
   const all = rows.reduce((a, b) => a + b, 0);
   const statistics = (needs.H ? tokens * n * n : 0) + (needs.C ? 3 * tokens * n * n : 0);
   const correction = needs.corrected ? n ** 3 / 3 + 6 * all * n * n : 0;
-  return statistics + correction + quantizers[recipe.method].cost(rows, n).work;
+  return statistics + correction + quantizers[recipe.method].cost(rows, n, tokens).work;
 }
 
 /** Work of a whole run; `kept`: the full-precision stream is there already. The total of a run's progress. */

@@ -1,4 +1,5 @@
 import { throwIfCancelled } from "../errors";
+import { toF16Words } from "../io/dtype";
 import { findFile } from "../io/source";
 import type { Sink, SourceFile } from "../io/types";
 import { CheckpointWriter, layoutShards, writeFile } from "../io/writer";
@@ -64,7 +65,7 @@ export async function exportCheckpoint(input: ExportInput): Promise<{ files: str
 }
 
 async function writeTensors({ model, quantized, report, progress, signal }: ExportInput, sink: Sink): Promise<void> {
-  const list = pieces(model, report.recipe);
+  const list = pieces(model, report.recipe, quantized.replaced);
   const layout = layoutShards(
     list.map((p) => p.spec),
     maxShardBytes,
@@ -82,9 +83,18 @@ async function writeTensors({ model, quantized, report, progress, signal }: Expo
 }
 
 /** A layer's tensor, packed now; or a tensor of the source as it stands there, a few megabytes at a time. */
-async function* pieceBytes({ spec, part }: Piece, model: Model, quantized: QuantizedModel, recipe: Recipe): AsyncGenerator<Uint8Array> {
+async function* pieceBytes(
+  { spec, part, replaced }: Piece,
+  model: Model,
+  quantized: QuantizedModel,
+  recipe: Recipe,
+): AsyncGenerator<Uint8Array> {
   if (part) {
-    yield* formats[recipe.format].bytes(quantized.get(part.name)!)[part.index];
+    yield* formats[recipe.format].bytes(quantized.layers.get(part.name)!)[part.index];
+    return;
+  }
+  if (replaced) {
+    yield new Uint8Array(toF16Words(quantized.replaced.get(spec.name)!).buffer);
     return;
   }
   const { file, start, end } = model.shards.tensors.get(spec.name)!;

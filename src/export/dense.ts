@@ -1,21 +1,26 @@
 import { f16Word, toF16 } from "../io/dtype";
 import { codesOf } from "../ops/packed";
-import type { StoredLayer } from "../quant/stored";
+import type { DenseLayer, PackedLayer } from "../quant/stored";
 import { asFloat16, type Format } from "./format";
 
 const rowsAtOnce = 256;
 
 /** Ŵ = f16(s·(code − z)) under the original names, no quantization_config: loads in everything (FORMATS.md (d)). */
 export const dense: Format = {
+  packed: false,
   tensors: ({ name, shape }) => [{ name: `${name}.weight`, dtype: "F16", shape }],
-  bytes: (layer) => [denseRows(layer)],
+  bytes: (layer) => [layer.kind === "dense" ? once(layer) : denseRows(layer)],
   config: asFloat16,
   files: () => ({}),
   check: () => {},
   notes: () => ["Loads in every client; the file is as large as f16 weights are."],
 };
 
-function* denseRows(layer: StoredLayer): Generator<Uint8Array> {
+function* once({ words }: DenseLayer): Generator<Uint8Array> {
+  yield new Uint8Array(words.buffer);
+}
+
+function* denseRows(layer: PackedLayer): Generator<Uint8Array> {
   const [out, n] = layer.shape;
   const groups = layer.scales.length / out;
   const size = n / groups;

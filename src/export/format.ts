@@ -13,6 +13,8 @@ export interface LayerShape {
 
 /** What an export format makes of one quantized layer: the plug-in contract of this folder. */
 export interface Format {
+  /** Holds layers on grids only. */
+  packed: boolean;
   /** The layer's tensors, known before any work. */
   tensors(layer: LayerShape): TensorSpec[];
   /** Their bytes, in the same order, each in pieces. */

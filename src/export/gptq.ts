@@ -4,7 +4,7 @@ import { toF16Words } from "../io/dtype";
 import { layerShape } from "../model/layers";
 import type { ModelSpec } from "../model/spec";
 import { packBits } from "../ops/bits";
-import type { StoredLayer } from "../quant/stored";
+import type { PackedLayer } from "../quant/stored";
 import { layerKinds, type Recipe } from "../recipe/recipe";
 import { asFloat16, type Format } from "./format";
 
@@ -14,13 +14,17 @@ import { asFloat16, type Format } from "./format";
  * v2 (zeros as they are), because a zero of 0 has no place in v1.
  */
 export const gptq: Format = {
+  packed: true,
   tensors: ({ name, shape: [out, n], bits, groups }) => [
     { name: `${name}.qweight`, dtype: "I32", shape: [(n * bits) / 32, out] },
     { name: `${name}.qzeros`, dtype: "I32", shape: [groups, (out * bits) / 32] },
     { name: `${name}.scales`, dtype: "F16", shape: [groups, out] },
     { name: `${name}.g_idx`, dtype: "I32", shape: [n] },
   ],
-  bytes: (layer) => [weights(layer), one(zeros(layer)), one(scales(layer)), one(groupIndex(layer))],
+  bytes: (layer) => {
+    if (layer.kind === "dense") throw new QuantError("internal", `${layer.name} is on no grid`);
+    return [weights(layer), one(zeros(layer)), one(scales(layer)), one(groupIndex(layer))];
+  },
   config: (source, recipe) => ({ ...asFloat16(source), quantization_config: settings(recipe) }),
   files: (recipe) => ({ "quantize_config.json": settings(recipe) }),
   check,
@@ -48,7 +52,7 @@ function settings({ bits, groupSize, symmetric }: Recipe): Record<string, unknow
 const rowsAtOnce = 64;
 
 /** Our words are [out, in·b/32]; the file has them the other way round. */
-function* weights({ words, shape: [out] }: StoredLayer): Generator<Uint8Array> {
+function* weights({ words, shape: [out] }: PackedLayer): Generator<Uint8Array> {
   const perRow = words.length / out;
   for (let from = 0; from < perRow; from += rowsAtOnce) {
     const rows = Math.min(rowsAtOnce, perRow - from);
@@ -58,7 +62,7 @@ function* weights({ words, shape: [out] }: StoredLayer): Generator<Uint8Array> {
   }
 }
 
-function zeros({ zeros, scales, shape: [out], bits, symmetric }: StoredLayer): Uint8Array {
+function zeros({ zeros, scales, shape: [out], bits, symmetric }: PackedLayer): Uint8Array {
   const groups = scales.length / out;
   const stored = (z: number) => (symmetric ? z - 1 : z);
   const rows = Array.from({ length: groups }, (_, g) =>
@@ -72,12 +76,12 @@ function zeros({ zeros, scales, shape: [out], bits, symmetric }: StoredLayer): U
   return new Uint8Array(all.buffer);
 }
 
-function scales({ scales, shape: [out] }: StoredLayer): Uint8Array {
+function scales({ scales, shape: [out] }: PackedLayer): Uint8Array {
   const groups = scales.length / out;
   return new Uint8Array(toF16Words(Float32Array.from(scales, (_, i) => scales[(i % out) * groups + Math.floor(i / out)])).buffer);
 }
 
-function groupIndex({ scales, shape: [out, n] }: StoredLayer): Uint8Array {
+function groupIndex({ scales, shape: [out, n] }: PackedLayer): Uint8Array {
   const size = (n * out) / scales.length;
   return new Uint8Array(Int32Array.from({ length: n }, (_, i) => Math.floor(i / size)).buffer);
 }

@@ -1,7 +1,9 @@
+import { QuantError } from "../errors";
 import type { TensorSpec } from "../io/writer";
 import type { Model } from "../model/checkpoint";
 import { layerName, layerShape } from "../model/layers";
 import type { ModelSpec } from "../model/spec";
+import { quantizers } from "../quant/registry";
 import { type FormatId, layerKinds, type Recipe } from "../recipe/recipe";
 import { dense } from "./dense";
 import type { Format, LayerShape } from "./format";
@@ -15,6 +17,8 @@ export interface Piece {
   spec: TensorSpec;
   /** The layer it belongs to and its number among that layer's tensors; null: copied from the source as it is. */
   part: { name: string; index: number } | null;
+  /** The run folded a scale into this tensor: f16 in place of the source's dtype. */
+  replaced?: boolean;
 }
 
 /** The layers that a recipe quantizes, by name. */
@@ -31,12 +35,15 @@ export function plannedLayers(spec: ModelSpec, recipe: Recipe): Map<string, Laye
 }
 
 /** @throws QuantError `bad-format` when the format cannot hold what the recipe makes of this model. */
-export function pieces(model: Model, recipe: Recipe): Piece[] {
+export function pieces(model: Model, recipe: Recipe, replaced: ReadonlyMap<string, unknown> = new Map()): Piece[] {
   const format = formats[recipe.format];
+  if (format.packed && !quantizers[recipe.method].packable)
+    throw new QuantError("bad-format", `${recipe.method}'s weights are on no grid that a packed file could hold`, "Use the dense format.");
   format.check(model.spec, recipe);
   const layers = plannedLayers(model.spec, recipe);
   return [...model.shards.tensors.values()].flatMap((t): Piece[] => {
     const layer = layers.get(t.name.replace(/\.weight$/, ""));
+    if (replaced.has(t.name)) return [{ spec: { name: t.name, dtype: "F16", shape: t.shape }, part: null, replaced: true }];
     if (!layer || !t.name.endsWith(".weight")) return [{ spec: { name: t.name, dtype: t.dtype, shape: t.shape }, part: null }];
     return format.tensors(layer).map((spec, index) => ({ spec, part: { name: layer.name, index } }));
   });

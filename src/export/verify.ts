@@ -13,7 +13,7 @@ import { formats, pieces } from "./layout";
  */
 export async function verifyCheckpoint(written: Source, model: Model, quantized: QuantizedModel, recipe: Recipe): Promise<void> {
   const shards = await openShards(written);
-  const list = pieces(model, recipe);
+  const list = pieces(model, recipe, quantized.replaced);
   for (const { spec } of list) {
     const tensor = shards.tensors.get(spec.name);
     if (!tensor || tensor.dtype !== spec.dtype || tensor.shape.join() !== spec.shape.join())
@@ -21,7 +21,8 @@ export async function verifyCheckpoint(written: Source, model: Model, quantized:
   }
   if (shards.tensors.size !== list.length) throw failed(written.label, `holds ${shards.tensors.size} tensors instead of ${list.length}`);
   for (const { spec, part } of list)
-    if (part) await compare(shards.readTensor(spec.name), formats[recipe.format].bytes(quantized.get(part.name)!)[part.index], spec.name);
+    if (part)
+      await compare(shards.readTensor(spec.name), formats[recipe.format].bytes(quantized.layers.get(part.name)!)[part.index], spec.name);
 }
 
 async function compare(written: Promise<Uint8Array>, expected: Generator<Uint8Array>, name: string): Promise<void> {

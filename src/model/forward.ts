@@ -108,6 +108,15 @@ function withBiases(ops: Ops, block: Block, stage: Stage, outputs: readonly Tens
   return { value, temporaries };
 }
 
+/** y plus the layer's bias, in its place: y itself where there is none, else a new tensor and y is freed. */
+export function addBias(ops: Ops, block: Block, kind: LayerKind, y: Tensor): Tensor {
+  const bias = block.biases[kind];
+  if (!bias) return y;
+  const sum = ops.addBias(y, bias);
+  ops.free(y);
+  return sum;
+}
+
 /** Rotary embedding and causal attention: the input of o_proj. */
 function mix(ops: Ops, { spec, length, cos, sin }: Geometry, q: Tensor, k: Tensor, v: Tensor): Tensor {
   const { heads, kvHeads, headDim, slidingWindow } = spec;

@@ -14,6 +14,7 @@ const blockColumns = 128;
  */
 export const gptq: Quantizer = {
   needs: { H: true, C: false },
+  packable: true,
   cost: (rows, n) => {
     const out = rows.reduce((a, b) => a + b, 0);
     // Permuted H, L, L⁻¹ and U; then U with a copy of the largest layer and its errors, while codes of all of them pile up.
@@ -30,7 +31,7 @@ export const gptq: Quantizer = {
       throwIfCancelled(signal);
     }
     ops.free(dead, ...[U, order].filter((t) => t !== null));
-    return layers;
+    return { layers, fold: null };
   },
 };
 

@@ -17,29 +17,50 @@ export interface StageView {
   readonly H: Tensor | null;
   /** (2/T)·(X − Xq)ᵀXq [in, in]; null unless the method needs it. */
   readonly C: Tensor | null;
+  /** Calibration tokens over all chunks. */
+  readonly tokens: number;
   readonly chunks: number;
   /** Inputs of chunk c in the full-precision model, and in the model quantized so far: [T_c, in]. */
   x(c: number): Tensor;
   xq(c: number): Tensor;
+  /**
+   * What the module that the stage begins (attention up to o_proj, the MLP up to down_proj; for o and down themselves) makes of x(c) with these weights
+   * in place of the stage's, everything after them in full precision: [T_c, hidden]. A new tensor.
+   */
+  moduleOutput(c: number, weights: readonly Tensor[]): Tensor;
+  /** Whether a scale of the inputs can be folded into the operation before: a norm, or the rows of v (not under grouped queries) or up. */
+  readonly foldable: boolean;
 }
 
-/** One layer, quantized: codes uint [out, in] and their grid; what was measured of it is ŵ = s·(code − z). The caller frees them. */
-export interface QuantizedLayer {
-  codes: Tensor;
-  grid: Grid;
+interface Told {
   /** Damping fractions tried; the last is in use. */
   damping: number[];
   /** Why another method stood in, or null. */
   fallback: string | null;
 }
 
+/**
+ * One layer, quantized. On a grid: codes uint [out, in], what was measured being ŵ = s·(code − z). On none: Ŵ [out, in] itself. The caller frees them.
+ */
+export type QuantizedLayer = Told & ({ codes: Tensor; grid: Grid } | { weight: Tensor });
+
+export interface StageResult {
+  /** One a layer, in order. */
+  layers: QuantizedLayer[];
+  /** s [in]: the layers were quantized for inputs x/s, so 1/s has to go into the operation before. null: inputs are as they were. */
+  fold: Float64Array | null;
+}
+
 /** The plug-in contract: a method is one file that exports one of these, and one line in the registry. QEP comes before it and is unknown to it. */
 export interface Quantizer {
   readonly needs: { readonly H: boolean; readonly C: boolean };
+  /** Whether its layers are on grids, so that packed formats can hold them. */
+  readonly packable: boolean;
   /** For a stage of layers with these rows and n inputs: floating-point operations, and elements held at once besides W*, H and C. For the plan. */
-  cost(rows: readonly number[], n: number): { work: number; elements: number };
-  /** One QuantizedLayer per layer of the stage, in order. */
-  quantize(stage: StageView, recipe: Recipe, ops: Ops, signal?: AbortSignal): Promise<QuantizedLayer[]>;
+  cost(rows: readonly number[], n: number, tokens: number): { work: number; elements: number };
+  /** @throws QuantError `bad-recipe` for settings that the method cannot take. */
+  check?(recipe: Recipe): void;
+  quantize(stage: StageView, recipe: Recipe, ops: Ops, signal?: AbortSignal): Promise<StageResult>;
 }
 
 export const gridSpec = (recipe: Recipe): GridSpec => ({ bits: recipe.bits, groupSize: recipe.groupSize, symmetric: recipe.symmetric });

@@ -1,25 +1,84 @@
 import { QuantError } from "../errors";
-import type { GridSpec, Ops } from "../ops/ops";
-import type { PackedMatrix } from "../ops/packed";
+import { toF16, toF16Words, toFloats } from "../io/dtype";
+import type { GridSpec, Ops, Tensor } from "../ops/ops";
+import { type PackedMatrix, restore } from "../ops/packed";
 import type { QuantizedLayer } from "./quantizer";
 
-/** One quantized layer of a run, on the host; its scales are exact f16 values. */
-export interface StoredLayer extends PackedMatrix {
+/** One quantized layer of a run on a grid, on the host; its scales are exact f16 values. */
+export interface PackedLayer extends PackedMatrix {
+  readonly kind: "packed";
   readonly name: string;
   readonly symmetric: boolean;
 }
 
-/** The outcome of a run: its layers by name. Layers that are not here stay as they are in the checkpoint. */
-export type QuantizedModel = ReadonlyMap<string, StoredLayer>;
+/** One quantized layer that is on no grid (QuIP's, rotated back): f16 words [out, in]. */
+export interface DenseLayer {
+  readonly kind: "dense";
+  readonly name: string;
+  readonly shape: readonly [number, number];
+  readonly words: Uint16Array;
+}
+
+export type StoredLayer = PackedLayer | DenseLayer;
+
+/** The outcome of a run. What is not here stays as it is in the checkpoint. */
+export interface QuantizedModel {
+  /** By layer name, without ".weight". */
+  readonly layers: ReadonlyMap<string, StoredLayer>;
+  /** Norm weights and biases that a scale was folded into, by tensor name. */
+  readonly replaced: ReadonlyMap<string, Float32Array>;
+}
 
 /** Packs a layer on the device and reads it back. @throws QuantError `scale-overflow` naming the layer when a scale does not fit f16. */
 export async function store(ops: Ops, name: string, layer: QuantizedLayer, { bits, symmetric }: GridSpec): Promise<StoredLayer> {
+  if (!("codes" in layer)) return storeDense(ops, name, layer.weight);
   const packed = ops.pack(layer.codes, bits);
   const [scales, zeros] = await ops.read([layer.grid.scales, layer.grid.zeros]);
   const words = await ops.readUints(packed);
   ops.free(packed);
-  if (!scales.every(Number.isFinite))
-    throw new QuantError("scale-overflow", name, "Its weights are too large for a scale in f16: use more bits, or check the checkpoint.");
+  if (!scales.every(Number.isFinite)) throw overflow(name);
   const [out, n] = layer.codes.shape;
-  return { name, symmetric, shape: [out, n], bits, words, scales: Float32Array.from(scales), zeros: Uint8Array.from(zeros) };
+  return {
+    kind: "packed",
+    name,
+    symmetric,
+    shape: [out, n],
+    bits,
+    words,
+    scales: Float32Array.from(scales),
+    zeros: Uint8Array.from(zeros),
+  };
+}
+
+async function storeDense(ops: Ops, name: string, weight: Tensor): Promise<DenseLayer> {
+  const [values] = await ops.read([weight]);
+  const [out, n] = weight.shape;
+  return { kind: "dense", name, shape: [out, n], words: toF16Words(values) };
+}
+
+const overflow = (name: string) =>
+  new QuantError("scale-overflow", name, "Its weights are too large for a scale in f16: use more bits, or check the checkpoint.");
+
+/** Ŵ on the device. */
+export function restoreLayer(ops: Ops, layer: StoredLayer): Tensor {
+  if (layer.kind === "packed") return restore(ops, layer);
+  return ops.fromBytes(new Uint8Array(layer.words.buffer), "F16", layer.shape);
+}
+
+/** ŵ of every weight, row after row. */
+export function valuesOf(layer: DenseLayer): Float32Array {
+  return toFloats(new Uint8Array(layer.words.buffer), "F16");
+}
+
+/** The layer with row o divided by s[o]: codes stay, scales are rounded to f16 again, and that is what runs. @throws QuantError `scale-overflow`. */
+export function divideRows(layer: StoredLayer, s: ArrayLike<number>): StoredLayer {
+  const [out] = layer.shape;
+  if (layer.kind === "dense") {
+    const n = layer.shape[1];
+    return { ...layer, words: toF16Words(valuesOf(layer).map((w, i) => w / s[Math.floor(i / n)])) };
+  }
+  const groups = layer.scales.length / out;
+  const scales = layer.scales.map((x, i) => Math.max(toF16(x / s[Math.floor(i / groups)]), 2 ** -24));
+  if (!scales.every(Number.isFinite)) throw overflow(layer.name);
+  return { ...layer, scales };
 }

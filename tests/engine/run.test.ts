@@ -59,7 +59,7 @@ describe("a run", () => {
 
   test("of the first block only leaves the other layers alone, and reports every block's Δ", async () => {
     const { report, quantized } = await run({ ...(await setUp()), recipe: recipeWith({ bits: 3, blocks: 1 }) });
-    expect(quantized.size).toBe(7);
+    expect(quantized.layers.size).toBe(7);
     expect(report.layers.every((l) => l.block === 0)).toBe(true);
     expect(report.blocks.map((b) => b.delta > 0)).toEqual([true, true, true]);
   });

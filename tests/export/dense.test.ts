@@ -9,6 +9,7 @@ import { openModel } from "../../src/model/checkpoint";
 import { createCpuOps } from "../../src/ops/cpu";
 import { codesOf } from "../../src/ops/packed";
 import { recipeWith } from "../support/recipe";
+import { packed } from "../support/stage";
 import { tinyConfig, tinySource, tinyTensors, tinyTokens } from "../support/tiny";
 
 async function exported(config: Record<string, unknown> = tinyConfig, change = {}) {
@@ -34,7 +35,7 @@ describe("a dense export", () => {
     const { model, quantized, written } = await exported();
     const shards = await openShards(written);
     expect([...shards.tensors.keys()].sort()).toEqual([...model.shards.tensors.keys()].sort());
-    for (const layer of quantized.values()) {
+    for (const layer of packed(quantized)) {
       const words = new Uint16Array((await shards.readTensor(`${layer.name}.weight`)).slice().buffer);
       const [out, n] = layer.shape;
       const codes = codesOf(layer);

@@ -14,6 +14,7 @@ import { createCpuOps } from "../../src/ops/cpu";
 import { codesOf } from "../../src/ops/packed";
 import type { Recipe } from "../../src/recipe/recipe";
 import { recipeWith } from "../support/recipe";
+import { packed } from "../support/stage";
 import { tinyConfig, tinySource, tinyTokens } from "../support/tiny";
 
 /** Every size a multiple of 32, so that 3 bits pack too. */
@@ -56,7 +57,7 @@ describe.each([
   test("every code, zero, scale and group stands where the format puts it", async () => {
     const { quantized, source } = await exported(packedRecipe({ bits, symmetric }));
     const shards = await openShards(source);
-    for (const layer of quantized.values()) {
+    for (const layer of packed(quantized)) {
       const [out, n] = layer.shape;
       const part = async (name: string) => view(await shards.readTensor(`${layer.name}.${name}`));
       const [qweight, qzeros, scales, gIdx] = [await part("qweight"), await part("qzeros"), await part("scales"), await part("g_idx")];
@@ -82,7 +83,7 @@ describe.each([
     expect(summarize(again).packing).toContain(`GPTQ ${bits}-bit, groups of 32`);
     expect(summarize(again).parameters).toBe(summarize(model).parameters);
     const block = await loadBlock(ops, again, 1);
-    const layer = quantized.get("model.layers.1.mlp.up_proj")!;
+    const layer = packed(quantized).find((l) => l.name === "model.layers.1.mlp.up_proj")!;
     const codes = codesOf(layer);
     const [W] = await ops.read([block.weights.up_proj]);
     for (let i = 0; i < W.length; i++) {

@@ -7,6 +7,7 @@ import { roundToNearest } from "../../src/quant/rtn";
 import { defaultRecipe, type Recipe } from "../../src/recipe/recipe";
 import { openLayer } from "../support/layer";
 import { recipeWith } from "../support/recipe";
+import { onGrid, stageOf } from "../support/stage";
 import { tinySource, tinyTokens } from "../support/tiny";
 
 const layer = await openLayer();
@@ -21,17 +22,8 @@ async function quantized(recipe: Recipe, hessian?: (i: number, j: number) => num
   const n = shape[1];
   const W = ops.fromFloats(data, shape);
   const h = ops.fromFloats(hessian ? Float64Array.from({ length: n * n }, (_, i) => hessian(Math.floor(i / n), i % n)) : H, [n, n]);
-  const stage = {
-    block: 0,
-    layers: [{ kind: "q_proj" as const, name: "layer", weight: W }],
-    H: h,
-    C: null,
-    chunks: 0,
-    x: () => W,
-    xq: () => W,
-  };
   const before = ops.liveBytes;
-  const [result] = await gptq.quantize(stage, recipe, ops);
+  const result = onGrid((await gptq.quantize(stageOf(W, h), recipe, ops)).layers[0]);
   const rtn = roundToNearest(W, recipe, ops);
   const [got] = await ops.read([ops.decode(result.codes, result.grid)]);
   const [nearest] = await ops.read([ops.decode(rtn.codes, rtn.grid)]);

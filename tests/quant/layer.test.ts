@@ -9,6 +9,7 @@ import { defaultRecipe, type Recipe } from "../../src/recipe/recipe";
 import { openGpuOps } from "../support/gpu";
 import { openLayer } from "../support/layer";
 import { recipeWith } from "../support/recipe";
+import { onGrid, stageOf } from "../support/stage";
 
 const layer = await openLayer();
 
@@ -95,16 +96,8 @@ describe.each(adapters)("the oracle's layer on $name", ({ open }) => {
   ])("$name: 99.5 % of the codes agree", async ({ name, recipe }) => {
     const ops = await opening;
     const [star, H] = [await load(ops, "W_star.0.5.0.01"), await load(ops, "H")];
-    const stage = {
-      block: 0,
-      layers: [{ kind: "q_proj" as const, name, weight: star }],
-      H,
-      C: null,
-      chunks: 0,
-      x: () => star,
-      xq: () => star,
-    };
-    const [{ codes, grid, damping, fallback }] = await gptq.quantize(stage, recipe, ops);
+    const [result] = (await gptq.quantize(stageOf(star, H), recipe, ops)).layers;
+    const { codes, grid, damping, fallback } = onGrid(result);
     expect({ damping, fallback }).toEqual({ damping: [0.01], fallback: null });
     const ours = await ops.readUints(codes);
     const want = await layer.codes(`${name}.codes`);

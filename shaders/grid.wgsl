@@ -1,0 +1,99 @@
+// grid.wgsl - s = f16(range / (2ᵇ − 1)), z = clamp(round(−min / s), 0, 2ᵇ − 1); symmetric: s = f16(2·max|w| / (2ᵇ − 1)), z = 2ᵇ⁻¹
+// W [rows, all·size]; scales [rows, all] as bits (f32 of an f16 value, at least 2⁻²⁴, +∞ beyond f16); zeros [rows, all]. One invocation a group: `span`
+// groups of each row from `first` on, `groups` in all. MSE: of the ranges f·[min, max], f = 1, 0.99, … 0.21, the one with the least Σ|w − ŵ|^2.4.
+// Both roundings are exact (half to even): s·integer is exact in f32, so the quotient's rounding is settled by comparing products, not quotients.
+override WG: u32 = 64; // 1..256
+override SYMMETRIC: bool = false;
+override MSE: bool = false;
+struct Params { groups: u32, span: u32, first: u32, all: u32, size: u32, top: u32 }
+@group(0) @binding(0) var<storage, read> W: array<f32>;
+@group(0) @binding(1) var<storage, read_write> scales: array<u32>;
+@group(0) @binding(2) var<storage, read_write> zeros: array<f32>;
+@group(1) @binding(0) var<uniform> p: Params;
+
+// (high + low) / top rounded to f16, half to even; inputs positive. The f32 quotient first, then a step up where the true one is beyond the midpoint.
+fn f16_quotient(high: f32, low: f32, top: f32) -> f32 {
+  let q = high / top;
+  // Neighbouring f16 values around q differ by step = 2^(exponent − 10), 2⁻²⁴ at least; its reciprocal by bits too, as a division may be off.
+  let field = max(bitcast<u32>(q) >> 23u, 113u) - 10u;
+  let step = bitcast<f32>(field << 23u);
+  let count = floor(q * bitcast<f32>((254u - field) << 23u));
+  // How far the true quotient lies beyond (count + ½)·step, times top; the product is exact.
+  let beyond = (high - (count + 0.5) * step * top) + low;
+  let up = beyond > 0.0 || (beyond == 0.0 && (u32(count) & 1u) == 1u);
+  return select(count, count + 1.0, up) * step;
+}
+
+// round(w / s), half to even, exactly, for s an f16 value; beyond ±1024 only roughly.
+fn round_quotient(w: f32, s: f32) -> f32 {
+  let c = clamp(round(w / s), -1024.0, 1024.0);
+  let rest = w - c * s; // exact
+  let half = 0.5 * s;
+  let odd = (i32(c) & 1) == 1;
+  if (rest > half || (rest == half && odd)) { return c + 1.0; }
+  if (rest < -half || (rest == -half && odd)) { return c - 1.0; }
+  return c;
+}
+
+struct Point { s: f32, z: f32 }
+
+// The grid of the range [low, high].
+fn point(low: f32, high: f32) -> Point {
+  // range + lost = high − low exactly (two-sum): a rounded range could fall on the other side of a midpoint.
+  let range = high - low;
+  let part = range - high;
+  let lost = (high - (range - part)) + (-low - part);
+  let top = f32(p.top);
+  let s = max(f16_quotient(range, lost, top), 0x1p-24f);
+  return Point(s, select(clamp(round_quotient(-low, s), 0.0, top), f32((p.top + 1u) / 2u), SYMMETRIC));
+}
+
+// Σ |w − ŵ|^2.4 of the group at `start`.
+fn error(start: u32, g: Point) -> f32 {
+  var sum = 0.0;
+  for (var i = 0u; i < p.size; i++) {
+    let w = W[start + i];
+    let code = clamp(round_quotient(w, g.s) + g.z, 0.0, f32(p.top));
+    let d = abs(w - g.s * (code - g.z));
+    if (d > 0.0) { sum += pow(d, 2.4); }
+  }
+  return sum;
+}
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) nwg: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let i = (wg.x + wg.y * nwg.x) * WG + lane;
+  if (i >= p.groups) { return; }
+  let at = (i / p.span) * p.all + p.first + i % p.span;
+  let start = at * p.size;
+  var low = 0.0;
+  var high = 0.0;
+  for (var k = 0u; k < p.size; k++) {
+    let w = W[start + k];
+    low = min(low, w);
+    high = max(high, w);
+  }
+  if (SYMMETRIC) {
+    high = max(-low, high);
+    low = -high;
+  }
+  if (low == 0.0 && high == 0.0) {
+    low = -1.0;
+    high = 1.0;
+  }
+  var best = point(low, high);
+  if (MSE) {
+    var least = error(start, best);
+    for (var step = 1u; step < 80u; step++) {
+      let f = 1.0 - f32(step) / 100.0;
+      let g = point(f * low, f * high);
+      let e = error(start, g);
+      if (e < least) {
+        least = e;
+        best = g;
+      }
+    }
+  }
+  zeros[at] = best.z;
+  scales[at] = select(bitcast<u32>(best.s), 0x7f800000u, best.s >= 65520.0);
+}

@@ -1,0 +1,112 @@
+// matmul.wgsl - C = [C or D] + alpha · A·B, 64 × 64 outputs a workgroup through shared memory; the form that real GPUs want
+// Forms: NT A [m, k], B [n, k] (x·Wᵀ); NN A [m, k], B [k, n]; TN A [k, m], B [k, n] (xᵀx). C, D [m, n]; D as a difference is shaped as A.
+// Every operand is a view: start + window · its window step + head · its head step + row · stride, in floats; a batch z is window z / heads, head z mod heads,
+// and B's head is head / group (grouped-query attention). Steps may wrap round 2³². Rows first_row … of `tiles` tiles are computed by this dispatch.
+override DEPTH: u32 = 16; // steps of k in shared memory, 4..16; SwiftShader compiles for half a millisecond per float of it
+override FORM: u32 = 0; // 0 NT, 1 NN, 2 TN
+override ADD: u32 = 0; // 0 C = αAB, 1 C += αAB, 2 C = D + αAB
+override DIFFERENCE: bool = false; // A − D in place of A; ADD is not 2 then
+struct Params {
+  m: u32, n: u32, k: u32, first_row: u32, tiles: u32, first_batch: u32, batches: u32, heads: u32, group: u32,
+  a: u32, a_stride: u32, a_window: u32, a_head: u32,
+  b: u32, b_stride: u32, b_window: u32, b_head: u32,
+  c: u32, c_stride: u32, c_window: u32, c_head: u32,
+  d: u32, d_stride: u32,
+  part: u32, // 0 all, 1 tiles on or below the diagonal, 2 A is zero right of its diagonal, 3 B above its own
+  alpha: f32,
+}
+@group(0) @binding(0) var<storage, read> A: array<f32>;
+@group(0) @binding(1) var<storage, read> B: array<f32>;
+@group(0) @binding(2) var<storage, read> D: array<f32>;
+@group(0) @binding(3) var<storage, read_write> C: array<f32>;
+@group(1) @binding(0) var<uniform> p: Params;
+
+// Each step of k: 64 rows (or columns) as 16 vectors, and one of padding, which spreads the steps over the banks.
+var<workgroup> tile_a: array<vec4f, DEPTH * 17>;
+var<workgroup> tile_b: array<vec4f, DEPTH * 17>;
+
+fn a_at(a: u32, row: u32, k: u32) -> f32 {
+  if (row >= p.m || k >= p.k) { return 0.0; }
+  let at = a + select(row * p.a_stride + k, k * p.a_stride + row, FORM == 2u);
+  if (DIFFERENCE) { return A[at] - D[at]; }
+  return A[at];
+}
+
+fn b_at(b: u32, k: u32, column: u32) -> f32 {
+  if (column >= p.n || k >= p.k) { return 0.0; }
+  return B[b + select(k * p.b_stride + column, column * p.b_stride + k, FORM == 0u)];
+}
+
+fn put(c: u32, row: u32, column: u32, v: vec4f) {
+  if (row >= p.m) { return; }
+  for (var j = 0u; j < 4u; j++) {
+    if (column + j < p.n) {
+      let at = c + row * p.c_stride + column + j;
+      if (ADD == 0u) { C[at] = p.alpha * v[j]; }
+      if (ADD == 1u) { C[at] += p.alpha * v[j]; }
+      if (ADD == 2u) { C[at] = D[p.d + row * p.d_stride + column + j] + p.alpha * v[j]; }
+    }
+  }
+}
+
+fn put_block(c: u32, row: u32, column: u32, v: mat4x4f) {
+  for (var i = 0u; i < 4u; i++) { put(c, row + i, column, v[i]); }
+}
+
+fn outer(a: vec4f, b: vec4f) -> mat4x4f {
+  return mat4x4f(a.x * b, a.y * b, a.z * b, a.w * b);
+}
+
+// One vector of both tiles; neighbouring lanes read neighbouring addresses: along k where k is contiguous, else along rows.
+fn fill(a: u32, b: u32, row: u32, column: u32, k: u32, i: u32) {
+  let along_k = vec2u(i % DEPTH, i / DEPTH);
+  let along_rows = vec2u(i / 16u, i % 16u);
+  let ka = select(along_k, along_rows, FORM == 2u);
+  let r = row + 4u * ka.y;
+  tile_a[ka.x * 17u + ka.y] = vec4f(a_at(a, r, k + ka.x), a_at(a, r + 1u, k + ka.x), a_at(a, r + 2u, k + ka.x), a_at(a, r + 3u, k + ka.x));
+  let kb = select(along_rows, along_k, FORM == 0u);
+  let c = column + 4u * kb.y;
+  tile_b[kb.x * 17u + kb.y] = vec4f(b_at(b, k + kb.x, c), b_at(b, k + kb.x, c + 1u), b_at(b, k + kb.x, c + 2u), b_at(b, k + kb.x, c + 3u));
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) nwg: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let across = (p.n + 63u) / 64u;
+  let id = wg.x + wg.y * nwg.x;
+  let z = id / (p.tiles * across);
+  let row = p.first_row + (id / across) % p.tiles * 64u;
+  let column = id % across * 64u;
+  if (z >= p.batches || (p.part == 1u && column > row + 63u)) { return; }
+  let window = (p.first_batch + z) / p.heads;
+  let head = (p.first_batch + z) % p.heads;
+  let a = p.a + window * p.a_window + head * p.a_head;
+  let b = p.b + window * p.b_window + head / p.group * p.b_head;
+  var depth = p.k;
+  if (p.part == 2u) { depth = min(depth, row + 64u); }
+  let y = lane / 8u;
+  let x = lane % 8u;
+  var c00 = mat4x4f();
+  var c01 = mat4x4f();
+  var c10 = mat4x4f();
+  var c11 = mat4x4f();
+  for (var k = select(0u, column, p.part == 3u); k < depth; k += DEPTH) {
+    for (var i = lane; i < 16u * DEPTH; i += 64u) { fill(a, b, row, column, k, i); }
+    workgroupBarrier();
+    for (var j = 0u; j < DEPTH; j++) {
+      let a0 = tile_a[j * 17u + y];
+      let a1 = tile_a[j * 17u + 8u + y];
+      let b0 = tile_b[j * 17u + x];
+      let b1 = tile_b[j * 17u + 8u + x];
+      c00 += outer(a0, b0);
+      c01 += outer(a0, b1);
+      c10 += outer(a1, b0);
+      c11 += outer(a1, b1);
+    }
+    workgroupBarrier();
+  }
+  let c = p.c + window * p.c_window + head * p.c_head;
+  put_block(c, row + 4u * y, column + 4u * x, c00);
+  put_block(c, row + 4u * y, column + 32u + 4u * x, c01);
+  put_block(c, row + 32u + 4u * y, column + 4u * x, c10);
+  put_block(c, row + 32u + 4u * y, column + 32u + 4u * x, c11);
+}

@@ -1,0 +1,109 @@
+// matmul_quad.wgsl - C = [C or D] + alpha · A·B, 16 × 4·WG outputs a workgroup, no shared memory and no barrier
+// Same operands, forms and parameters as matmul.wgsl, but rows of A, B and D start at multiples of 4 floats; NT and NN need k % 4 = 0.
+// Four lanes (a quad) own 16 rows × 16 columns: each lane loads four of the rows of A, shares them by broadcast, and multiplies 4 × 4 matrices with its own
+// four columns of B. Software adapters pay 5 to 10 times as much for a load as for a product, hence the broadcast.
+enable subgroups;
+override WG: u32 = 4; // 4..64, the subgroup size
+override FORM: u32 = 0; // 0 NT, 1 NN, 2 TN
+override ADD: u32 = 0; // 0 C = αAB, 1 C += αAB, 2 C = D + αAB
+override DIFFERENCE: bool = false; // A − D in place of A; ADD is not 2 then
+struct Params {
+  m: u32, n: u32, k: u32, first_row: u32, tiles: u32, first_batch: u32, batches: u32, heads: u32, group: u32,
+  a: u32, a_stride: u32, a_window: u32, a_head: u32,
+  b: u32, b_stride: u32, b_window: u32, b_head: u32,
+  c: u32, c_stride: u32, c_window: u32, c_head: u32,
+  d: u32, d_stride: u32,
+  part: u32, // 0 all, 1 tiles on or below the diagonal, 2 A is zero right of its diagonal, 3 B above its own
+  alpha: f32,
+}
+@group(0) @binding(0) var<storage, read> A: array<vec4f>;
+@group(0) @binding(1) var<storage, read> B: array<vec4f>;
+@group(0) @binding(2) var<storage, read> D: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> C: array<f32>;
+@group(1) @binding(0) var<uniform> p: Params;
+
+// Four lanes' vectors side by side; in the form TN they are columns of A and become rows.
+fn rows_of(v: vec4f) -> mat4x4f {
+  let m = mat4x4f(quadBroadcast(v, 0u), quadBroadcast(v, 1u), quadBroadcast(v, 2u), quadBroadcast(v, 3u));
+  if (FORM == 2u) { return transpose(m); }
+  return m;
+}
+
+fn load(at: u32) -> vec4f {
+  if (DIFFERENCE) { return A[at] - D[at]; }
+  return A[at];
+}
+
+fn put_one(at: u32, column: u32, value: f32) {
+  if (column >= p.n) { return; }
+  if (ADD == 1u) { C[at] += value; } else { C[at] = value; }
+}
+
+fn put(c: u32, row: u32, column: u32, v: vec4f) {
+  if (row >= p.m) { return; }
+  let at = c + row * p.c_stride + column;
+  var value = p.alpha * v;
+  if (ADD == 2u) { value += D[(p.d + row * p.d_stride + column) / 4u]; }
+  put_one(at, column, value.x);
+  put_one(at + 1u, column + 1u, value.y);
+  put_one(at + 2u, column + 2u, value.z);
+  put_one(at + 3u, column + 3u, value.w);
+}
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) nwg: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let across = (p.n + 4u * WG - 1u) / (4u * WG);
+  let id = wg.x + wg.y * nwg.x;
+  let z = id / (p.tiles * across);
+  let row = p.first_row + (id / across) % p.tiles * 16u;
+  let left = id % across * 4u * WG;
+  if (z >= p.batches || (p.part == 1u && left > row + 15u)) { return; }
+  let window = (p.first_batch + z) / p.heads;
+  let head = (p.first_batch + z) % p.heads;
+  let a = (p.a + window * p.a_window + head * p.a_head) / 4u;
+  let b = (p.b + window * p.b_window + head / p.group * p.b_head) / 4u;
+  let l = lane & 3u;
+  let column = left + 4u * lane;
+  let as4 = p.a_stride / 4u;
+  let bs4 = p.b_stride / 4u;
+  var depth = p.k;
+  if (p.part == 2u) { depth = min(depth, row + 16u); }
+  let end = (depth + 3u) / 4u;
+  // Rows beyond m repeat the last one and are not stored; so do columns beyond n.
+  var at = vec4u();
+  var by = 1u;
+  if (FORM == 2u) {
+    at = a + vec4u(row / 4u) + vec4u(0u, 1u, 2u, 3u);
+    by = 4u * as4;
+  } else {
+    at = a + min(vec4u(row + l) + vec4u(0u, 4u, 8u, 12u), vec4u(p.m - 1u)) * as4;
+  }
+  var of_b = vec4u();
+  if (FORM == 0u) { of_b = b + min(vec4u(column) + vec4u(0u, 1u, 2u, 3u), vec4u(p.n - 1u)) * bs4; }
+  let column4 = b + min(column, p.n - 1u) / 4u;
+  var sums: array<mat4x4f, 4>;
+  for (var k = select(0u, left / 4u, p.part == 3u); k < end; k++) {
+    var m: mat4x4f;
+    if (FORM == 0u) {
+      m = transpose(mat4x4f(B[of_b.x + k], B[of_b.y + k], B[of_b.z + k], B[of_b.w + k]));
+    } else {
+      let r = min(vec4u(4u * k) + vec4u(0u, 1u, 2u, 3u), vec4u(p.k - 1u)) * bs4 + column4;
+      m = mat4x4f(B[r.x], B[r.y], B[r.z], B[r.w]);
+    }
+    if (FORM == 2u) {
+      let live = select(0.0, 1.0, 4u * k + l < p.k);
+      let o = at + min(4u * k + l, p.k - 1u) * as4;
+      sums[0] += m * rows_of(live * load(o.x));
+      sums[1] += m * rows_of(live * load(o.y));
+      sums[2] += m * rows_of(live * load(o.z));
+      sums[3] += m * rows_of(live * load(o.w));
+    } else {
+      sums[0] += m * rows_of(load(at.x + k));
+      sums[1] += m * rows_of(load(at.y + k));
+      sums[2] += m * rows_of(load(at.z + k));
+      sums[3] += m * rows_of(load(at.w + k));
+    }
+  }
+  let c = p.c + window * p.c_window + head * p.c_head;
+  for (var i = 0u; i < 16u; i++) { put(c, row + i, column, sums[i / 4u][i % 4u]); }
+}

@@ -1,0 +1,38 @@
+// rms_norm.wgsl - y = x / sqrt(mean(x²) + eps) · w, row by row
+// x, y [rows, n]; w [n].
+override LANES: u32 = 64; // power of two; the invocations of a row
+override ROWS: u32 = 1; // rows of a workgroup; LANES · ROWS in 1..256
+struct Params { rows: u32, n: u32, eps: f32 }
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> w: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+@group(1) @binding(0) var<uniform> p: Params;
+
+var<workgroup> partial: array<f32, LANES * ROWS>;
+
+// With one lane a row there is nothing to share, and no barrier: those are dear on software adapters.
+fn total(value: f32, id: vec3u) -> f32 {
+  if (LANES == 1u) { return value; }
+  let base = id.y * LANES;
+  partial[base + id.x] = value;
+  for (var half = LANES / 2u; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if (id.x < half) { partial[base + id.x] += partial[base + id.x + half]; }
+  }
+  workgroupBarrier();
+  return partial[base];
+}
+
+@compute @workgroup_size(LANES, ROWS)
+fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) nwg: vec3u, @builtin(local_invocation_id) id: vec3u) {
+  let row = (wg.x + wg.y * nwg.x) * ROWS + id.y;
+  let start = row * p.n;
+  let n = select(0u, p.n, row < p.rows); // a row beyond the last may not return before the barriers
+  var sum = 0.0;
+  for (var i = id.x; i < n; i += LANES) {
+    let value = x[start + i];
+    sum += value * value;
+  }
+  let factor = 1.0 / sqrt(total(sum, id) / f32(p.n) + p.eps);
+  for (var i = id.x; i < n; i += LANES) { y[start + i] = x[start + i] * factor * w[i]; }
+}

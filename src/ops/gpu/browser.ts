@@ -1,0 +1,14 @@
+import { QuantError } from "../../errors";
+
+/** The page's or worker's WebGPU. @throws QuantError `no-webgpu` where the browser has none. */
+export function browserGpu(): GPU {
+  // Typed as always there, but absent in older browsers, in insecure contexts and where it is switched off.
+  const gpu = navigator.gpu as GPU | undefined;
+  if (!gpu)
+    throw new QuantError(
+      "no-webgpu",
+      "this browser does not offer WebGPU",
+      "Use a current Chrome, Edge, Safari or Firefox, over https or localhost.",
+    );
+  return gpu;
+}

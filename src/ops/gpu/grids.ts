@@ -1,0 +1,68 @@
+import { elements, type Grid, type GridSpec, type Tensor } from "../ops";
+import type { Gpu, GpuTensor } from "./gpu";
+import { dims, isMatrix, requireShape } from "./shape";
+
+const size = (t: Tensor) => elements(t.shape);
+const own = (t: Tensor) => t as GpuTensor;
+
+export function grid(gpu: Gpu, W: GpuTensor, spec: GridSpec): Grid {
+  const [out, n] = W.shape;
+  const run = spec.groupSize < 0 ? n : spec.groupSize;
+  requireShape(isMatrix(W) && run > 0 && n % run === 0, "grid", `${dims(W)} in groups of ${spec.groupSize}`);
+  const made = { scales: gpu.make([out, n / run]), zeros: gpu.make([out, n / run]) };
+  regrid(gpu, made, W, spec, 0, n);
+  return made;
+}
+
+export function regrid(
+  gpu: Gpu,
+  { scales, zeros }: Grid,
+  W: GpuTensor,
+  { bits, groupSize, symmetric, mse }: GridSpec,
+  from: number,
+  to: number,
+): void {
+  const [out, n] = W.shape;
+  const run = groupSize < 0 ? n : groupSize;
+  const whole = from % run === 0 && to % run === 0 && from >= 0 && to <= n;
+  requireShape(whole, "regrid", `columns ${from} to ${to} of ${n} in groups of ${run}`);
+  requireShape(
+    dims(scales) === `${out} × ${n / run}` && dims(zeros) === dims(scales),
+    "regrid",
+    `${dims(W)} with a grid of ${dims(scales)}`,
+  );
+  const span = (to - from) / run;
+  const constants = { SYMMETRIC: symmetric ? 1 : 0, MSE: mse ? 1 : 0 };
+  const u32 = [out * span, span, from / run, n / run, run, 2 ** bits - 1];
+  // The search tries 80 ranges, each with a power for every weight.
+  gpu.each("grid", out * span, { constants, bind: [W, own(scales), own(zeros)], u32, work: (mse ? 4000 : 10) * out * (to - from) });
+}
+
+function requireGrid(t: Tensor, { scales, zeros }: Grid, name: string): void {
+  const fits = isMatrix(t) && isMatrix(scales) && scales.shape[0] === t.shape[0] && dims(zeros) === dims(scales);
+  requireShape(fits, name, `${dims(t)} with a grid of ${dims(scales, zeros)}`);
+}
+
+export function encode(gpu: Gpu, W: GpuTensor, g: Grid, bits: number): GpuTensor {
+  requireGrid(W, g, "encode");
+  const run = W.shape[1] / g.scales.shape[1];
+  requireShape(Number.isInteger(run), "encode", `${dims(W)} with a grid of ${dims(g.scales)}`);
+  const codes = gpu.make(W.shape, "uint");
+  gpu.each("encode", size(W), { bind: [W, own(g.scales), own(g.zeros), codes], u32: [size(W), run, 2 ** bits - 1] });
+  return codes;
+}
+
+export function decode(gpu: Gpu, codes: GpuTensor, g: Grid, groupOf?: GpuTensor): GpuTensor {
+  requireGrid(codes, g, "decode");
+  const [n, groups] = [codes.shape[1], g.scales.shape[1]];
+  const fits = groupOf ? groupOf.kind === "uint" && size(groupOf) === n : n % groups === 0;
+  requireShape(
+    fits && codes.kind === "uint",
+    "decode",
+    `${codes.kind}s of ${dims(codes)} in ${groups} groups${groupOf ? ` by ${dims(groupOf)}` : ""}`,
+  );
+  const W = gpu.make(codes.shape);
+  const bind = [codes, own(g.scales), own(g.zeros), groupOf ?? codes, W];
+  gpu.each("decode", size(codes), { constants: { INDEXED: groupOf ? 1 : 0 }, bind, u32: [size(codes), n, groups, Math.ceil(n / groups)] });
+  return W;
+}

@@ -1,0 +1,118 @@
+import type { Ops, Tensor } from "../ops";
+import { attention } from "./attention";
+import { clipSearch } from "./clip";
+import * as columns from "./columns";
+import { type DeviceOptions, type OpenedGpu, requestGpu } from "./device";
+import { Gpu, type GpuTensor } from "./gpu";
+import * as grids from "./grids";
+import { Matmul, pickMatmul, quads, tiled } from "./products";
+import * as rows from "./rows";
+import * as solve from "./solve";
+import { flush, fromBytes, readBytes, upload } from "./transfer";
+
+export { type DeviceOptions, type OpenedGpu, requestGpu } from "./device";
+
+export interface GpuOptions extends DeviceOptions {
+  /** Which matmul kernel; "auto" tries the quad kernel on software adapters. A number: the quad kernel with so many lanes. */
+  matmul?: "auto" | "tiled" | number;
+}
+
+/** Ops on a WebGPU device, with what only a GPU has. */
+export interface GpuOps extends Ops {
+  readonly gpu: OpenedGpu;
+  /** Which matmul kernel was picked. */
+  readonly matmulKernel: "matmul" | "matmulQuad";
+}
+
+const own = (t: Tensor) => t as GpuTensor;
+const floats = (data: ArrayLike<number>) => (data instanceof Float32Array ? data : Float32Array.from(data));
+
+/**
+ * All operations over WGSL kernels, in f32.
+ * @throws QuantError `no-webgpu` without a usable adapter.
+ */
+export async function createGpuOps(source: GPU, options: GpuOptions = {}): Promise<GpuOps> {
+  const gpu = new Gpu(await requestGpu(source, options), options);
+  return opsOver(gpu, await matmulOf(gpu, options.matmul ?? "auto"));
+}
+
+async function matmulOf(gpu: Gpu, choice: NonNullable<GpuOptions["matmul"]>): Promise<Matmul> {
+  if (choice === "tiled") return new Matmul(gpu, tiled);
+  if (choice !== "auto") return new Matmul(gpu, quads(choice));
+  return pickMatmul(gpu);
+}
+
+function opsOver(gpu: Gpu, matmul: Matmul): GpuOps {
+  const { tracker } = gpu;
+  return {
+    gpu: gpu.opened,
+    matmulKernel: matmul.variant.kernel,
+    adapter: gpu.opened.facts,
+    fromFloats: (data, shape) => upload(gpu, floats(data), shape),
+    fromBytes: (bytes, dtype, shape) => fromBytes(gpu, bytes, dtype, shape),
+    fromUints: (data, shape) => upload(gpu, Uint32Array.from(data), shape),
+    zeros: (shape) => {
+      const t = gpu.make(shape);
+      gpu.clear(t);
+      return t;
+    },
+    read: async (tensors) => (await readBytes(gpu, tensors)).map((b) => new Float32Array(b)),
+    readUints: async (t) => new Uint32Array((await readBytes(gpu, [t]))[0]),
+    flush: () => flush(gpu),
+    free: (...tensors) => gpu.free(...tensors),
+    scope: () => tracker.scope(),
+    get liveBytes() {
+      return tracker.liveBytes;
+    },
+    get peakBytes() {
+      return tracker.peakBytes;
+    },
+    resetPeak: () => tracker.resetPeak(),
+    destroy: () => gpu.device.destroy(),
+
+    linear: (x, w) => matmul.linear(own(x), own(w)),
+    matmul: (a, b) => matmul.matmul(own(a), own(b)),
+    gram: (H, x) => matmul.gram(own(H), own(x)),
+    crossGram: (C, x, xq) => matmul.gram(own(C), own(x), own(xq)),
+    mirror: (H) => solve.mirror(gpu, own(H)),
+    scale: (t, factor) => rows.scale(gpu, own(t), factor),
+
+    add: (a, b, factor) => rows.add(gpu, own(a), own(b), factor),
+    addBias: (y, b) => rows.addBias(gpu, own(y), own(b)),
+    rmsNorm: (x, w, eps) => rows.rmsNorm(gpu, own(x), own(w), eps),
+    rope: (x, cos, sin, shape) => rows.rope(gpu, own(x), own(cos), own(sin), shape),
+    attention: (q, k, v, shape) => attention(gpu, matmul, own(q), own(k), own(v), shape),
+    swiglu: (gate, up) => rows.swiglu(gpu, own(gate), own(up)),
+    scaleColumns: (A, s, divide) => rows.scaleBy(gpu, own(A), own(s), "columns", divide),
+    scaleRows: (A, s, divide) => rows.scaleBy(gpu, own(A), own(s), "rows", divide),
+    affine: (A, factor, offset, low, high) => rows.affine(gpu, own(A), factor, offset, low, high),
+    addColumnSums: (sums, x) => rows.addColumnSums(gpu, own(sums), own(x)),
+
+    crossEntropyStart: (tokens) => upload(gpu, rows.crossEntropyStates(tokens), [tokens, 3]),
+    crossEntropyUpdate: (state, logits, targets, offset) => rows.crossEntropyUpdate(gpu, own(state), own(logits), own(targets), offset),
+
+    deadInputs: (H) => solve.deadInputs(gpu, own(H)),
+    damped: (H, dead, fraction) => solve.damped(gpu, own(H), own(dead), fraction),
+    cholesky: (A) => solve.cholesky(gpu, matmul, own(A)),
+    solveRight: (L, Y) => solve.solveRight(gpu, matmul, own(L), own(Y)),
+    zeroColumns: (W, dead) => solve.zeroColumns(gpu, own(W), own(dead)),
+    diagonal: (A) => solve.diagonal(gpu, own(A)),
+    strictUpper: (A) => solve.strictUpper(gpu, own(A)),
+    triangularInverse: (L) => solve.triangularInverse(gpu, matmul, own(L)),
+    descendingDiagonal: (H) => columns.descendingDiagonal(gpu, own(H)),
+    permuteSquare: (A, index, reversed) => columns.permuteSquare(gpu, own(A), index && own(index), reversed),
+    gatherColumns: (A, index) => columns.permuteColumns(gpu, own(A), own(index), false),
+    scatterColumns: (A, index) => columns.permuteColumns(gpu, own(A), own(index), true),
+
+    grid: (W, spec) => grids.grid(gpu, own(W), spec),
+    encode: (W, grid, bits) => grids.encode(gpu, own(W), grid, bits),
+    decode: (codes, grid, groupOf) => grids.decode(gpu, own(codes), grid, groupOf && own(groupOf)),
+    regrid: (grid, W, spec, from, to) => grids.regrid(gpu, grid, own(W), spec, from, to),
+    roundPanel: (rounding, from, to) => columns.roundPanel(gpu, matmul, rounding, from, to),
+    clipSearch: (W, gram, spec) => clipSearch(gpu, matmul, own(W), own(gram), spec),
+    pack: (codes, bits) => columns.pack(gpu, own(codes), bits),
+    unpack: (words, bits, n) => columns.unpack(gpu, own(words), bits, n),
+    squaredDifference: (a, b) => rows.squaredDifference(gpu, own(a), own(b)),
+    innerProducts: (a, b) => rows.innerProducts(gpu, own(a), own(b)),
+  };
+}

@@ -1,0 +1,84 @@
+import add from "../../../shaders/add.wgsl?raw";
+import addBias from "../../../shaders/add_bias.wgsl?raw";
+import affine from "../../../shaders/affine.wgsl?raw";
+import choleskyBlock from "../../../shaders/cholesky_block.wgsl?raw";
+import clip from "../../../shaders/clip.wgsl?raw";
+import clipChoice from "../../../shaders/clip_choice.wgsl?raw";
+import columnSums from "../../../shaders/column_sums.wgsl?raw";
+import crossEntropy from "../../../shaders/cross_entropy.wgsl?raw";
+import damp from "../../../shaders/damp.wgsl?raw";
+import deadInputs from "../../../shaders/dead_inputs.wgsl?raw";
+import decode from "../../../shaders/decode.wgsl?raw";
+import diagonal from "../../../shaders/diagonal.wgsl?raw";
+import diagonalMean from "../../../shaders/diagonal_mean.wgsl?raw";
+import diagonalRank from "../../../shaders/diagonal_rank.wgsl?raw";
+import encode from "../../../shaders/encode.wgsl?raw";
+import grid from "../../../shaders/grid.wgsl?raw";
+import matmul from "../../../shaders/matmul.wgsl?raw";
+import matmulQuad from "../../../shaders/matmul_quad.wgsl?raw";
+import mirror from "../../../shaders/mirror.wgsl?raw";
+import packBits from "../../../shaders/pack_bits.wgsl?raw";
+import permuteColumns from "../../../shaders/permute_columns.wgsl?raw";
+import permuteSquare from "../../../shaders/permute_square.wgsl?raw";
+import rmsNorm from "../../../shaders/rms_norm.wgsl?raw";
+import rope from "../../../shaders/rope.wgsl?raw";
+import roundPanel from "../../../shaders/round_panel.wgsl?raw";
+import scale from "../../../shaders/scale.wgsl?raw";
+import scaleBy from "../../../shaders/scale_by.wgsl?raw";
+import softmax from "../../../shaders/softmax.wgsl?raw";
+import strictUpper from "../../../shaders/strict_upper.wgsl?raw";
+import sums from "../../../shaders/sums.wgsl?raw";
+import swiglu from "../../../shaders/swiglu.wgsl?raw";
+import triangleInverse from "../../../shaders/triangle_inverse.wgsl?raw";
+import unpack from "../../../shaders/unpack.wgsl?raw";
+import unpackBits from "../../../shaders/unpack_bits.wgsl?raw";
+import zeroColumns from "../../../shaders/zero_columns.wgsl?raw";
+
+/** Every kernel by name: the only place that imports shaders/. */
+export const kernels = {
+  add,
+  addBias,
+  choleskyBlock,
+  crossEntropy,
+  damp,
+  deadInputs,
+  decode,
+  diagonalMean,
+  encode,
+  grid,
+  matmul,
+  matmulQuad,
+  mirror,
+  diagonalRank,
+  packBits,
+  permuteColumns,
+  permuteSquare,
+  roundPanel,
+  unpackBits,
+  rmsNorm,
+  rope,
+  scale,
+  softmax,
+  affine,
+  clip,
+  clipChoice,
+  columnSums,
+  diagonal,
+  scaleBy,
+  strictUpper,
+  sums,
+  swiglu,
+  triangleInverse,
+  unpack,
+  zeroColumns,
+} as const;
+
+export type KernelName = keyof typeof kernels;
+
+/** How each storage buffer of a kernel is bound, in binding order; read from the source so that the two cannot drift apart. */
+export function bindingsOf(source: string): GPUBufferBindingType[] {
+  const found = [...source.matchAll(/@group\(0\) @binding\((\d+)\) var<storage, (read|read_write)>/g)];
+  const types: GPUBufferBindingType[] = [];
+  for (const [, index, access] of found) types[Number(index)] = access === "read" ? "read-only-storage" : "storage";
+  return types;
+}

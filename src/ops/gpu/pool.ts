@@ -1,0 +1,99 @@
+import { QuantError } from "../../errors";
+import type { Faults } from "./faults";
+import type { Recorder } from "./recorder";
+
+/** A buffer of the pool. */
+export interface Block {
+  readonly id: number;
+  readonly buffer: GPUBuffer;
+  readonly size: number;
+  /** Number of failures before it was made; see Faults.generation. */
+  readonly generation: number;
+  /** The last batch that mentions it. */
+  used: number;
+  /** Bind groups whose first buffer this is. */
+  readonly bindGroups: Map<string, GPUBindGroup>;
+}
+
+/** Free buffers kept for reuse at most; beyond it the longest unused go. */
+const keepBytes = 256 * 2 ** 20;
+
+/** Bytes of the size class: four classes to each power of two, so at most a quarter is wasted; a multiple of 16 for vec4 access. */
+export function sizeClass(bytes: number): number {
+  if (bytes <= 256) return 256;
+  const step = 2 ** (Math.floor(Math.log2(bytes - 1)) - 2);
+  return Math.ceil(bytes / step) * step;
+}
+
+/**
+ * Buffers by size class, handed out again as soon as they are freed: everything runs on one queue in order, so the next user's commands
+ * come after the last one's. (Host writes do not queue behind recorded commands; see Gpu.write.)
+ */
+export class Pool {
+  private readonly free = new Map<number, Block[]>();
+  private readonly order: Block[] = [];
+  private freeBytes = 0;
+  private nextId = 1;
+
+  constructor(
+    private readonly device: GPUDevice,
+    private readonly recorder: Recorder,
+    private readonly faults: Faults,
+  ) {}
+
+  /** @throws QuantError `gpu-limit` if the device cannot bind that much. */
+  take(bytes: number, what: string): Block {
+    const { maxStorageBufferBindingSize, maxBufferSize } = this.device.limits;
+    const allowed = Math.min(maxStorageBufferBindingSize, maxBufferSize);
+    const needed = Math.ceil(Math.max(bytes, 16) / 16) * 16;
+    if (needed > allowed) {
+      const where = `${what} is ${megabytes(needed)}, this GPU allows ${megabytes(allowed)}`;
+      throw new QuantError("gpu-limit", where, "Use fewer or shorter windows, a smaller model, or the command line with --cpu.");
+    }
+    const size = Math.min(sizeClass(needed), Math.floor(allowed / 16) * 16);
+    const known = this.free.get(size)?.pop();
+    if (known) {
+      this.forget(known);
+      return known;
+    }
+    this.recorder.open();
+    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+    const buffer = this.device.createBuffer({ size, usage });
+    return { id: this.nextId++, buffer, size, generation: this.faults.generation, used: 0, bindGroups: new Map() };
+  }
+
+  give(block: Block): void {
+    if (block.generation !== this.faults.generation) {
+      this.destroyLater(block);
+      return;
+    }
+    const same = this.free.get(block.size);
+    if (same) same.push(block);
+    else this.free.set(block.size, [block]);
+    this.order.push(block);
+    this.freeBytes += block.size;
+    while (this.freeBytes > keepBytes) this.drop(this.order[0]);
+  }
+
+  private drop(block: Block): void {
+    this.forget(block);
+    const same = this.free.get(block.size)!;
+    same.splice(same.indexOf(block), 1);
+    this.destroyLater(block);
+  }
+
+  private forget(block: Block): void {
+    this.order.splice(this.order.lastIndexOf(block), 1);
+    this.freeBytes -= block.size;
+  }
+
+  /** A destroyed buffer may not be mentioned by commands that are not yet submitted. */
+  private destroyLater(block: Block): void {
+    if (block.used === this.recorder.batch) this.recorder.submit();
+    block.buffer.destroy();
+  }
+}
+
+function megabytes(bytes: number): string {
+  return bytes < 2 ** 20 ? `${Math.ceil(bytes / 1024)} KiB` : `${Math.ceil(bytes / 2 ** 20)} MiB`;
+}

@@ -1,0 +1,130 @@
+import { describe, expect, it } from "vitest";
+import { sizeClass } from "../../src/ops/gpu/pool";
+import { plan } from "../../src/ops/gpu/transfer";
+import { openGpuOps } from "../support/gpu";
+
+const gpu = await openGpuOps();
+const ones = (n: number) => new Float32Array(n).fill(1);
+
+it("live and peak bytes count tensors; scopes free what is not kept", () => {
+  expect(gpu.liveBytes).toBe(0);
+  const outer = gpu.scope();
+  const a = gpu.zeros([10, 10]);
+  const inner = gpu.scope();
+  const [b, c] = [gpu.zeros([10, 10]), gpu.zeros([10, 10])];
+  inner.keep(b);
+  expect(gpu.liveBytes).toBe(1200);
+  inner.end();
+  expect(gpu.liveBytes).toBe(800);
+  expect(() => gpu.free(c)).toThrow("freed twice");
+  gpu.free(a);
+  expect(gpu.liveBytes).toBe(400);
+  expect(gpu.peakBytes).toBeGreaterThanOrEqual(1200);
+  gpu.resetPeak();
+  expect(gpu.peakBytes).toBe(400);
+  outer.end();
+  expect(gpu.liveBytes).toBe(0);
+  const late = gpu.scope();
+  expect(() => gpu.add(b, b)).toThrow("freed tensor");
+  late.end();
+  expect(gpu.liveBytes).toBe(0);
+});
+
+it("every operation frees what it needed on the way", async () => {
+  const scope = gpu.scope();
+  const n = 70;
+  const H = gpu.zeros([n, n]);
+  gpu.gram(H, gpu.fromFloats(ones(n * n), [n, n]));
+  const before = gpu.liveBytes;
+  const bytes = (...shape: number[]) => 4 * Math.ceil(shape.reduce((a, b) => a * b, 1) / 4) * 4;
+  const dead = gpu.deadInputs(H);
+  const A = gpu.damped(H, dead, 0.1);
+  const { L } = gpu.cholesky(A);
+  gpu.solveRight(L, H);
+  gpu.triangularInverse(L);
+  gpu.attention(H, H, H, { heads: 1, kvHeads: 1, headDim: n, length: n, slidingWindow: 0 });
+  gpu.fromBytes(new Uint8Array(2 * n), "F16", [n]);
+  expect(gpu.liveBytes - before).toBe(2 * bytes(n) + 5 * bytes(n, n) + bytes(1));
+  scope.end();
+  expect(gpu.liveBytes).toBe(0);
+  await gpu.flush();
+});
+
+describe("buffers are reused", () => {
+  it("and zeros is zero in them", async () => {
+    gpu.free(gpu.fromFloats(ones(5000), [5000]));
+    const z = gpu.zeros([5000]);
+    const [values] = await gpu.read([z]);
+    gpu.free(z);
+    expect(values.every((v) => v === 0)).toBe(true);
+  });
+
+  it("without an upload overtaking the commands recorded before it", async () => {
+    const scope = gpu.scope();
+    const a = gpu.fromFloats(ones(3000), [3000]);
+    const sum = gpu.add(a, a);
+    gpu.free(a);
+    const b = gpu.fromFloats(ones(3000).fill(7), [3000]); // takes a's buffer
+    const [first, second] = await gpu.read([sum, b]);
+    expect(first.every((v) => v === 2)).toBe(true);
+    expect(second.every((v) => v === 7)).toBe(true);
+    scope.end();
+  });
+
+  it("and a read started before a free sees the old contents", async () => {
+    const a = gpu.fromFloats(ones(3000), [3000]);
+    const reading = gpu.read([a]);
+    gpu.free(a);
+    const b = gpu.fromFloats(ones(3000).fill(7), [3000]);
+    const [values] = await reading;
+    gpu.free(b);
+    expect(values.every((v) => v === 1)).toBe(true);
+  });
+
+  it("in classes that waste a quarter at most", () => {
+    for (let bytes = 16; bytes < 1e9; bytes = Math.ceil((bytes * 1.07) / 16) * 16) {
+      const size = sizeClass(bytes);
+      expect(size).toBeGreaterThanOrEqual(bytes);
+      expect(size % 16).toBe(0);
+      if (bytes > 256) expect(size).toBeLessThanOrEqual(1.25 * bytes);
+    }
+  });
+});
+
+it("a tensor beyond the GPU's limit is refused with both sizes", async () => {
+  const small = await openGpuOps({ limits: { maxStorageBufferBindingSize: 128 * 2 ** 20, maxBufferSize: 256 * 2 ** 20 } });
+  expect(() => small.zeros([8193, 4096])).toThrow(
+    expect.objectContaining({ code: "gpu-limit", where: "a tensor of 8193 × 4096 is 129 MiB, this GPU allows 128 MiB" }),
+  );
+  expect(small.liveBytes).toBe(0);
+  const fits = small.zeros([8192, 4096]);
+  await small.flush();
+  small.free(fits);
+});
+
+it("reads larger than a staging buffer go in pieces", () => {
+  expect(plan([8, 0, 20, 4], 16)).toEqual([
+    [
+      { index: 0, at: 0, to: 0, size: 8 },
+      { index: 2, at: 8, to: 0, size: 8 },
+    ],
+    [
+      { index: 2, at: 0, to: 8, size: 12 },
+      { index: 3, at: 12, to: 0, size: 4 },
+    ],
+  ]);
+});
+
+it("many small operations without a wait between them", async () => {
+  const scope = gpu.scope();
+  const one = gpu.fromFloats(ones(100), [100]);
+  let sum = gpu.zeros([100]);
+  for (let i = 0; i < 500; i++) {
+    const next = gpu.add(sum, one);
+    gpu.free(sum);
+    sum = next;
+  }
+  const [values] = await gpu.read([sum]);
+  expect(values.every((v) => v === 500)).toBe(true);
+  scope.end();
+});

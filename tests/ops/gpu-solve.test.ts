@@ -1,0 +1,158 @@
+import { describe, expect, it } from "vitest";
+import type { Floats, Ops } from "../../src/ops/ops";
+import { openGpuOps } from "../support/gpu";
+import { absolute, compute, cpu, expectTwins, expectWithin, inScope, randoms, times, ulp } from "./helpers";
+
+const variants = { tiled: await openGpuOps({ matmul: "tiled" }), auto: await openGpuOps() };
+const random = randoms(17);
+const sizes = [1, 2, 31, 32, 33, 64, 67, 96, 101, 128, 257];
+
+/** A damped H of 2n tokens with one loud input, as values. */
+async function positiveDefinite(n: number, fraction = 0.01): Promise<Float32Array> {
+  const x = random([2 * n, n]).map((v, i) => (i % n === 0 ? 30 * v : v));
+  const A = await compute([[x, [2 * n, n]]], (X) => {
+    const H = cpu.zeros([n, n]);
+    cpu.gram(H, X);
+    cpu.mirror(H);
+    return cpu.damped(H, cpu.deadInputs(H), fraction);
+  });
+  return Float32Array.from(A);
+}
+
+const factor = (ops: Ops, A: Float32Array, n: number) =>
+  inScope(ops, async () => {
+    const { L, status } = ops.cholesky(ops.fromFloats(A, [n, n]));
+    return ops.read([L, status]);
+  });
+
+/** a · b or a · bᵀ of values in float64. */
+const product = (a: ArrayLike<number>, b: ArrayLike<number>, n: number, transposed = false) =>
+  compute(
+    [
+      [a, [a.length / n, n]],
+      [b, [n, n]],
+    ],
+    (x, y) => (transposed ? cpu.linear(x, y) : cpu.matmul(x, y)),
+  );
+
+const isLower = (L: Floats, n: number) => L.every((v, i) => i % n <= Math.floor(i / n) || v === 0);
+
+describe.each(Object.entries(variants))("%s", (_, gpu) => {
+  // Higham, Accuracy and Stability, 10.1: |A − L Lᵀ| ≤ γ(n + 1) |L||Lᵀ|. Multiplying by the inverse of a 32 × 32 block in place of
+  // substitution costs that block's condition, which damping keeps small: a factor 4 in all.
+  it.each(sizes)("cholesky of %i: the residual", async (n) => {
+    const A = await positiveDefinite(n);
+    const [L, status] = await factor(gpu, A, n);
+    expect([...status]).toEqual([0]);
+    expect(isLower(L, n)).toBe(true);
+    const bound = times(await product(absolute(L), absolute(L), n, true), 4 * (n + 1) * ulp);
+    expectWithin(await product(L, L, n, true), A, bound);
+  });
+
+  it.each(sizes)("solveRight of %i: the residual", async (n) => {
+    const A = await positiveDefinite(n);
+    const [L] = await factor(cpu, A, n);
+    const rounded = Float32Array.from(L);
+    const y = random([19, n]);
+    const [X] = await inScope(gpu, () => gpu.read([gpu.solveRight(gpu.fromFloats(rounded, [n, n]), gpu.fromFloats(y, [19, n]))]));
+    const back = await product(await product(X, rounded, n), rounded, n, true);
+    // Two triangular solves, each with a residual below γ(n) |X||L||Lᵀ|, and the same factor 4.
+    const size = await product(await product(absolute(X), absolute(rounded), n), absolute(rounded), n, true);
+    expectWithin(back, Float64Array.from(y), times(size, 8 * (n + 1) * ulp));
+  });
+
+  it.each(sizes)("triangularInverse of %i: the residual", async (n) => {
+    const A = await positiveDefinite(n);
+    const [L] = await factor(cpu, A, n);
+    const rounded = Float32Array.from(L);
+    const [X] = await inScope(gpu, () => gpu.read([gpu.triangularInverse(gpu.fromFloats(rounded, [n, n]))]));
+    expect(isLower(X, n)).toBe(true);
+    const identity = Float64Array.from({ length: n * n }, (_, i) => (i % (n + 1) === 0 ? 1 : 0));
+    const bound = times(await product(absolute(rounded), absolute(X), n), 4 * (n + 1) * ulp);
+    expectWithin(await product(rounded, X, n), identity, bound);
+  });
+
+  it.each([
+    [1, 0],
+    [40, 0],
+    [40, 31],
+    [40, 32],
+    [101, 77],
+    [101, 100],
+  ])("cholesky of %i with a bad pivot at %i says so and stays finite", async (n, bad) => {
+    for (const value of [-1, 0]) {
+      const A = await positiveDefinite(n);
+      for (let k = 0; k < n; k++) A[bad * n + k] = A[k * n + bad] = 0;
+      A[bad * n + bad] = value;
+      const [L, status] = await factor(gpu, A, n);
+      expect([...status]).toEqual([bad + 1]);
+      expect(L.every(Number.isFinite)).toBe(true);
+    }
+  });
+
+  it("cholesky of NaN and infinity says so", async () => {
+    for (const value of [Number.NaN, Number.POSITIVE_INFINITY]) {
+      const A = await positiveDefinite(70);
+      A[50 * 70 + 50] = value;
+      expect([...(await factor(gpu, A, 70))[1]]).toEqual([51]);
+    }
+  });
+});
+
+const gpu = variants.auto;
+
+it.each([1, 5, 64, 67])("dead inputs, damping and zeroed columns of %i", async (n) => {
+  const dead = (j: number) => n > 1 && j % 3 === 1;
+  const x = random([2 * n, n]).map((v, i) => (dead(i % n) ? 0 : v));
+  const H = Float32Array.from(
+    await compute([[x, [2 * n, n]]], (X) => {
+      const G = cpu.zeros([n, n]);
+      cpu.gram(G, X);
+      cpu.mirror(G);
+      return G;
+    }),
+  );
+  const w = random([7, n]);
+  const flags = await gpu.readUints(gpu.deadInputs(gpu.fromFloats(H, [n, n])));
+  expect([...flags]).toEqual(Array.from({ length: n }, (_, j) => (dead(j) ? 1 : 0)));
+  await expectTwins(
+    gpu,
+    (o) => {
+      const G = o.fromFloats(H, [n, n]);
+      const zeroed = o.deadInputs(G);
+      return [o.damped(G, zeroed, 0.01), o.damped(G, zeroed, 0), o.zeroColumns(o.fromFloats(w, [7, n]), zeroed)];
+    },
+    // The mean: n positive terms and a division; the rest is copied.
+    (e, i) => (i === 2 ? 0 : Float64Array.from(e, (v) => (n + 6) * ulp * Math.abs(v))),
+  );
+});
+
+it.each([1, 5, 67])("diagonal and strictUpper of %i", async (n) => {
+  const A = random([n, n]);
+  await expectTwins(
+    gpu,
+    (o) => [o.diagonal(o.fromFloats(A, [n, n])), o.strictUpper(o.fromFloats(A, [n, n]))],
+    () => 0,
+  );
+});
+
+it("an H of zeros is damped to (1 + fraction) I", async () => {
+  const H = gpu.zeros([3, 3]);
+  const [A] = await gpu.read([gpu.damped(H, gpu.deadInputs(H), 0.5)]);
+  expect([...A]).toEqual([1.5, 0, 0, 0, 1.5, 0, 0, 0, 1.5]);
+});
+
+it("shapes that do not fit are refused in a sentence", () => {
+  const scope = gpu.scope();
+  const [H, y] = [gpu.zeros([4, 4]), gpu.zeros([3, 5])];
+  const dead = gpu.fromUints([0, 0, 0, 0, 0], [5]);
+  expect(() => gpu.cholesky(y)).toThrow("cholesky got 3 × 5");
+  expect(() => gpu.solveRight(H, y)).toThrow("solveRight got 4 × 4 and 3 × 5");
+  expect(() => gpu.triangularInverse(y)).toThrow("triangularInverse got 3 × 5");
+  expect(() => gpu.damped(H, dead, 0.1)).toThrow("damped got 4 × 4 and dead inputs of 5");
+  expect(() => gpu.zeroColumns(H, dead)).toThrow("zeroColumns got 4 × 4 and dead inputs of 5");
+  expect(() => gpu.deadInputs(y)).toThrow("deadInputs got 3 × 5");
+  expect(() => gpu.diagonal(y)).toThrow("diagonal got 3 × 5");
+  expect(() => gpu.strictUpper(y)).toThrow("strictUpper got 3 × 5");
+  scope.end();
+});

@@ -6,6 +6,7 @@ override DEPTH: u32 = 16; // steps of k in shared memory, 4..16; SwiftShader com
 override FORM: u32 = 0; // 0 NT, 1 NN, 2 TN
 override ADD: u32 = 0; // 0 C = αAB, 1 C += αAB, 2 C = D + αAB
 override DIFFERENCE: bool = false; // A − D in place of A; ADD is not 2 then
+const RUN = 32u; // tokens summed before they join the total (xᵀx); a multiple of DEPTH
 struct Params {
   m: u32, n: u32, k: u32, first_row: u32, tiles: u32, first_batch: u32, batches: u32, heads: u32, group: u32,
   a: u32, a_stride: u32, a_window: u32, a_head: u32,
@@ -89,6 +90,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) nwg: vec3u, @
   var c01 = mat4x4f();
   var c10 = mat4x4f();
   var c11 = mat4x4f();
+  var totals: array<mat4x4f, 4>;
   for (var k = select(0u, column, p.part == 3u); k < depth; k += DEPTH) {
     for (var i = lane; i < 16u * DEPTH; i += 64u) { fill(a, b, row, column, k, i); }
     workgroupBarrier();
@@ -102,7 +104,24 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) nwg: vec3u, @
       c10 += outer(a1, b0);
       c11 += outer(a1, b1);
     }
+    // A Gram sum over hundreds of tokens in one float32 would lose digits that GPTQ's factor of H magnifies.
+    if (FORM == 2u && (k / DEPTH) % (RUN / DEPTH) == RUN / DEPTH - 1u) {
+      totals[0] += c00;
+      totals[1] += c01;
+      totals[2] += c10;
+      totals[3] += c11;
+      c00 = mat4x4f();
+      c01 = mat4x4f();
+      c10 = mat4x4f();
+      c11 = mat4x4f();
+    }
     workgroupBarrier();
+  }
+  if (FORM == 2u) {
+    c00 += totals[0];
+    c01 += totals[1];
+    c10 += totals[2];
+    c11 += totals[3];
   }
   let c = p.c + window * p.c_window + head * p.c_head;
   put_block(c, row + 4u * y, column + 4u * x, c00);

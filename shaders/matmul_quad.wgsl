@@ -7,6 +7,7 @@ override WG: u32 = 4; // 4..64, the subgroup size
 override FORM: u32 = 0; // 0 NT, 1 NN, 2 TN
 override ADD: u32 = 0; // 0 C = αAB, 1 C += αAB, 2 C = D + αAB
 override DIFFERENCE: bool = false; // A − D in place of A; ADD is not 2 then
+const RUN4 = 8u; // fours of tokens summed before they join the total (xᵀx)
 struct Params {
   m: u32, n: u32, k: u32, first_row: u32, tiles: u32, first_batch: u32, batches: u32, heads: u32, group: u32,
   a: u32, a_stride: u32, a_window: u32, a_head: u32,
@@ -82,6 +83,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) nwg: vec3u, @
   if (FORM == 0u) { of_b = b + min(vec4u(column) + vec4u(0u, 1u, 2u, 3u), vec4u(p.n - 1u)) * bs4; }
   let column4 = b + min(column, p.n - 1u) / 4u;
   var sums: array<mat4x4f, 4>;
+  var totals: array<mat4x4f, 4>;
   for (var k = select(0u, left / 4u, p.part == 3u); k < end; k++) {
     var m: mat4x4f;
     if (FORM == 0u) {
@@ -97,6 +99,13 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) nwg: vec3u, @
       sums[1] += m * rows_of(live * load(o.y));
       sums[2] += m * rows_of(live * load(o.z));
       sums[3] += m * rows_of(live * load(o.w));
+      // A Gram sum over hundreds of tokens in one float32 would lose digits that GPTQ's factor of H magnifies.
+      if (k % RUN4 == RUN4 - 1u) {
+        for (var i = 0u; i < 4u; i++) {
+          totals[i] += sums[i];
+          sums[i] = mat4x4f();
+        }
+      }
     } else {
       sums[0] += m * rows_of(load(at.x + k));
       sums[1] += m * rows_of(load(at.y + k));
@@ -105,5 +114,6 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) nwg: vec3u, @
     }
   }
   let c = p.c + window * p.c_window + head * p.c_head;
+  if (FORM == 2u) { for (var i = 0u; i < 4u; i++) { sums[i] += totals[i]; } }
   for (var i = 0u; i < 16u; i++) { put(c, row + i, column, sums[i / 4u][i % 4u]); }
 }

@@ -128,3 +128,13 @@ it("many small operations without a wait between them", async () => {
   expect(values.every((v) => v === 500)).toBe(true);
   scope.end();
 });
+
+it("more workgroups than one dimension holds are folded into two", async () => {
+  const n = 65535 * 64 + 77; // one invocation an element, 64 a workgroup
+  const scope = gpu.scope();
+  const halves = Uint8Array.from({ length: 2 * n }, (_, i) => (i % 2 === 0 ? i % 251 : 0x3f)); // bf16 between 0.5 and 2
+  const [values] = await gpu.read([gpu.fromBytes(halves, "BF16", [n])]);
+  const wrong = values.findIndex((v, i) => v !== new Float32Array(Uint32Array.of(((0x3f << 8) | halves[2 * i]) << 16).buffer)[0]);
+  expect(wrong).toBe(-1);
+  scope.end();
+});

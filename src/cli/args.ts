@@ -7,8 +7,8 @@ export const usage = `qep-studio: quantize Llama-family checkpoints on WebGPU, a
 
   qep-studio inspect  MODEL_DIR [--json]
   qep-studio quantize MODEL_DIR --out DIR --calibration FILE
-             [--method rtn|gptq] [--bits 2|3|4|8] [--group-size -1|32|64|128] [--sym]
-             [--damp 0.01] [--act-order] [--mse] [--live-groups]          (gptq)
+             [--method rtn|gptq|awq|quip|gptaq] [--bits 2|3|4|8] [--group-size -1|32|64|128] [--sym]
+             [--damp 0.01] [--act-order] [--mse] [--live-groups]          (gptq, gptaq)
              [--alpha 0.5] [--alpha-for KIND_OR_LAYER=VALUE]... [--qep-damp 0.01] [--blocks n]
              [--windows n] [--window-length 256] [--seed 0] [--format dense|gptq]
              [--recipe recipe.json] [--report FILE.json] [--force] [--cpu]

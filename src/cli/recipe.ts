@@ -48,6 +48,8 @@ export async function recipeOf(flags: RecipeFlags): Promise<Recipe> {
       mse: flags.mse ?? base.gptq.mse,
       groupGrids: flags["live-groups"] ? "live" : base.gptq.groupGrids,
     },
+    quip: base.quip,
+    gptaq: base.gptaq,
     calibration: {
       windows: number("windows", base.calibration.windows),
       windowLength: number("window-length", base.calibration.windowLength),

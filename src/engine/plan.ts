@@ -6,6 +6,7 @@ import { census, type Model } from "../model/checkpoint";
 import { layerShape } from "../model/layers";
 import { packingTitle } from "../model/packing";
 import type { ModelSpec } from "../model/spec";
+import { quantizers } from "../quant/registry";
 import { layerKinds, type Recipe } from "../recipe/recipe";
 import type { PlanSummary } from "../worker/protocol";
 import { windowsPerChunk } from "./chunks";
@@ -35,6 +36,7 @@ export function checkRecipe(spec: ModelSpec, recipe: Recipe): void {
     );
   if (recipe.blocks !== null && recipe.blocks > spec.blocks)
     throw new QuantError("bad-recipe", `blocks is ${recipe.blocks}, the model has ${spec.blocks}`, `Use at most ${spec.blocks}.`);
+  quantizers[recipe.method].check?.(recipe);
   if (recipe.groupSize < 0) return;
   const inputs = layerKinds.map((kind) => ({ kind, n: layerShape(spec, kind)[1] }));
   const misfit = inputs.find(({ n }) => n % recipe.groupSize);

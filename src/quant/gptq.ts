@@ -2,7 +2,7 @@ import { throwIfCancelled } from "../errors";
 import type { GridSpec, Ops, Tensor } from "../ops/ops";
 import type { Recipe } from "../recipe/recipe";
 import { factorDamped } from "./damping";
-import { gridSpec, type QuantizedLayer, type Quantizer } from "./quantizer";
+import { gridSpec, type QuantizedLayer, type Quantizer, type StageResult, type StageView } from "./quantizer";
 import { roundToNearest } from "./rtn";
 
 /** Columns rounded before the rest learns of their errors; also where "block" group grids are taken (as in the reference codes). */
@@ -20,24 +20,37 @@ export const gptq: Quantizer = {
     // Permuted H, L, L⁻¹ and U; then U with a copy of the largest layer and its errors, while codes of all of them pile up.
     return { work: n ** 3 + out * n * n, elements: Math.max(4 * n * n, n * n + Math.max(...rows) * (n + blockColumns) + out * n) };
   },
-  async quantize(stage, recipe, ops, signal) {
-    const dead = ops.deadInputs(stage.H!);
-    const { U, order, tried } = await inverseFactor(ops, stage.H!, dead, recipe);
-    const layers: QuantizedLayer[] = [];
-    for (const { weight } of stage.layers) {
-      const layer = U ? feedBack(weight, dead, U, order, recipe, ops) : fallBack(weight, recipe, ops);
-      layers.push({ ...layer, damping: tried });
-      await ops.flush();
-      throwIfCancelled(signal);
-    }
-    ops.free(dead, ...[U, order].filter((t) => t !== null));
-    return { layers, fold: null };
-  },
+  quantize: (stage, recipe, ops, signal) => quantizeColumns(stage, recipe, ops, null, signal),
 };
+
+/** What else a rounded column does to the later ones, given U and the visiting order: a new [n, n] strictly upper matrix (GPTAQ). */
+export type FeedBack = (ops: Ops, U: Tensor, order: Tensor | null) => Tensor;
+
+/** The stage's layers, column by column, with one factor for all of them. */
+export async function quantizeColumns(
+  stage: StageView,
+  recipe: Recipe,
+  ops: Ops,
+  more: FeedBack | null,
+  signal?: AbortSignal,
+): Promise<StageResult> {
+  const dead = ops.deadInputs(stage.H!);
+  const { U, order, tried } = await inverseFactor(ops, stage.H!, dead, recipe);
+  const P = U && more ? more(ops, U, order) : null;
+  const layers: QuantizedLayer[] = [];
+  for (const { weight } of stage.layers) {
+    const layer = U ? feedBack(weight, dead, { U, order, P }, recipe, ops) : fallBack(weight, recipe, ops);
+    layers.push({ ...layer, damping: tried });
+    await ops.flush();
+    throwIfCancelled(signal);
+  }
+  ops.free(dead, ...[U, order, P].filter((t) => t !== null));
+  return { layers, fold: null };
+}
 
 const fallBack = (weight: Tensor, recipe: Recipe, ops: Ops): QuantizedLayer => ({
   ...roundToNearest(weight, recipe, ops),
-  fallback: "GPTQ's Hessian was not positive definite: rounded to nearest",
+  fallback: "the Hessian was not positive definite: rounded to nearest",
 });
 
 interface InverseFactor {
@@ -67,7 +80,13 @@ function visitingOrder(ops: Ops, H: Tensor, dead: Tensor): Tensor {
 }
 
 /** One layer: its grids, then its columns block by block. */
-function feedBack(weight: Tensor, dead: Tensor, U: Tensor, order: Tensor | null, recipe: Recipe, ops: Ops): QuantizedLayer {
+function feedBack(
+  weight: Tensor,
+  dead: Tensor,
+  { U, order, P }: { U: Tensor; order: Tensor | null; P: Tensor | null },
+  recipe: Recipe,
+  ops: Ops,
+): QuantizedLayer {
   const [out, n] = weight.shape;
   const spec: GridSpec = { ...gridSpec(recipe), mse: recipe.gptq.mse };
   const live = ops.zeroColumns(weight, dead);
@@ -76,7 +95,7 @@ function feedBack(weight: Tensor, dead: Tensor, U: Tensor, order: Tensor | null,
   const W = order ? ops.gatherColumns(live, order) : live;
   const codes = ops.fromUints(new Uint32Array(out * n), [out, n]);
   const errors = ops.zeros([out, blockColumns]);
-  const rounding = { W, U, codes, errors, grid, bits: spec.bits, groupSize: spec.groupSize, order };
+  const rounding = { W, U, codes, errors, grid, bits: spec.bits, groupSize: spec.groupSize, order, P };
   const moving = spec.groupSize > 0 && !order;
   // A block of one group sees every error before it: that is what a live grid is.
   const step = moving && recipe.gptq.groupGrids === "live" ? spec.groupSize : blockColumns;

@@ -1,6 +1,6 @@
 /** What to do, as plain data. A recipe, a seed and an adapter reproduce a run byte for byte. */
 
-export const methodIds = ["rtn", "gptq"] as const;
+export const methodIds = ["rtn", "gptq", "awq", "quip", "gptaq"] as const;
 export type MethodId = (typeof methodIds)[number];
 export const bitWidths = [2, 3, 4, 8] as const;
 export type Bits = (typeof bitWidths)[number];
@@ -12,7 +12,13 @@ export const layerKinds = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", 
 export type LayerKind = (typeof layerKinds)[number];
 
 /** Labels for people. */
-export const methodTitles: Record<MethodId, string> = { rtn: "RTN (round to nearest)", gptq: "GPTQ (error feedback)" };
+export const methodTitles: Record<MethodId, string> = {
+  rtn: "RTN (round to nearest)",
+  gptq: "GPTQ (error feedback)",
+  awq: "AWQ (scaled by activations)",
+  quip: "QuIP (rotated, dense only)",
+  gptaq: "GPTAQ (GPTQ against upstream errors)",
+};
 export const formatTitles: Record<FormatId, string> = { dense: "Dense f16 (loads everywhere)", gptq: "GPTQ (packed)" };
 
 export interface Recipe {
@@ -30,7 +36,7 @@ export interface Recipe {
     /** λ = damp · mean(diag H). */
     damp: number;
   };
-  /** Used by method gptq only. */
+  /** Used by GPTQ and GPTAQ; QuIP takes its damping. */
   gptq: {
     /** Added to the Hessian's diagonal: this fraction of its mean. */
     damp: number;
@@ -41,6 +47,10 @@ export interface Recipe {
     /** Take a group's grid from the weights as they stood at the start of its 128-column block, or live, when its first column is reached. */
     groupGrids: "block" | "live";
   };
+  /** Used by QuIP: draws its rotations. */
+  quip: { seed: number };
+  /** Used by GPTAQ: how much of the upstream error each layer answers, 0…1. */
+  gptaq: { alpha: number };
   calibration: {
     /** How many windows the seed picks; null: all of them in order. */
     windows: number | null;
@@ -61,6 +71,8 @@ export const defaultRecipe: Recipe = {
   symmetric: false,
   qep: { alpha: 0.5, alphaFor: {}, damp: 0.01 },
   gptq: { damp: 0.01, actOrder: false, mse: false, groupGrids: "block" },
+  quip: { seed: 0 },
+  gptaq: { alpha: 0.25 },
   calibration: { windows: null, windowLength: 256, seed: 0 },
   blocks: null,
   format: "dense",
@@ -87,6 +99,6 @@ export function recipeTitle(recipe: Recipe): string {
   const blocks = recipe.blocks === null ? "" : ` first ${recipe.blocks} blocks`;
   const qep = isBase(recipe) ? "" : ` + QEP α ${recipe.qep.alpha}`;
   const { actOrder, mse } = recipe.gptq;
-  const options = recipe.method === "gptq" ? `${actOrder ? " act-order" : ""}${mse ? " mse" : ""}` : "";
+  const options = recipe.method === "gptq" || recipe.method === "gptaq" ? `${actOrder ? " act-order" : ""}${mse ? " mse" : ""}` : "";
   return `${recipe.method.toUpperCase()} ${recipe.bits}-bit${group}${recipe.symmetric ? " sym" : ""}${options}${qep}${blocks}`;
 }

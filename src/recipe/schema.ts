@@ -29,6 +29,8 @@ const schema = v.strictObject({
     mse: v.boolean("gptq.mse must be true or false"),
     groupGrids: v.picklist(["block", "live"], "gptq.groupGrids must be block or live"),
   }),
+  quip: v.strictObject({ seed: count("quip.seed", 0) }),
+  gptaq: v.strictObject({ alpha }),
   calibration: v.strictObject({
     windows: v.nullable(count("calibration.windows")),
     windowLength: count("calibration.windowLength", 2),
@@ -50,6 +52,8 @@ export function parseRecipe(input: unknown): Recipe {
     ...given,
     qep: { ...defaultRecipe.qep, ...given.qep },
     gptq: { ...defaultRecipe.gptq, ...given.gptq },
+    quip: { ...defaultRecipe.quip, ...given.quip },
+    gptaq: { ...defaultRecipe.gptaq, ...given.gptaq },
     calibration: { ...defaultRecipe.calibration, ...given.calibration },
   };
   const result = v.safeParse(schema, merged);

@@ -3,7 +3,9 @@ import { accumulate } from "../../src/engine/statistics";
 import { createCpuOps } from "../../src/ops/cpu";
 import type { Ops, Tensor } from "../../src/ops/ops";
 import { gptq } from "../../src/quant/gptq";
+import { randomOrthogonal } from "../../src/quant/orthogonal";
 import { prepareCorrection } from "../../src/quant/qep";
+import { quip } from "../../src/quant/quip";
 import { roundToNearest } from "../../src/quant/rtn";
 import { defaultRecipe, type Recipe } from "../../src/recipe/recipe";
 import { openGpuOps } from "../support/gpu";
@@ -31,6 +33,16 @@ const adapters: { name: string; open: () => Promise<Ops> | Ops }[] = [
   { name: "the float64 reference", open: createCpuOps },
   { name: "WebGPU", open: () => openGpuOps() },
 ];
+
+test.each([
+  [96, 1],
+  [320, 2],
+  [64, 3],
+])("QuIP's orthogonal draw of %i from seed %i is the oracle's", async (n, seed) => {
+  const want = (await layer.floats(`ortho.${n}.${seed}`)).data;
+  const ours = randomOrthogonal(n, seed);
+  for (let i = 0; i < n * n; i++) expect(Math.abs(ours[i] - want[i])).toBeLessThan(1e-6);
+});
 
 describe.each(adapters)("the oracle's layer on $name", ({ open }) => {
   const opening = Promise.resolve(open());
@@ -82,6 +94,17 @@ describe.each(adapters)("the oracle's layer on $name", ({ open }) => {
     expect(same / want.length).toBeGreaterThanOrEqual(0.995);
     expect(relative(scales, (await layer.floats(`${name}.scales`)).data)).toBeLessThan(1e-4);
     expect(relative(zeros, (await layer.floats(`${name}.zeros`)).data)).toBeLessThan(1e-2);
+  });
+
+  test("quip.3: the weights agree", async () => {
+    const ops = await opening;
+    const [star, H] = [await load(ops, "W_star.0.5.0.01"), await load(ops, "H")];
+    const [result] = (await quip.quantize(stageOf(star, H), recipeWith({ method: "quip", bits: 3 }), ops)).layers;
+    expect(result.fallback).toBe(null);
+    if ("codes" in result) throw new Error("QuIP's weights are dense");
+    const [ours] = await ops.read([result.weight]);
+    // A flipped code moves its row by a fraction of a step: 99.5 % equal codes keep the weights within a few percent.
+    expect(relative(ours, (await layer.floats("quip.3.weight")).data)).toBeLessThan(0.02);
   });
 
   // Its 320 inputs take two trailing updates; a flipped code early in a row changes the later ones, hence not all of them.

@@ -13,6 +13,7 @@ import diagonal from "../../../shaders/diagonal.wgsl?raw";
 import diagonalMean from "../../../shaders/diagonal_mean.wgsl?raw";
 import diagonalRank from "../../../shaders/diagonal_rank.wgsl?raw";
 import encode from "../../../shaders/encode.wgsl?raw";
+import everyRow from "../../../shaders/every_row.wgsl?raw";
 import grid from "../../../shaders/grid.wgsl?raw";
 import matmul from "../../../shaders/matmul.wgsl?raw";
 import matmulQuad from "../../../shaders/matmul_quad.wgsl?raw";
@@ -45,6 +46,7 @@ export const kernels = {
   decode,
   diagonalMean,
   encode,
+  everyRow,
   grid,
   matmul,
   matmulQuad,

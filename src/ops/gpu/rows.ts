@@ -107,3 +107,12 @@ export function addColumnSums(gpu: Gpu, sums: GpuTensor, x: GpuTensor): void {
   const WG = 16; // one invocation is long work here, so few share a workgroup
   gpu.run("columnSums", { constants: { WG }, bind: [sums, x], u32: [rows, columns], groups: Math.ceil(columns / WG), work: 5 * size(x) });
 }
+
+export function everyRow(gpu: Gpu, x: GpuTensor, first: number, step: number): GpuTensor {
+  const { rows, columns } = rowsOf(x);
+  requireShape(first >= 0 && first < rows && step > 0, "everyRow", `row ${first} of ${dims(x)}, steps of ${step}`);
+  const count = Math.ceil((rows - first) / step);
+  const y = gpu.make([count, columns]);
+  gpu.each("everyRow", count * columns, { bind: [x, y], u32: [count * columns, columns, first, step] });
+  return y;
+}

@@ -1,0 +1,126 @@
+import { throwIfCancelled } from "../errors";
+import type { Ops, Tensor } from "../ops/ops";
+import type { Recipe } from "../recipe/recipe";
+import { gridSpec, type QuantizedLayer, type Quantizer, type StageView } from "./quantizer";
+import { roundToNearest } from "./rtn";
+
+/** Exponents r = i/20 of mean|x|^r that are tried. */
+const exponents = 20;
+/** The clip search looks at every ⌊tokens/512⌋-th token. */
+const clipTokens = 512;
+
+/**
+ * AWQ (Lin et al., 2023): inputs that matter are given finer steps. A scale s = mean|x|^r per input, r the one of least error of the module's
+ * output over X, is multiplied into the weights and folded into the operation before; then each group's range is clipped to its least output
+ * error (not for q and k, whose outputs meet in a softmax); then rounding to nearest.
+ */
+export const awq: Quantizer = {
+  needs: { H: false, C: false },
+  packable: true,
+  cost: (rows, n, tokens) => {
+    const all = rows.reduce((a, b) => a + b, 0);
+    // 20 trials of the module, taken as its first layers twice over; then the clip search's quadratic form, ten times.
+    return { work: exponents * 4 * tokens * all * n + 20 * all * n * n, elements: 2 * all * n + n * n + 3 * tokens * Math.max(all, n) };
+  },
+  async quantize(stage, recipe, ops, signal) {
+    const fold = stage.foldable ? await searchScale(stage, recipe, ops, signal) : null;
+    const s = fold && ops.fromFloats(fold, [fold.length]);
+    const gram = stage.layers.some(isClipped) ? await stridedGram(stage, s, ops) : null;
+    const layers: QuantizedLayer[] = [];
+    for (const layer of stage.layers) {
+      const scaled = s ? ops.scaleColumns(layer.weight, s) : layer.weight;
+      const clipped = isClipped(layer) ? ops.clipSearch(scaled, gram!, gridSpec(recipe)) : scaled;
+      layers.push(roundToNearest(clipped, recipe, ops));
+      ops.free(...new Set([scaled, clipped].filter((t) => t !== layer.weight)));
+      await ops.flush();
+      throwIfCancelled(signal);
+    }
+    ops.free(...[s, gram].filter((t) => t !== null));
+    return { layers, fold };
+  },
+};
+
+const isClipped = ({ kind }: StageView["layers"][number]): boolean => kind !== "q_proj" && kind !== "k_proj";
+
+/** The scale of least squared error of the module's output, or of equal ones that of the least exponent. */
+async function searchScale(stage: StageView, recipe: Recipe, ops: Ops, signal?: AbortSignal): Promise<Float64Array> {
+  const magnitude = await meanMagnitude(stage, ops);
+  const references = Array.from({ length: stage.chunks }, (_, c) =>
+    stage.moduleOutput(
+      c,
+      stage.layers.map((l) => l.weight),
+    ),
+  );
+  let best: { error: number; scale: Float64Array } = { error: Number.POSITIVE_INFINITY, scale: new Float64Array(magnitude.length).fill(1) };
+  for (let i = 0; i < exponents; i++) {
+    const scale = scaleOf(magnitude, i / exponents);
+    const error = await trialError(stage, references, scale, recipe, ops);
+    if (error < best.error) best = { error, scale };
+    throwIfCancelled(signal);
+  }
+  ops.free(...references);
+  return best.scale;
+}
+
+/** mean|x_j| over all tokens of X. */
+async function meanMagnitude(stage: StageView, ops: Ops): Promise<Float64Array> {
+  const sums = ops.zeros([stage.layers[0].weight.shape[1]]);
+  for (let c = 0; c < stage.chunks; c++) ops.addColumnSums(sums, stage.x(c));
+  const [values] = await ops.read([sums]);
+  ops.free(sums);
+  return Float64Array.from(values, (v) => v / stage.tokens);
+}
+
+/** max(m^r, 1e-4), normalised by √(max · min). */
+function scaleOf(magnitude: Float64Array, exponent: number): Float64Array {
+  const raw = magnitude.map((m) => Math.max(m ** exponent, 1e-4));
+  const norm = Math.sqrt(raw.reduce((a, b) => Math.max(a, b)) * raw.reduce((a, b) => Math.min(a, b)));
+  return raw.map((x) => x / norm);
+}
+
+async function trialError(stage: StageView, references: readonly Tensor[], scale: Float64Array, recipe: Recipe, ops: Ops): Promise<number> {
+  const s = ops.fromFloats(scale, [scale.length]);
+  const trial = stage.layers.map(({ weight }) => roundedUnder(weight, s, recipe, ops));
+  const partials = references.map((reference, c) => {
+    const output = stage.moduleOutput(c, trial);
+    const partial = ops.squaredDifference(reference, output);
+    ops.free(output);
+    return partial;
+  });
+  const sums = await ops.read(partials);
+  ops.free(s, ...trial, ...partials);
+  let error = 0;
+  for (const pairs of sums) for (let i = 0; i < pairs.length; i += 2) error += pairs[i];
+  return error;
+}
+
+/** Q(W·s)/s: the weights as they would act. */
+function roundedUnder(W: Tensor, s: Tensor, recipe: Recipe, ops: Ops): Tensor {
+  const scaled = ops.scaleColumns(W, s);
+  const { codes, grid } = roundToNearest(scaled, recipe, ops);
+  const rounded = ops.decode(codes, grid);
+  const acting = ops.scaleColumns(rounded, s, true);
+  ops.free(scaled, codes, grid.scales, grid.zeros, rounded);
+  return acting;
+}
+
+/** Σ x xᵀ over every ⌊T/512⌋-th token of X/s, mirrored. */
+async function stridedGram(stage: StageView, s: Tensor | null, ops: Ops): Promise<Tensor> {
+  const n = stage.layers[0].weight.shape[1];
+  const stride = Math.max(1, Math.floor(stage.tokens / clipTokens));
+  const gram = ops.zeros([n, n]);
+  let seen = 0;
+  for (let c = 0; c < stage.chunks; c++) {
+    const x = stage.x(c);
+    const first = (stride - (seen % stride)) % stride;
+    seen += x.shape[0];
+    if (first >= x.shape[0]) continue;
+    const chosen = ops.everyRow(x, first, stride);
+    const scaled = s ? ops.scaleColumns(chosen, s, true) : chosen;
+    ops.gram(gram, scaled);
+    ops.free(...new Set([chosen, scaled]));
+    await ops.flush();
+  }
+  ops.mirror(gram);
+  return gram;
+}

@@ -1,0 +1,30 @@
+import type { Ops, Tensor } from "../ops/ops";
+import { type FeedBack, quantizeColumns } from "./gptq";
+import type { Quantizer } from "./quantizer";
+
+/**
+ * GPTAQ (Li et al., 2025): GPTQ whose target is the full-precision model's output, W·X, not W·X̂: as a column is rounded, its value also moves the later
+ * ones by P = α·triu(C·Uᵀ, 1)·U, the part of the upstream error that they can still answer. C = (2/T)·(X − Xq)ᵀXq, U as in GPTQ.
+ */
+export const gptaq: Quantizer = {
+  needs: { H: true, C: true },
+  packable: true,
+  cost: (rows, n) => {
+    const out = rows.reduce((a, b) => a + b, 0);
+    return { work: 5 * n ** 3 + 2 * out * n * n, elements: Math.max(5 * n * n, 2 * n * n + Math.max(...rows) * (n + 256) + out * n) };
+  },
+  quantize: (stage, recipe, ops, signal) => quantizeColumns(stage, recipe, ops, asymmetry(stage.C!, recipe.gptaq.alpha), signal),
+};
+
+/** P in visiting order. */
+function asymmetry(C: Tensor, alpha: number): FeedBack {
+  return (ops: Ops, U: Tensor, order: Tensor | null) => {
+    const arranged = order ? ops.permuteSquare(C, order, false) : C;
+    const CUt = ops.linear(arranged, U);
+    const upper = ops.strictUpper(CUt);
+    ops.scale(upper, alpha);
+    const P = ops.matmul(upper, U);
+    ops.free(CUt, upper, ...(order ? [arranged] : []));
+    return P;
+  };
+}

@@ -1,0 +1,162 @@
+import { QuantError, throwIfCancelled } from "../errors";
+import type { Ops, Tensor } from "../ops/ops";
+import { layerKinds, type Recipe } from "../recipe/recipe";
+import { factorDamped } from "./damping";
+import { randomOrthogonal, transposed } from "./orthogonal";
+import type { QuantizedLayer, Quantizer, StageLayer } from "./quantizer";
+import { roundToNearest } from "./rtn";
+
+/** The range of the one grid of a rotated matrix: ± this many root mean squares. */
+const rangeInRms = 2.4;
+/** Added to H's diagonal, whose mean is 1 by then, before it is rotated. */
+const identityShare = 0.01;
+const columnsAtOnce = 128;
+const unbounded = 3e38;
+
+/**
+ * QuIP (Chee et al., 2023): weights and Hessian are rescaled per input and conjugated by random orthogonal matrices, which spreads outliers; all of
+ * the rotated matrix is rounded on one grid with LDLQ feedback, and mapped back. The result is on no grid of its own: it is kept dense.
+ */
+export const quip: Quantizer = {
+  needs: { H: true, C: false },
+  packable: false,
+  cost: (rows, n) => {
+    const work = rows.reduce((sum, o) => sum + 4 * n ** 3 + 5 * o * n * n + 4 * o * o * n, 0);
+    const widest = Math.max(...rows);
+    return { work, elements: 5 * n * n + 2 * widest * widest + 4 * widest * n + rows.reduce((a, b) => a + b, 0) * n };
+  },
+  check({ groupSize, symmetric }: Recipe) {
+    if (groupSize !== -1)
+      throw new QuantError("bad-recipe", `QuIP has one scale a matrix, not groups of ${groupSize}`, "Use group size −1.");
+    if (symmetric)
+      throw new QuantError("bad-recipe", "QuIP's grid is always symmetric around the rotated weights", "Switch Symmetric off.");
+  },
+  async quantize(stage, recipe, ops, signal) {
+    const layers: QuantizedLayer[] = [];
+    for (const layer of stage.layers) {
+      layers.push(await quantizeLayer(layer, stage.H!, stage.block, recipe, ops));
+      await ops.flush();
+      throwIfCancelled(signal);
+    }
+    return { layers, fold: null };
+  },
+};
+
+/** The oracle's seeds: one a layer, and of it one for each side. */
+function rotations(layer: StageLayer, block: number, recipe: Recipe): { U: Float64Array; V: Float64Array } {
+  const [out, n] = layer.weight.shape;
+  const seed = recipe.quip.seed + 1000 * block + layerKinds.indexOf(layer.kind);
+  return { U: randomOrthogonal(out, 2 * seed + 1), V: randomOrthogonal(n, 2 * seed + 2) };
+}
+
+async function quantizeLayer(layer: StageLayer, H: Tensor, block: number, recipe: Recipe, ops: Ops): Promise<QuantizedLayer> {
+  const [out, n] = layer.weight.shape;
+  const { U: u, V: v } = rotations(layer, block, recipe);
+  const { d, factor } = await rescaling(layer.weight, H, ops);
+  const D = ops.fromFloats(d, [n]);
+  const V = ops.fromFloats(v, [n, n]);
+  const hessian = rotateHessian(H, D, factor, V, ops);
+  const U = ops.fromFloats(u, [out, out]);
+  const rotated = rotateWeights(layer.weight, D, U, V, ops);
+  const feedback = await reversedFactor(hessian, recipe.gptq.damp, ops);
+  ops.free(hessian, U);
+  const result = feedback.U && (await roundRotated(rotated, feedback.U, recipe.bits, ops));
+  const told = { damping: feedback.tried };
+  ops.free(rotated, ...(feedback.U ? [feedback.U] : []));
+  if (!result) {
+    ops.free(D, V);
+    return {
+      ...roundToNearest(layer.weight, recipe, ops),
+      ...told,
+      fallback: "the rotated Hessian was not positive definite: rounded to nearest",
+    };
+  }
+  const Ut = ops.fromFloats(transposed(u, out), [out, out]);
+  const half = ops.matmul(Ut, result);
+  const back = ops.matmul(half, V);
+  const weight = ops.scaleColumns(back, D, true);
+  ops.free(Ut, half, back, result, D, V);
+  return { weight, ...told, fallback: null };
+}
+
+/** d_j = (H_jj / ‖W_:j‖²)^¼ with H over its largest entry, and what makes trace(H/dd) = n. */
+async function rescaling(W: Tensor, H: Tensor, ops: Ops): Promise<{ d: Float64Array; factor: number }> {
+  const diagonal = ops.diagonal(H);
+  const [h, w] = await ops.read([diagonal, W]);
+  ops.free(diagonal);
+  const n = h.length;
+  // The largest entry of a positive semidefinite matrix is on its diagonal.
+  const largest = Array.from(h).reduce((a, b) => Math.max(a, b), 0) || 1;
+  const squares = new Float64Array(n);
+  for (let i = 0; i < w.length; i++) squares[i % n] += w[i] * w[i];
+  const d = squares.map((s, j) => Math.max((Math.max(h[j] / largest, 1e-8) / Math.max(s, 1e-8)) ** 0.25, 1e-8));
+  const trace = d.reduce((sum, x, j) => sum + h[j] / largest / (x * x), 0);
+  return { d, factor: n / (trace + 1e-8) / largest };
+}
+
+/** V·(H/dd·factor + 0.01·I)·Vᵀ */
+function rotateHessian(H: Tensor, D: Tensor, factor: number, V: Tensor, ops: Ops): Tensor {
+  const columns = ops.scaleColumns(H, D, true);
+  const both = ops.scaleRows(columns, D, true);
+  ops.scale(both, factor);
+  // The diagonal's mean is 1 now, so that a share of the mean is the share of the identity.
+  const none = ops.fromUints(new Uint32Array(D.shape[0]), D.shape);
+  const lifted = ops.damped(both, none, identityShare);
+  const half = ops.matmul(V, lifted);
+  const rotated = ops.linear(half, V);
+  ops.free(columns, both, none, lifted, half);
+  return rotated;
+}
+
+/** U·(W·d)·Vᵀ */
+function rotateWeights(W: Tensor, D: Tensor, U: Tensor, V: Tensor, ops: Ops): Tensor {
+  const scaled = ops.scaleColumns(W, D);
+  const half = ops.matmul(U, scaled);
+  const rotated = ops.linear(half, V);
+  ops.free(scaled, half);
+  return rotated;
+}
+
+/** U for columns visited from the last to the first: J·L⁻¹·J of H = L·Lᵀ itself. LDLQ is GPTQ in that order. */
+async function reversedFactor(H: Tensor, damp: number, ops: Ops): Promise<{ U: Tensor | null; tried: number[] }> {
+  const dead = ops.deadInputs(H);
+  const { L, tried } = await factorDamped(ops, H, dead, damp);
+  ops.free(dead);
+  if (!L) return { U: null, tried };
+  const inverse = ops.triangularInverse(L);
+  const U = ops.permuteSquare(inverse, null, true);
+  ops.free(L, inverse);
+  return { U, tried };
+}
+
+/** Code space [0, 2^b − 1] over ±2.4 root mean squares, LDLQ there, and back: the rotated Ŵ. */
+async function roundRotated(W: Tensor, U: Tensor, bits: number, ops: Ops): Promise<Tensor> {
+  const [out, n] = W.shape;
+  const top = 2 ** bits - 1;
+  const scale = rangeInRms * (await rootMeanSquare(W, ops)) + 1e-16;
+  const inCodes = ops.affine(W, top / (2 * scale), top / 2, 0, top);
+  const last = ops.fromUints(
+    Uint32Array.from({ length: n }, (_, j) => n - 1 - j),
+    [n],
+  );
+  const reversed = ops.gatherColumns(inCodes, last);
+  const codes = ops.fromUints(new Uint32Array(out * n), [out, n]);
+  const errors = ops.zeros([out, columnsAtOnce]);
+  const grid = { scales: ops.fromFloats(new Float64Array(out).fill(1), [out, 1]), zeros: ops.zeros([out, 1]) };
+  const rounding = { W: reversed, U, codes, errors, grid, bits, groupSize: -1, order: null };
+  for (let from = 0; from < n; from += columnsAtOnce) ops.roundPanel(rounding, from, Math.min(from + columnsAtOnce, n));
+  const inOrder = ops.scatterColumns(codes, last);
+  const values = ops.decode(inOrder, grid);
+  const rounded = ops.affine(values, (2 * scale) / top, -scale, -unbounded, unbounded);
+  ops.free(inCodes, last, reversed, codes, errors, grid.scales, grid.zeros, inOrder, values);
+  return rounded;
+}
+
+async function rootMeanSquare(W: Tensor, ops: Ops): Promise<number> {
+  const partial = ops.innerProducts(W, W);
+  const [pairs] = await ops.read([partial]);
+  ops.free(partial);
+  let sum = 0;
+  for (let i = 1; i < pairs.length; i += 2) sum += pairs[i];
+  return Math.sqrt(sum / (W.shape[0] * W.shape[1]));
+}

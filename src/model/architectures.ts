@@ -15,21 +15,36 @@ interface Position {
 /** One family: what differs from the common Llama block. A new family is one entry here. */
 interface Architecture {
   title: string;
+  /** Queries and keys are normalised head by head before they are rotated (Qwen3). */
+  qkNorm?: boolean;
   position(config: Record<string, unknown>): Position;
 }
 
 export const architectures: Record<string, Architecture> = {
   LlamaForCausalLM: { title: "Llama", position: (c) => ({ ...rope(c), slidingWindow: 0 }) },
+  Qwen2ForCausalLM: { title: "Qwen2", position: (c) => ({ ...rope(c), slidingWindow: fullAttention(c) }) },
+  Qwen3ForCausalLM: { title: "Qwen3", qkNorm: true, position: (c) => ({ ...rope(c), slidingWindow: fullAttention(c) }) },
   MistralForCausalLM: {
     title: "Mistral",
     position: (c) => ({ ...rope(c), slidingWindow: typeof c.sliding_window === "number" ? c.sliding_window : 0 }),
   },
 };
 
+/** Qwen's sliding window is off unless use_sliding_window says otherwise; then its layers differ, which is not supported. */
+function fullAttention(config: Record<string, unknown>): number {
+  if (config.use_sliding_window === true)
+    throw new QuantError(
+      "unsupported-architecture",
+      "use_sliding_window is on",
+      "Only checkpoints with full attention in every layer can be run.",
+    );
+  return 0;
+}
+
 export function supported(): string {
   return Object.values(architectures)
     .map((a) => a.title)
-    .join(" and ")
+    .join(", ")
     .concat(" models");
 }
 

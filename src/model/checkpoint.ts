@@ -43,6 +43,7 @@ function* expectedTensors(spec: ModelSpec): Generator<[string, number[]]> {
   for (let m = 0; m < spec.blocks; m++) {
     yield [normNames(m).input, [spec.hidden]];
     yield [normNames(m).postAttention, [spec.hidden]];
+    if (spec.qkNorm) for (const name of [normNames(m).q, normNames(m).k]) yield [name, [spec.headDim]];
   }
   yield [finalNormName, [spec.hidden]];
   if (!spec.tied) yield [headName, [spec.vocabulary, spec.hidden]];
@@ -50,6 +51,7 @@ function* expectedTensors(spec: ModelSpec): Generator<[string, number[]]> {
 
 /** A linear layer's tensors: its weight, or in a packed checkpoint what stands for it. */
 function checkLayer(shards: Shards, { packing }: ModelSpec, name: string, shape: [number, number]): void {
+  if (shards.tensors.has(`${name}.bias`)) checkTensor(shards, `${name}.bias`, [shape[0]], floatDtypes);
   if (!packing || shards.tensors.has(`${name}.weight`)) {
     checkTensor(shards, `${name}.weight`, shape, floatDtypes);
     return;

@@ -10,7 +10,7 @@ import type { ModelSpec } from "./spec";
 /** One block's tensors on the device. */
 export interface Block {
   readonly index: number;
-  readonly norms: { input: Tensor; postAttention: Tensor };
+  readonly norms: { input: Tensor; postAttention: Tensor; q?: Tensor; k?: Tensor };
   readonly weights: Readonly<Record<LayerKind, Tensor>>;
   readonly biases: Readonly<Partial<Record<LayerKind, Tensor>>>;
 }
@@ -31,7 +31,14 @@ export interface Activations {
 
 export async function loadBlock(ops: Ops, model: Model, index: number): Promise<Block> {
   const names = normNames(index);
-  const norms = { input: await loadTensor(ops, model, names.input), postAttention: await loadTensor(ops, model, names.postAttention) };
+  const norms: Block["norms"] = {
+    input: await loadTensor(ops, model, names.input),
+    postAttention: await loadTensor(ops, model, names.postAttention),
+  };
+  if (model.spec.qkNorm) {
+    norms.q = await loadTensor(ops, model, names.q);
+    norms.k = await loadTensor(ops, model, names.k);
+  }
   const weights = {} as Record<LayerKind, Tensor>;
   const biases: Partial<Record<LayerKind, Tensor>> = {};
   for (const kind of stages.flatMap((s) => s.kinds)) {
@@ -50,7 +57,7 @@ async function loadLayer(ops: Ops, model: Model, name: string, kind: LayerKind):
 }
 
 export function freeBlock(ops: Ops, block: Block): void {
-  ops.free(block.norms.input, block.norms.postAttention, ...Object.values(block.weights), ...Object.values(block.biases));
+  ops.free(...Object.values(block.norms), ...Object.values(block.weights), ...Object.values(block.biases));
 }
 
 export function createGeometry(ops: Ops, spec: ModelSpec, length: number): Geometry {
@@ -82,7 +89,7 @@ export function advance(ops: Ops, geometry: Geometry, block: Block, stage: Stage
 function advanceBiased(ops: Ops, geometry: Geometry, block: Block, stage: Stage, h: Tensor, y: readonly Tensor[]): Activations {
   switch (stage.id) {
     case "qkv":
-      return { h, x: mix(ops, geometry, y[0], y[1], y[2]) };
+      return { h, x: mix(ops, geometry, block, y[0], y[1], y[2]) };
     case "o": {
       const sum = ops.add(h, y[0]);
       return { h: sum, x: ops.rmsNorm(sum, block.norms.postAttention, geometry.spec.eps) };
@@ -117,12 +124,14 @@ export function addBias(ops: Ops, block: Block, kind: LayerKind, y: Tensor): Ten
   return sum;
 }
 
-/** Rotary embedding and causal attention: the input of o_proj. */
-function mix(ops: Ops, { spec, length, cos, sin }: Geometry, q: Tensor, k: Tensor, v: Tensor): Tensor {
+/** Rotary embedding (of normalised heads, where the family has that) and causal attention: the input of o_proj. */
+function mix(ops: Ops, { spec, length, cos, sin }: Geometry, { norms }: Block, q: Tensor, k: Tensor, v: Tensor): Tensor {
   const { heads, kvHeads, headDim, slidingWindow } = spec;
-  const rq = ops.rope(q, cos, sin, { headDim, length });
-  const rk = ops.rope(k, cos, sin, { headDim, length });
+  const nq = norms.q ? ops.rmsNorm(q, norms.q, spec.eps) : q;
+  const nk = norms.k ? ops.rmsNorm(k, norms.k, spec.eps) : k;
+  const rq = ops.rope(nq, cos, sin, { headDim, length });
+  const rk = ops.rope(nk, cos, sin, { headDim, length });
   const mixed = ops.attention(rq, rk, v, { heads, kvHeads, headDim, length, slidingWindow });
-  ops.free(rq, rk);
+  ops.free(rq, rk, ...(nq === q ? [] : [nq]), ...(nk === k ? [] : [nk]));
   return mixed;
 }

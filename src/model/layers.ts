@@ -35,6 +35,9 @@ export const headName = "lm_head.weight";
 export const normNames = (block: number) => ({
   input: `model.layers.${block}.input_layernorm.weight`,
   postAttention: `model.layers.${block}.post_attention_layernorm.weight`,
+  /** Only where the architecture has them. */
+  q: `model.layers.${block}.self_attn.q_norm.weight`,
+  k: `model.layers.${block}.self_attn.k_norm.weight`,
 });
 
 /** [out, in] of a layer. */

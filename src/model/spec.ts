@@ -19,6 +19,8 @@ export interface ModelSpec {
   /** 0: none. */
   slidingWindow: number;
   maxPositions: number;
+  /** Queries and keys are normalised head by head. */
+  qkNorm: boolean;
   /** How the linear layers are packed; null: they are floats. */
   packing: Packing | null;
 }
@@ -70,6 +72,7 @@ export function parseSpec(input: unknown): ModelSpec {
     tied: config.tie_word_embeddings === true,
     ...entry.position(config),
     maxPositions: count(config, "max_position_embeddings", 2048),
+    qkNorm: entry.qkNorm ?? false,
     packing: parsePacking(config.quantization_config),
   };
   if (config.head_dim === undefined || config.head_dim === null)

@@ -1,0 +1,87 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { readyPython } from "../../scripts/python.mjs";
+import { embedChunks } from "../../src/engine/chunks";
+import { run } from "../../src/engine/run";
+import { Stream } from "../../src/engine/stream";
+import { folderSource } from "../../src/io/node";
+import { type TokenWindows, windowsFromNpy } from "../../src/model/calibration";
+import { loadTensor, type Model, openModel } from "../../src/model/checkpoint";
+import { createGeometry, loadBlock } from "../../src/model/forward";
+import { embeddingName, finalNormName, headName } from "../../src/model/layers";
+import { createCpuOps } from "../../src/ops/cpu";
+import type { Ops } from "../../src/ops/ops";
+import { openGpuOps } from "../support/gpu";
+import { recipeWith } from "../support/recipe";
+import { root } from "../support/tree";
+
+const folder = mkdtempSync(join(tmpdir(), "qep-families-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const families = [
+  "llama2",
+  "llama3",
+  "llama-linear",
+  "llama-tied",
+  "llama-head-dim",
+  "llama-bias",
+  "llama-172",
+  "mistral",
+  "qwen2",
+  "qwen3",
+];
+
+beforeAll(() => {
+  const python = readyPython();
+  if (!python) throw new Error("Run `npm run setup -- --tests` first: the Python environment is missing.");
+  const { status, stdout, stderr } = spawnSync(python, [`${root}tests/interop/make_family.py`, folder], { encoding: "utf8" });
+  expect(status, stderr).toBe(0);
+  expect(JSON.parse(stdout.trim().split("\n").at(-1)!)).toEqual(families);
+}, 180_000);
+
+const open = async (name: string): Promise<{ model: Model; tokens: TokenWindows; want: Float32Array }> => {
+  const at = (file: string) => readFileSync(join(folder, name, file));
+  // numpy pads its header to 64 bytes; the floats follow it.
+  const npy = at("logits.npy");
+  const data = npy.subarray(10 + npy.readUInt16LE(8));
+  return {
+    model: await openModel(await folderSource(join(folder, name))),
+    tokens: windowsFromNpy("ids.npy", at("ids.npy"), 24),
+    want: new Float32Array(new Uint8Array(data).buffer),
+  };
+};
+
+/** Logits [tokens, vocabulary] of the whole network. */
+async function logits(ops: Ops, model: Model, tokens: TokenWindows): Promise<ArrayLike<number>> {
+  const [{ h }] = await embedChunks(ops, model, tokens);
+  const stream = new Stream(ops, createGeometry(ops, model.spec, tokens.length), [h]);
+  for (let m = 0; m < model.spec.blocks; m++) {
+    const block = await loadBlock(ops, model, m);
+    stream.enter(block);
+    stream.pass(0, block);
+  }
+  const last = ops.rmsNorm(stream.h(0), await loadTensor(ops, model, finalNormName), model.spec.eps);
+  return (await ops.read([ops.linear(last, await loadTensor(ops, model, model.spec.tied ? embeddingName : headName))]))[0];
+}
+
+describe.each(families)("%s", (name) => {
+  test("computes transformers' logits, on WebGPU and on the reference, within 1e-4 of their scale", async () => {
+    const { model, tokens, want } = await open(name);
+    const scale = want.reduce((m, x) => Math.max(m, Math.abs(x)), 0);
+    for (const ops of [await openGpuOps(), createCpuOps()]) {
+      const ours = await logits(ops, model, tokens);
+      const worst = want.reduce((m, x, i) => Math.max(m, Math.abs(x - ours[i])), 0);
+      expect(worst / scale).toBeLessThan(1e-4);
+    }
+  });
+
+  test("is quantized with QEP to a finite, small error", async () => {
+    const { model, tokens } = await open(name);
+    const { report } = await run({ ops: createCpuOps(), model, tokens, recipe: recipeWith({ method: "gptq", bits: 4 }), emit: () => {} });
+    expect(report.blocks.at(-1)!.relativeDelta).toBeLessThan(0.5);
+    expect(report.layers).toHaveLength(14);
+  });
+});

@@ -14,6 +14,7 @@ export const usage = `qep-studio: quantize Llama-family checkpoints on WebGPU, a
              [--recipe recipe.json] [--report FILE.json] [--force] [--cpu]
   qep-studio evaluate MODEL_DIR --text FILE | --tokens FILE.npy
              [--windows n] [--window-length 256] [--json] [--cpu]
+  qep-studio tasks    MODEL_DIR --tasks FILE [--limit n] [--json] [--cpu]
 
 Calibration and evaluation files: .txt (one document), .jsonl (a document a line, field "text"), .npy (int32 token ids).
 --cpu runs the float64 reference instead of a GPU: slow, and right everywhere. Exit codes are in docs/cli.md.`;
@@ -50,6 +51,13 @@ export const evaluateOptions = {
   tokens: { type: "string" },
   windows: { type: "string" },
   "window-length": { type: "string" },
+  json: { type: "boolean" },
+  cpu: { type: "boolean" },
+} satisfies Options;
+
+export const tasksOptions = {
+  tasks: { type: "string" },
+  limit: { type: "string" },
   json: { type: "boolean" },
   cpu: { type: "boolean" },
 } satisfies Options;

@@ -1,11 +1,11 @@
 import { version } from "../../package.json";
 import { asQuantError } from "../errors";
 import { usage, wrong } from "./args";
-import { evaluate, inspect, quantize } from "./commands";
+import { evaluate, inspect, quantize, tasks } from "./commands";
 import { exitCodeOf, exits } from "./exit";
 import { result, say } from "./terminal";
 
-const commands: Record<string, (args: string[], signal: AbortSignal) => Promise<void>> = { inspect, quantize, evaluate };
+const commands: Record<string, (args: string[], signal: AbortSignal) => Promise<void>> = { inspect, quantize, evaluate, tasks };
 
 /** Ctrl-C asks the job to stop and clean up; a second one leaves at once. */
 function interruptSignal(): AbortSignal {

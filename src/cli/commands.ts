@@ -2,15 +2,19 @@ import { writeFile } from "node:fs/promises";
 import { perplexity } from "../engine/evaluate";
 import { plan } from "../engine/plan";
 import { run } from "../engine/run";
+import { scoreTasks } from "../engine/tasks";
 import { type Cutting, loadTokens } from "../engine/tokens";
 import { exportCheckpoint } from "../export/checkpoint";
 import { verifyCheckpoint } from "../export/verify";
 import { diskSourceFile, folderSink, folderSource } from "../io/node";
+import { decodeText } from "../model/calibration";
 import { openModel } from "../model/checkpoint";
 import { summarize } from "../model/summary";
+import { parseQuestions } from "../model/tasks";
+import { openTokenizer } from "../model/tokenizer";
 import type { Ops } from "../ops/ops";
 import { recipeTitle } from "../recipe/recipe";
-import { evaluateOptions, inspectOptions, numberOf, parse, quantizeOptions, wrong } from "./args";
+import { evaluateOptions, inspectOptions, numberOf, parse, quantizeOptions, tasksOptions, wrong } from "./args";
 import { openOps } from "./gpu";
 import { recipeOf } from "./recipe";
 import { listener, result, safe, say } from "./terminal";
@@ -79,6 +83,26 @@ export async function evaluate(args: string[], signal: AbortSignal): Promise<voi
       options.json
         ? JSON.stringify(value)
         : `perplexity ${value.perplexity.toFixed(4)} over ${value.windows} windows (${value.tokens} tokens)`,
+    );
+  });
+}
+
+export async function tasks(args: string[], signal: AbortSignal): Promise<void> {
+  const { folder, options } = parse(args, tasksOptions);
+  if (!options.tasks) throw wrong("--tasks is missing", "Name a .jsonl or .csv file of questions.");
+  const model = await openModel(await folderSource(folder));
+  const file = await diskSourceFile(options.tasks);
+  const all = parseQuestions(file.name, decodeText(file.name, await file.read(0, file.size)));
+  const questions = options.limit === undefined ? all : all.slice(0, numberOf("limit", options.limit));
+  const encoder = await openTokenizer(model.source);
+  await withOps(options.cpu === true, async (ops) => {
+    const scores = await scoreTasks({ ops, model, emit: listener(), signal }, encoder, questions);
+    if (options.json) return result(JSON.stringify({ scores, adapter: ops.adapter.description }));
+    const percent = (x: number) => `${(100 * x).toFixed(1).padStart(5)} %`;
+    result(
+      scores
+        .map((t) => `${safe(t.kind).padEnd(12)} ${percent(t.accuracy)}  by length ${percent(t.normalizedAccuracy)}  of ${t.questions}`)
+        .join("\n"),
     );
   });
 }

@@ -27,16 +27,17 @@ function* slices(rows: number, rowBytes: number): Generator<{ from: number; to: 
 const noTarget = 0xffffffff;
 
 /**
- * Σ negative log-likelihood of positions 1… of every window, and how many there are; `chunks` are the last block's h.
- * The head is read in slices of the vocabulary, one slice for all chunks, logits in chunks of rows.
+ * Negative log-likelihood of the id that follows each position, one array a chunk; NaN at the last position of a window. `chunks` are the last
+ * block's h. The head is read in slices of the vocabulary, one slice for all chunks, logits in chunks of rows.
+ * @throws QuantError `non-finite-activations`.
  */
-export async function negativeLogLikelihood(
+export async function tokenLosses(
   ops: Ops,
   model: Model,
   chunks: readonly { h: Tensor; ids: Int32Array }[],
   length: number,
   signal?: AbortSignal,
-): Promise<{ sum: number; count: number }> {
+): Promise<Float64Array[]> {
   const norm = await loadTensor(ops, model, finalNormName);
   const states = chunks.map(({ h, ids }) => ({
     x: ops.rmsNorm(h, norm, model.spec.eps),
@@ -57,7 +58,19 @@ export async function negativeLogLikelihood(
   }
   const values = await ops.read(states.map((s) => s.state));
   ops.free(norm, ...states.flatMap((s) => [s.x, s.state, s.targets]));
-  return values.reduce((total, rows) => addWindowNll(total, rows, length), { sum: 0, count: 0 });
+  return values.map((rows) => lossesOf(rows, length));
+}
+
+/** Σ of the losses of positions 1… of every window, and how many there are. */
+export async function negativeLogLikelihood(...args: Parameters<typeof tokenLosses>): Promise<{ sum: number; count: number }> {
+  const total = { sum: 0, count: 0 };
+  for (const losses of await tokenLosses(...args))
+    for (const loss of losses)
+      if (!Number.isNaN(loss)) {
+        total.sum += loss;
+        total.count++;
+      }
+  return total;
 }
 
 /** The id each position must predict; the last of a window predicts nothing. */
@@ -65,13 +78,11 @@ function nextIds(ids: Int32Array, length: number): Uint32Array {
   return Uint32Array.from(ids, (_, t) => ((t + 1) % length === 0 ? noTarget : ids[t + 1]));
 }
 
-function addWindowNll(total: { sum: number; count: number }, rows: ArrayLike<number>, length: number): { sum: number; count: number } {
-  for (let t = 0; 3 * t < rows.length; t++) {
-    if ((t + 1) % length === 0) continue;
-    const nll = rows[3 * t] + Math.log(rows[3 * t + 1]) - rows[3 * t + 2];
-    if (!Number.isFinite(nll)) throw new QuantError("non-finite-activations", "the logits", "The model cannot be evaluated.");
-    total.sum += nll;
-    total.count++;
-  }
-  return total;
+function lossesOf(rows: ArrayLike<number>, length: number): Float64Array {
+  return Float64Array.from({ length: rows.length / 3 }, (_, t) => {
+    if ((t + 1) % length === 0) return Number.NaN;
+    const loss = rows[3 * t] + Math.log(rows[3 * t + 1]) - rows[3 * t + 2];
+    if (!Number.isFinite(loss)) throw new QuantError("non-finite-activations", "the logits", "The model cannot be evaluated.");
+    return loss;
+  });
 }

@@ -57,7 +57,6 @@ function u32(bytes: Uint8Array): Uint32Array {
 }
 
 const one = new Float32Array(1);
-const oneBits = new Uint32Array(one.buffer);
 const double = new Float64Array(1);
 const doubleBits = new Uint32Array(double.buffer);
 
@@ -68,12 +67,6 @@ export function f16ToNumber(word: number): number {
   const fraction = word & 1023;
   if (exponent === 31) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
   return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1024 + fraction) * 2 ** (exponent - 25);
-}
-
-/** The number that a bf16 word stands for, exactly. */
-export function bf16ToNumber(word: number): number {
-  oneBits[0] = word << 16;
-  return one[0];
 }
 
 let f16Table: Float32Array | undefined;
@@ -147,18 +140,6 @@ export function toF16Words(values: Float32Array | Float64Array): Uint16Array {
   }
   const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
   for (let i = 0; i < out.length; i++) out[i] = f16FromBits(bits[i]);
-  return out;
-}
-
-/** f32 values as bf16 words, round half to even; NaN stays NaN. */
-export function toBf16Words(values: Float32Array): Uint16Array {
-  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
-  const out = new Uint16Array(values.length);
-  for (let i = 0; i < out.length; i++) {
-    const b = bits[i];
-    const nan = (b & 0x7fffffff) > 0x7f800000;
-    out[i] = nan ? (b >>> 16) | 0x40 : (b + 0x7fff + ((b >>> 16) & 1)) >>> 16;
-  }
   return out;
 }
 

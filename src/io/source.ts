@@ -20,10 +20,3 @@ export function fileChanged(name: string, detail: string, cause?: unknown): Quan
 export function findFile(source: Source, name: string): SourceFile | undefined {
   return source.files.find((f) => f.name === name);
 }
-
-/** The file of that name. Throws `missing-file`. */
-export function needFile(source: Source, name: string): SourceFile {
-  const file = findFile(source, name);
-  if (file) return file;
-  throw new QuantError("missing-file", `${shown(name)} is not in ${shown(source.label)}`, "Choose the whole model folder.");
-}

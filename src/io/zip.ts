@@ -1,5 +1,5 @@
 /** One zip file as a Sink, for browsers that cannot write into folders. Stored, not compressed: packed weights do not shrink. */
-import { makeZip, predictLength } from "client-zip";
+import { makeZip } from "client-zip";
 import { QuantError } from "../errors";
 import { makeSink } from "./sink";
 import type { Sink, SinkFile } from "./types";
@@ -54,11 +54,6 @@ class Channel<T> implements AsyncIterable<T> {
       else await new Promise<void>((ok) => (this.wake = ok));
     }
   }
-}
-
-/** Bytes of the zip that zipSink would write for these files: known before the run, for the plan and the quota. */
-export function zipSize(files: readonly { name: string; size: number }[], top: string): number {
-  return Number(predictLength(files.map((f) => ({ name: `${top}/${f.name}`, size: f.size }))));
 }
 
 interface Entry {

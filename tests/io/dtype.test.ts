@@ -1,16 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import {
-  bf16ToNumber,
-  f16ToNumber,
-  f16Word,
-  findNonFinite,
-  tensorBytes,
-  toBf16Words,
-  toF16,
-  toF16Words,
-  toFloats,
-} from "../../src/io/dtype";
+import { f16ToNumber, f16Word, findNonFinite, tensorBytes, toF16, toF16Words, toFloats } from "../../src/io/dtype";
 import type { Dtype } from "../../src/io/types";
 import { failure } from "./helpers";
 
@@ -43,25 +33,23 @@ function nearestF16(x: number): number {
 }
 
 describe("all 65,536 words", () => {
-  it.each<[Dtype, number, number, (w: number) => number]>([
-    ["F16", 5, 10, f16ToNumber],
-    ["BF16", 8, 7, bf16ToNumber],
-  ])("%s to float is exact", (dtype, e, f, one) => {
+  it.each<[Dtype, number, number]>([
+    ["F16", 5, 10],
+    ["BF16", 8, 7],
+  ])("%s to float is exact", (dtype, e, f) => {
     const floats = toFloats(bytes, dtype);
     for (const w of words) {
-      if (!Object.is(floats[w], defined(w, e, f)) || !Object.is(one(w), defined(w, e, f)))
-        expect.fail(`word ${w}: ${floats[w]} and ${one(w)}`);
+      if (!Object.is(floats[w], defined(w, e, f))) expect.fail(`word ${w}: ${floats[w]}`);
+      if (dtype === "F16" && !Object.is(f16ToNumber(w), floats[w])) expect.fail(`word ${w}: ${f16ToNumber(w)}`);
     }
   });
 
   it("survive the way back, NaN as NaN", () => {
     const f16 = toFloats(bytes, "F16");
-    const bf16 = toFloats(bytes, "BF16");
-    const back = [toF16Words(f16), toF16Words(Float64Array.from(f16)), toBf16Words(bf16)];
+    const back = [toF16Words(f16), toF16Words(Float64Array.from(f16))];
     for (const w of words) {
       expectWord(back[0][w], w, f16[w], 0x7c00);
       expectWord(back[1][w], w, f16[w], 0x7c00);
-      expectWord(back[2][w], w, bf16[w], 0x7f80);
     }
   });
 
@@ -85,13 +73,6 @@ describe("rounding", () => {
       ];
       const want = [even, w, w + 1, even | 0x8000, even];
       if (got.join() !== want.join()) expect.fail(`after word ${w}: ${got} instead of ${want}`);
-    }
-  });
-
-  it("takes ties between neighbouring bf16 to the even one", () => {
-    for (let w = 0; w < 0x7f7f; w++) {
-      const tie = new Float32Array(Uint32Array.of((w << 16) | 0x8000).buffer);
-      if (toBf16Words(tie)[0] !== (w & 1 ? w + 1 : w)) expect.fail(`after word ${w}`);
     }
   });
 

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm, symlink, unlink, utimes, writeFile } from "node:fs/
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { blobFile, directorySource, dropSource, filesSource, pickFiles } from "../../src/io/browser";
+import { blobFile, filesSource } from "../../src/io/browser";
 import { httpSource } from "../../src/io/http";
 import { readJson } from "../../src/io/json";
 import { bytesFile } from "../../src/io/memory";
@@ -98,7 +98,7 @@ describe("browser sources", () => {
     const source = filesSource([fileAt("model/config.json"), fileAt("model/onnx/x.safetensors"), fileAt("model/a.safetensors")]);
     expect([source.label, ...names(source)]).toEqual(["model", "config.json", "a.safetensors"]);
     expect(new TextDecoder().decode(await source.files[1].read(1, 4))).toBe("bcd");
-    expect(pickFiles([fileAt("loose.json")]).label).toBe("the chosen files");
+    expect(filesSource([fileAt("loose.json")]).label).toBe("the chosen files");
   });
 
   it("map a vanished file to file-changed, and other trouble to bad-file", async () => {
@@ -112,52 +112,6 @@ describe("browser sources", () => {
     expect(await broken("NotFoundError")).toMatch(/^file-changed/);
     expect(await broken("SecurityError")).toMatch(/^bad-file: a.safetensors/);
     expect(await failure(blobFile(fileAt("a")).read(3, 7))).toMatch(/^truncated: a: bytes 3 to 7 of 6/);
-  });
-
-  const directory = (name: string, files: string[]) => ({
-    kind: "directory",
-    name,
-    async *values() {
-      yield { kind: "directory", name: "sub" };
-      for (const f of files) yield { kind: "file", name: f, getFile: async () => fileAt(f) };
-    },
-  });
-  /** An entry folder that gives its files in batches, as Chrome does. */
-  const entryFolder = (name: string, files: string[]) => ({
-    isDirectory: true,
-    name,
-    createReader() {
-      const rest = files.map((f) => ({ isFile: true, name: f, file: (ok: (f: File) => void) => ok(fileAt(f)) }));
-      return { readEntries: (ok: (batch: unknown[]) => void) => ok(rest.splice(0, rest.length === 4 ? 1 : 2)) };
-    },
-  });
-  const item = (parts: object) => ({ kind: "file", getAsFile: () => null, ...parts }) as unknown as DataTransferItem;
-
-  it("list a directory handle", async () => {
-    const source = await directorySource(directory("m", ["a", "b"]) as unknown as FileSystemDirectoryHandle);
-    expect([source.label, ...names(source)]).toEqual(["m", "a", "b"]);
-  });
-
-  it("take drops by handle, by entry in batches, and as loose files", async () => {
-    const byHandle = await dropSource([item({ getAsFileSystemHandle: async () => directory("h", ["a"]) })]);
-    expect([byHandle.label, ...names(byHandle)]).toEqual(["h", "a"]);
-    const rejecting = { getAsFileSystemHandle: () => Promise.reject(new Error("no")) };
-    const byEntry = await dropSource([item({ ...rejecting, webkitGetAsEntry: () => entryFolder("e", ["1", "2", "3", "4", "5", "6"]) })]);
-    expect([byEntry.label, ...names(byEntry)]).toEqual(["e", "1", "2", "3", "4", "5", "6"]);
-    const loose = await dropSource([
-      item({ getAsFile: () => fileAt("x") }),
-      { kind: "string" } as DataTransferItem,
-      item({ getAsFile: () => fileAt("y") }),
-    ]);
-    expect([loose.label, ...names(loose)]).toEqual(["the chosen files", "x", "y"]);
-  });
-
-  it("take everything from a drop before the browser empties it", async () => {
-    let open = true;
-    const guarded = item({ getAsFile: () => (open ? fileAt("x") : null), webkitGetAsEntry: () => (open ? null : undefined) });
-    const pending = dropSource([guarded, guarded]);
-    open = false;
-    expect(names(await pending)).toEqual(["x", "x"]);
   });
 });
 

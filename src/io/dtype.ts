@@ -56,7 +56,6 @@ function u32(bytes: Uint8Array): Uint32Array {
   return new Uint32Array(b.buffer, b.byteOffset, Math.floor(b.byteLength / 4));
 }
 
-const one = new Float32Array(1);
 const double = new Float64Array(1);
 const doubleBits = new Uint32Array(double.buffer);
 

@@ -1,4 +1,4 @@
-/** `npm run screenshots`: renews the pictures in docs/images from the running app: the demo, a QEP run and its baseline. */
+/** `npm run screenshots`: renews the pictures in docs/images from the running app: the demo, a QEP run, its baseline, a chosen layer. */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "./build.mjs";
@@ -23,9 +23,18 @@ async function takePictures(page) {
   await untilDone("Run");
   await untilDone("Add baseline run");
   await untilDone("Measure perplexity");
+  const figure = page.getByRole("figure", { name: "Error growth Δ_m" });
+  await figure.screenshot({ path: picture("growth") });
+  await page.getByRole("button", { name: /^block 9, o_proj:/ }).click();
+  await page.getByRole("figure", { name: "Weights before and after" }).waitFor({ timeout: minute });
   await page.evaluate(() => window.scrollTo(0, 0));
-  await page.getByRole("figure", { name: "Error growth Δ_m" }).screenshot({ path: picture("growth") });
-  await page.screenshot({ path: picture("studio") });
+  await page.screenshot({ path: picture("studio"), fullPage: true, scale: "css" });
+  await page.emulateMedia({ colorScheme: "dark" });
+  await page.screenshot({ path: picture("studio-dark"), scale: "css" });
+  await page.emulateMedia({ colorScheme: "light" });
+  await page.setViewportSize({ width: 400, height: 860 });
+  await figure.evaluate((element) => element.scrollIntoView({ block: "start" }));
+  await page.screenshot({ path: picture("studio-phone"), scale: "css" });
 }
 
 /** @param {string} name */
@@ -38,10 +47,10 @@ async function main() {
   const browser = await chromium.launch({ executablePath: findChromium() ?? undefined, args: ["--no-sandbox", "--enable-unsafe-webgpu"] });
   try {
     mkdirSync(join(root, "docs", "images"), { recursive: true });
-    const page = await browser.newPage({ viewport: { width: 1280, height: 960 }, deviceScaleFactor: 1.5, colorScheme: "light" });
+    const page = await browser.newPage({ viewport: { width: 1280, height: 1080 }, deviceScaleFactor: 2, colorScheme: "light" });
     await page.goto(server.url);
     await takePictures(page);
-    console.log("docs/images/growth.png and studio.png are new.");
+    console.log("docs/images: growth, studio, studio-dark and studio-phone.png are new.");
   } finally {
     await browser.close();
     await server.close();

@@ -15,7 +15,7 @@ export interface Ends {
 export interface Comparison {
   base: Run;
   qep: Run;
-  /** Time of the QEP run over the base's, the full-precision stream left out of both: only the first run on a text computes it. */
+  /** Time of the QEP run over the base's, the full-precision stream left out of both: only the first run on a text computes it. null: not known. */
   timeRatio: number | null;
   calibration: Ends;
   /** On the evaluation text; null until both runs were measured on the same windows. */
@@ -49,7 +49,12 @@ export function compare(runs: Run[], run: Run | null): Comparison | null {
   const [base, qep] = isBase(run.recipe) ? [run, partner] : [partner, run];
   const calibration = endsOf(base.blocks, qep.blocks);
   if (!calibration) return null;
-  return { base, qep, timeRatio: base.ownMs && qep.ownMs ? qep.ownMs / base.ownMs : null, calibration, evaluation: evaluationEnds(base, qep) };
+  return { base, qep, timeRatio: timeRatio(base, qep), calibration, evaluation: evaluationEnds(base, qep) };
+}
+
+function timeRatio(base: Run, qep: Run): number | null {
+  const [b, q] = [base, qep].map((run) => (run.ms ?? 0) - run.streamMs);
+  return b > 0 && q > 0 ? q / b : null;
 }
 
 function evaluationEnds(base: Run, qep: Run): Comparison["evaluation"] {

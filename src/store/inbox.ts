@@ -36,14 +36,13 @@ export function createInbox(apply: (events: RunEvent[]) => void): Inbox {
 }
 
 export function applyToRun(run: Run, events: RunEvent[]): Run {
-  const next = { ...run, blocks: [...run.blocks], layers: [...run.layers], notes: [...run.notes] };
+  const next = { ...run, blocks: [...run.blocks], layers: [...run.layers] };
   for (const event of events) {
     if (event.type === "start") {
       next.totalBlocks = event.blocks;
       next.quantizedBlocks = event.quantizedBlocks;
     } else if (event.type === "layer") next.layers.push(event.layer);
     else if (event.type === "block") next.blocks.push(event.block);
-    else if (event.type === "log") next.notes.push({ level: event.level, message: event.message });
   }
   return next;
 }

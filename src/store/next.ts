@@ -2,6 +2,7 @@
 import { isBase } from "../recipe/recipe";
 import { partnerOf } from "./compare";
 import { isMeasurable, isModelMeasurable, measureKey } from "./measuring";
+import { runsInSight } from "./runs";
 import type { Run, State } from "./state";
 
 export type Step = "wait" | "reference" | "restart" | "open" | "mend-recipe" | "run" | "baseline" | "measure" | "export" | "nothing";
@@ -17,7 +18,7 @@ export function nextStep(state: State): Step {
   const run = selectedRun(state);
   if (run?.status !== "done" || !run.held) return "run";
   if (!partnerOf(state.runs, run)) return "baseline";
-  if (state.runs.some((r) => isMeasurable(r, measureKey(state)))) return "measure";
+  if (runsInSight(state).some((r) => isMeasurable(r, measureKey(state)))) return "measure";
   return state.runs.some((r) => r.exported) ? "nothing" : "export";
 }
 

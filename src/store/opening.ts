@@ -4,6 +4,7 @@ import { asQuantError } from "../errors";
 import { defaultRecipe, type Recipe } from "../recipe/recipe";
 import type { Client } from "../worker/client";
 import type { ModelSummary } from "../worker/protocol";
+import type { Say } from "./log";
 import type { Planner } from "./planning";
 import type { Session } from "./session";
 import type { State } from "./state";
@@ -15,7 +16,7 @@ export interface Opening {
   reopen(): Promise<void>;
 }
 
-export function createOpening(store: StoreApi<State>, session: Session, planner: Planner): Opening {
+export function createOpening(store: StoreApi<State>, session: Session, planner: Planner, say: Say): Opening {
   let last: { label: string; demo: boolean; work: (client: Client) => Promise<ModelSummary> } | null = null;
 
   async function open(label: string, demo: boolean, work: (client: Client) => Promise<ModelSummary>, again = false) {
@@ -35,13 +36,19 @@ export function createOpening(store: StoreApi<State>, session: Session, planner:
           runs: [],
           selected: null,
           plan: { pending: false, summary: null, error: null },
+          stream: null,
+          live: { ...s.live, shown: null, under: null },
+          layer: { name: null, facts: null },
         }));
-        for (const run of forgotten) session.queue((c) => c.call("forget", run.id)).catch(() => {});
+        for (const run of forgotten) session.aside((c) => c.call("forget", run.id));
       }
+      say("info", `Opened ${summary.label}: ${summary.architecture}, ${summary.blocks} blocks, ${summary.dtypes.join(", ")}.`);
+      for (const warning of summary.warnings) say("warning", warning);
       planner.refresh();
     } catch (cause) {
       const error = asQuantError(cause).flat();
       store.setState((s) => ({ model: { ...s.model, opening: null, error }, outcome: { kind: "failed", error } }));
+      say("error", error.message);
     }
   }
 

@@ -2,12 +2,19 @@
 import type { StoreApi } from "zustand/vanilla";
 import { asQuantError } from "../errors";
 import { parseRecipe } from "../recipe/schema";
+import { streamKey } from "./runs";
 import type { Session } from "./session";
 import type { State } from "./state";
 import { sourceOf } from "./texts";
 
 export interface Planner {
   refresh(): void;
+}
+
+/** A plan knows better than we whether the stream is kept: it may not have fitted. */
+function streamAfter(known: string | null, asked: string, kept: boolean): string | null {
+  if (kept) return asked;
+  return known === asked ? null : known;
 }
 
 const settleMs = 250;
@@ -24,7 +31,11 @@ export function createPlanner(store: StoreApi<State>, session: Session): Planner
       const source = sourceOf(calibration);
       parseRecipe(recipe);
       const summary = await session.queue(async (c) => (isStale() || !hasDevice() ? null : c.call("plan", recipe, source)));
-      if (!isStale()) store.setState((s) => ({ plan: { pending: false, summary: summary ?? s.plan.summary, error: null } }));
+      if (isStale()) return;
+      store.setState((s) => ({
+        plan: { pending: false, summary: summary ?? s.plan.summary, error: null },
+        stream: summary ? streamAfter(s.stream, streamKey(recipe, calibration), summary.streamKept) : s.stream,
+      }));
     } catch (cause) {
       if (!isStale()) store.setState({ plan: { pending: false, summary: null, error: asQuantError(cause).flat() } });
     }

@@ -9,8 +9,8 @@ export interface Session {
   start(reference: boolean): Promise<void>;
   /** Waits for the calls before it, so the worker is never busy with two. @throws QuantError */
   queue<T>(work: (client: Client) => Promise<T>): Promise<T>;
-  /** Past the queue: for `cancel`. Failures are left to the call that it is about. */
-  directly(work: (client: Client) => Promise<unknown>): void;
+  /** Past the queue: for `cancel`, `forget`, `liveBytes`, which the worker answers during a job. null when it failed. */
+  aside<T>(work: (client: Client) => Promise<T>): Promise<T | null>;
   /** Ends the worker and starts another, on the same kind of device. */
   restart(): Promise<void>;
 }
@@ -29,6 +29,8 @@ export function createSession(store: StoreApi<State>, connect: () => Client): Se
       store.setState((s) => ({
         gpu: { ...s.gpu, status: "dead", error: error.flat() },
         runs: s.runs.map((r) => ({ ...r, held: false })),
+        stream: null,
+        liveBytes: null,
       }));
     }
     return error;
@@ -50,8 +52,8 @@ export function createSession(store: StoreApi<State>, connect: () => Client): Se
       return turn;
     },
 
-    directly(work) {
-      if (client) work(client).catch(() => {});
+    async aside(work) {
+      return client ? work(client).catch(() => null) : null;
     },
 
     async start(reference) {

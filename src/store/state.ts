@@ -6,6 +6,7 @@ import type {
   Evaluation,
   ExportSummary,
   GpuFacts,
+  LayerFacts,
   LayerReport,
   ModelSummary,
   Perplexity,
@@ -35,8 +36,14 @@ export interface PlanState {
   error: FlatError | null;
 }
 
-export interface Note {
-  level: "info" | "warning";
+export interface LogLine {
+  /** Counts up; also the order. */
+  id: number;
+  /** Milliseconds since 1970. */
+  at: number;
+  level: "info" | "warning" | "error";
+  /** Number of the run it is about. */
+  run: number | null;
   message: string;
 }
 
@@ -53,6 +60,8 @@ export interface Run {
   number: number;
   /** Index of its colour and dash. */
   slot: number;
+  /** What the person calls it; null: its recipe's title. */
+  name: string | null;
   recipe: Recipe;
   text: TextChoice;
   status: "running" | "done" | "cancelled" | "failed";
@@ -60,15 +69,21 @@ export interface Run {
   quantizedBlocks: number;
   blocks: BlockReport[];
   layers: LayerReport[];
-  notes: Note[];
   ms: number | null;
-  /** It was spared the full-precision stream, so its time does not compare with a run that was not. */
-  streamKept: boolean;
+  /** Of these, spent on the full-precision stream, which a run may find kept. */
+  streamMs: number;
+  peakGpuBytes: number | null;
+  /** Of the file that an export would write. */
+  bytesOut: number | null;
   error: FlatError | null;
   measured: Measured | null;
   exported: { name: string; summary: ExportSummary } | null;
   /** The worker still has its quantized weights. */
   held: boolean;
+  /** Not drawn in the chart. */
+  hidden: boolean;
+  /** Made by dragging α: in sight only while it is `live.shown`, or once the person keeps it. */
+  dragged: boolean;
 }
 
 export interface Job {
@@ -87,6 +102,23 @@ export interface Job {
   /** Of several runs measured in one job. */
   part: number;
   parts: number;
+  /** A run that dragging α started, and that the next α may interrupt. */
+  live: boolean;
+}
+
+export interface LiveState {
+  on: boolean;
+  /** The run that follows the slider. */
+  shown: string | null;
+  /** The finished run whose curve fades while the new one grows over it. */
+  under: string | null;
+}
+
+export interface LayerState {
+  /** The chosen layer. */
+  name: string | null;
+  /** Of the chosen layer in the selected run, once the worker has told. */
+  facts: { key: string; value: LayerFacts | null; error: FlatError | null } | null;
 }
 
 /** What the last thing the person asked for came to. */
@@ -94,9 +126,11 @@ export type Outcome =
   | { kind: "none" }
   | { kind: "opened"; label: string }
   | { kind: "ran"; runId: string; ms: number }
+  | { kind: "recalled"; runId: string }
+  | { kind: "told"; message: string }
   | { kind: "measured"; runs: number; ms: number }
   | { kind: "exported"; name: string; files: number; bytes: number; zip: boolean }
-  | { kind: "cancelled"; what: Job["kind"] }
+  | { kind: "cancelled"; what: Job["kind"] | "live" }
   | { kind: "failed"; error: FlatError };
 
 export interface EvaluationSettings {
@@ -118,6 +152,13 @@ export interface State {
   job: Job | null;
   outcome: Outcome;
   evaluation: EvaluationSettings;
+  /** The text and windows whose full-precision stream the worker keeps: see `streamKey`. */
+  stream: string | null;
+  live: LiveState;
+  layer: LayerState;
+  log: LogLine[];
+  /** Alive on the GPU now; null: not known. */
+  liveBytes: number | null;
 }
 
 export const initialState: State = {
@@ -132,4 +173,9 @@ export const initialState: State = {
   job: null,
   outcome: { kind: "none" },
   evaluation: { text: demoText, windows: 16 },
+  stream: null,
+  live: { on: true, shown: null, under: null },
+  layer: { name: null, facts: null },
+  log: [],
+  liveBytes: null,
 };

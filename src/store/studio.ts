@@ -2,45 +2,75 @@
 import { createStore, type StoreApi } from "zustand/vanilla";
 import type { Recipe } from "../recipe/recipe";
 import type { Client } from "../worker/client";
+import { createCaller } from "./calling";
+import { watchLayer } from "./inspecting";
 import { createJobs, type Jobs } from "./jobs";
+import { createLive, type Live } from "./live";
+import { createLog } from "./log";
 import { createOpening, type Opening } from "./opening";
 import { createPlanner } from "./planning";
+import { pollLiveBytes } from "./polling";
+import { createQuantizing } from "./quantizing";
 import { createSession } from "./session";
 import { type EvaluationSettings, initialState, type State } from "./state";
 import type { TextChoice } from "./texts";
 
-export type RecipeChange = Partial<Omit<Recipe, "qep" | "gptq" | "calibration">> & {
+export type RecipeChange = Partial<Omit<Recipe, "qep" | "gptq" | "quip" | "gptaq" | "calibration">> & {
   qep?: Partial<Recipe["qep"]>;
   gptq?: Partial<Recipe["gptq"]>;
+  quip?: Partial<Recipe["quip"]>;
+  gptaq?: Partial<Recipe["gptaq"]>;
   calibration?: Partial<Recipe["calibration"]>;
 };
 
-export interface Studio extends Jobs, Omit<Opening, "reopen"> {
+export interface Studio extends Jobs, Omit<Opening, "reopen">, Pick<Live, "setLive" | "keep"> {
   store: StoreApi<State>;
   start(): Promise<void>;
   /** For a browser without WebGPU: the demo on the float64 reference. */
   startReference(): Promise<void>;
   /** A new worker after a crash, with the model that was open. */
   restart(): Promise<void>;
+  /** α alone moves the live curve along. */
   editRecipe(change: RecipeChange): void;
+  /** A whole recipe: a run's, or a file's. */
+  loadRecipe(recipe: Recipe): void;
   chooseCalibration(change: Partial<TextChoice>): void;
   editEvaluation(change: Partial<EvaluationSettings>): void;
   select(runId: string): void;
   remove(runId: string): void;
+  rename(runId: string, name: string): void;
+  setHidden(runId: string, hidden: boolean): void;
+  chooseLayer(name: string | null): void;
+  cancel(): void;
+  /** Says something in the status line and the log. */
+  tell(message: string): void;
+  /** Watches the GPU's memory until the answer is called. */
+  pollLiveBytes(): () => void;
 }
 
 export function createStudio(connect: () => Client, now: () => number = () => performance.now()): Studio {
   const store = createStore<State>(() => initialState);
   const session = createSession(store, connect);
   const planner = createPlanner(store, session);
-  const { reopen, ...opening } = createOpening(store, session, planner);
-  const jobs = createJobs(store, session, planner, now);
+  const say = createLog(store);
+  const { reopen, ...opening } = createOpening(store, session, planner, say);
+  const caller = createCaller(store, session, planner, say, now);
+  const quantizing = createQuantizing(store, session, caller, say);
+  const jobs = createJobs(store, caller, quantizing, say, now);
+  const { follow, rest, ...live } = createLive(store, caller, quantizing);
+  watchLayer(store, session);
 
   return {
     store,
     ...opening,
     ...jobs,
-    start: () => session.start(false),
+    ...live,
+    async start() {
+      await session.start(false);
+      const { facts, error } = store.getState().gpu;
+      if (facts) say(facts.software ? "warning" : "info", `Computing on ${facts.description}${facts.software ? ", in software" : ""}.`);
+      if (error) say("error", error.message);
+    },
     async startReference() {
       await session.start(true);
       if (store.getState().gpu.status === "ready") await opening.openDemo();
@@ -49,7 +79,7 @@ export function createStudio(connect: () => Client, now: () => number = () => pe
       await session.restart();
       await reopen();
     },
-    editRecipe({ qep, gptq, calibration, ...change }) {
+    editRecipe({ qep, gptq, quip, gptaq, calibration, ...change }) {
       store.setState(({ recipe, bitsChosen }) => ({
         outcome: { kind: "none" },
         bitsChosen: bitsChosen || change.bits !== undefined,
@@ -58,9 +88,18 @@ export function createStudio(connect: () => Client, now: () => number = () => pe
           ...change,
           qep: { ...recipe.qep, ...qep },
           gptq: { ...recipe.gptq, ...gptq },
+          quip: { ...recipe.quip, ...quip },
+          gptaq: { ...recipe.gptaq, ...gptaq },
           calibration: { ...recipe.calibration, ...calibration },
         },
       }));
+      planner.refresh();
+      if (qep?.alpha !== undefined) follow();
+    },
+    loadRecipe(recipe) {
+      const blocks = store.getState().model.summary?.blocks ?? Number.POSITIVE_INFINITY;
+      const fitting = recipe.blocks !== null && recipe.blocks >= blocks ? { ...recipe, blocks: null } : recipe;
+      store.setState({ recipe: fitting, bitsChosen: true, outcome: { kind: "none" } });
       planner.refresh();
     },
     chooseCalibration(change) {
@@ -74,12 +113,25 @@ export function createStudio(connect: () => Client, now: () => number = () => pe
       store.setState({ selected: runId });
     },
     remove(runId) {
-      if (store.getState().job?.runId === runId) return;
-      store.setState(({ runs, selected }) => {
-        const left = runs.filter((r) => r.id !== runId);
-        return { runs: left, selected: selected === runId ? (left.at(-1)?.id ?? null) : selected };
-      });
-      session.queue((c) => c.call("forget", runId)).catch(() => {});
+      if (store.getState().job?.runId !== runId) quantizing.forget([runId]);
     },
+    rename(runId, name) {
+      caller.changeRun(runId, (r) => ({ ...r, name: name.trim() === "" ? null : name.slice(0, 80) }));
+    },
+    setHidden(runId, hidden) {
+      caller.changeRun(runId, (r) => ({ ...r, hidden }));
+    },
+    chooseLayer(name) {
+      store.setState((s) => (s.layer.name === name ? {} : { layer: { name, facts: null } }));
+    },
+    cancel() {
+      rest();
+      caller.cancel();
+    },
+    tell(message) {
+      say("info", message);
+      if (!store.getState().job) store.setState({ outcome: { kind: "told", message } });
+    },
+    pollLiveBytes: () => pollLiveBytes(store, session),
   };
 }

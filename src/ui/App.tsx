@@ -2,16 +2,20 @@ import css from "./App.module.css";
 import { Banner } from "./Banner";
 import { ExportPanel } from "./finish/ExportPanel";
 import { PerplexityPanel } from "./finish/PerplexityPanel";
+import { GpuPanel } from "./GpuPanel";
 import { GrowthFigure } from "./growth/GrowthFigure";
 import { Header } from "./Header";
+import { LayersPanel } from "./layers/LayersPanel";
+import { LogPanel } from "./log/LogPanel";
 import { OpenPanel } from "./open/OpenPanel";
 import { RecipePanel } from "./recipe/RecipePanel";
 import { RunBar } from "./run/RunBar";
-import { LayersTable } from "./tables/LayersTable";
 import { RunsTable } from "./tables/RunsTable";
+import { useLeaveGuard } from "./useLeaveGuard";
 
 /** One screen in the order of the work. */
 export function App() {
+  useLeaveGuard();
   return (
     <div className={css.page}>
       <Header />
@@ -31,7 +35,11 @@ export function App() {
             <PerplexityPanel />
             <ExportPanel />
           </div>
-          <LayersTable />
+          <LayersPanel />
+          <div className={css.foot}>
+            <LogPanel />
+            <GpuPanel />
+          </div>
         </div>
       </main>
     </div>

@@ -1,4 +1,5 @@
-/** Numbers as people read them. */
+/** Numbers, and runs, as people read them. */
+import { type Recipe, recipeTitle } from "../recipe/recipe";
 
 const grouped = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 
@@ -57,3 +58,9 @@ export function parameters(n: number): string {
   if (n >= 999.5e3) return `${Number((n / 1e6).toPrecision(3))} million`;
   return n >= 1000 ? `${Math.round(n / 1000)} thousand` : `${n}`;
 }
+
+/** The person's name for a run, or its recipe's title. */
+export const runTitle = (run: { name: string | null; recipe: Recipe }): string => run.name ?? recipeTitle(run.recipe);
+
+/** 14:03:27 */
+export const clock = (at: number): string => new Date(at).toTimeString().slice(0, 8);

@@ -1,9 +1,8 @@
 /** The one line that says what is happening, and the window's title. */
-import { recipeTitle } from "../recipe/recipe";
 import { secondsLeft } from "../store/inbox";
 import { nextStep } from "../store/next";
 import type { Job, Outcome, State } from "../store/state";
-import { bytes, duration, roughly } from "./format";
+import { bytes, duration, roughly, runTitle } from "./format";
 import { strings } from "./strings";
 
 const say = strings.status;
@@ -25,7 +24,7 @@ export function statusOf(state: State): Status {
   if (gpu.error && gpu.status === "missing") return line(gpu.error.message, "bad");
   if (plan.error) return line(plan.error.message, "bad");
   if (outcome.kind !== "none")
-    return line(outcomeText(outcome, state), outcome.kind === "opened" || outcome.kind === "cancelled" ? "idle" : "done");
+    return line(outcomeText(outcome, state), ["opened", "cancelled", "told"].includes(outcome.kind) ? "idle" : "done");
   if (model.summary?.packing) return line(say.packed, "idle");
   return line(nextStep(state) === "open" ? say.open : say.ready, "idle");
 }
@@ -34,7 +33,7 @@ export function titleOf(state: State): string {
   const { job, outcome } = state;
   if (job) return [`${Math.floor(job.fraction * 100)} %`, timeLeft(job), strings.name].filter(Boolean).join(" · ");
   if (outcome.kind === "failed") return `Stopped · ${strings.name}`;
-  return outcome.kind === "ran" || outcome.kind === "measured" || outcome.kind === "exported" ? `Done · ${strings.name}` : strings.name;
+  return ["ran", "measured", "exported"].includes(outcome.kind) ? `Done · ${strings.name}` : strings.name;
 }
 
 function line(text: string, tone: Status["tone"]): Status {
@@ -58,6 +57,7 @@ function runText(state: State, job: Job): string {
   if (!run || job.fraction === 0) return say.preparing;
   const m = run.blocks.length + 1;
   if (m > run.totalBlocks) return say.finishing;
+  if (job.live) return say.rerunning(run.recipe.qep.alpha, m, run.totalBlocks);
   return m > run.quantizedBlocks ? say.following(m, run.totalBlocks) : say.quantizing(m, run.totalBlocks);
 }
 
@@ -72,12 +72,18 @@ function outcomeText(outcome: Exclude<Outcome, { kind: "none" | "failed" }>, sta
       return state.model.summary?.packing ? say.openedPacked(outcome.label) : say.opened(outcome.label);
     case "ran": {
       const run = state.runs.find((r) => r.id === outcome.runId);
-      return say.ran(run ? recipeTitle(run.recipe) : "", duration(outcome.ms / 1000));
+      return say.ran(run ? runTitle(run) : "", duration(outcome.ms / 1000));
     }
     case "measured":
       return say.measured(outcome.runs, duration(outcome.ms / 1000));
     case "exported":
       return say.exported(outcome.name, outcome.files, bytes(outcome.bytes), outcome.zip);
+    case "recalled": {
+      const run = state.runs.find((r) => r.id === outcome.runId);
+      return say.recalled(run ? runTitle(run) : "");
+    }
+    case "told":
+      return outcome.message;
     case "cancelled":
       return say.cancelled[outcome.what];
   }

@@ -1,5 +1,6 @@
 /** What the page says, in one place. */
 import type { LayerKind } from "../recipe/recipe";
+import { facts, gpuPanel, layers, live, log, runs, verdict } from "./strings-work";
 
 export const strings = {
   name: "QEP Studio",
@@ -61,6 +62,8 @@ export const strings = {
     alpha: "QEP strength α",
     alphaSpoken: (a: number) => (a === 0 ? "0, QEP off: the base method" : a === 1 ? "1, full correction" : `${a}`),
     alphaHint: (a: number) => (a === 0 ? "Off: the base method alone." : "Corrects each layer for the error of the layers before it."),
+    alphaLater: "After a run you can drag it live.",
+    alphaLive: "Live: drag it and the curve follows.",
     blocks: "Blocks to quantize",
     allBlocks: (n: number | null) => (n === null ? "all" : `all ${n}`),
     firstBlocks: (n: number) => `first ${n}`,
@@ -78,10 +81,15 @@ export const strings = {
       actOrder: "Columns by descending Hessian diagonal (act-order)",
       mse: "Search each grid’s range for the least error",
     },
+    quip: { title: "QuIP", damp: "QuIP damping", seed: "Rotation seed" },
+    gptaqAlpha: "GPTAQ strength",
     windows: "Calibration windows",
     windowLength: "Window length",
     seed: "Seed",
     calibration: "Calibration text",
+    load: "Load recipe.json",
+    tooLarge: "This file is too large to be a recipe.",
+    loaded: (name: string) => `Loaded the recipe from ${name}.`,
   },
 
   text: {
@@ -126,6 +134,8 @@ export const strings = {
     preparing: "Preparing",
     quantizing: (m: number, of: number) => `Quantizing block ${m} of ${of}`,
     following: (m: number, of: number) => `Following the error through block ${m} of ${of}`,
+    rerunning: (alpha: number, m: number, of: number) => `α ${alpha}: block ${m} of ${of}`,
+    recalled: (title: string) => `Done: ${title} was finished before, so its curve is back.`,
     finishing: "Finishing",
     measuring: (run: number, part: number, parts: number) =>
       parts > 1 ? `Measuring perplexity of run ${run} (${part} of ${parts})` : `Measuring perplexity of run ${run}`,
@@ -139,6 +149,7 @@ export const strings = {
       `Done: ${files} files, ${size}, ${zip ? `in ${name}.zip` : `in the folder ${name}`}.`,
     cancelled: {
       run: "Cancelled. The blocks done so far stay in the chart.",
+      live: "Cancelled. The chart is as it was before this α.",
       measure: "Cancelled.",
       export: "Cancelled. Nothing was saved.",
     },
@@ -154,7 +165,7 @@ export const strings = {
     baseline: "Next: add the run it should be compared with.",
     measure: "Next: measure perplexity.",
     export: "Next: export the run you like best.",
-    nothing: "Try another α or bit width: each run adds a line.",
+    nothing: "Drag α, or run another recipe: each run adds a line.",
   },
 
   growth: {
@@ -162,6 +173,7 @@ export const strings = {
     heading: "Error growth Δ",
     what: "how far the quantized model’s residual stream is from the original’s after block m, over all calibration tokens.",
     empty: "Each run draws a line here, block by block while it goes.",
+    hidden: "Every run is hidden. Show one in the table of runs.",
     relative: "Relative to ‖h‖²",
     evaluation: "On the evaluation text",
     block: "block m",
@@ -173,53 +185,13 @@ export const strings = {
     ends: (title: string, value: string) => `${title} ends at ${value}`,
   },
 
-  runs: {
-    title: "Runs",
-    empty: "No runs yet.",
-    select: (n: number, title: string) => `${n}: ${title}`,
-    remove: (n: number) => `Remove ${n}`,
-    columns: {
-      recipe: "Recipe",
-      bits: "Bits",
-      alpha: "α",
-      delta: "Last Δ",
-      relative: "Relative",
-      perplexity: "Perplexity",
-      time: "Time",
-    },
-    status: { running: "running", done: "done", cancelled: "cancelled", failed: "failed" },
-    notMeasured: "not measured",
-    notes: (n: number) => `Notes of this run (${n})`,
-  },
-
-  verdict: {
-    cost: (qep: number, base: number, ratio: number) => `QEP (run ${qep}) took ${ratio.toFixed(2)}× the time of its base (run ${base}).`,
-    uneven: (fresh: number, freshTime: string, kept: number, keptTime: string) =>
-      `Run ${fresh} also computed the full-precision stream that run ${kept} reused, so their times (${freshTime} and ${keptTime}) do not compare.`,
-    calibration: (end: string) => `On the calibration text its Δ ends ${end}.`,
-    evaluation: (end: string, qep: string, base: string) => `On the evaluation text ${end}, with perplexity ${qep} against ${base}.`,
-    notMeasured: "On the evaluation text: not measured yet.",
-    below: (amount: string) => `${amount} % below the base’s (Eq. 5 holds)`,
-    above: (amount: string) => `${amount} % above the base’s (Eq. 5 does not hold)`,
-  },
-
-  layers: {
-    title: "Layers",
-    of: (n: number, title: string) => `of run ${n}: ${title}`,
-    empty: "The layers of the selected run appear here one by one.",
-    columns: {
-      name: "Layer",
-      block: "Block",
-      kind: "Kind",
-      bits: "Bits",
-      alpha: "α",
-      error: "Output error",
-      damping: "Damping",
-      ms: "ms",
-    },
-    errorWhat: "Output error: ‖WX − ŴX̂‖² / ‖WX‖².",
-    cut: (shown: number, all: number) => `Showing the first ${shown} of ${all}; sort to see others.`,
-  },
+  runs,
+  verdict,
+  layers,
+  facts,
+  live,
+  log,
+  gpuPanel,
 
   perplexity: {
     title: "Perplexity",

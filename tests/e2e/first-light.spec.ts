@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { expect, test } from "@playwright/test";
+import { expect, type Locator, test } from "@playwright/test";
 import { readHeader } from "../../src/io/header";
 import { bytesFile } from "../../src/io/memory";
 import { button, curves, openDemo, openStudio, recipe, seriousFindings, status, untilDone } from "./studio";
@@ -160,26 +160,45 @@ test("a lost GPU is said, and a restart brings the model back", async ({ page, b
   await expect(page.getByRole("table", { name: "Runs" }).getByRole("radio")).toHaveCount(2);
 });
 
-test("the whole way by keyboard", async ({ page }) => {
+test("the whole way by keyboard alone, from open to export", async ({ page }) => {
   await openStudio(page);
-  const press = async (name: string) => {
-    await button(page, name).focus();
+  const alpha = recipe(page).getByRole("slider", { name: "QEP strength α" });
+  /** Tab until it has the focus, as a person would; never further than round the page. */
+  async function tabTo(target: Locator) {
+    for (let i = 0; i < 150; i++) {
+      if (await target.evaluate((element) => element === document.activeElement)) return;
+      await page.keyboard.press("Tab");
+    }
+    throw new Error(`${target} cannot be reached by Tab`);
+  }
+  async function press(name: string) {
+    await expect(button(page, name)).toBeEnabled({ timeout: 60_000 });
+    await tabTo(button(page, name));
     await page.keyboard.press("Enter");
-  };
+  }
   await press("Use the demo model");
   await expect(button(page, "Run")).toBeEnabled();
-  const slider = recipe(page).getByRole("slider", { name: "QEP strength α" });
-  await slider.focus();
-  await page.keyboard.press("Home");
-  await expect(slider).toHaveAttribute("aria-valuetext", /QEP off/);
-  await page.keyboard.press("ArrowRight");
-  await expect(slider).toHaveValue("0.05");
-  await recipe(page).getByLabel("Blocks to quantize").focus();
+  await tabTo(recipe(page).getByLabel("Blocks to quantize"));
   await page.keyboard.press("ArrowDown");
   await expect(recipe(page).getByLabel("Blocks to quantize")).toHaveValue("1");
+  await tabTo(alpha);
+  await page.keyboard.press("Home");
+  await expect(alpha).toHaveAttribute("aria-valuetext", /QEP off/);
+  await page.keyboard.press("ArrowRight");
+  await expect(alpha).toHaveValue("0.05");
   await press("Run");
   await expect(status(page)).toContainText("Done: RTN 3-bit + QEP α 0.05 first 1 blocks", { timeout: 60_000 });
-  await button(page, "Output error").focus();
+  await tabTo(page.getByRole("slider", { name: "Drag α" }));
+  await page.keyboard.press("End");
+  await expect(status(page)).toContainText("Done: RTN 3-bit + QEP α 1 first 1 blocks", { timeout: 60_000 });
+  await tabTo(page.getByRole("table", { name: "Error by block and kind" }).getByRole("button").first());
+  await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("Enter");
+  await expect(page.getByRole("region", { name: "Layer model.layers.0.self_attn.k_proj" })).toContainText("32 × 64");
+  await tabTo(button(page, "Output error"));
   await page.keyboard.press("Enter");
   await expect(page.getByRole("columnheader", { name: "Output error" })).toHaveAttribute("aria-sort", "descending");
+  const downloading = page.waitForEvent("download");
+  await press("Download as zip");
+  expect((await downloading).suggestedFilename()).toBe("QEP-demo-rtn-3bit-qep-1-first-1.zip");
 });

@@ -4,27 +4,20 @@ import { compare, isPair, partnerRecipe } from "../../src/store/compare";
 import { applyToJob, secondsLeft } from "../../src/store/inbox";
 import type { Job, Run } from "../../src/store/state";
 import { demoText, sourceOf, textKey } from "../../src/store/texts";
+import { aRun } from "./a-run";
 
-const run = (id: string, recipe: Recipe, last: number, more: Partial<Run> = {}): Run => ({
-  id,
-  number: 1,
-  slot: 0,
-  recipe,
-  text: demoText,
-  status: "done",
-  totalBlocks: 1,
-  quantizedBlocks: 1,
-  blocks: [{ index: 0, delta: last, relativeDelta: last / 1e6 }],
-  layers: [],
-  notes: [],
-  ms: 1000,
-  streamKept: true,
-  error: null,
-  measured: null,
-  exported: null,
-  held: true,
-  ...more,
-});
+const run = (id: string, recipe: Recipe, last: number, more: Partial<Run> = {}): Run =>
+  aRun({
+    id,
+    recipe,
+    status: "done",
+    totalBlocks: 1,
+    quantizedBlocks: 1,
+    blocks: [{ index: 0, delta: last, relativeDelta: last / 1e6 }],
+    ms: 1000,
+    held: true,
+    ...more,
+  });
 
 const base = run("base", baseOf(defaultRecipe), 200);
 const qep = run("qep", defaultRecipe, 130, { ms: 1210 });
@@ -55,8 +48,12 @@ it("compares with the latest QEP run, and never with one that did not finish", (
   expect(compare([base, qep], null)).toBeNull();
 });
 
-it("does not compare times when one run was spared the full-precision stream", () => {
-  expect(compare([run("b", base.recipe, 200), run("q", qep.recipe, 130, { streamKept: false })], base)!.timeRatio).toBeNull();
+it("leaves the full-precision stream out of the times, whichever run computed it", () => {
+  const b = run("b", base.recipe, 200, { ms: 1800, streamMs: 800 });
+  expect(compare([b, qep], b)!.timeRatio).toBeCloseTo(1.21);
+  const q = run("q", qep.recipe, 130, { ms: 2010, streamMs: 800 });
+  expect(compare([base, q], base)!.timeRatio).toBeCloseTo(1.21);
+  expect(compare([run("b", base.recipe, 200, { ms: null }), qep], qep)!.timeRatio).toBeNull();
 });
 
 it("does not compare measurements of different windows", () => {
@@ -87,6 +84,7 @@ const job: Job = {
   cancelling: false,
   part: 1,
   parts: 1,
+  live: false,
 };
 
 it("time left comes from the plan, then from the rate, and never lies when the plan was wrong", () => {

@@ -40,7 +40,10 @@ export interface FakeOptions {
 }
 
 export interface Fake extends Client {
+  /** Methods in the order they were called; liveBytes is left out. */
   calls: string[];
+  /** α of the runs that were started. */
+  alphas: number[];
   options: FakeOptions;
 }
 
@@ -69,6 +72,7 @@ export function createFake(figures: Figures, given: FakeOptions = {}): Fake {
   const options: FakeOptions = { ...given };
   const pause = options.pause ?? (() => Promise.resolve());
   const calls: string[] = [];
+  const alphas: number[] = [];
   const runs = new Map<string, Recipe>();
   let cancelled = false;
   let kept = false;
@@ -78,7 +82,15 @@ export function createFake(figures: Figures, given: FakeOptions = {}): Fake {
     if (cancelled) throw new QuantError("cancelled");
   }
 
-  const figureOf = (recipe: Recipe) => figures.recipes[`rtn-${recipe.bits}${isBase(recipe) ? "" : "-qep"}`];
+  /** The oracle knows α 0 and ½; between and beyond, a parabola in α through both with its least at 0.6. */
+  function figureOf(recipe: Recipe): Figure {
+    const [base, half] = ["", "-qep"].map((end) => figures.recipes[`rtn-${recipe.bits}${end}`]);
+    if (isBase(recipe)) return base;
+    const { alpha } = recipe.qep;
+    const share = 1 - ((alpha - 0.6) ** 2 - 0.01) / 0.35;
+    const mix = (b: number[], h: number[]) => (alpha === 0.5 ? h : b.map((x, i) => x + (h[i] - x) * share));
+    return { ...half, delta: mix(base.delta, half.delta), relativeDelta: mix(base.relativeDelta, half.relativeDelta) };
+  }
 
   function plan(recipe: Recipe): PlanSummary {
     if (recipe.groupSize === 128)
@@ -106,8 +118,10 @@ export function createFake(figures: Figures, given: FakeOptions = {}): Fake {
   async function run(id: string, recipe: Recipe, emit: (e: RunEvent) => void): Promise<RunReport> {
     const figure = figureOf(recipe);
     const count = recipe.blocks ?? 12;
+    const fresh = !kept;
     const blocks: BlockReport[] = [];
     const layers: LayerReport[] = [];
+    alphas.push(recipe.qep.alpha);
     emit({ type: "start", blocks: 12, quantizedBlocks: count });
     for (const note of options.notes ?? []) emit({ type: "log", ...note });
     let done = 0;
@@ -126,7 +140,9 @@ export function createFake(figures: Figures, given: FakeOptions = {}): Fake {
     }
     runs.set(id, recipe);
     kept = true;
-    return { version: "0.1.0", recipe, adapter: "fake", blocks, layers, ms: isBase(recipe) ? 3200 : 3900, streamMs: 1200, peakGpuBytes: 41_000_000 };
+    const streamMs = fresh ? 1200 : 0;
+    const ms = (isBase(recipe) ? 3200 : 3900) + streamMs;
+    return { version: "0.1.0", recipe, adapter: "fake", blocks, layers, ms, streamMs, peakGpuBytes: 41_000_000 };
   }
 
   async function measure(id: string, emit: (e: RunEvent) => void): Promise<Evaluation> {
@@ -177,16 +193,17 @@ export function createFake(figures: Figures, given: FakeOptions = {}): Fake {
     forget: (id) => {
       runs.delete(id);
     },
-    liveBytes: () => 0,
+    liveBytes: () => 12_600_000 + 65_536 * runs.size,
   };
 
   return {
     calls,
+    alphas,
     options,
     async call(method, ...args) {
-      calls.push(method === "init" ? `init(${args[0]})` : method);
+      if (method !== "liveBytes") calls.push(method === "init" ? `init(${args[0]})` : method);
       const failing = options.fail?.[method];
-      if (method !== "cancel") {
+      if (method !== "cancel" && method !== "forget" && method !== "liveBytes") {
         cancelled = false;
         await pause();
       }

@@ -1,31 +1,14 @@
 import { expect, it } from "vitest";
-import { defaultRecipe, type LayerKind } from "../../src/recipe/recipe";
+import type { LayerKind } from "../../src/recipe/recipe";
 import type { Run } from "../../src/store/state";
-import { demoText } from "../../src/store/texts";
 import { filesOfInput } from "../../src/ui/drop";
 import { dashOf, growthRows, pointsOf } from "../../src/ui/growth/rows";
-import { sorted } from "../../src/ui/tables/sorting";
+import { layerKeys, sorted } from "../../src/ui/tables/sorting";
 import type { LayerReport } from "../../src/worker/protocol";
+import { aRun } from "../store/a-run";
 
-const run = (id: string, deltas: number[], totalBlocks = 4): Run => ({
-  id,
-  number: 1,
-  slot: 0,
-  recipe: defaultRecipe,
-  text: demoText,
-  status: "running",
-  totalBlocks,
-  quantizedBlocks: totalBlocks,
-  blocks: deltas.map((delta, index) => ({ index, delta, relativeDelta: delta / 100 })),
-  layers: [],
-  notes: [],
-  ms: null,
-  streamKept: false,
-  error: null,
-  measured: null,
-  exported: null,
-  held: false,
-});
+const run = (id: string, deltas: number[], totalBlocks = 4): Run =>
+  aRun({ id, totalBlocks, blocks: deltas.map((delta, index) => ({ index, delta, relativeDelta: delta / 100 })) });
 
 const absolute = { relative: false, evaluation: false };
 
@@ -67,11 +50,12 @@ const layer = (name: string, kind: LayerKind, relativeError: number, damping: nu
 
 it("layers are sorted by what people mean", () => {
   const layers = [layer("l.10.q", "q_proj", 0.2, [0.01, 0.1]), layer("l.9.q", "k_proj", 0.1), layer("l.2.q", "v_proj", 0.3, [0.01])];
-  const names = (column: "name" | "error" | "damping", descending: boolean) => sorted(layers, { column, descending }).map((l) => l.name);
+  const names = (column: "name" | "error" | "damping", descending: boolean) =>
+    sorted(layers, layerKeys, { column, descending }).map((l) => l.name);
   expect(names("name", false)).toEqual(["l.2.q", "l.9.q", "l.10.q"]);
   expect(names("error", true)).toEqual(["l.2.q", "l.10.q", "l.9.q"]);
   expect(names("damping", true)).toEqual(["l.10.q", "l.2.q", "l.9.q"]);
-  expect(sorted(layers, null)).toBe(layers);
+  expect(sorted(layers, layerKeys, null)).toBe(layers);
 });
 
 it("a chosen folder gives its own files only; loose files take the weights' name", () => {

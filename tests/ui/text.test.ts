@@ -5,6 +5,7 @@ import { blockTicks, logDomain } from "../../src/ui/chart-scale";
 import { bytes, duration, figure, parameters, percent, roughly } from "../../src/ui/format";
 import { exportName } from "../../src/ui/save";
 import { statusOf, titleOf } from "../../src/ui/status";
+import { aRun } from "../store/a-run";
 
 describe("numbers for people", () => {
   it.each([
@@ -81,28 +82,9 @@ describe("the status line", () => {
       cancelling: false,
       part: 1,
       parts: 1,
+      live: false,
     },
-    runs: [
-      {
-        id: "run-1",
-        number: 1,
-        slot: 0,
-        recipe: defaultRecipe,
-        text: initialState.calibration,
-        status: "running",
-        totalBlocks: 12,
-        quantizedBlocks: 3,
-        blocks: [0, 1].map((index) => ({ index, delta: 1, relativeDelta: 1 })),
-        layers: [],
-        notes: [],
-        ms: null,
-        streamKept: false,
-        error: null,
-        measured: null,
-        exported: null,
-        held: false,
-      },
-    ],
+    runs: [aRun({ quantizedBlocks: 3, blocks: [0, 1].map((index) => ({ index, delta: 1, relativeDelta: 1 })) })],
   };
   const ended = (outcome: State["outcome"]): State => ({ ...running, job: null, outcome });
 

@@ -1,7 +1,8 @@
 import { useState } from "react";
-import { formatTitles, recipeTitle } from "../../recipe/recipe";
+import { formatTitles } from "../../recipe/recipe";
 import { isBusy, nextStep, selectedRun } from "../../store/next";
 import type { Run } from "../../store/state";
+import { runTitle } from "../format";
 import { Alert } from "../parts/Alert";
 import { Button } from "../parts/Button";
 import { Panel } from "../parts/Panel";
@@ -71,5 +72,5 @@ export function ExportPanel() {
 
 function whatOf(run: Run): string {
   if (run.status !== "done") return text.none;
-  return run.held ? text.selected(run.number, recipeTitle(run.recipe), formatTitles[run.recipe.format]) : text.lost;
+  return run.held ? text.selected(run.number, runTitle(run), formatTitles[run.recipe.format]) : text.lost;
 }

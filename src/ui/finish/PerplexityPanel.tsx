@@ -1,5 +1,6 @@
 import { isMeasurable, isModelMeasurable, measureKey } from "../../store/measuring";
 import { isBusy, nextStep } from "../../store/next";
+import { runsInSight } from "../../store/runs";
 import { count } from "../format";
 import { Button } from "../parts/Button";
 import { NumberField } from "../parts/fields";
@@ -14,7 +15,7 @@ const text = strings.perplexity;
 
 export function PerplexityPanel() {
   const studio = useStudio();
-  const runs = useStudioState((s) => s.runs);
+  const runs = useStudioState(runsInSight);
   const settings = useStudioState((s) => s.evaluation);
   const { isNext, busy, key } = useStudioState((s) => ({ isNext: nextStep(s) === "measure", busy: isBusy(s), key: measureKey(s) }));
   const model = useStudioState((s) => s.model.measured);

@@ -1,6 +1,5 @@
-import { recipeTitle } from "../../recipe/recipe";
 import type { Run } from "../../store/state";
-import { count } from "../format";
+import { count, runTitle } from "../format";
 import { LineSample } from "../growth/LineSample";
 import table from "../parts/table.module.css";
 import { strings } from "../strings";
@@ -43,7 +42,7 @@ function Result({ run }: { run: Run }) {
       <th scope="row">
         <span className={css.run}>
           <LineSample slot={run.slot} />
-          {run.number}: {recipeTitle(run.recipe)}
+          {run.number}: {runTitle(run)}
         </span>
       </th>
       <td className={table.number}>{perplexityBefore.toFixed(3)}</td>

@@ -1,8 +1,8 @@
 /** The lines. A chunk of its own: recharts is larger than the rest of the page. */
 import { CartesianGrid, Line, LineChart, ResponsiveContainer, Tooltip, XAxis, YAxis } from "recharts";
-import { recipeTitle } from "../../recipe/recipe";
 import type { Run } from "../../store/state";
 import { blockTicks, isPlottable, logDomain } from "../chart-scale";
+import { runTitle } from "../format";
 import { strings } from "../strings";
 import css from "./GrowthFigure.module.css";
 import { LineSample } from "./LineSample";
@@ -10,6 +10,8 @@ import { colourOf, dashOf, type Row } from "./rows";
 
 interface Props {
   runs: Run[];
+  /** A finished curve that fades while another one grows over it. */
+  under: Run | null;
   rows: Row[];
   relative: boolean;
   format: (x: number) => string;
@@ -18,13 +20,13 @@ interface Props {
 const text = strings.growth;
 const tick = { fill: "var(--ink-2)", fontSize: 12 };
 
-export default function GrowthChart({ runs, rows, relative, format }: Props) {
-  const { domain, ticks } = logDomain(runs.flatMap((run) => rows.map((row) => row[run.id])));
+export default function GrowthChart({ runs, under, rows, relative, format }: Props) {
+  const { domain, ticks } = logDomain([...runs, ...(under ? [under] : [])].flatMap((run) => rows.map((row) => row[run.id])));
   // What is not positive has no place on a log axis; the table below shows it.
   const plotted = rows.map((row) => Object.fromEntries(Object.entries(row).filter(([, value]) => isPlottable(value))));
   const summary = runs.map((run) => {
     const last = rows.findLast((row) => row[run.id] !== undefined);
-    return last && text.ends(recipeTitle(run.recipe), format(last[run.id]));
+    return last && text.ends(runTitle(run), format(last[run.id]));
   });
   return (
     <div className={css.chart} role="img" aria-label={`${text.title}. ${summary.filter(Boolean).join("; ")}.`}>
@@ -59,11 +61,25 @@ export default function GrowthChart({ runs, rows, relative, format }: Props) {
               active ? <Values runs={runs} row={rows.find((r) => r.block === Number(label))} format={format} /> : null
             }
           />
+          {under && (
+            <Line
+              key={under.id}
+              dataKey={under.id}
+              type="linear"
+              className={css.under}
+              stroke={colourOf(under.slot)}
+              strokeWidth={2.25}
+              strokeDasharray={dashOf(under.slot)}
+              dot={false}
+              activeDot={false}
+              isAnimationActive={false}
+            />
+          )}
           {runs.map((run) => (
             <Line
               key={run.id}
               dataKey={run.id}
-              name={recipeTitle(run.recipe)}
+              name={runTitle(run)}
               type="linear"
               stroke={colourOf(run.slot)}
               strokeWidth={2.25}

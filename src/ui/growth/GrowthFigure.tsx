@@ -1,27 +1,30 @@
 import { lazy, Suspense, useState } from "react";
-import { recipeTitle } from "../../recipe/recipe";
+import { runsInSight } from "../../store/runs";
 import type { Run } from "../../store/state";
-import { figure, percent } from "../format";
+import { figure, percent, runTitle } from "../format";
 import { CheckField } from "../parts/fields";
 import { strings } from "../strings";
 import { useStudioState } from "../studio";
 import css from "./GrowthFigure.module.css";
 import { GrowthTable } from "./GrowthTable";
 import { LineSample } from "./LineSample";
+import { LiveStrip } from "./LiveStrip";
 import { growthRows, pointsOf, type View } from "./rows";
 
 const GrowthChart = lazy(() => import("./GrowthChart"));
 const text = strings.growth;
 
 export function GrowthFigure() {
-  const runs = useStudioState((s) => s.runs);
+  const runs = useStudioState(runsInSight);
+  const under = useStudioState((s) => s.runs.find((r) => r.id === s.live.under && r.dragged) ?? null);
   const hasModel = useStudioState((s) => s.model.summary !== null);
   const [view, setView] = useState<View>({ relative: false, evaluation: false });
 
   const measured = runs.some((r) => r.measured);
   const shown: View = { ...view, evaluation: view.evaluation && measured };
-  const drawn = runs.filter((r) => pointsOf(r, shown).length > 0);
-  const rows = growthRows(drawn, shown);
+  const drawn = runs.filter((r) => !r.hidden && pointsOf(r, shown).length > 0);
+  const rows = growthRows(under ? [...drawn, under] : drawn, shown);
+  const allHidden = runs.length > 0 && runs.every((r) => r.hidden);
   const format = shown.relative ? (x: number) => percent(x) : figure;
 
   return (
@@ -38,23 +41,24 @@ export function GrowthFigure() {
           )}
         </span>
       </figcaption>
-      {drawn.length > 0 ? (
+      {drawn.length > 0 || under ? (
         <>
           <Suspense fallback={<p className={css.empty}>{text.loading}</p>}>
-            <GrowthChart runs={drawn} rows={rows} relative={shown.relative} format={format} />
+            <GrowthChart runs={drawn} under={under} rows={rows} relative={shown.relative} format={format} />
           </Suspense>
           <ul className={css.legend}>
             {drawn.map((run) => (
               <LegendItem key={run.id} run={run} view={shown} format={format} />
             ))}
           </ul>
+          <LiveStrip />
           <GrowthTable runs={drawn} rows={rows} format={format} />
         </>
       ) : (
         <div className={css.empty}>
           {/* The chart's code arrives while the person is still at the recipe. */}
           {hasModel && <Preload />}
-          <p>{text.empty}</p>
+          <p>{allHidden ? text.hidden : text.empty}</p>
           <p className={css.what}>
             Δ<sub>m</sub> = ‖h<sub>m</sub> − ĥ<sub>m</sub>‖²: {text.what}
           </p>
@@ -70,7 +74,7 @@ function LegendItem({ run, view, format }: { run: Run; view: View; format: (x: n
     <li>
       <LineSample slot={run.slot} />
       <span>
-        {run.number}: {recipeTitle(run.recipe)}
+        {run.number}: {runTitle(run)}
       </span>
       {last && <span className={css.last}>{format(last.value)}</span>}
     </li>

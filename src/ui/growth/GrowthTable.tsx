@@ -1,5 +1,5 @@
-import { recipeTitle } from "../../recipe/recipe";
 import type { Run } from "../../store/state";
+import { runTitle } from "../format";
 import { ScrollBox } from "../parts/ScrollBox";
 import table from "../parts/table.module.css";
 import { strings } from "../strings";
@@ -18,7 +18,7 @@ export function GrowthTable({ runs, rows, format }: { runs: Run[]; rows: Row[]; 
               <th scope="col">{strings.growth.unit}</th>
               {runs.map((run) => (
                 <th key={run.id} scope="col" className={table.number}>
-                  {run.number}: {recipeTitle(run.recipe)}
+                  {run.number}: {runTitle(run)}
                 </th>
               ))}
             </tr>

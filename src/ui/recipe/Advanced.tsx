@@ -1,10 +1,11 @@
 import { useState } from "react";
 import { layerKinds } from "../../recipe/recipe";
+import { takesGptq } from "../command";
 import { NumberField } from "../parts/fields";
 import { TextChooser } from "../parts/TextChooser";
 import { strings } from "../strings";
 import { useStudio, useStudioState } from "../studio";
-import { GptqFields } from "./GptqFields";
+import { GptaqField, GptqFields, QuipFields } from "./GptqFields";
 import css from "./RecipePanel.module.css";
 
 const text = strings.recipe;
@@ -80,7 +81,9 @@ export function Advanced({ calibrationError }: { calibrationError: string | null
           step="any"
           onChange={(n) => n !== null && editRecipe({ qep: { damp: n } })}
         />
-        {method === "gptq" && <GptqFields />}
+        {takesGptq(method) && <GptqFields />}
+        {method === "quip" && <QuipFields />}
+        {method === "gptaq" && <GptaqField />}
       </div>
     </details>
   );

@@ -1,10 +1,12 @@
 import { bitWidths, formatIds, formatTitles, groupSizes, methodIds, methodTitles } from "../../recipe/recipe";
+import { canFollow, isFollowing } from "../../store/live";
 import { CheckField, RangeField, SelectField } from "../parts/fields";
 import { Step } from "../parts/Heading";
 import { strings } from "../strings";
 import { useStudio, useStudioState } from "../studio";
 import { Advanced } from "./Advanced";
 import { faultOf } from "./fault";
+import { RecipeFile } from "./RecipeFile";
 import css from "./RecipePanel.module.css";
 
 const text = strings.recipe;
@@ -19,6 +21,8 @@ export function RecipePanel() {
   const blocks = useStudioState((s) => s.model.summary?.blocks ?? null);
   const error = useStudioState((s) => s.plan.error);
   const notes = useStudioState((s) => s.plan.summary?.notes ?? []);
+  const following = useStudioState(isFollowing);
+  const canLive = useStudioState(canFollow);
   const fault = faultOf(error);
   const firsts = Array.from({ length: Math.max(0, (blocks ?? 1) - 1) }, (_, i) => ({ value: i + 1, title: text.firstBlocks(i + 1) }));
 
@@ -57,7 +61,7 @@ export function RecipePanel() {
         max={1}
         step={0.05}
         spoken={text.alphaSpoken(recipe.qep.alpha)}
-        hint={text.alphaHint(recipe.qep.alpha)}
+        hint={`${text.alphaHint(recipe.qep.alpha)} ${following ? text.alphaLive : canLive ? "" : text.alphaLater}`}
         onChange={(alpha) => editRecipe({ qep: { alpha } })}
       />
       <SelectField
@@ -70,6 +74,7 @@ export function RecipePanel() {
       />
       <Advanced calibrationError={fault === "calibration" ? (error?.message ?? null) : null} />
       {error && fault === "other" && <p className={css.error}>{error.message}</p>}
+      <RecipeFile />
     </fieldset>
   );
 }

@@ -1,7 +1,6 @@
-import { type Comparison, compare, type Ends } from "../../store/compare";
+import { compare, type Ends } from "../../store/compare";
 import { selectedRun } from "../../store/next";
-import type { Run } from "../../store/state";
-import { duration } from "../format";
+import { runsInSight } from "../../store/runs";
 import { strings } from "../strings";
 import { useStudioState } from "../studio";
 import css from "./RunsTable.module.css";
@@ -10,15 +9,16 @@ const text = strings.verdict;
 
 /** What QEP cost the selected run over its base, and what it bought. */
 export function Verdict() {
-  const runs = useStudioState((s) => s.runs);
-  const selected = useStudioState(selectedRun);
-  const comparison = compare(runs, selected);
+  const runs = useStudioState(runsInSight);
+  // While a dragged α grows, what the finished one came to stays in place.
+  const judged = useStudioState((s) => s.runs.find((r) => r.id === s.live.under) ?? selectedRun(s));
+  const comparison = compare(judged && !runs.includes(judged) ? [...runs, judged] : runs, judged);
   if (!comparison) return null;
   const { calibration, evaluation } = comparison;
   const holds = calibration.below && (evaluation?.delta.below ?? true);
   return (
     <div className={`${css.verdict} ${holds ? css.holds : css.fails}`}>
-      <p>{costSentence(comparison)}</p>
+      {comparison.timeRatio !== null && <p>{text.cost(comparison.qep.number, comparison.base.number, comparison.timeRatio)}</p>}
       <p>{text.calibration(endSentence(calibration))}</p>
       <p>
         {evaluation
@@ -28,14 +28,6 @@ export function Verdict() {
     </div>
   );
 }
-
-export function costSentence({ base, qep, timeRatio }: Comparison): string {
-  if (timeRatio !== null) return text.cost(qep.number, base.number, timeRatio);
-  const [fresh, kept] = base.streamKept ? [qep, base] : [base, qep];
-  return text.uneven(fresh.number, timeOf(fresh), kept.number, timeOf(kept));
-}
-
-const timeOf = (run: Run) => duration((run.ms ?? 0) / 1000);
 
 export function endSentence(ends: Ends): string {
   const by = Math.abs(ends.change) * 100;

@@ -1,14 +1,19 @@
+/** Orders of the tables. */
+import type { Run } from "../../store/state";
 import type { LayerReport } from "../../worker/protocol";
+import { runTitle } from "../format";
 
-export const columns = ["name", "block", "kind", "bits", "alpha", "error", "damping", "ms"] as const;
-export type Column = (typeof columns)[number];
-
-export interface Sorting {
+export interface Sorting<Column extends string> {
   column: Column;
   descending: boolean;
 }
 
-const keys: Record<Column, (layer: LayerReport) => number | string> = {
+type Key = number | string;
+
+export const layerColumns = ["name", "block", "kind", "bits", "alpha", "error", "damping", "ms"] as const;
+export type LayerColumn = (typeof layerColumns)[number];
+
+export const layerKeys: Record<LayerColumn, (layer: LayerReport) => Key> = {
   name: (l) => l.name,
   block: (l) => l.block,
   kind: (l) => l.kind,
@@ -19,14 +24,32 @@ const keys: Record<Column, (layer: LayerReport) => number | string> = {
   ms: (l) => l.ms,
 };
 
-/** Stable; null leaves the layers in the order they were quantized. */
-export function sorted(layers: LayerReport[], sorting: Sorting | null): LayerReport[] {
-  if (!sorting) return layers;
+export const runColumns = ["recipe", "delta", "relative", "perplexity", "size", "time"] as const;
+export type RunColumn = (typeof runColumns)[number];
+
+const none = Number.POSITIVE_INFINITY;
+export const runKeys: Record<RunColumn, (run: Run) => Key> = {
+  recipe: runTitle,
+  delta: (r) => r.blocks.at(-1)?.delta ?? none,
+  relative: (r) => r.blocks.at(-1)?.relativeDelta ?? none,
+  perplexity: (r) => r.measured?.evaluation.perplexity ?? none,
+  size: (r) => r.bytesOut ?? none,
+  time: (r) => r.ms ?? none,
+};
+
+/** Stable; null leaves the rows as they are. */
+export function sorted<Row, Column extends string>(
+  rows: Row[],
+  keys: Record<Column, (row: Row) => Key>,
+  sorting: Sorting<Column> | null,
+): Row[] {
+  if (!sorting) return rows;
   const key = keys[sorting.column];
   const sign = sorting.descending ? -1 : 1;
-  return layers.toSorted((a, b) => sign * order(key(a), key(b)));
+  return rows.toSorted((a, b) => sign * order(key(a), key(b)));
 }
 
-function order(a: number | string, b: number | string): number {
-  return typeof a === "number" ? a - Number(b) : a.localeCompare(String(b), "en", { numeric: true });
+function order(a: Key, b: Key): number {
+  if (typeof a !== "number") return a.localeCompare(String(b), "en", { numeric: true });
+  return a === b ? 0 : a < Number(b) ? -1 : 1;
 }

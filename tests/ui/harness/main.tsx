@@ -10,11 +10,20 @@ import figures from "../../fixtures/oracle/figures.json";
 import { createFake, type FakeOptions, type Figures } from "../../store/fake-client";
 
 const state = new URLSearchParams(location.search).get("state") ?? "live";
-const slow = { pause: () => new Promise<void>((resolve) => setTimeout(resolve, 60)) };
+/** Milliseconds between two events; Infinity: nothing more happens. */
+const pace = 0;
+const later = (ms: number) => new Promise<void>((resolve) => Number.isFinite(ms) && setTimeout(resolve, ms));
+const slow = { pause: () => later(60) };
+const paced = { pause: () => (pace ? later(pace) : Promise.resolve()) };
+/** Nothing more happens once the run has told so many layers: a picture that stands still. */
+let stopAfter = Number.POSITIVE_INFINITY;
+const stopping = { pause: () => later(stopAfter-- > 0 ? 0 : Number.POSITIVE_INFINITY) };
 
 const options: Record<string, FakeOptions> = {
   live: slow,
-  running: slow,
+  running: stopping,
+  dragging: stopping,
+  dragged: paced,
   "no-gpu": { gpu: new QuantError("no-webgpu", "the browser offers no navigator.gpu", "Use a browser with WebGPU.") },
   failed: {
     failAfter: {
@@ -65,14 +74,27 @@ async function play() {
   await settled();
   if (["opened", "bad-file", "group-size", "too-short"].includes(state)) return;
   if (state === "running") {
+    stopAfter = 40;
     studio.run();
-    await new Promise((resolve) => setTimeout(resolve, 3200));
+    await later(1500);
     return;
   }
   await studio.run();
   if (["one", "failed", "crash"].includes(state)) return;
   await studio.addPartner("base");
   if (state === "pair") return;
+  await settled();
+  if (["layer", "dragged", "dragging"].includes(state)) studio.chooseLayer("model.layers.3.self_attn.o_proj");
+  if (state === "layer") return settled();
+  if (state === "dragged" || state === "dragging") {
+    studio.editRecipe({ qep: { alpha: 0.8 } });
+    while (studio.store.getState().job) await later(50);
+    if (state === "dragged") return;
+    stopAfter = 50;
+    studio.editRecipe({ qep: { alpha: 0.35 } });
+    await later(1500);
+    return;
+  }
   await studio.measure();
   if (state === "measured") return;
   await studio.exportRun({ kind: "zip", name: "QEP-demo-rtn-3bit-qep-0.5" });

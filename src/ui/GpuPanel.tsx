@@ -1,0 +1,37 @@
+import { useEffect } from "react";
+import { bytes } from "./format";
+import css from "./GpuPanel.module.css";
+import { Panel } from "./parts/Panel";
+import { strings } from "./strings";
+import { useStudio, useStudioState } from "./studio";
+
+const text = strings.gpuPanel;
+
+/** What computes, and how full it is. */
+export function GpuPanel() {
+  const studio = useStudio();
+  const facts = useStudioState((s) => s.gpu.facts);
+  const live = useStudioState((s) => s.liveBytes);
+  const peak = useStudioState((s) => s.runs.findLast((r) => r.peakGpuBytes !== null)?.peakGpuBytes ?? null);
+  useEffect(() => studio.pollLiveBytes(), [studio]);
+  if (!facts) return null;
+  return (
+    <Panel title={text.title}>
+      <dl className={css.list}>
+        <div>
+          <dt>{text.adapter}</dt>
+          <dd>{facts.description}</dd>
+        </div>
+        <div>
+          <dt>{text.live}</dt>
+          <dd>{live === null ? text.none : bytes(live)}</dd>
+        </div>
+        <div>
+          <dt>{text.peak}</dt>
+          <dd>{peak === null ? text.none : bytes(peak)}</dd>
+        </div>
+      </dl>
+      {(facts.software || facts.kind === "cpu") && <p className={css.note}>{facts.kind === "cpu" ? text.reference : text.software}</p>}
+    </Panel>
+  );
+}

@@ -1,0 +1,38 @@
+/** Which run tells what about the chosen layer. */
+import { finishedAlphas } from "../../store/runs";
+import type { Run, State } from "../../store/state";
+import type { AlphaCurve, LayerReport } from "../../worker/protocol";
+
+export interface Told {
+  run: Run;
+  layer: LayerReport;
+}
+
+/** The selected run's report of the layer; while a dragged α has not reached it, that of the curve beneath. */
+export function reportOf(state: Pick<State, "runs" | "selected" | "live">, name: string): Told | null {
+  for (const id of [state.selected, state.live.under]) {
+    const run = state.runs.find((r) => r.id === id);
+    const layer = run?.layers.find((l) => l.name === name);
+    if (run && layer) return { run, layer };
+  }
+  return null;
+}
+
+/** A base run looks at no correction: then the finished run of the same recipe whose α is nearest has the curve. */
+export function curveOf(state: Pick<State, "runs" | "recipe" | "calibration">, told: Told): (Told & { curve: AlphaCurve }) | null {
+  const { layer, run } = told;
+  if (layer.curve) return { ...told, curve: layer.curve };
+  const others = finishedAlphas({ ...state, recipe: run.recipe, calibration: run.text })
+    .filter((r) => r.recipe.qep.alpha > 0)
+    .map((r) => ({ run: r, layer: r.layers.find((l) => l.name === layer.name) }));
+  for (const other of others) if (other.layer?.curve) return { run: other.run, layer: other.layer, curve: other.layer.curve };
+  return null;
+}
+
+export const errorAt = (c: AlphaCurve, alpha: number): number => Math.max(0, c.base - 2 * c.slope * alpha + c.curvature * alpha * alpha);
+
+/** α of the least error, within 0 … 1. */
+export function bestAlpha(c: AlphaCurve): number {
+  if (c.curvature <= 0) return c.slope > 0 ? 1 : 0;
+  return Math.min(1, Math.max(0, c.slope / c.curvature));
+}

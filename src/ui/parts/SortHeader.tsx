@@ -1,0 +1,35 @@
+import type { Sorting } from "../tables/sorting";
+import table from "./table.module.css";
+
+interface Props<Column extends string> {
+  column: Column;
+  title: string;
+  sorting: Sorting<Column> | null;
+  onSort: (sorting: Sorting<Column>) => void;
+  numeric?: boolean;
+  /** Which end is looked for first. */
+  descendingFirst?: boolean;
+}
+
+/** A column's title that sorts by it. */
+export function SortHeader<Column extends string>({ column, title, sorting, onSort, numeric, descendingFirst = false }: Props<Column>) {
+  const active = sorting?.column === column ? sorting : null;
+  return (
+    <th
+      scope="col"
+      className={numeric ? table.number : undefined}
+      aria-sort={active ? (active.descending ? "descending" : "ascending") : "none"}
+    >
+      <button
+        type="button"
+        className={table.sort}
+        onClick={() => onSort({ column, descending: active ? !active.descending : descendingFirst })}
+      >
+        {title}
+        <span className={table.arrow} aria-hidden="true">
+          {active ? (active.descending ? "↓" : "↑") : ""}
+        </span>
+      </button>
+    </th>
+  );
+}

@@ -1,0 +1,40 @@
+/** The page on recorded events (tests/ui/harness), in states that stand still. */
+import { test as base, expect, type Page } from "@playwright/test";
+import { createServer, type ViteDevServer } from "vite";
+import { root } from "../support/tree";
+
+async function serve(): Promise<ViteDevServer> {
+  const server = await createServer({
+    root,
+    configFile: `${root}vite.config.ts`,
+    logLevel: "error",
+    server: { port: 0, host: "127.0.0.1", hmr: false, watch: null },
+    // All at once: a dependency found later would reload the page.
+    optimizeDeps: { include: ["react", "react-dom/client", "react/jsx-dev-runtime", "recharts", "zustand", "zustand/vanilla", "valibot"] },
+  });
+  return server.listen();
+}
+
+export const test = base.extend<{ play: (state: string) => Promise<Page> }, { harness: string }>({
+  harness: [
+    // biome-ignore lint/correctness/noEmptyPattern: Playwright reads which fixtures it wants from the pattern
+    async ({}, use) => {
+      const server = await serve();
+      await use(`${server.resolvedUrls!.local[0]}tests/ui/harness/`);
+      await server.close();
+    },
+    { scope: "worker" },
+  ],
+  play: async ({ page, harness }, use) => {
+    const faults: string[] = [];
+    page.on("pageerror", (error) => faults.push(error.message));
+    await use(async (state) => {
+      await page.goto(`${harness}?state=${state}`);
+      await expect(page.locator("body[data-played]")).toBeAttached({ timeout: 40_000 });
+      return page;
+    });
+    expect(faults).toEqual([]);
+  },
+});
+
+export { expect };

@@ -1,0 +1,140 @@
+/** What can be done with runs, layers and the log, on recorded events. */
+import { readFileSync } from "node:fs";
+import { expect, test } from "./harness";
+import { button, recipe, status } from "./studio";
+
+const text = (name: string, content: string) => ({ name, mimeType: "application/json", buffer: Buffer.from(content) });
+
+test("a run is renamed, hidden, copied as a command, saved and loaded back", async ({ play, context }) => {
+  await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+  const page = await play("pair");
+  const runs = page.getByRole("table", { name: "Runs" });
+
+  await page.getByLabel("Name of run 1").fill("my <b>first</b> run");
+  await expect(runs).toContainText("1: my <b>first</b> run");
+  await expect(page.getByRole("figure", { name: "Error growth Δ_m" }).getByRole("listitem").first()).toContainText("my <b>first</b> run");
+
+  await expect(page.locator("path.recharts-line-curve")).toHaveCount(2);
+  await page.getByLabel("Show run 1 in the chart").uncheck();
+  await expect(page.locator("path.recharts-line-curve")).toHaveCount(1);
+  await page.getByLabel("Show run 1 in the chart").check();
+
+  await button(page, "Copy as command").click();
+  await expect(status(page)).toContainText("The command is copied");
+  expect(await page.evaluate(() => navigator.clipboard.readText())).toBe(
+    "qep-studio quantize MODEL_DIR --out DIR --method rtn --bits 3 --group-size -1 --alpha 0.5 --qep-damp 0.01" +
+      " --calibration public/demo/calibration.jsonl --windows 16 --window-length 128",
+  );
+
+  const downloading = page.waitForEvent("download");
+  await button(page, "Save recipe.json").click();
+  const saved = readFileSync(await (await downloading).path(), "utf8");
+  expect(JSON.parse(saved)).toMatchObject({ method: "rtn", bits: 3, qep: { alpha: 0.5 } });
+
+  const load = recipe(page).getByLabel("Load recipe.json");
+  await load.setInputFiles(text("recipe.json", saved.replace('"bits": 3', '"bits": 2')));
+  await expect(recipe(page).getByLabel("Bits")).toHaveValue("2");
+  await expect(status(page)).toContainText("Loaded the recipe from recipe.json");
+  await load.setInputFiles(text("recipe.json", '{"bits": 5}'));
+  await expect(recipe(page).getByRole("alert")).toContainText("The recipe is not valid: bits: bits must be one of 2, 3, 4, 8");
+  await load.setInputFiles(text("recipe.json", '{"bits": '));
+  await expect(recipe(page).getByRole("alert")).toContainText("This file is not valid JSON");
+  await expect(recipe(page).getByLabel("Bits")).toHaveValue("2");
+  await button(page, "Load recipe").click();
+  await expect(recipe(page).getByLabel("Bits")).toHaveValue("3");
+});
+
+test("runs are sorted and removed", async ({ play }) => {
+  const page = await play("pair");
+  const runs = page.getByRole("table", { name: "Runs" });
+  await runs.getByRole("button", { name: "Last Δ" }).click();
+  await runs.getByRole("button", { name: "Last Δ" }).click();
+  await expect(runs.getByRole("columnheader", { name: "Last Δ" })).toHaveAttribute("aria-sort", "descending");
+  await expect(runs.getByRole("row").nth(1)).toContainText("2: RTN 3-bit");
+  await button(page, "Remove 2").click();
+  await expect(runs.getByRole("row")).toHaveCount(2);
+  await expect(button(page, "Add baseline run")).toBeEnabled();
+});
+
+test("a dragged run can be kept", async ({ play }) => {
+  const page = await play("dragged");
+  const runs = page.getByRole("table", { name: "Runs" });
+  await expect(runs).toContainText("follows the slider");
+  await button(page, "Keep this run").click();
+  await expect(runs).not.toContainText("follows the slider");
+  await recipe(page).getByRole("slider").fill("0.9");
+  await expect(status(page)).toContainText("Done: RTN 3-bit + QEP α 0.9");
+  await expect(runs.getByRole("row")).toHaveCount(5);
+});
+
+test("a layer is found, chosen by keyboard in the map, and explained", async ({ play }) => {
+  const page = await play("pair");
+  const layers = page.getByRole("table", { name: "Layers" });
+  await page.getByLabel("Filter layers").fill("layers.2.");
+  await expect(layers.locator("tbody tr")).toHaveCount(7);
+  await page.getByLabel("Only layers that needed more damping or fell back").check();
+  await expect(page.getByText("No layer is like that.")).toBeVisible();
+  await page.getByLabel("Only layers that needed more damping or fell back").uncheck();
+  await page.getByLabel("Filter layers").fill("");
+  await layers.getByRole("button", { name: "Output error" }).click();
+  await expect(layers.locator("tbody tr").first()).toContainText("down_proj");
+
+  const map = page.getByRole("table", { name: "Error by block and kind" });
+  await map.getByRole("button", { name: /^block 1, q_proj: 1\.\d+ %$/ }).focus();
+  for (const key of ["ArrowRight", "ArrowRight", "ArrowDown", "ArrowDown", "ArrowDown"]) await page.keyboard.press(key);
+  await page.keyboard.press("Enter");
+  const layer = page.getByRole("region", { name: "Layer model.layers.2.self_attn.o_proj" });
+  await expect(layer).toContainText("64 × 64");
+  await expect(layer).toContainText("input 7: 12.5×");
+  await expect(layer).toContainText("least, at α* 0.80");
+  await expect(map.getByRole("button", { pressed: true })).toHaveAccessibleName(/^block 3, o_proj/);
+  await layer.getByText("Show as table").click();
+  await expect(layer.getByRole("table", { name: "Weights before and after" }).locator("tbody tr")).toHaveCount(64);
+  await layer.getByRole("button", { name: "Close" }).click();
+  await expect(layer).toHaveCount(0);
+});
+
+test("the log is filtered, copied and downloaded", async ({ play, context }) => {
+  await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+  const page = await play("warnings");
+  const log = page.getByRole("region", { name: "Log", exact: true });
+  await expect(log).toContainText("Started: RTN 3-bit + QEP α 0.5");
+  await log.getByLabel("Levels").selectOption("warnings and errors");
+  await expect(log).toContainText("damping tried: 0.01, 0.1");
+  await expect(log).not.toContainText("Started");
+  await log.getByLabel("Levels").selectOption("everything");
+  await log.getByLabel("Filter log").fill("tokenizer");
+  await expect(log.getByRole("listitem")).toHaveCount(1);
+  await button(page, "Copy log").click();
+  expect(await page.evaluate(() => navigator.clipboard.readText())).toMatch(/^\d{4}-.*Z warning tokenizer\.json is missing.*\n$/);
+  const downloading = page.waitForEvent("download");
+  await button(page, "Download log").click();
+  expect((await downloading).suggestedFilename()).toBe("qep-studio-log.txt");
+});
+
+test("the GPU panel tells what is in use", async ({ play }) => {
+  const page = await play("pair");
+  const gpu = page.getByRole("region", { name: "GPU", exact: true });
+  await expect(gpu).toContainText("SwiftShader");
+  await expect(gpu).toContainText("In use now13 MB");
+  await expect(gpu).toContainText("Peak of last run41 MB");
+});
+
+test("leaving during a job is asked about, and not otherwise", async ({ play }) => {
+  const page = await play("live");
+  const asked: string[] = [];
+  page.on("dialog", async (dialog) => {
+    asked.push(dialog.type());
+    await dialog.dismiss();
+  });
+  await button(page, "Use the demo model").click();
+  await expect(button(page, "Run")).toBeEnabled();
+  await button(page, "Run").click();
+  await expect(status(page)).toContainText("Quantizing block 2");
+  await page.close({ runBeforeUnload: true });
+  await expect.poll(() => asked).toEqual(["beforeunload"]);
+  await button(page, "Cancel").click();
+  await expect(status(page)).toContainText("Cancelled");
+  await page.close({ runBeforeUnload: true });
+  await expect.poll(() => page.isClosed()).toBe(true);
+});

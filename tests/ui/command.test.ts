@@ -1,0 +1,56 @@
+import { parseArgs } from "node:util";
+import { describe, expect, it } from "vitest";
+import { parse, quantizeOptions } from "../../src/cli/args";
+import { recipeOf } from "../../src/cli/recipe";
+import { defaultRecipe, type Recipe } from "../../src/recipe/recipe";
+import { demoText, type TextChoice } from "../../src/store/texts";
+import { commandOf } from "../../src/ui/command";
+
+/** A POSIX shell's words: quotes off, nothing else is special in what we write. */
+const words = (line: string) =>
+  [...line.matchAll(/(?:'[^']*'|\\'|[^\s'\\]+)+/g)].map(([w]) => w.replace(/'([^']*)'|\\'/g, (_, inner) => inner ?? "'"));
+
+async function readBack(recipe: Recipe, text: TextChoice = demoText) {
+  const [program, command, ...args] = words(commandOf(recipe, text));
+  expect([program, command]).toEqual(["qep-studio", "quantize"]);
+  expect(() => parseArgs({ args: [], options: quantizeOptions })).not.toThrow();
+  const { folder, options } = parse(args, quantizeOptions);
+  expect(folder).toBe("MODEL_DIR");
+  return { recipe: await recipeOf(options), calibration: options.calibration };
+}
+
+const recipes: [string, Recipe][] = [
+  ["the defaults", defaultRecipe],
+  ["a base run", { ...defaultRecipe, bits: 3, qep: { alpha: 0, alphaFor: {}, damp: 0.01 } }],
+  [
+    "everything of RTN",
+    {
+      ...defaultRecipe,
+      bits: 2,
+      groupSize: 64,
+      symmetric: true,
+      qep: { alpha: 0.35, alphaFor: { down_proj: 0.25, "model.layers.0.self_attn.o_proj": 1 }, damp: 1e-7 },
+      calibration: { windows: 4, windowLength: 64, seed: 7 },
+      blocks: 3,
+    },
+  ],
+  ["QuIP", { ...defaultRecipe, method: "quip", gptq: { ...defaultRecipe.gptq, damp: 0.05 } }],
+  ["GPTAQ", { ...defaultRecipe, method: "gptaq", gptq: { ...defaultRecipe.gptq, actOrder: true } }],
+  [
+    "everything of GPTQ",
+    { ...defaultRecipe, method: "gptq", gptq: { damp: 0.1, actOrder: true, mse: true, groupGrids: "live" }, groupSize: 32, format: "gptq" },
+  ],
+];
+
+it("what has no flag of its own is left to recipe.json", () => {
+  expect(commandOf({ ...defaultRecipe, method: "quip", quip: { seed: 3 } }, demoText)).toContain("--recipe recipe.json");
+});
+
+describe("a run's command, read by the command line itself, is its recipe", () => {
+  it.each(recipes)("%s", async (_, recipe) => expect((await readBack(recipe)).recipe).toEqual(recipe));
+
+  it.each(["my texts.txt", "it's.txt", "$(rm -rf ~).txt", "-rf.txt", "`a`;b&c|d.txt"])("with a file called %s", async (name) => {
+    const { calibration } = await readBack(defaultRecipe, { kind: "file", file: new File(["x"], name), pasted: "" });
+    expect(calibration).toBe(name.startsWith("-") ? `./${name}` : name);
+  });
+});

@@ -9,6 +9,7 @@ export const usage = `qep-studio: quantize Llama-family checkpoints on WebGPU, a
   qep-studio quantize MODEL_DIR --out DIR --calibration FILE
              [--method rtn|gptq|awq|quip|gptaq] [--bits 2|3|4|8] [--group-size -1|32|64|128] [--sym]
              [--damp 0.01] [--act-order] [--mse] [--live-groups]          (gptq, gptaq)
+             [--quip-seed 0] [--gptaq-alpha 0.25]
              [--alpha 0.5] [--alpha-for KIND_OR_LAYER=VALUE]... [--qep-damp 0.01] [--blocks n]
              [--windows n] [--window-length 256] [--seed 0] [--format dense|gptq]
              [--recipe recipe.json] [--report FILE.json] [--force] [--cpu]
@@ -34,6 +35,8 @@ export const quantizeOptions = {
   "act-order": { type: "boolean" },
   mse: { type: "boolean" },
   "live-groups": { type: "boolean" },
+  "quip-seed": { type: "string" },
+  "gptaq-alpha": { type: "string" },
   blocks: { type: "string" },
   calibration: { type: "string" },
   windows: { type: "string" },

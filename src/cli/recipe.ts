@@ -17,6 +17,8 @@ export interface RecipeFlags {
   "act-order"?: boolean;
   mse?: boolean;
   "live-groups"?: boolean;
+  "quip-seed"?: string;
+  "gptaq-alpha"?: string;
   blocks?: string;
   windows?: string;
   "window-length"?: string;
@@ -48,8 +50,8 @@ export async function recipeOf(flags: RecipeFlags): Promise<Recipe> {
       mse: flags.mse ?? base.gptq.mse,
       groupGrids: flags["live-groups"] ? "live" : base.gptq.groupGrids,
     },
-    quip: base.quip,
-    gptaq: base.gptaq,
+    quip: { seed: number("quip-seed", base.quip.seed) },
+    gptaq: { alpha: number("gptaq-alpha", base.gptaq.alpha) },
     calibration: {
       windows: number("windows", base.calibration.windows),
       windowLength: number("window-length", base.calibration.windowLength),

@@ -10,7 +10,7 @@ const bins = 64;
 /** Shape and weight histograms of a layer in the checkpoint and, in the same bins, as a run left it. @throws QuantError `missing-tensor`. */
 export async function layerFacts({ shards }: Model, layer: StoredLayer | null, name: string): Promise<LayerFacts> {
   const info = shards.tensors.get(`${name}.weight`);
-  if (!info || info.shape.length !== 2) throw new QuantError("missing-tensor", name);
+  if (info?.shape.length !== 2) throw new QuantError("missing-tensor", name);
   const weights = toFloats(await shards.readTensor(info.name), info.dtype);
   const largest = weights.reduce((m, w) => Math.max(m, Math.abs(w)), 0) || 1;
   const range = { low: -largest, high: largest };

@@ -30,7 +30,7 @@ export function createCpuOps(): Ops {
   const ownGrid = (g: { scales: CpuTensor; zeros: CpuTensor }): Grid => ({ scales: own(g.scales), zeros: own(g.zeros) });
 
   return {
-    adapter: { kind: "cpu", description: "float64 reference on the CPU", software: true },
+    adapter: { kind: "cpu", description: "float64 reference on the CPU", software: true, limits: null },
     fromFloats: (data, shape) => own(floats(Float64Array.from(data), shape)),
     fromBytes: (bytes, dtype, shape) => own(floats(Float64Array.from(toFloats(bytes, dtype)), shape)),
     fromUints: (data, shape) => own(uints(Uint32Array.from(data), shape)),

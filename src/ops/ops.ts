@@ -79,6 +79,8 @@ export interface AdapterFacts {
   description: string;
   /** A software adapter: correct, slow. */
   software: boolean;
+  /** Bytes that one buffer may hold, and one binding of it; null on the reference. */
+  limits: { buffer: number; binding: number } | null;
 }
 
 export interface Ops {

@@ -22,6 +22,12 @@ export function GpuPanel() {
           <dt>{text.adapter}</dt>
           <dd>{facts.description}</dd>
         </div>
+        {facts.limits && (
+          <div>
+            <dt>{text.limits}</dt>
+            <dd>{text.limitsOf(bytes(facts.limits.buffer), bytes(facts.limits.binding))}</dd>
+          </div>
+        )}
         <div>
           <dt>{text.live}</dt>
           <dd>{live === null ? text.none : bytes(live)}</dd>

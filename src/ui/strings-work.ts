@@ -135,6 +135,8 @@ export const log = {
 export const gpuPanel = {
   title: "GPU",
   adapter: "Adapter",
+  limits: "Limits",
+  limitsOf: (buffer: string, binding: string) => `${buffer} a buffer, ${binding} a binding`,
   live: "In use now",
   peak: "Peak of last run",
   planned: (size: string) => `${size} planned`,

@@ -10,6 +10,8 @@ export interface GpuFacts {
   description: string;
   /** A software adapter: correct, slow. */
   software: boolean;
+  /** Bytes that one buffer may hold, and one binding of it; null on the reference. */
+  limits: { buffer: number; binding: number } | null;
 }
 
 /** What is known of a checkpoint within a second of opening it, from headers and config alone. */

@@ -27,15 +27,18 @@ export function createStudio(): StudioApi {
   let session: Session | null = null;
   let job: AbortController | null = null;
 
+  function opened(): Session {
+    if (!session) throw new QuantError("no-webgpu", "the GPU was not opened");
+    return session;
+  }
+
   /** Runs one job at a time, with a signal that `cancel` aborts. */
   async function exclusive<T>(work: (session: Session, signal: AbortSignal) => Promise<T>): Promise<Reply<T>> {
     if (job) return { ok: false, error: new QuantError("busy", "", "Wait for it, or cancel it.").flat() };
     job = new AbortController();
     try {
-      if (!session) throw new QuantError("no-webgpu", "the GPU was not opened");
-      return { ok: true, value: await work(session, job.signal) };
-    } catch (e) {
-      return { ok: false, error: asQuantError(e).flat() };
+      const { signal } = job;
+      return await answered(() => work(opened(), signal));
     } finally {
       job = null;
     }
@@ -51,13 +54,11 @@ export function createStudio(): StudioApi {
 
   return {
     async init(reference) {
-      try {
+      return answered(async () => {
         session?.ops.destroy();
         session = new Session(reference ? createCpuOps() : await createGpuOps(browserGpu()));
-        return { ok: true, value: session.ops.adapter };
-      } catch (e) {
-        return { ok: false, error: asQuantError(e).flat() };
-      }
+        return session.ops.adapter;
+      });
     },
     openDemo: () => exclusive(async (s) => s.open(await httpSource("QEP demo", new URL("model/", demoBase).href, demoFiles))),
     openFiles: (files, label) => exclusive(async (s) => s.open({ ...filesSource(files), label })),
@@ -73,7 +74,8 @@ export function createStudio(): StudioApi {
         s.measureModel(await textFile(text, "evaluation"), { windowLength, windows, seed: null }, onEvent, signal),
       ),
     exportRun: (runId, target, onEvent) => told(onEvent, (s, signal) => exportTo(s, runId, target, onEvent, signal)),
-    layerFacts: (runId, name) => exclusive((s) => s.layerFacts(runId, name)),
+    // Reads files and finished runs only, so it may be asked while a job runs.
+    layerFacts: (runId, name) => answered(async () => opened().layerFacts(runId, name)),
     async cancel() {
       job?.abort();
     },
@@ -84,6 +86,15 @@ export function createStudio(): StudioApi {
       return session?.ops.liveBytes ?? 0;
     },
   };
+}
+
+/** What a piece of work gives or how it fails, as a value that crosses the boundary whole. */
+async function answered<T>(work: () => Promise<T>): Promise<Reply<T>> {
+  try {
+    return { ok: true, value: await work() };
+  } catch (e) {
+    return { ok: false, error: asQuantError(e).flat() };
+  }
 }
 
 /** A text as a file: the demo's own, the person's, or what they pasted. */

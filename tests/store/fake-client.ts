@@ -167,8 +167,14 @@ export function createFake(figures: Figures, given: FakeOptions = {}): Fake {
   const answers: { [M in keyof StudioApi]: (...args: Parameters<StudioApi[M]>) => unknown } = {
     init: () => {
       if (options.gpu instanceof QuantError && !calls.includes("init(true)")) throw options.gpu;
-      if (calls.includes("init(true)")) return { kind: "cpu", description: "float64 reference", software: true };
-      return { kind: "gpu", description: "Google SwiftShader Device (LLVM 16.0.0)", software: true, ...options.gpu };
+      if (calls.includes("init(true)")) return { kind: "cpu", description: "float64 reference", software: true, limits: null };
+      return {
+        kind: "gpu",
+        description: "Google SwiftShader Device (LLVM 16.0.0)",
+        software: true,
+        limits: { buffer: 2 ** 30, binding: 2 ** 30 },
+        ...options.gpu,
+      };
     },
     openDemo: () => ({ ...demoModel, ...options.model }),
     openFiles: (_, label) => ({ ...demoModel, label, ...options.model }),

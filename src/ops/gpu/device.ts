@@ -35,7 +35,7 @@ export async function requestGpu(gpu: GPU, options: DeviceOptions = {}): Promise
   const requiredFeatures: GPUFeatureName[] = adapter.features.has("subgroups") ? ["subgroups"] : [];
   try {
     const device = await adapter.requestDevice({ requiredLimits, requiredFeatures });
-    return { adapter, device, facts: factsOf(adapter) };
+    return { adapter, device, facts: factsOf(adapter, device) };
   } catch (e) {
     throw new QuantError("no-webgpu", e instanceof Error ? e.message : String(e), "Close other GPU programs or restart the browser.", {
       cause: e,
@@ -43,9 +43,14 @@ export async function requestGpu(gpu: GPU, options: DeviceOptions = {}): Promise
   }
 }
 
-function factsOf(adapter: GPUAdapter): AdapterFacts {
+function factsOf(adapter: GPUAdapter, { limits }: GPUDevice): AdapterFacts {
   const { vendor, architecture, device, description, isFallbackAdapter } = adapter.info;
   const text = [vendor, architecture, device, description].filter(Boolean).join(" ");
   const software = isFallbackAdapter || /swiftshader|llvmpipe|lavapipe|software|basic render/i.test(text);
-  return { kind: "gpu", description: description || text || "GPU", software };
+  return {
+    kind: "gpu",
+    description: description || text || "GPU",
+    software,
+    limits: { buffer: limits.maxBufferSize, binding: limits.maxStorageBufferBindingSize },
+  };
 }

@@ -7,13 +7,24 @@ const every = "tests/**/*.test.ts";
 /** Dawn in the tests, and in every command line that a test starts, finds the same software GPU, however vitest was started. */
 const env = gpuEnvironment();
 
-/** `vitest --mode conformance` compares every recipe of the oracle with us; the usual run takes a few. */
+/** `vitest --mode conformance` compares every recipe of the oracle with us, `--mode interop` loads every kind of export; the usual run takes a few. */
 export default defineConfig(({ mode }) => {
   // Forks, because Dawn belongs to its process; two, because each GPU test keeps a core busy.
   const common = { pool: "forks" as const, maxWorkers: 2, env, testTimeout: minute, hookTimeout: 2 * minute };
   if (mode === "conformance") {
     return {
       test: { ...common, include: ["tests/conformance/**/*.test.ts"], env: { ...env, QEP_CONFORMANCE: "all" }, testTimeout: 60 * minute },
+    };
+  }
+  if (mode === "interop") {
+    return {
+      test: {
+        ...common,
+        include: ["tests/interop/**/*.test.ts"],
+        env: { ...env, QEP_INTEROP: "all" },
+        testTimeout: 10 * minute,
+        maxWorkers: 1,
+      },
     };
   }
   return {

@@ -8,6 +8,9 @@ import { isMain, output, root, run, Stop, script } from "./proc.mjs";
 
 const requirements = join(root, "tests", "interop", "requirements.txt");
 const probe = "import sys, venv, ensurepip; print('%d.%d' % sys.version_info[:2] if sys.version_info >= (3, 11) else '')";
+const headers = "import os, sysconfig; print(os.path.exists(os.path.join(sysconfig.get_paths()['include'], 'Python.h')))";
+/** What building the clients from source needs, installed before them; versions are those of requirements.txt. */
+const builders = ["torch", "setuptools", "wheel", "packaging", "ninja"];
 
 /** A Python that can make environments, and its version. */
 function findPython() {
@@ -54,29 +57,53 @@ function sweep(prefix) {
   }
 }
 
+/**
+ * One of the clients' packages is C source.
+ * @param {string} python
+ */
+const canCompile = (python) => output(python, ["-c", headers]) === "True" && ["cc", "gcc", "clang"].some((cc) => output(cc, ["--version"]));
+
+/**
+ * A whole environment in that folder, or false.
+ * @param {string} python
+ * @param {string} folder
+ */
+async function make(python, folder) {
+  const pip = async (/** @type {string[]} */ ...words) =>
+    (await run(interpreterOf(folder), ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", ...words])) === 0;
+  if ((await run(python, ["-m", "venv", folder])) !== 0) return false;
+  console.log("  1 of 2: torch ...");
+  if (!(await pip("--constraint", requirements, ...builders))) return false;
+  console.log("  2 of 2: transformers and GPTQModel, partly from source ...");
+  return pip("--no-build-isolation", "--requirement", requirements);
+}
+
 /** Makes the environment if there is none; resolves to its interpreter. */
 export async function ensurePython() {
   const ready = readyPython();
   if (ready) return ready;
-  if (!findPython()) await aptInstall(["python3", "python3-venv"]);
+  if (!findPython()) await aptInstall(["python3", "python3-venv", "python3-dev", "gcc"]);
   const python = findPython();
   if (!python)
     throw new Stop(
       "The interop tests need Python 3.11 or newer with its venv module (Debian: python3-venv); set PYTHON to its path if it has an unusual one.",
     );
+  const command = /** @type {string} */ (python.command);
+  if (!canCompile(command)) await aptInstall(["python3-dev", "gcc"]);
 
   const name = nameFor(python.version);
   const [whole, partial] = [join(cacheFolder(), name), join(cacheFolder(), `${name}.partial-${process.pid}`)];
   mkdirSync(cacheFolder(), { recursive: true });
   sweep(`${name}.partial-`);
-  console.log("Making the Python environment of the interop tests (once; about 1.2 GB) ...");
-  const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "-r", requirements];
-  const made =
-    (await run(/** @type {string} */ (python.command), ["-m", "venv", partial])) === 0 && (await run(interpreterOf(partial), pip)) === 0;
-  if (!made) {
+  console.log("Making the Python environment of the interop tests (once; a few minutes and 1.6 GB, more where torch comes with CUDA) ...");
+  const started = Date.now();
+  if (!(await make(command, partial))) {
     rmSync(partial, { recursive: true, force: true });
-    throw new Stop("The Python environment of the interop tests could not be made: see the message above.");
+    throw new Stop(
+      `The Python environment of the interop tests could not be made: see the message above.${canCompile(command) ? "" : " It needs a C compiler and Python's headers (Debian: gcc and python3-dev)."}`,
+    );
   }
+  console.log(`  made in ${Math.round((Date.now() - started) / 1000)} s.`);
   // Under its final name only when complete. A concurrent set-up may have been first; one that no longer starts is replaced.
   if (!readyPython()) {
     rmSync(whole, { recursive: true, force: true });

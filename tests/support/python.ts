@@ -1,25 +1,64 @@
 /** Real Python clients, in the environment that `npm run setup -- --tests` made. */
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
+import { createInterface } from "node:readline";
 import { readyPython } from "../../scripts/python.mjs";
 import { root } from "./tree";
 
-export interface DenseReport {
-  /** 0 loaded whole; 2 refused; 3 tensors missing, unexpected or misplaced; 6 NaN or infinity. */
-  exit: number;
-  message: string;
-  files: number;
-  tensors: number;
-  dtypes: string[];
+/** One question to tests/interop/check_export.py. */
+export interface Job {
+  /** The folder in question. */
+  export: string;
+  /** .npy of [windows, length] token ids. */
+  tokens: string;
+  /** A dense export of the same run: what the weights and the logits must be. */
+  dense?: string;
+  client?: "transformers" | "gptqmodel";
+  dtype?: "float16" | "float32";
+  /** What it must be. */
   perplexity?: number;
-  logits_finite?: boolean;
 }
 
-/** What transformers and the official safetensors reader make of an exported folder. */
-export function checkDense(folder: string, tokens: string): DenseReport {
+export interface Report {
+  /** 0 agrees; 2 refused; 3 structure; 4 other weights; 5 other logits; 6 NaN or infinity; 7 another perplexity. */
+  exit: number;
+  message: string;
+  files?: number;
+  tensors?: number;
+  dtypes?: string[];
+  weights_compared?: number;
+  weight_difference?: number;
+  logit_difference?: number;
+  perplexity?: number;
+}
+
+export interface Clients {
+  check(job: Job): Promise<Report>;
+  stop(): void;
+}
+
+/** One Python process for many jobs: importing torch alone takes seconds. */
+export function startClients(): Clients {
   const python = readyPython();
   if (!python) throw new Error("Run `npm run setup -- --tests` first: the Python environment is missing.");
-  const { stdout, stderr } = spawnSync(python, [`${root}tests/interop/check_dense.py`, folder, tokens], { encoding: "utf8" });
-  const last = stdout.trim().split("\n").at(-1);
-  if (!last) throw new Error(`check_dense.py printed nothing: ${stderr}`);
-  return JSON.parse(last);
+  const child = spawn(python, [`${root}tests/interop/check_export.py`, "-"]);
+  const waiting: { resolve(report: Report): void; reject(error: Error): void }[] = [];
+  let noise = "";
+  child.stderr.on("data", (text) => {
+    noise = (noise + text).slice(-4000);
+  });
+  createInterface(child.stdout).on("line", (line) => waiting.shift()?.resolve(JSON.parse(line)));
+  child.on("close", (code, signal) => {
+    for (const { reject } of waiting.splice(0)) reject(new Error(`check_export.py ended (${code ?? signal}): ${noise}`));
+  });
+  // A process that has ended is reported by "close".
+  child.stdin.on("error", () => {});
+  return {
+    check: (job) =>
+      new Promise((resolve, reject) => {
+        if (child.exitCode !== null) return reject(new Error(`check_export.py has ended: ${noise}`));
+        waiting.push({ resolve, reject });
+        child.stdin.write(`${JSON.stringify(job)}\n`);
+      }),
+    stop: () => child.stdin.end(),
+  };
 }

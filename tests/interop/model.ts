@@ -1,0 +1,86 @@
+/** Small models for the clients: random weights, as many key heads as query heads, tied embeddings. */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { toF16Words } from "../../src/io/dtype";
+import { mulberry32 } from "../../src/model/calibration";
+import { embeddingName, finalNormName, layerName, layerShape, normNames } from "../../src/model/layers";
+import { parseSpec } from "../../src/model/spec";
+import { layerKinds } from "../../src/recipe/recipe";
+import { safetensors, type Tensors, tinyConfig, tinyTokens } from "../support/tiny";
+
+/** Sizes are multiples of 32, because a word holds 32 codes of 3 bits with two others. */
+export interface Size {
+  hidden: number;
+  intermediate: number;
+  heads: number;
+}
+
+const vocabulary = 128;
+
+/** One word a token. GPTQModel loads no checkpoint without a tokenizer. */
+const tokenizer = {
+  version: "1.0",
+  added_tokens: [],
+  pre_tokenizer: { type: "Whitespace" },
+  model: {
+    type: "WordLevel",
+    vocab: Object.fromEntries(Array.from({ length: vocabulary }, (_, id) => [id === 0 ? "<unk>" : `t${id}`, id])),
+    unk_token: "<unk>",
+  },
+};
+
+/** Writes config.json, model.safetensors, a tokenizer and tokens.npy into a new folder. */
+export function makeModel(folder: string, { hidden, intermediate, heads }: Size): void {
+  const config = {
+    ...tinyConfig,
+    hidden_size: hidden,
+    intermediate_size: intermediate,
+    num_hidden_layers: 2,
+    num_attention_heads: heads,
+    num_key_value_heads: heads,
+    head_dim: hidden / heads,
+    vocab_size: vocabulary,
+    tie_word_embeddings: true,
+  };
+  mkdirSync(folder);
+  writeFileSync(join(folder, "config.json"), JSON.stringify(config));
+  writeFileSync(join(folder, "model.safetensors"), safetensors(randomTensors(config)));
+  writeFileSync(join(folder, "tokenizer.json"), JSON.stringify(tokenizer));
+  writeFileSync(join(folder, "tokenizer_config.json"), JSON.stringify({ tokenizer_class: "PreTrainedTokenizerFast", unk_token: "<unk>" }));
+  const { windows, length, ids } = tinyTokens(4, 48, vocabulary);
+  writeFileSync(join(folder, "tokens.npy"), npy(ids, [windows, length]));
+}
+
+function randomTensors(config: Record<string, unknown>): Tensors {
+  const spec = parseSpec(config);
+  const next = mulberry32(1);
+  const tensors: Tensors = new Map();
+  const add = (name: string, shape: readonly number[], middle: number, scale: number) => {
+    const count = shape.reduce((a, b) => a * b, 1);
+    const values = Float64Array.from({ length: count }, () => middle + scale * (next() / 2 ** 31 - 1));
+    tensors.set(name, { spec: { name, dtype: "F16", shape }, bytes: new Uint8Array(toF16Words(values).buffer) });
+  };
+  add(embeddingName, [spec.vocabulary, spec.hidden], 0, 1);
+  for (let m = 0; m < spec.blocks; m++) {
+    const { input, postAttention } = normNames(m);
+    for (const name of [input, postAttention]) add(name, [spec.hidden], 1, 0.1);
+    for (const kind of layerKinds) {
+      const shape = layerShape(spec, kind);
+      add(`${layerName(m, kind)}.weight`, shape, 0, 2 / Math.sqrt(shape[1]));
+    }
+  }
+  // Small, or the logits of such a model, and its perplexity with them, would be out of all proportion.
+  add(finalNormName, [spec.hidden], 0.2, 0.02);
+  return tensors;
+}
+
+/** A .npy file, version 1.0, of int32. */
+function npy(ids: Int32Array, shape: number[]): Uint8Array {
+  const header = `{'descr': '<i4', 'fortran_order': False, 'shape': (${shape.join(", ")}), }`.padEnd(117).concat("\n");
+  return Buffer.concat([
+    Buffer.from("\x93NUMPY\x01\x00", "latin1"),
+    Buffer.from([header.length, 0]),
+    Buffer.from(header),
+    Buffer.from(ids.buffer),
+  ]);
+}

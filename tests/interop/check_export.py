@@ -94,6 +94,12 @@ def linears(config):
     return {f"model.layers.{block}.{name}": shape for block in blocks for name, shape in shapes.items()}
 
 
+def has_bias(config, name):
+    if config["model_type"] == "qwen2":
+        return name.endswith(("q_proj", "k_proj", "v_proj"))
+    return bool(config.get("attention_bias" if ".self_attn." in name else "mlp_bias"))
+
+
 def promised(config):
     """Every tensor that config.json calls for: name -> (types, shape)."""
     hidden, table = config["hidden_size"], (FLOATS, (config["vocab_size"], config["hidden_size"]))
@@ -102,7 +108,12 @@ def promised(config):
     tensors["model.embed_tokens.weight"] = table
     if not config.get("tie_word_embeddings"):
         tensors["lm_head.weight"] = table
+    if config["model_type"] == "qwen3":
+        names = [f"model.layers.{n}.self_attn.{norm}.weight" for n in range(config["num_hidden_layers"]) for norm in ("q_norm", "k_norm")]
+        tensors |= {name: (FLOATS, (config["head_dim"],)) for name in names}
     for name, shape in linears(config).items():
+        if has_bias(config, name):
+            tensors[f"{name}.bias"] = (FLOATS, shape[:1])
         for part, spec in linear_parts(*shape, config.get("quantization_config")).items():
             tensors[f"{name}.{part}"] = spec
     return tensors
@@ -202,8 +213,8 @@ def load(client, folder, config, dtype):
 
 
 def weights_of(model, config):
-    """Name -> weight as the client itself sees it: parameters, and what its modules make of the packed tensors."""
-    weights = {name: parameter for name, parameter in model.named_parameters() if name.endswith(".weight")}
+    """Name -> tensor as the client itself sees it: parameters, and what its modules make of the packed tensors."""
+    weights = dict([*model.named_parameters(), *model.named_buffers()])
     for name in linears(config) if "quantization_config" in config else ():
         module = model.get_submodule(name)
         require(hasattr(module, "dequantize_weight"), 2, f"the client took {name} for a plain {type(module).__name__}")

@@ -19,6 +19,8 @@ const subjects = {
   mha: madeModel(join(folder, "mha"), { hidden: 128, intermediate: 256, heads: 4 }),
   /** Multiples of 32 that nothing larger divides. */
   odd: madeModel(join(folder, "odd"), { hidden: 96, intermediate: 160, heads: 6 }),
+  qwen2: madeModel(join(folder, "qwen2"), { hidden: 64, intermediate: 96, heads: 2, family: "qwen2" }),
+  qwen3: madeModel(join(folder, "qwen3"), { hidden: 64, intermediate: 96, heads: 2, family: "qwen3" }),
 };
 type Case = readonly [subject: keyof typeof subjects, flags: string];
 
@@ -29,6 +31,8 @@ const usual: Case[] = [
   ["mha", "--method gptq --bits 2 --group-size 64 --act-order"],
   ["mha", "--method rtn --bits 8 --group-size 128 --sym"],
   ["odd", "--method gptq --bits 3 --group-size 32 --act-order --mse"],
+  ["qwen2", "--bits 4 --group-size 32 --sym --cpu"],
+  ["qwen3", "--bits 3 --cpu"],
 ];
 
 /** In `npm run interop`: everything that fits the shapes; the small models on the reference, which takes no time there. */

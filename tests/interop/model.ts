@@ -1,4 +1,4 @@
-/** Small models for the clients: random weights, as many key heads as query heads, tied embeddings. */
+/** Small models for the clients: random weights, as many key heads as query heads, tied embeddings; Llama's kind, or Qwen's. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { toF16Words } from "../../src/io/dtype";
@@ -13,7 +13,11 @@ export interface Size {
   hidden: number;
   intermediate: number;
   heads: number;
+  /** Qwen2 has biases, Qwen3 norms for queries and keys. */
+  family?: keyof typeof architectures;
 }
+
+const architectures = { llama: "LlamaForCausalLM", qwen2: "Qwen2ForCausalLM", qwen3: "Qwen3ForCausalLM" };
 
 const vocabulary = 128;
 
@@ -30,9 +34,11 @@ const tokenizer = {
 };
 
 /** Writes config.json, model.safetensors, a tokenizer and tokens.npy into a new folder. */
-export function makeModel(folder: string, { hidden, intermediate, heads }: Size): void {
+export function makeModel(folder: string, { hidden, intermediate, heads, family = "llama" }: Size): void {
   const config = {
     ...tinyConfig,
+    architectures: [architectures[family]],
+    model_type: family,
     hidden_size: hidden,
     intermediate_size: intermediate,
     num_hidden_layers: 2,
@@ -62,11 +68,13 @@ function randomTensors(config: Record<string, unknown>): Tensors {
   };
   add(embeddingName, [spec.vocabulary, spec.hidden], 0, 1);
   for (let m = 0; m < spec.blocks; m++) {
-    const { input, postAttention } = normNames(m);
+    const { input, postAttention, q, k } = normNames(m);
     for (const name of [input, postAttention]) add(name, [spec.hidden], 1, 0.1);
+    if (spec.qkNorm) for (const name of [q, k]) add(name, [spec.headDim], 1, 0.1);
     for (const kind of layerKinds) {
       const shape = layerShape(spec, kind);
       add(`${layerName(m, kind)}.weight`, shape, 0, 2 / Math.sqrt(shape[1]));
+      if (config.model_type === "qwen2" && /^[qkv]_/.test(kind)) add(`${layerName(m, kind)}.bias`, [shape[0]], 0, 0.5);
     }
   }
   // Small, or the logits of such a model, and its perplexity with them, would be out of all proportion.

@@ -47,6 +47,8 @@ export function makeModel(folder: string, { hidden, intermediate, heads, family 
     head_dim: hidden / heads,
     vocab_size: vocabulary,
     tie_word_embeddings: true,
+    // Else GPTQModel pads with the token of that number in Qwen's own vocabulary.
+    pad_token_id: 0,
   };
   mkdirSync(folder);
   writeFileSync(join(folder, "config.json"), JSON.stringify(config));

@@ -1,0 +1,64 @@
+import { describe, expect, test } from "vitest";
+import { compare } from "../../src/engine/evaluate";
+import { run } from "../../src/engine/run";
+import { exportCheckpoint } from "../../src/export/checkpoint";
+import { bytesFile, memorySink, memorySource } from "../../src/io/memory";
+import { openModel } from "../../src/model/checkpoint";
+import { createCpuOps } from "../../src/ops/cpu";
+import type { Recipe } from "../../src/recipe/recipe";
+import { recipeWith } from "../support/recipe";
+import { tinyConfig, tinySource, tinyTokens } from "../support/tiny";
+
+async function awqRun(config: Record<string, unknown>, change: Partial<Recipe> = {}) {
+  const ops = createCpuOps();
+  const model = await openModel(tinySource(config));
+  const input = { ops, model, tokens: tinyTokens(4, 16), emit: () => {} };
+  const result = await run({ ...input, recipe: recipeWith({ method: "awq", bits: 4, ...change }, { alpha: 0 }) });
+  expect(ops.liveBytes).toBe(0);
+  return { ...input, ...result };
+}
+
+describe("AWQ", () => {
+  test.each([
+    ["grouped queries", tinyConfig],
+    ["a key for every head", { ...tinyConfig, num_key_value_heads: 4 }],
+  ])("under %s, at 8 bits, leaves the model's function as it was: every fold has its counterpart", async (_, config) => {
+    const { ops, model, tokens, report, quantized } = await awqRun(config, { bits: 8 });
+    expect(report.blocks.at(-1)!.relativeDelta).toBeLessThan(1e-3);
+    // Evaluated from what was stored: norms replaced, rows of v and up divided, scales rounded to f16 again.
+    const { perplexityBefore, perplexity, blocks } = await compare({ ops, model, tokens, emit: () => {} }, quantized);
+    expect(Math.abs(perplexity / perplexityBefore - 1)).toBeLessThan(0.01);
+    expect(blocks.at(-1)!.relativeDelta).toBeLessThan(1e-3);
+    expect([...quantized.replaced.keys()].every((name) => /layernorm\.weight$/.test(name))).toBe(true);
+    expect(quantized.replaced.size).toBeGreaterThan(0);
+  });
+
+  test("is exported with its folded norms as f16, and the reopened file computes what the run measured", async () => {
+    const { ops, model, tokens, report, quantized } = await awqRun(tinyConfig, { bits: 8 });
+    const sink = memorySink();
+    await exportCheckpoint({ model, report, quantized, evaluation: null, sink });
+    const again = await openModel(
+      memorySource(
+        "out",
+        [...sink.files].map(([name, bytes]) => bytesFile(name, bytes)),
+      ),
+    );
+    const empty = { layers: new Map(), replaced: new Map() };
+    const measured = await compare({ ops, model, tokens, emit: () => {} }, quantized);
+    const reread = await compare({ ops, model: again, tokens, emit: () => {} }, empty);
+    expect(Math.abs(reread.perplexity / measured.perplexity - 1)).toBeLessThan(2e-3);
+    const [name] = quantized.replaced.keys();
+    expect(again.shards.tensors.get(name)!.dtype).toBe("F16");
+  });
+
+  test("errs less than rounding to nearest at 3 bits", async () => {
+    const last = async (method: Recipe["method"]) => {
+      const ops = createCpuOps();
+      const model = await openModel(tinySource(tinyConfig));
+      const recipe = recipeWith({ method, bits: 3 }, { alpha: 0 });
+      const { report } = await run({ ops, model, tokens: tinyTokens(8, 32), recipe, emit: () => {} });
+      return report.layers.filter((l) => l.block === 0 && l.kind === "gate_proj")[0].relativeError;
+    };
+    expect(await last("awq")).toBeLessThan(1.02 * (await last("rtn")));
+  });
+});

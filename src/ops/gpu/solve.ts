@@ -77,6 +77,7 @@ export function cholesky(gpu: Gpu, matmul: Matmul, A: GpuTensor): { L: GpuTensor
   gpu.clear(status);
   const panel = gpu.make([n, panelWidth]);
   const inverse = gpu.make([panelWidth, panelWidth]);
+  const residual = gpu.make([n, panelWidth]);
   for (const { first, size, number } of panels(n)) {
     const rows = n - first;
     const above = { tensor: L, start: first * n, stride: n };
@@ -87,9 +88,16 @@ export function cholesky(gpu: Gpu, matmul: Matmul, A: GpuTensor): { L: GpuTensor
     gpu.run("triangleInverse", { bind: [L, inverse], u32: [n, number, panelWidth, 0], groups: 1, work: 1e5 });
     const below = { tensor: panel, start: size * panelWidth, stride: panelWidth };
     const c = { tensor: L, start: (first + size) * n + first, stride: n };
-    matmul.run({ form: "NT", m: rows - size, n: size, k: size, a: below, b: { tensor: inverse, stride: panelWidth }, c });
+    const shape = { form: "NT", m: rows - size, n: size, k: size } as const;
+    const inverted = { tensor: inverse, stride: panelWidth };
+    matmul.run({ ...shape, a: below, b: inverted, c });
+    // One step of refinement: a product with the block's inverse loses digits that a substitution keeps, and GPTQ's factor magnifies them.
+    const block = { tensor: L, start: first * n + first, stride: n };
+    const missed = { tensor: residual, stride: panelWidth };
+    matmul.run({ ...shape, a: c, b: block, c: missed, add: below, alpha: -1 });
+    matmul.run({ ...shape, a: missed, b: inverted, c, add: "c" });
   }
-  gpu.free(panel, inverse);
+  gpu.free(panel, inverse, residual);
   return { L, status };
 }
 

@@ -40,7 +40,9 @@ export function tinyTensors(config: Record<string, unknown> = tinyConfig, seed =
   const random = (scale: number) => () => scale * (next() / 2 ** 31 - 1);
   add(embeddingName, [spec.vocabulary, spec.hidden], random(1));
   for (let m = 0; m < spec.blocks; m++) {
-    for (const name of Object.values(normNames(m))) add(name, [spec.hidden], () => 1 + random(0.1)());
+    const { input, postAttention, q, k } = normNames(m);
+    for (const name of [input, postAttention]) add(name, [spec.hidden], () => 1 + random(0.1)());
+    if (spec.qkNorm) for (const name of [q, k]) add(name, [spec.headDim], () => 1 + random(0.1)());
     for (const kind of layerKinds)
       add(`${layerName(m, kind)}.weight`, layerShape(spec, kind), random(2 / Math.sqrt(layerShape(spec, kind)[1])));
   }

@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { parse, quantizeOptions } from "../../src/cli/args";
 import { recipeOf } from "../../src/cli/recipe";
 import { compare } from "../../src/engine/evaluate";
-import { run } from "../../src/engine/run";
+import { type RunResult, run } from "../../src/engine/run";
 import type { Model } from "../../src/model/checkpoint";
 import type { Ops } from "../../src/ops/ops";
 import { methodIds } from "../../src/recipe/recipe";
@@ -17,34 +17,42 @@ const names = process.env.QEP_CONFORMANCE === "all" ? ours : usual;
 /** The largest relative deviation over a list. */
 const worst = (ours: readonly number[], theirs: readonly number[]) => Math.max(...theirs.map((t, i) => Math.abs(ours[i] / t - 1)));
 
-describe("the oracle's figures on the demo, on WebGPU", () => {
-  let ops: Ops;
-  let model: Model;
-  beforeAll(async () => {
-    ops = await openGpuOps();
-    model = await openDemo();
-  });
+let ops: Ops;
+let model: Model;
+beforeAll(async () => {
+  ops = await openGpuOps();
+  model = await openDemo();
+});
 
-  test.each(names)("%s", { timeout: 600_000 }, async (name) => {
-    const want = figures[name];
+describe.each(names)("%s, on WebGPU", (name) => {
+  const want = figures[name];
+  let result: RunResult;
+
+  test("every Δ_m, on both texts, and both perplexities are within the recipe's own tolerances", { timeout: 600_000 }, async () => {
     const recipe = await recipeOf(parse(["model", ...want.flags], quantizeOptions).options);
-    const { report, quantized } = await run({ ops, model, tokens: demoTokens("calibration"), recipe, emit: () => {} });
+    result = await run({ ops, model, tokens: demoTokens("calibration"), recipe, emit: () => {} });
+    const { report, quantized } = result;
     expect(report.blocks).toHaveLength(want.delta.length);
     const delta = report.blocks.map((b) => b.delta);
     expect(worst(delta, want.delta)).toBeLessThan(want.delta_rtol);
     const relative = report.blocks.map((b) => b.relativeDelta);
     expect(worst(relative, want.relativeDelta)).toBeLessThan(want.delta_rtol);
-    expect(report.layers).toHaveLength(Object.keys(want.layers).length);
-    for (const layer of report.layers)
-      expect(Math.abs(layer.relativeError / want.layers[layer.name] - 1)).toBeLessThan(Math.max(0.05, want.delta_rtol));
     const evaluation = await compare({ ops, model, tokens: demoTokens("evaluation"), emit: () => {} }, quantized);
     expect(Math.abs(evaluation.perplexityBefore / want.perplexityBefore - 1)).toBeLessThan(1e-4);
     expect(Math.abs(evaluation.perplexity / want.perplexity - 1)).toBeLessThan(want.perplexity_rtol);
     const onEvaluation = evaluation.blocks.map((b) => b.delta);
     expect(worst(onEvaluation, want.deltaEvaluation)).toBeLessThan(want.delta_rtol);
     expect(ops.liveBytes).toBe(0);
+    const seconds = (report.ms / 1000).toFixed(1);
     console.log(
-      `${name}: ${(report.ms / 1000).toFixed(1)} s, Δ within ${worst(delta, want.delta).toExponential(1)}, perplexity ${evaluation.perplexity.toFixed(4)}`,
+      `${name}: ${seconds} s, Δ within ${worst(delta, want.delta).toExponential(1)}, perplexity ${evaluation.perplexity.toFixed(4)}`,
     );
+  });
+
+  test("every layer's error is within 5 %, or the recipe's tolerance for Δ", () => {
+    const { layers } = result.report;
+    expect(layers).toHaveLength(Object.keys(want.layers).length);
+    const off = layers.map((l) => ({ name: l.name, off: Math.abs(l.relativeError / want.layers[l.name] - 1) }));
+    expect(off.filter((l) => l.off >= Math.max(0.05, want.delta_rtol))).toEqual([]);
   });
 });

@@ -212,7 +212,7 @@ export const strings = {
     title: "Export",
     button: "Export",
     zip: "Download as zip",
-    what: "A checkpoint with config, tokenizer, recipe.json and a model card: transformers and vLLM load it as it is.",
+    what: "A checkpoint with config, tokenizer, recipe.json and a model card: a Hugging Face folder, as clients expect it.",
     none: "Finish a run first.",
     lost: "The selected run is no longer held by the worker. Run it again to export it.",
     selected: (n: number, title: string, format: string) => `Exports the selected run, ${n}: ${title}. ${format}.`,

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { perplexity } from "../../src/engine/evaluate";
 import { scoreTasks } from "../../src/engine/tasks";
 import { openModel } from "../../src/model/checkpoint";
 import type { Question } from "../../src/model/tasks";
@@ -14,22 +15,29 @@ test("each question's likeliest choice is found, alone or among others of other 
   const ops = createCpuOps();
   const model = await openModel(tinySource());
   const input = { ops, model, emit: () => {} };
-  const questions = [ask("abc", ["de", "fg", "hi"], 0), ask("a", ["bcdefgh", "b"], 1), ask("zyxw", ["v", "uu"], 0)];
-  const best = async (q: Question) => {
-    for (let answer = 0; answer < q.choices.length; answer++)
-      if ((await scoreTasks(input, encoder, [{ ...q, answer }]))[0].accuracy === 1) return answer;
-    return -1;
+  const letters = "abcdefghijklmnop";
+  const questions = Array.from({ length: 12 }, (_, i) =>
+    ask(letters.slice(i, i + 2 + (i % 3)), [letters[i], letters[(i * 5) % 16], letters[(i * 7 + 3) % 16], letters.slice(3, 6)], 0),
+  );
+  // Another way to the same figure: what a choice adds to the loss of its context.
+  const loss = async (text: string) => {
+    const ids = Int32Array.from(encoder.encode(text));
+    const { perplexity: p } = await perplexity({ ...input, tokens: { length: ids.length, windows: 1, ids } });
+    return Math.log(p) * (ids.length - 1);
   };
   const answers: number[] = [];
-  for (const q of questions) answers.push(await best(q));
-  expect(answers.every((a) => a >= 0)).toBe(true);
+  for (const q of questions) {
+    const losses: number[] = [];
+    for (const choice of q.choices) losses.push((await loss(q.context + choice)) - (await loss(q.context)));
+    answers.push(losses.indexOf(Math.min(...losses)));
+  }
   const events: RunEvent[] = [];
   const right = questions.map((q, i) => ({ ...q, answer: answers[i] }));
   const scores = await scoreTasks({ ...input, emit: (e) => events.push(e) }, encoder, [...right, ask("q", ["r", "s"], 0, "other")]);
   expect(scores.map((s) => s.kind)).toEqual(["k", "other", "all"]);
-  expect(scores[0]).toMatchObject({ questions: 3, accuracy: 1 });
-  expect(scores[2].questions).toBe(4);
-  expect(events.at(-1)).toMatchObject({ done: 9, total: 9 });
+  expect(scores[0]).toMatchObject({ questions: 12, accuracy: 1 });
+  expect(scores[2].questions).toBe(13);
+  expect(events.at(-1)).toMatchObject({ done: 50, total: 50 });
   expect(ops.liveBytes).toBe(0);
 });
 

@@ -10,7 +10,8 @@ export const usage = `qep-studio: quantize Llama-family checkpoints on WebGPU, a
              [--method rtn|gptq|awq|quip|gptaq] [--bits 2|3|4|8] [--group-size -1|32|64|128] [--sym]
              [--damp 0.01] [--act-order] [--mse] [--live-groups]          (gptq, gptaq)
              [--quip-seed 0] [--gptaq-alpha 0.25]
-             [--alpha 0.5] [--alpha-for KIND_OR_LAYER=VALUE]... [--qep-damp 0.01] [--blocks n]
+             [--alpha 0.5] [--alpha-choice given|guarded|best] [--held-out 4] [--qep-damp 0.01]
+             [--rule "PATTERN: bits=8 group=32 method=rtn alpha=0"]... [--blocks n]
              [--windows n] [--window-length 256] [--seed 0] [--format dense|gptq]
              [--recipe recipe.json] [--report FILE.json] [--force] [--cpu]
   qep-studio evaluate MODEL_DIR --text FILE | --tokens FILE.npy
@@ -29,7 +30,9 @@ export const quantizeOptions = {
   "group-size": { type: "string" },
   sym: { type: "boolean" },
   alpha: { type: "string" },
-  "alpha-for": { type: "string", multiple: true },
+  "alpha-choice": { type: "string" },
+  "held-out": { type: "string" },
+  rule: { type: "string", multiple: true },
   "qep-damp": { type: "string" },
   damp: { type: "string" },
   "act-order": { type: "boolean" },

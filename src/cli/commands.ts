@@ -3,7 +3,7 @@ import { perplexity } from "../engine/evaluate";
 import { plan } from "../engine/plan";
 import { run } from "../engine/run";
 import { scoreTasks } from "../engine/tasks";
-import { type Cutting, loadTokens } from "../engine/tokens";
+import { type Cutting, loadCalibration, loadTokens } from "../engine/tokens";
 import { exportCheckpoint } from "../export/checkpoint";
 import { verifyCheckpoint } from "../export/verify";
 import { diskSourceFile, folderSink, folderSource } from "../io/node";
@@ -44,8 +44,8 @@ export async function quantize(args: string[], signal: AbortSignal): Promise<voi
   const sink = await folderSink(options.out, { force: options.force, input: folder });
   try {
     await withOps(options.cpu === true, async (ops) => {
-      const tokens = await loadTokens(model, await diskSourceFile(options.calibration!), recipe.calibration, () => ops.flush(), signal);
-      const { bytesIn, bytesOut, bitsPerWeight, peakGpuBytes, warnings, notes } = plan(model, recipe, tokens, {
+      const calibration = await loadCalibration(model, await diskSourceFile(options.calibration!), recipe, () => ops.flush(), signal);
+      const { bytesIn, bytesOut, bitsPerWeight, peakGpuBytes, warnings, notes } = plan(model, recipe, calibration, {
         rate: 0,
         stream: "passing",
       });
@@ -53,7 +53,7 @@ export async function quantize(args: string[], signal: AbortSignal): Promise<voi
         `${recipeTitle(recipe)}: ${megabytes(bytesIn)} → ${megabytes(bytesOut)} (${recipe.format}), ${bitsPerWeight.toFixed(2)} bits per weight, peak memory about ${megabytes(peakGpuBytes)}`,
       );
       for (const sentence of [...notes, ...warnings]) say(sentence);
-      const { report, quantized } = await run({ ops, model, tokens, recipe, emit: listener(), signal });
+      const { report, quantized } = await run({ ops, model, ...calibration, recipe, emit: listener(), signal });
       await exportCheckpoint({ model, quantized, report, evaluation: null, sink, signal });
       await verifyCheckpoint(await folderSource(options.out!), model, quantized, recipe);
       if (options.report) await writeFile(options.report, `${JSON.stringify(report, null, 2)}\n`);
@@ -71,7 +71,6 @@ export async function evaluate(args: string[], signal: AbortSignal): Promise<voi
   const cutting: Cutting = {
     windows: options.windows === undefined ? null : numberOf("windows", options.windows),
     windowLength: options["window-length"] === undefined ? 256 : numberOf("window-length", options["window-length"]),
-    seed: null,
   };
   const model = await openModel(await folderSource(folder));
   await withOps(options.cpu === true, async (ops) => {

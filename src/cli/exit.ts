@@ -6,6 +6,7 @@ export const exits = { ok: 0, internal: 1, usage: 2, checkpoint: 3, text: 4, gpu
 const byCode: Partial<Record<ErrorCode, number>> = {
   "bad-argument": exits.usage,
   "bad-recipe": exits.usage,
+  "bad-rule": exits.usage,
   "group-size": exits.usage,
   "bad-format": exits.usage,
   "text-too-short": exits.text,

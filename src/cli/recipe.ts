@@ -1,6 +1,7 @@
 import { readJson } from "../io/json";
 import { diskSourceFile } from "../io/node";
-import { layerKinds, type Recipe } from "../recipe/recipe";
+import type { LayerRule, Recipe } from "../recipe/recipe";
+import { ruleOf } from "../recipe/rules";
 import { parseRecipe } from "../recipe/schema";
 import { numberOf, wrong } from "./args";
 
@@ -11,7 +12,9 @@ export interface RecipeFlags {
   "group-size"?: string;
   sym?: boolean;
   alpha?: string;
-  "alpha-for"?: string[];
+  "alpha-choice"?: string;
+  "held-out"?: string;
+  rule?: string[];
   "qep-damp"?: string;
   damp?: string;
   "act-order"?: boolean;
@@ -41,9 +44,11 @@ export async function recipeOf(flags: RecipeFlags): Promise<Recipe> {
     symmetric: flags.sym ?? base.symmetric,
     qep: {
       alpha: number("alpha", base.qep.alpha),
-      alphaFor: { ...base.qep.alphaFor, ...alphasOf(flags["alpha-for"] ?? []) },
       damp: number("qep-damp", base.qep.damp),
+      choice: flags["alpha-choice"] ?? base.qep.choice,
+      heldOut: number("held-out", base.qep.heldOut),
     },
+    rules: [...base.rules, ...(flags.rule ?? []).map(ruleFrom)],
     gptq: {
       damp: number("damp", base.gptq.damp),
       actOrder: flags["act-order"] ?? base.gptq.actOrder,
@@ -62,13 +67,8 @@ export async function recipeOf(flags: RecipeFlags): Promise<Recipe> {
   });
 }
 
-function alphasOf(pairs: readonly string[]): Record<string, number> {
-  const entries = pairs.map((pair) => {
-    const [name, value, ...rest] = pair.split("=");
-    if (!name || value === undefined || rest.length) throw wrong(`--alpha-for is "${pair}"`, "Write it as down_proj=0.25.");
-    if (!(layerKinds as readonly string[]).includes(name) && !name.includes("."))
-      throw wrong(`--alpha-for names "${name}"`, `Use a full layer name or one of ${layerKinds.join(", ")}.`);
-    return [name, numberOf("alpha-for", value)] as const;
-  });
-  return Object.fromEntries(entries);
+function ruleFrom(text: string): LayerRule {
+  const read = ruleOf(text);
+  if ("fault" in read) throw wrong(`--rule: ${read.fault}`, 'Write it as "down_proj: bits=8 group=32 method=gptq alpha=0.25".');
+  return read.rule;
 }

@@ -1,4 +1,4 @@
-import type { TokenWindows } from "../model/calibration";
+import type { Calibration, TokenWindows } from "../model/calibration";
 import type { Model } from "../model/checkpoint";
 import type { ModelSpec } from "../model/spec";
 import { embed } from "../model/vocabulary";
@@ -18,6 +18,10 @@ export function windowsPerChunk(spec: ModelSpec, length: number): number {
   return Math.max(1, Math.floor(Math.min(widestBytes / widest, 4096) / length));
 }
 
+/** How many chunks these windows make. */
+export const chunkCount = (spec: ModelSpec, tokens: TokenWindows): number =>
+  Math.ceil(tokens.windows / windowsPerChunk(spec, tokens.length));
+
 /** The residual stream before block 0, chunk by chunk. */
 export async function embedChunks(ops: Ops, model: Model, tokens: TokenWindows): Promise<Chunk[]> {
   const step = windowsPerChunk(model.spec, tokens.length) * tokens.length;
@@ -27,4 +31,11 @@ export async function embedChunks(ops: Ops, model: Model, tokens: TokenWindows):
     chunks.push({ ids, h: await embed(ops, model, ids) });
   }
   return chunks;
+}
+
+/** Where a run's streams start: the chunks of the calibration windows, then those of the windows held out. */
+export async function startOf(ops: Ops, model: Model, { tokens, heldOut }: Calibration): Promise<Tensor[]> {
+  const own = await embedChunks(ops, model, tokens);
+  const held = heldOut ? await embedChunks(ops, model, heldOut) : [];
+  return [...own, ...held].map((chunk) => chunk.h);
 }

@@ -4,6 +4,7 @@ import { alphaCurve, type Correction } from "../quant/qep";
 import type { LayerKind } from "../recipe/recipe";
 import type { AlphaCurve, LayerReport } from "../worker/protocol";
 import type { Statistics } from "./statistics";
+import { pairSums, productsWith } from "./sums";
 
 /** What is told of a stage beside its errors. */
 export interface Insights {
@@ -26,7 +27,7 @@ export async function insightsOf(
   if (!H) return { outliers: [], curves: new Map() };
   const diagonal = ops.diagonal(H);
   const corrected = layers.filter((l) => l.products !== null);
-  const drifts = corrected.map((l) => driftOf(ops, block.weights[l.kind], drift!));
+  const drifts = corrected.map((l) => productsWith(ops, block.weights[l.kind], drift!, block.weights[l.kind]));
   const products = corrected.map((l) => l.products!);
   const [h, ...sums] = await ops.read([diagonal, ...drifts, ...products]);
   ops.free(diagonal, ...drifts, ...products);
@@ -43,20 +44,6 @@ export async function insightsOf(
   return { outliers: largest(h, mean), curves };
 }
 
-/** Partial sums of tr(W·Gδ·Wᵀ). */
-function driftOf(ops: Ops, W: Tensor, drift: Tensor): Tensor {
-  const product = ops.matmul(W, drift);
-  const sums = ops.innerProducts(product, W);
-  ops.free(product);
-  return sums;
-}
-
-function pairSums(pairs: ArrayLike<number>): [number, number] {
-  const sums: [number, number] = [0, 0];
-  for (let i = 0; i < pairs.length; i++) sums[i % 2] += pairs[i];
-  return sums;
-}
-
 function largest(h: ArrayLike<number>, mean: number): LayerReport["outliers"] {
   if (mean === 0) return [];
   return Array.from(h, (x, input) => ({ input, times: x / mean }))
@@ -65,5 +52,8 @@ function largest(h: ArrayLike<number>, mean: number): LayerReport["outliers"] {
 }
 
 /** A curve told in the layer's own terms: divided by ‖WX‖². */
-export const relativeCurve = (curve: AlphaCurve | null, reference: number): AlphaCurve | null =>
-  curve && { base: curve.base / reference, slope: curve.slope / reference, curvature: curve.curvature / reference };
+export const relativeCurve = (curve: AlphaCurve, reference: number): AlphaCurve => ({
+  base: curve.base / reference,
+  slope: curve.slope / reference,
+  curvature: curve.curvature / reference,
+});

@@ -12,8 +12,10 @@ export interface BlockJob {
   /** The model's shape among it. */
   geometry: Geometry;
   recipe: Recipe;
-  /** Calibration tokens over all chunks. */
+  /** Calibration tokens, over the streams' first `chunks` chunks. The chunks after them hold the tokens that are in no statistics. */
   tokens: number;
+  chunks: number;
+  heldTokens: number;
   full: FullPrecision;
   quantized: Stream;
   /** The full-precision stream is only read back. */

@@ -1,32 +1,40 @@
 import { QuantError } from "../errors";
-import { formats, pieces } from "../export/layout";
+import type { LayerShape } from "../export/format";
+import { formats, pieces, plannedLayers } from "../export/layout";
 import { specBytes } from "../io/writer";
-import type { TokenWindows } from "../model/calibration";
+import type { Calibration, TokenWindows } from "../model/calibration";
 import { census, type Model } from "../model/checkpoint";
-import { layerShape } from "../model/layers";
+import { layerName, layerShape, type Stage, stages } from "../model/layers";
 import { packingTitle } from "../model/packing";
 import type { ModelSpec } from "../model/spec";
 import { quantizers } from "../quant/registry";
-import { layerKinds, type Recipe } from "../recipe/recipe";
+import { isBase, type LayerKind, layerKinds, type Recipe } from "../recipe/recipe";
+import { matches, settingsOf } from "../recipe/rules";
 import type { PlanSummary } from "../worker/protocol";
 import { windowsPerChunk } from "./chunks";
 import { peakBytes, recordingBytes } from "./memory";
-import { quantizedBlocks, runWork } from "./work";
+import { byMethod, loadOf, quantizedBlocks, runWork } from "./work";
 
 /** The full-precision stream is kept on the device for the next run while it takes no more than this. */
 const recordingBudget = 2 ** 30;
 
-export const fitsRecording = (spec: ModelSpec, tokens: TokenWindows): boolean => recordingBytes(spec, tokens.ids.length) <= recordingBudget;
-
-/** Bits of one quantized weight in a packed file: its code, and its share of an f16 scale and a zero of b bits. */
-export function bitsPerWeight(spec: ModelSpec, recipe: Recipe): number {
-  const sizes = layerKinds.map((kind) => layerShape(spec, kind));
-  const weights = sizes.reduce((sum, [out, n]) => sum + out * n, 0);
-  const groups = sizes.reduce((sum, [out, n]) => sum + out * (recipe.groupSize < 0 ? 1 : n / recipe.groupSize), 0);
-  return recipe.bits + (groups * (16 + recipe.bits)) / weights;
+export function fitsRecording(spec: ModelSpec, calibration: Calibration): boolean {
+  const { tokens, heldTokens } = loadOf(calibration);
+  return recordingBytes(spec, tokens + heldTokens) <= recordingBudget;
 }
 
-/** @throws QuantError `group-size` naming the first layer whose inputs the group does not divide, and the sizes that fit all. */
+/** Bits of one quantized weight in a packed file: its code, and its share of an f16 scale and a zero of b bits. */
+export function bitsPerWeight(layers: Iterable<LayerShape>): number {
+  let weights = 0;
+  let total = 0;
+  for (const { shape, bits, groups } of layers) {
+    weights += shape[0] * shape[1];
+    total += shape[0] * (shape[1] * bits + groups * (16 + bits));
+  }
+  return total / weights;
+}
+
+/** @throws QuantError `bad-recipe`, `bad-rule`; `group-size` naming the first layer whose inputs the group does not divide, and the sizes that fit all. */
 export function checkRecipe(spec: ModelSpec, recipe: Recipe): void {
   if (spec.packing)
     throw new QuantError(
@@ -36,15 +44,47 @@ export function checkRecipe(spec: ModelSpec, recipe: Recipe): void {
     );
   if (recipe.blocks !== null && recipe.blocks > spec.blocks)
     throw new QuantError("bad-recipe", `blocks is ${recipe.blocks}, the model has ${spec.blocks}`, `Use at most ${spec.blocks}.`);
-  quantizers[recipe.method].check?.(recipe);
-  if (recipe.groupSize < 0) return;
-  const inputs = layerKinds.map((kind) => ({ kind, n: layerShape(spec, kind)[1] }));
-  const misfit = inputs.find(({ n }) => n % recipe.groupSize);
-  if (!misfit) return;
-  const fitting = [32, 64, 128].filter((g) => inputs.every(({ n }) => n % g === 0));
+  const layers = Array.from({ length: spec.blocks }, (_, m) => layerKinds.map((kind) => ({ name: layerName(m, kind), kind }))).flat();
+  checkRules(recipe, layers);
+  for (let m = 0; m < quantizedBlocks(spec, recipe); m++) for (const stage of stages) checkStage(recipe, m, stage);
+  for (const { name, kind } of layers) checkLayer(spec, recipe, name, kind);
+}
+
+function checkRules(recipe: Recipe, layers: readonly { name: string }[]): void {
+  const idle = recipe.rules.find((rule) => !layers.some(({ name }) => matches(rule.match, name)));
+  if (idle)
+    throw new QuantError(
+      "bad-rule",
+      `“${idle.match}” is the name of no layer`,
+      `Name a kind (${layerKinds.join(", ")}), or the end of a name such as layers.0.*`,
+    );
+}
+
+function checkStage(recipe: Recipe, block: number, stage: Stage): void {
+  const methods = [
+    ...byMethod(
+      recipe,
+      stage.kinds.map((kind) => ({ name: layerName(block, kind) })),
+    ).keys(),
+  ];
+  const whole = methods.find((method) => quantizers[method].wholeStage);
+  if (whole && methods.length > 1)
+    throw new QuantError(
+      "bad-rule",
+      `block ${block + 1}: ${methods.join(" and ")} for ${stage.kinds.join(", ")}, whose shared inputs ${whole} scales`,
+      `Give all of ${stage.kinds.join(", ")} the same method.`,
+    );
+}
+
+function checkLayer(spec: ModelSpec, recipe: Recipe, name: string, kind: LayerKind): void {
+  const settings = settingsOf(recipe, name);
+  quantizers[settings.method].check?.(settings);
+  const fits = (k: LayerKind, group: number) => layerShape(spec, k)[1] % group === 0;
+  if (settings.groupSize < 0 || fits(kind, settings.groupSize)) return;
+  const fitting = [32, 64, 128].filter((g) => layerKinds.every((k) => fits(k, g)));
   throw new QuantError(
     "group-size",
-    `${recipe.groupSize} does not divide the ${misfit.n} inputs of ${misfit.kind}`,
+    `${settings.groupSize} does not divide the ${layerShape(spec, kind)[1]} inputs of ${kind}`,
     `Sizes that fit every layer: ${["−1 (the whole row)", ...fitting].join(", ")}.`,
   );
 }
@@ -57,21 +97,23 @@ export interface Circumstances {
 }
 
 /** What a run would take, before it starts. @throws QuantError `group-size`, `bad-recipe`. */
-export function plan(model: Model, recipe: Recipe, tokens: TokenWindows, { rate, stream }: Circumstances): PlanSummary {
+export function plan(model: Model, recipe: Recipe, calibration: Calibration, { rate, stream }: Circumstances): PlanSummary {
   const { spec } = model;
+  const { tokens } = calibration;
   checkRecipe(spec, recipe);
-  const weightsOfBlock = layerKinds.reduce((sum, kind) => sum + layerShape(spec, kind)[0] * layerShape(spec, kind)[1], 0);
-  const quantizedWeights = weightsOfBlock * quantizedBlocks(spec, recipe);
+  const layers = [...plannedLayers(model, recipe).values()];
+  const load = loadOf(calibration);
   const chunk = Math.min(windowsPerChunk(spec, tokens.length), tokens.windows) * tokens.length;
   return {
     bytesIn: census(model).bytes,
     bytesOut: pieces(model, recipe).reduce((sum, piece) => sum + specBytes(piece.spec), 0),
-    bitsPerWeight: bitsPerWeight(spec, recipe),
-    quantizedWeights,
-    tokens: tokens.ids.length,
+    bitsPerWeight: bitsPerWeight(layers),
+    quantizedWeights: layers.reduce((sum, { shape }) => sum + shape[0] * shape[1], 0),
+    tokens: load.tokens,
     windows: tokens.windows,
-    peakGpuBytes: peakBytes(spec, recipe, tokens.ids.length, chunk, stream !== "passing"),
-    seconds: (runWork(spec, recipe, tokens.ids.length, tokens.length, stream === "kept") * rate) / 1000,
+    heldOutWindows: calibration.heldOut?.windows ?? 0,
+    peakGpuBytes: peakBytes(spec, recipe, load.tokens + load.heldTokens, chunk, stream !== "passing"),
+    seconds: (runWork(spec, recipe, load, stream === "kept") * rate) / 1000,
     streamKept: stream === "kept",
     warnings: warnings(spec, recipe, tokens),
     notes: formats[recipe.format].notes(recipe),
@@ -80,7 +122,7 @@ export function plan(model: Model, recipe: Recipe, tokens: TokenWindows, { rate,
 
 function warnings(spec: ModelSpec, recipe: Recipe, tokens: TokenWindows): string[] {
   const widest = Math.max(...layerKinds.map((kind) => layerShape(spec, kind)[1]));
-  const few = tokens.ids.length < widest && (recipe.qep.alpha > 0 || Object.values(recipe.qep.alphaFor).some((a) => a > 0));
+  const few = tokens.ids.length < widest && !isBase(recipe);
   return few
     ? [
         `${tokens.ids.length} calibration tokens are fewer than the widest layer's ${widest} inputs: the correction will be noisy. Use more windows.`,

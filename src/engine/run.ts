@@ -1,26 +1,28 @@
 import { version } from "../../package.json";
-import { throwIfCancelled } from "../errors";
-import type { TokenWindows } from "../model/calibration";
+import { QuantError, throwIfCancelled } from "../errors";
+import type { Calibration, TokenWindows } from "../model/calibration";
 import type { Model } from "../model/checkpoint";
 import { type Block, createGeometry, freeBlock, loadBlock } from "../model/forward";
 import { type Stage, stages } from "../model/layers";
 import type { Ops, Scope, Tensor } from "../ops/ops";
 import type { QuantizedModel } from "../quant/stored";
-import { isBase, type Recipe, recipeTitle } from "../recipe/recipe";
+import { isBase, needsHeldOut, type Recipe, recipeTitle } from "../recipe/recipe";
 import type { BlockReport, LayerReport, RunReport } from "../worker/protocol";
 import { quantizeBlock } from "./block";
-import { embedChunks } from "./chunks";
+import { chunkCount, startOf } from "./chunks";
 import { growth } from "./growth";
 import { type BlockJob, timed } from "./job";
 import { checkRecipe } from "./plan";
 import { type Emit, Progress } from "./progress";
 import { FullPrecision, type Recording, Stream } from "./stream";
-import { forwardWork, quantizedBlocks, runWork } from "./work";
+import { forwardWork, type Load, loadOf, quantizedBlocks, runWork } from "./work";
 
 export interface RunInput {
   ops: Ops;
   model: Model;
   tokens: TokenWindows;
+  /** Windows of the same length on which α is chosen, where the recipe wants that. */
+  heldOut?: TokenWindows | null;
   recipe: Recipe;
   emit: Emit;
   signal?: AbortSignal;
@@ -45,8 +47,10 @@ export async function run(input: RunInput): Promise<RunResult> {
   ops.resetPeak();
   const scope = ops.scope();
   try {
-    const start = recording?.start ?? (await embedChunks(ops, model, input.tokens)).map((chunk) => chunk.h);
-    const { quantized, ...told } = await runBlocks(input, start, scope);
+    const calibration: Calibration = { tokens: input.tokens, heldOut: input.heldOut ?? null };
+    if (needsHeldOut(recipe) && !calibration.heldOut) throw new QuantError("internal", "no windows were held out");
+    const start = recording?.start ?? (await startOf(ops, model, calibration));
+    const { quantized, ...told } = await runBlocks(input, loadOf(calibration), start, scope);
     const ms = performance.now() - started;
     const report = { version, recipe, adapter: ops.adapter.description, ...told, ms, peakGpuBytes: ops.peakBytes };
     return { report, quantized };
@@ -55,7 +59,7 @@ export async function run(input: RunInput): Promise<RunResult> {
   }
 }
 
-async function runBlocks(input: RunInput, start: readonly Tensor[], scope: Scope) {
+async function runBlocks(input: RunInput, load: Load, start: readonly Tensor[], scope: Scope) {
   const { ops, model, tokens, recipe, emit, signal, recording = null } = input;
   const { spec } = model;
   const kept = recording?.residuals.length === spec.blocks;
@@ -73,11 +77,13 @@ async function runBlocks(input: RunInput, start: readonly Tensor[], scope: Scope
     ops,
     geometry,
     recipe,
-    tokens: tokens.ids.length,
+    tokens: load.tokens,
+    chunks: chunkCount(spec, tokens),
+    heldTokens: load.heldTokens,
     full,
     quantized: quantizedStream,
     replay: kept,
-    progress: new Progress(runWork(spec, recipe, tokens.ids.length, tokens.length, kept), listen),
+    progress: new Progress(runWork(spec, recipe, load, kept), listen),
     emit: listen,
     signal,
     layers: new Map(),
@@ -88,7 +94,7 @@ async function runBlocks(input: RunInput, start: readonly Tensor[], scope: Scope
   listen({
     type: "log",
     level: "info",
-    message: `${recipeTitle(recipe)}: ${tokens.windows} windows of ${tokens.length} tokens${isBase(recipe) ? "" : `, damping ${recipe.qep.damp}`}.`,
+    message: `${recipeTitle(recipe)}: ${tokens.windows} windows of ${tokens.length} tokens${isBase(recipe) ? "" : `, damping ${recipe.qep.damp}`}${needsHeldOut(recipe) ? `; α is chosen on ${input.heldOut!.windows} other windows` : ""}.`,
   });
   for (let m = 0; m < spec.blocks; m++) {
     const block = await loadBlock(ops, model, m);
@@ -99,7 +105,7 @@ async function runBlocks(input: RunInput, start: readonly Tensor[], scope: Scope
     const report = await growth(
       ops,
       m,
-      start.length,
+      job.chunks,
       (c) => full.h(c),
       (c) => quantizedStream.h(c),
     );
@@ -112,6 +118,7 @@ async function runBlocks(input: RunInput, start: readonly Tensor[], scope: Scope
   quantizedStream.end();
   job.progress.finish("Done");
   listen({ type: "log", ...summaryOf(reports) });
+  if (needsHeldOut(recipe)) listen({ type: "log", level: "info", message: choiceSummary(recipe, reports) });
   return { blocks, layers: reports, quantized: { layers: job.layers, replaced: job.replaced }, streamMs: job.streamMs };
 }
 
@@ -130,11 +137,21 @@ function summaryOf(layers: readonly LayerReport[]): { level: "info" | "warning";
   };
 }
 
+/** What the held-out windows chose, in numbers. */
+function choiceSummary({ qep }: Recipe, layers: readonly LayerReport[]): string {
+  const looked = layers.filter((l) => l.heldOut);
+  const none = looked.filter((l) => l.alpha === 0);
+  if (qep.choice === "guarded")
+    return `The guard set α to 0 in ${none.length} of ${looked.length} layers, where QEP errs more on held-out windows.`;
+  const mean = looked.reduce((sum, l) => sum + l.alpha, 0) / Math.max(1, looked.length);
+  return `Held-out windows chose α ${mean.toFixed(2)} on average over ${looked.length} layers, 0 in ${none.length} of them.`;
+}
+
 /** A block that is not quantized: full-precision weights on both streams. */
 async function passBlock(job: BlockJob, block: Block): Promise<void> {
-  const { ops, geometry, full, quantized, tokens, progress, signal } = job;
+  const { ops, geometry, full, quantized, tokens, heldTokens, progress, signal } = job;
   const work =
-    stages.reduce((sum: number, stage: Stage) => sum + forwardWork(geometry.spec, stage, tokens, geometry.length), 0) *
+    stages.reduce((sum: number, stage: Stage) => sum + forwardWork(geometry.spec, stage, tokens + heldTokens, geometry.length), 0) *
     (job.replay ? 1 : 2);
   for (let c = 0; c < quantized.chunks; c++) {
     quantized.pass(c, block);

@@ -1,13 +1,13 @@
 import { QuantError } from "../errors";
 import { exportCheckpoint } from "../export/checkpoint";
 import type { Sink, Source, SourceFile } from "../io/types";
-import type { TokenWindows } from "../model/calibration";
+import type { Calibration, TokenWindows } from "../model/calibration";
 import { type Model, openModel } from "../model/checkpoint";
 import { summarize } from "../model/summary";
 import type { Ops } from "../ops/ops";
-import type { Recipe } from "../recipe/recipe";
+import { needsHeldOut, type Recipe } from "../recipe/recipe";
 import type { Evaluation, LayerFacts, ModelSummary, Perplexity, PlanSummary, RunReport } from "../worker/protocol";
-import { embedChunks } from "./chunks";
+import { startOf } from "./chunks";
 import { compare, perplexity } from "./evaluate";
 import { layerFacts } from "./facts";
 import { type Circumstances, checkRecipe, fitsRecording, plan } from "./plan";
@@ -15,8 +15,8 @@ import type { Emit } from "./progress";
 import { measureRate } from "./rate";
 import { type RunResult, run } from "./run";
 import { Recording } from "./stream";
-import { type Cutting, loadTokens } from "./tokens";
-import { runWork } from "./work";
+import { type Cutting, loadCalibration, loadTokens } from "./tokens";
+import { loadOf, runWork } from "./work";
 
 type FinishedRun = RunResult & { evaluation: Evaluation | null };
 
@@ -25,7 +25,7 @@ export class Session {
   private model: Model | null = null;
   private recording: { key: string; value: Recording } | null = null;
   private readonly runs = new Map<string, FinishedRun>();
-  private readonly texts = new Map<string, TokenWindows>();
+  private readonly texts = new Map<string, unknown>();
   private rate: number | null = null;
 
   constructor(readonly ops: Ops) {}
@@ -40,19 +40,19 @@ export class Session {
   }
 
   async plan(recipe: Recipe, text: SourceFile): Promise<PlanSummary> {
-    const tokens = await this.tokens(text, recipe.calibration);
-    this.rate ??= await measureRate(this.ops, this.opened.spec, tokens.length);
-    return plan(this.opened, recipe, tokens, { rate: this.rate, stream: this.streamOf(tokens) });
+    const calibration = await this.calibration(text, recipe);
+    this.rate ??= await measureRate(this.ops, this.opened.spec, calibration.tokens.length);
+    return plan(this.opened, recipe, calibration, { rate: this.rate, stream: this.streamOf(calibration) });
   }
 
   async run(id: string, recipe: Recipe, text: SourceFile, emit: Emit, signal: AbortSignal): Promise<RunReport> {
     const model = this.opened;
-    const tokens = await this.tokens(text, recipe.calibration, signal);
+    const calibration = await this.calibration(text, recipe, signal);
     checkRecipe(model.spec, recipe);
-    const kept = this.streamOf(tokens) === "kept";
-    const recording = await this.recordingFor(tokens);
-    const result = await run({ ops: this.ops, model, tokens, recipe, emit, signal, recording });
-    this.rate = result.report.ms / runWork(model.spec, recipe, tokens.ids.length, tokens.length, kept);
+    const kept = this.streamOf(calibration) === "kept";
+    const recording = await this.recordingFor(calibration);
+    const result = await run({ ops: this.ops, model, ...calibration, recipe, emit, signal, recording });
+    this.rate = result.report.ms / runWork(model.spec, recipe, loadOf(calibration), kept);
     this.runs.set(id, { ...result, evaluation: null });
     return result.report;
   }
@@ -98,36 +98,43 @@ export class Session {
     return finished;
   }
 
-  /** Tokenized once per text and cutting: the plan line asks at every change of the recipe. */
   private async tokens(file: SourceFile, cutting: Cutting, signal?: AbortSignal): Promise<TokenWindows> {
-    const key = JSON.stringify([
-      file.name,
-      file.size,
-      hash(await file.read(0, file.size)),
-      cutting.windows,
-      cutting.windowLength,
-      cutting.seed,
-    ]);
-    const known = this.texts.get(key);
-    if (known) return known;
-    const tokens = await loadTokens(this.opened, file, cutting, () => this.ops.flush(), signal);
-    this.texts.set(key, tokens);
-    return tokens;
+    return this.once(file, [cutting.windows, cutting.windowLength], () =>
+      loadTokens(this.opened, file, cutting, () => this.ops.flush(), signal),
+    );
   }
 
-  private streamOf(tokens: TokenWindows): Circumstances["stream"] {
-    if (!fitsRecording(this.opened.spec, tokens)) return "passing";
-    const whole = this.recording?.key === keyOf(tokens) && this.recording.value.residuals.length === this.opened.spec.blocks;
+  private async calibration(file: SourceFile, recipe: Recipe, signal?: AbortSignal): Promise<Calibration> {
+    const held = needsHeldOut(recipe) && recipe.qep.heldOut;
+    const { windows, windowLength, seed } = recipe.calibration;
+    return this.once(file, [windows, windowLength, seed, held], () =>
+      loadCalibration(this.opened, file, recipe, () => this.ops.flush(), signal),
+    );
+  }
+
+  /** Tokenized once per text and cutting: the plan line asks at every change of the recipe. */
+  private async once<T>(file: SourceFile, cut: unknown[], load: () => Promise<T>): Promise<T> {
+    const key = JSON.stringify([file.name, file.size, hash(await file.read(0, file.size)), ...cut]);
+    const known = this.texts.get(key) as T | undefined;
+    if (known) return known;
+    const loaded = await load();
+    this.texts.set(key, loaded);
+    return loaded;
+  }
+
+  private streamOf(calibration: Calibration): Circumstances["stream"] {
+    if (!fitsRecording(this.opened.spec, calibration)) return "passing";
+    const whole = this.recording?.key === keyOf(calibration) && this.recording.value.residuals.length === this.opened.spec.blocks;
     return whole ? "kept" : "recorded";
   }
 
   /** The kept full-precision stream of these tokens, a new empty one, or null when it would not fit the budget. */
-  private async recordingFor(tokens: TokenWindows): Promise<Recording | null> {
-    if (this.recording?.key === keyOf(tokens)) return this.recording.value;
+  private async recordingFor(calibration: Calibration): Promise<Recording | null> {
+    if (this.recording?.key === keyOf(calibration)) return this.recording.value;
     this.dropRecording();
-    if (!fitsRecording(this.opened.spec, tokens)) return null;
-    const start = (await embedChunks(this.ops, this.opened, tokens)).map((chunk) => chunk.h);
-    this.recording = { key: keyOf(tokens), value: new Recording(this.ops, start) };
+    if (!fitsRecording(this.opened.spec, calibration)) return null;
+    const start = await startOf(this.ops, this.opened, calibration);
+    this.recording = { key: keyOf(calibration), value: new Recording(this.ops, start) };
     return this.recording.value;
   }
 
@@ -137,8 +144,8 @@ export class Session {
   }
 }
 
-const keyOf = (tokens: TokenWindows): string =>
-  `${tokens.length}:${hash(new Uint8Array(tokens.ids.buffer, tokens.ids.byteOffset, tokens.ids.byteLength))}`;
+const keyOf = ({ tokens, heldOut }: Calibration): string =>
+  [tokens, heldOut].map((w) => (w ? `${w.length}:${hash(new Uint8Array(w.ids.buffer, w.ids.byteOffset, w.ids.byteLength))}` : "")).join();
 
 /** FNV-1a, 53 bits of it: tells texts apart, guards nothing. */
 function hash(bytes: Uint8Array): string {

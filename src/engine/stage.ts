@@ -1,18 +1,20 @@
 import type { Block } from "../model/forward";
-import { layerName, type Stage, stageInputs } from "../model/layers";
-import type { Ops, Tensor } from "../ops/ops";
+import { type Stage, stageInputs } from "../model/layers";
+import type { Tensor } from "../ops/ops";
 import { type Correction, prepareCorrection } from "../quant/qep";
-import { gridSpec, type QuantizedLayer, type StageLayer, type StageView } from "../quant/quantizer";
+import type { QuantizedLayer, StageLayer, StageResult, StageView } from "../quant/quantizer";
 import { quantizers } from "../quant/registry";
 import { store } from "../quant/stored";
-import { alphaOf, type LayerKind } from "../recipe/recipe";
+import type { LayerKind } from "../recipe/recipe";
+import { settingsOf } from "../recipe/rules";
 import type { LayerReport } from "../worker/protocol";
+import { type CorrectedLayer, correctLayers } from "./correct";
 import { foldBefore, isFoldable } from "./fold";
 import { type Insights, insightsOf } from "./insight";
 import { type BlockJob, place } from "./job";
 import { moduleOutput } from "./module";
-import { accumulate, type Inputs, type Statistics } from "./statistics";
-import { quantizeWork, stageNeeds } from "./work";
+import { accumulate, freeStatistics, type Inputs } from "./statistics";
+import { byMethod, quantizeWork, stageNeeds } from "./work";
 
 /** A stage after its method: Ŵ of each layer on the device, and what is told of it but for its error, which the outputs tell. */
 export interface StageOutcome {
@@ -25,10 +27,10 @@ export async function quantizeStage(job: BlockJob, block: Block, stage: Stage): 
   const { ops, geometry, recipe, tokens, signal, progress } = job;
   const { spec } = geometry;
   const needs = stageNeeds(recipe, block.index, stage);
-  const inputs: Inputs = { chunks: job.quantized.chunks, x: (c) => job.full.x(c, stage), xq: (c) => job.quantized.x(c) };
+  const inputs: Inputs = { chunks: job.chunks, x: (c) => job.full.x(c, stage), xq: (c) => job.quantized.x(c) };
   const statistics = await accumulate(ops, inputs, stageInputs(spec, stage), tokens, needs, signal);
   const correction = needs.corrected ? await prepareCorrection(ops, statistics.H!, statistics.C!, recipe.qep.damp) : null;
-  const layers = stage.kinds.map((kind) => correctLayer(job, block, kind, correction));
+  const layers = await correctLayers(job, block, stage, correction);
   if (correction) warnOfDamping(job, block, stage, "QEP's H + λI", correction.damping, correction.solvable ? null : "α is 0 here");
   const view: StageView = {
     block: block.index,
@@ -39,31 +41,33 @@ export async function quantizeStage(job: BlockJob, block: Block, stage: Stage): 
     moduleOutput: (c, weights) => moduleOutput(ops, geometry, block, stage, inputs.x(c), weights),
     foldable: isFoldable(spec, stage),
   };
-  const { layers: results, fold } = await quantizers[recipe.method].quantize(view, recipe, ops, signal);
-  const { damping, fallback } = results[0];
+  const { layers: results, fold } = await quantizeByMethod(job, view);
+  const { damping, fallback } = results.find((r) => r.fallback) ?? results.find((r) => r.damping.length) ?? results[0];
   if (damping.length) warnOfDamping(job, block, stage, "the method's H + λI", damping, fallback);
   const insights = await insightsOf(ops, block, layers, statistics, correction, tokens);
   const weights = {} as Record<LayerKind, Tensor>;
-  for (const [i, result] of results.entries()) weights[stage.kinds[i]] = await settle(job, layers[i].name, result);
+  for (const [i, result] of results.entries()) weights[stage.kinds[i]] = await settle(job, layers[i], result);
   if (fold) await foldBefore(job, block, stage, fold);
   ops.free(...layers.filter((l) => l.alpha > 0).map((l) => l.weight));
-  freeStatistics(ops, statistics, correction);
-  progress.add(quantizeWork(spec, recipe, stage, tokens, needs), place(block, stage));
+  correction?.free();
+  freeStatistics(ops, statistics);
+  progress.add(
+    quantizeWork(spec, recipe, block.index, stage, { tokens, heldTokens: job.heldTokens, length: geometry.length }),
+    place(block, stage),
+  );
   return { weights, reports: layers.map((layer, i) => describe(job, block, layer, results[i], correction, insights)) };
 }
 
-type CorrectedLayer = StageLayer & { alpha: number; products: Tensor | null };
-
-/** W*(α) of a layer. Where QEP looks at the stage, D is made even for α = 0: the layer's parabola in α is worth its small cost. */
-function correctLayer({ recipe, ops }: BlockJob, block: Block, kind: LayerKind, correction: Correction | null): CorrectedLayer {
-  const name = layerName(block.index, kind);
-  const W = block.weights[kind];
-  if (!correction?.solvable) return { kind, name, alpha: 0, weight: W, products: null };
-  const alpha = alphaOf(recipe, name, kind);
-  const { weight, products } = correction.apply(W, alpha);
-  // α = 0 is the layer as it is, dead inputs included.
-  if (alpha === 0) ops.free(weight);
-  return { kind, name, alpha, weight: alpha > 0 ? weight : W, products };
+/** The layers of each method to that method. Only one that has the whole stage may fold. */
+async function quantizeByMethod({ ops, recipe, signal }: BlockJob, view: StageView): Promise<StageResult> {
+  const results = new Map<StageLayer, QuantizedLayer>();
+  let fold: Float64Array | null = null;
+  for (const [method, mine] of byMethod(recipe, view.layers)) {
+    const outcome = await quantizers[method].quantize({ ...view, layers: mine }, recipe, ops, signal);
+    for (const [i, layer] of mine.entries()) results.set(layer, outcome.layers[i]);
+    fold ??= outcome.fold;
+  }
+  return { layers: view.layers.map((layer) => results.get(layer)!), fold };
 }
 
 /** One warning for each solve that took more than the recipe's own damping. `instead`: what was done because none held, or null. */
@@ -82,17 +86,12 @@ function warnOfDamping(
 }
 
 /** Takes a layer to the host and leaves Ŵ on the device. */
-async function settle({ ops, recipe, layers }: BlockJob, name: string, result: QuantizedLayer): Promise<Tensor> {
-  layers.set(name, await store(ops, name, result, gridSpec(recipe)));
+async function settle({ ops, layers }: BlockJob, { name, grid }: StageLayer, result: QuantizedLayer): Promise<Tensor> {
+  layers.set(name, await store(ops, name, result, grid));
   if (!("codes" in result)) return result.weight;
   const W = ops.decode(result.codes, result.grid);
   ops.free(result.codes, result.grid.scales, result.grid.zeros);
   return W;
-}
-
-function freeStatistics(ops: Ops, { H, C, drift }: Statistics, correction: Correction | null): void {
-  correction?.free();
-  ops.free(...[H, C, drift].filter((t) => t !== null));
 }
 
 function describe(
@@ -109,9 +108,11 @@ function describe(
     name: layer.name,
     kind: layer.kind,
     block: block.index,
-    bits: recipe.bits,
+    method: settingsOf(recipe, layer.name).method,
+    bits: layer.grid.bits,
     alpha: layer.alpha,
     relativeError: Number.NaN,
+    heldOut: layer.heldOut && { relativeError: Number.NaN, curve: layer.heldOut },
     damping: solves.flat(),
     retries: solves.reduce((sum, tried) => sum + Math.max(0, tried.length - 1), 0),
     curve: curves.get(layer.kind) ?? null,

@@ -42,6 +42,10 @@ export async function accumulate(
   return { H, C, drift };
 }
 
+export function freeStatistics(ops: Ops, { H, C, drift }: Statistics): void {
+  ops.free(...[H, C, drift].filter((t) => t !== null));
+}
+
 function addDrift(ops: Ops, drift: Tensor, inputs: Inputs, c: number): void {
   const difference = ops.add(inputs.x(c), inputs.xq(c), -1);
   ops.gram(drift, difference);

@@ -1,5 +1,6 @@
 import type { SourceFile } from "../io/types";
 import {
+  type Calibration,
   checkTokens,
   cut,
   decodeText,
@@ -12,33 +13,51 @@ import {
 } from "../model/calibration";
 import type { Model } from "../model/checkpoint";
 import { openTokenizer } from "../model/tokenizer";
+import { needsHeldOut, type Recipe } from "../recipe/recipe";
 
 export interface Cutting {
-  /** How many windows; null: all. */
+  /** The first so many windows, or as many as there are; null: all. */
   windows: number | null;
   windowLength: number;
-  /** Draws the windows, of which there must be enough; null: the first ones, as many as there are (evaluation). */
-  seed: number | null;
 }
 
+type Pause = () => Promise<void>;
+
 /**
- * A calibration or evaluation file as token windows: .npy holds ids, .jsonl a document a line, anything else is one document.
+ * A text to measure on as token windows: .npy holds ids, .jsonl a document a line, anything else is one document.
  * @throws QuantError text-too-short, bad-tokens, bad-json, bad-file, bad-tokenizer, missing-file (tokenizer.json).
  */
 export async function loadTokens(
   model: Model,
   file: SourceFile,
   cutting: Cutting,
-  pause: () => Promise<void>,
+  pause: Pause,
   signal?: AbortSignal,
 ): Promise<TokenWindows> {
-  const bytes = await file.read(0, file.size);
-  const all = file.name.toLowerCase().endsWith(".npy")
-    ? windowsFromNpy(file.name, bytes, cutting.windowLength)
-    : await encodeText(model, file.name, bytes, cutting.windowLength, pause, signal);
-  const tokens = cutting.seed === null ? first(all, cutting.windows) : pick(all, cutting.windows, cutting.seed, file.name);
+  const tokens = first(await allWindows(model, file, cutting.windowLength, pause, signal), cutting.windows);
   checkTokens(tokens, model.spec.vocabulary, model.spec.maxPositions, file.name);
   return tokens;
+}
+
+/** The windows that a recipe calibrates on, drawn by its seed, and those that it holds out. @throws as `loadTokens`. */
+export async function loadCalibration(
+  model: Model,
+  file: SourceFile,
+  recipe: Recipe,
+  pause: Pause,
+  signal?: AbortSignal,
+): Promise<Calibration> {
+  const { windows, windowLength, seed } = recipe.calibration;
+  const all = await allWindows(model, file, windowLength, pause, signal);
+  checkTokens(all, model.spec.vocabulary, model.spec.maxPositions, file.name);
+  return pick(all, windows, seed, file.name, needsHeldOut(recipe) ? recipe.qep.heldOut : 0);
+}
+
+async function allWindows(model: Model, file: SourceFile, length: number, pause: Pause, signal?: AbortSignal): Promise<TokenWindows> {
+  const bytes = await file.read(0, file.size);
+  return file.name.toLowerCase().endsWith(".npy")
+    ? windowsFromNpy(file.name, bytes, length)
+    : encodeText(model, file.name, bytes, length, pause, signal);
 }
 
 async function encodeText(
@@ -46,7 +65,7 @@ async function encodeText(
   name: string,
   bytes: Uint8Array,
   length: number,
-  pause: () => Promise<void>,
+  pause: Pause,
   signal?: AbortSignal,
 ): Promise<TokenWindows> {
   const documents = documentsOf(name, decodeText(name, bytes));

@@ -1,10 +1,11 @@
 import type { Model } from "../model/checkpoint";
-import { alphaOf, formatTitles, isBase, methodTitles, recipeTitle } from "../recipe/recipe";
+import { alphaTitle, formatTitles, isBase, methodTitles, recipeTitle } from "../recipe/recipe";
+import { ruleText } from "../recipe/rules";
 import type { Evaluation, RunReport } from "../worker/protocol";
 import { formats } from "./layout";
 
 /** Characters that mean something to Markdown or HTML are shown, not obeyed: names come from files. */
-const plain = (text: string) => text.replace(/[^\p{L}\p{N} ._-]/gu, "·").slice(0, 120);
+const plain = (text: string) => text.replace(/[^\p{L}\p{N} ._:=-]/gu, "·").slice(0, 120);
 
 /** The model card that goes beside the weights: what was done, with what, and what was measured. */
 export function modelCard(model: Model, report: RunReport, evaluation: Evaluation | null): string {
@@ -19,7 +20,8 @@ export function modelCard(model: Model, report: RunReport, evaluation: Evaluatio
       `${recipe.bits}, ${recipe.symmetric ? "symmetric" : "asymmetric"}, ${recipe.groupSize < 0 ? "one scale a row" : `groups of ${recipe.groupSize}`}`,
     ],
     ["Quantized blocks", recipe.blocks === null ? "all" : `the first ${recipe.blocks}`],
-    ["QEP", isBase(recipe) ? "off" : `α ${recipe.qep.alpha}, down_proj ${alphaOf(recipe, "", "down_proj")}, damping ${recipe.qep.damp}`],
+    ["QEP", isBase(recipe) ? "off" : `α ${alphaTitle(recipe)}, damping ${recipe.qep.damp}`],
+    ...recipe.rules.map((rule): [string, string] => ["Rule", plain(ruleText(rule))]),
     ["Error after the last block", `Δ = ${last.delta.toPrecision(6)}, relative ${last.relativeDelta.toPrecision(4)}`],
     ["Adapter", plain(report.adapter)],
   ];

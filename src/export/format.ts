@@ -1,5 +1,4 @@
 import type { TensorSpec } from "../io/writer";
-import type { ModelSpec } from "../model/spec";
 import type { StoredLayer } from "../quant/stored";
 import type { Recipe } from "../recipe/recipe";
 
@@ -23,8 +22,8 @@ export interface Format {
   config(source: Record<string, unknown>, recipe: Recipe): Record<string, unknown>;
   /** Further JSON files beside it, by name. */
   files(recipe: Recipe): Record<string, unknown>;
-  /** @throws QuantError `bad-format` when it cannot hold what the recipe makes of this model. */
-  check(spec: ModelSpec, recipe: Recipe): void;
+  /** @throws QuantError `bad-format` when it cannot hold these layers, or only all of a model's (`whole`). */
+  check(layers: readonly LayerShape[], recipe: Recipe, whole: boolean): void;
   /** Sentences on which clients load it and which refuse, for beside the choice. */
   notes(recipe: Recipe): string[];
 }

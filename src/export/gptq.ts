@@ -1,12 +1,10 @@
 import { version } from "../../package.json";
 import { QuantError } from "../errors";
 import { toF16Words } from "../io/dtype";
-import { layerShape } from "../model/layers";
-import type { ModelSpec } from "../model/spec";
 import { packBits } from "../ops/bits";
 import type { PackedLayer } from "../quant/stored";
-import { layerKinds, type Recipe } from "../recipe/recipe";
-import { asFloat16, type Format } from "./format";
+import type { Recipe } from "../recipe/recipe";
+import { asFloat16, type Format, type LayerShape } from "./format";
 
 /**
  * GPTQ's packed layout (FORMATS.md (a)): qweight [in·b/32, out] with the bit stream down the inputs, qzeros [G, out·b/32] along the outputs,
@@ -90,24 +88,32 @@ function* one(bytes: Uint8Array): Generator<Uint8Array> {
   yield bytes;
 }
 
-function check(spec: ModelSpec, { bits, blocks }: Recipe): void {
-  if (blocks !== null && blocks < spec.blocks)
-    throw new QuantError(
-      "bad-format",
-      `only the first ${blocks} of ${spec.blocks} blocks would be packed`,
-      "Quantize all blocks, or use the dense format.",
-    );
-  for (const kind of layerKinds)
-    for (const [what, size] of [
-      ["outputs", layerShape(spec, kind)[0]],
-      ["inputs", layerShape(spec, kind)[1]],
-    ] as const)
-      if ((size * bits) % 32)
-        throw new QuantError(
-          "bad-format",
-          `the ${size} ${what} of ${kind} at ${bits} bits do not fill whole 32-bit words`,
-          "Use other bits (8 and 4 fit most sizes), or the dense format.",
-        );
+function check(layers: readonly LayerShape[], { bits, groupSize, blocks }: Recipe, whole: boolean): void {
+  if (!whole)
+    throw new QuantError("bad-format", `only the first ${blocks} blocks would be packed`, "Quantize all blocks, or use the dense format.");
+  for (const { name, shape, bits: own, groups } of layers) {
+    // Mixed bits load in GPTQModel alone (its `dynamic`), and transformers fails on them.
+    if (own !== bits || groups !== (groupSize < 0 ? 1 : shape[1] / groupSize))
+      throw new QuantError(
+        "bad-format",
+        `a rule gives ${name} other bits or groups than the recipe, and a GPTQ file has one of each`,
+        "Use the dense format, or rules that leave bits and groups alone.",
+      );
+    checkWords(name, shape, bits);
+  }
+}
+
+function checkWords(name: string, [out, n]: readonly [number, number], bits: number): void {
+  for (const [what, size] of [
+    ["outputs", out],
+    ["inputs", n],
+  ] as const)
+    if ((size * bits) % 32)
+      throw new QuantError(
+        "bad-format",
+        `the ${size} ${what} of ${name} at ${bits} bits do not fill whole 32-bit words`,
+        "Use other bits (8 and 4 fit most sizes), or the dense format.",
+      );
 }
 
 function notes({ bits, symmetric }: Recipe): string[] {

@@ -1,10 +1,9 @@
 import { QuantError } from "../errors";
 import type { TensorSpec } from "../io/writer";
 import type { Model } from "../model/checkpoint";
-import { layerName, layerShape } from "../model/layers";
-import type { ModelSpec } from "../model/spec";
 import { quantizers } from "../quant/registry";
-import { type FormatId, layerKinds, type Recipe } from "../recipe/recipe";
+import type { FormatId, Recipe } from "../recipe/recipe";
+import { settingsOf } from "../recipe/rules";
 import { dense } from "./dense";
 import type { Format, LayerShape } from "./format";
 import { gptq } from "./gptq";
@@ -22,29 +21,32 @@ export interface Piece {
 }
 
 /** The layers that a recipe quantizes, by name. */
-export function plannedLayers(spec: ModelSpec, recipe: Recipe): Map<string, LayerShape> {
-  const blocks = Math.min(recipe.blocks ?? spec.blocks, spec.blocks);
-  const layers = new Map<string, LayerShape>();
-  for (let m = 0; m < blocks; m++)
-    for (const kind of layerKinds) {
-      const [out, n] = layerShape(spec, kind);
-      const name = layerName(m, kind);
-      layers.set(name, { name, shape: [out, n], bits: recipe.bits, groups: recipe.groupSize < 0 ? 1 : n / recipe.groupSize });
-    }
-  return layers;
+export function plannedLayers({ layers }: Pick<Model, "layers">, recipe: Recipe): Map<string, LayerShape> {
+  const quantized = layers.filter(({ block }) => recipe.blocks === null || block < recipe.blocks);
+  return new Map(
+    quantized.map(({ name, shape }) => {
+      const { bits, groupSize } = settingsOf(recipe, name);
+      return [name, { name, shape, bits, groups: groupSize < 0 ? 1 : shape[1] / groupSize }];
+    }),
+  );
 }
 
 /** @throws QuantError `bad-format` when the format cannot hold what the recipe makes of this model. */
 export function pieces(model: Model, recipe: Recipe, replaced: ReadonlyMap<string, unknown> = new Map()): Piece[] {
   const format = formats[recipe.format];
-  if (format.packed && !quantizers[recipe.method].packable)
-    throw new QuantError("bad-format", `${recipe.method}'s weights are on no grid that a packed file could hold`, "Use the dense format.");
-  format.check(model.spec, recipe);
-  const layers = plannedLayers(model.spec, recipe);
+  const layers = plannedLayers(model, recipe);
+  if (format.packed) checkPackable(layers, recipe);
+  format.check([...layers.values()], recipe, layers.size === model.layers.length);
   return [...model.shards.tensors.values()].flatMap((t): Piece[] => {
     const layer = layers.get(t.name.replace(/\.weight$/, ""));
     if (replaced.has(t.name)) return [{ spec: { name: t.name, dtype: "F16", shape: t.shape }, part: null, replaced: true }];
     if (!layer || !t.name.endsWith(".weight")) return [{ spec: { name: t.name, dtype: t.dtype, shape: t.shape }, part: null }];
     return format.tensors(layer).map((spec, index) => ({ spec, part: { name: layer.name, index } }));
   });
+}
+
+function checkPackable(layers: ReadonlyMap<string, unknown>, recipe: Recipe): void {
+  const method = [...layers.keys()].map((name) => settingsOf(recipe, name).method).find((m) => !quantizers[m].packable);
+  if (method)
+    throw new QuantError("bad-format", `${method}'s weights are on no grid that a packed file could hold`, "Use the dense format.");
 }

@@ -9,6 +9,13 @@ export interface TokenWindows {
   readonly ids: Int32Array;
 }
 
+/** What a run is calibrated on. */
+export interface Calibration {
+  readonly tokens: TokenWindows;
+  /** Windows of the same text and length that go through the network too, but into no statistics: α is chosen on them. */
+  readonly heldOut: TokenWindows | null;
+}
+
 const textLimit = 64 * 2 ** 20;
 
 /**
@@ -80,21 +87,30 @@ export function windowsFromNpy(name: string, bytes: Uint8Array, length: number):
   return shape.length === 2 ? cut(data, shape[1], name) : cut(data, length, name);
 }
 
-/** `count` of the windows, drawn by the seed without repetition and kept in order; all of them for null. @throws `text-too-short`. */
-export function pick(all: TokenWindows, count: number | null, seed: number, name: string): TokenWindows {
-  if (count === null || count === all.windows) return all;
-  if (count > all.windows)
+/**
+ * `count` of the windows, drawn by the seed without repetition and kept in order, and `held` others; all windows that are not held out for null.
+ * Holding some out does not change which are drawn. @throws `text-too-short`.
+ */
+export function pick(all: TokenWindows, count: number | null, seed: number, name: string, held = 0): Calibration {
+  const asked = (count ?? 1) + held;
+  if (asked > all.windows)
     throw new QuantError(
       "text-too-short",
-      `${name} gives ${all.windows} windows of ${all.length} tokens, ${count} are asked for`,
+      `${name} gives ${all.windows} windows of ${all.length} tokens, ${asked} are asked for${held ? ` (${held} of them held out)` : ""}`,
       "Give a longer text, fewer windows or shorter ones.",
     );
-  const chosen = permutation(all.windows, seed)
-    .slice(0, count)
-    .sort((a, b) => a - b);
-  const ids = new Int32Array(count * all.length);
-  for (const [i, w] of chosen.entries()) ids.set(all.ids.subarray(w * all.length, (w + 1) * all.length), i * all.length);
-  return { length: all.length, windows: count, ids };
+  const wanted = count ?? all.windows - held;
+  const drawn = permutation(all.windows, seed);
+  const tokens = wanted === all.windows ? all : windowsAt(all, drawn.slice(0, wanted));
+  return { tokens, heldOut: held ? windowsAt(all, drawn.slice(wanted, wanted + held)) : null };
+}
+
+/** These windows, in the text's order. */
+function windowsAt(all: TokenWindows, numbers: readonly number[]): TokenWindows {
+  const ids = new Int32Array(numbers.length * all.length);
+  const inOrder = [...numbers].sort((a, b) => a - b);
+  for (const [i, w] of inOrder.entries()) ids.set(all.ids.subarray(w * all.length, (w + 1) * all.length), i * all.length);
+  return { length: all.length, windows: numbers.length, ids };
 }
 
 /** The first `count` windows, or all of them where there are fewer. */

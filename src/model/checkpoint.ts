@@ -5,7 +5,7 @@ import { openShards } from "../io/shards";
 import { findFile } from "../io/source";
 import type { Shards, Source } from "../io/types";
 import { elements, type FloatDtype, type Ops, type Tensor } from "../ops/ops";
-import { layerKinds } from "../recipe/recipe";
+import { type LayerKind, layerKinds } from "../recipe/recipe";
 import { embeddingName, finalNormName, headName, layerName, layerShape, normNames } from "./layers";
 import { packedShapes } from "./packing";
 import { type ModelSpec, parseSpec } from "./spec";
@@ -17,6 +17,18 @@ export interface Model {
   /** config.json as it was given. */
   readonly config: Record<string, unknown>;
   readonly shards: Shards;
+  /** What can be quantized, block by block. */
+  readonly layers: readonly LinearLayer[];
+}
+
+/** A linear layer that can be quantized. */
+export interface LinearLayer {
+  /** Without ".weight". */
+  readonly name: string;
+  readonly kind: LayerKind;
+  readonly block: number;
+  /** [out, in] */
+  readonly shape: readonly [number, number];
 }
 
 const megabyte = 2 ** 20;
@@ -33,10 +45,16 @@ export async function openModel(source: Source): Promise<Model> {
   const spec = parseSpec(config);
   const shards = await openShards(source);
   for (const [name, shape] of expectedTensors(spec)) checkTensor(shards, name, shape, floatDtypes);
-  for (let m = 0; m < spec.blocks; m++) for (const kind of layerKinds) checkLayer(shards, spec, layerName(m, kind), layerShape(spec, kind));
+  const layers = linearLayers(spec);
+  for (const { name, shape } of layers) checkLayer(shards, spec, name, shape);
   checkBlockCount(shards, spec);
-  return { source, spec, config: config as Record<string, unknown>, shards };
+  return { source, spec, config: config as Record<string, unknown>, shards, layers };
 }
+
+const linearLayers = (spec: ModelSpec): LinearLayer[] =>
+  Array.from({ length: spec.blocks }, (_, block) =>
+    layerKinds.map((kind) => ({ name: layerName(block, kind), kind, block, shape: layerShape(spec, kind) })),
+  ).flat();
 
 function* expectedTensors(spec: ModelSpec): Generator<[string, number[]]> {
   yield [embeddingName, [spec.vocabulary, spec.hidden]];
@@ -50,7 +68,7 @@ function* expectedTensors(spec: ModelSpec): Generator<[string, number[]]> {
 }
 
 /** A linear layer's tensors: its weight, or in a packed checkpoint what stands for it. */
-function checkLayer(shards: Shards, { packing }: ModelSpec, name: string, shape: [number, number]): void {
+function checkLayer(shards: Shards, { packing }: ModelSpec, name: string, shape: readonly [number, number]): void {
   if (shards.tensors.has(`${name}.bias`)) checkTensor(shards, `${name}.bias`, [shape[0]], floatDtypes);
   if (!packing || shards.tensors.has(`${name}.weight`)) {
     checkTensor(shards, `${name}.weight`, shape, floatDtypes);
@@ -63,7 +81,7 @@ function checkLayer(shards: Shards, { packing }: ModelSpec, name: string, shape:
   }
 }
 
-function checkTensor(shards: Shards, name: string, shape: number[], dtypes: readonly string[]): void {
+function checkTensor(shards: Shards, name: string, shape: readonly number[], dtypes: readonly string[]): void {
   const tensor = shards.tensors.get(name);
   if (!tensor)
     throw new QuantError("missing-tensor", name, "Add the shard that holds it, or check that config.json belongs to these files.");

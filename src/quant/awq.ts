@@ -1,7 +1,6 @@
 import { throwIfCancelled } from "../errors";
 import type { Ops, Tensor } from "../ops/ops";
-import type { Recipe } from "../recipe/recipe";
-import { gridSpec, type QuantizedLayer, type Quantizer, type StageView } from "./quantizer";
+import type { QuantizedLayer, Quantizer, StageLayer, StageView } from "./quantizer";
 import { roundToNearest } from "./rtn";
 
 /** Exponents r = i/20 of mean|x|^r that are tried. */
@@ -17,20 +16,21 @@ const clipTokens = 512;
 export const awq: Quantizer = {
   needs: { H: false, C: false },
   packable: true,
+  wholeStage: true,
   cost: (rows, n, tokens) => {
     const all = rows.reduce((a, b) => a + b, 0);
     // 20 trials of the module, taken as its first layers twice over; then the clip search's quadratic form, ten times.
     return { work: exponents * 4 * tokens * all * n + 20 * all * n * n, elements: 2 * all * n + n * n + 3 * tokens * Math.max(all, n) };
   },
-  async quantize(stage, recipe, ops, signal) {
-    const fold = stage.foldable ? await searchScale(stage, recipe, ops, signal) : null;
+  async quantize(stage, _, ops, signal) {
+    const fold = stage.foldable ? await searchScale(stage, ops, signal) : null;
     const s = fold && ops.fromFloats(fold, [fold.length]);
     const gram = stage.layers.some(isClipped) ? await stridedGram(stage, s, ops) : null;
     const layers: QuantizedLayer[] = [];
     for (const layer of stage.layers) {
       const scaled = s ? ops.scaleColumns(layer.weight, s) : layer.weight;
-      const clipped = isClipped(layer) ? ops.clipSearch(scaled, gram!, gridSpec(recipe)) : scaled;
-      layers.push(roundToNearest(clipped, recipe, ops));
+      const clipped = isClipped(layer) ? ops.clipSearch(scaled, gram!, layer.grid) : scaled;
+      layers.push({ ...roundToNearest(clipped, layer.grid, ops), damping: [], fallback: null });
       ops.free(...new Set([scaled, clipped].filter((t) => t !== layer.weight)));
       await ops.flush();
       throwIfCancelled(signal);
@@ -43,7 +43,7 @@ export const awq: Quantizer = {
 const isClipped = ({ kind }: StageView["layers"][number]): boolean => kind !== "q_proj" && kind !== "k_proj";
 
 /** The scale of least squared error of the module's output, or of equal ones that of the least exponent. */
-async function searchScale(stage: StageView, recipe: Recipe, ops: Ops, signal?: AbortSignal): Promise<Float64Array> {
+async function searchScale(stage: StageView, ops: Ops, signal?: AbortSignal): Promise<Float64Array> {
   const magnitude = await meanMagnitude(stage, ops);
   const references = Array.from({ length: stage.chunks }, (_, c) =>
     stage.moduleOutput(
@@ -54,7 +54,7 @@ async function searchScale(stage: StageView, recipe: Recipe, ops: Ops, signal?: 
   let best: { error: number; scale: Float64Array } = { error: Number.POSITIVE_INFINITY, scale: new Float64Array(magnitude.length).fill(1) };
   for (let i = 0; i < exponents; i++) {
     const scale = scaleOf(magnitude, i / exponents);
-    const error = await trialError(stage, references, scale, recipe, ops);
+    const error = await trialError(stage, references, scale, ops);
     if (error < best.error) best = { error, scale };
     throwIfCancelled(signal);
   }
@@ -78,9 +78,9 @@ function scaleOf(magnitude: Float64Array, exponent: number): Float64Array {
   return raw.map((x) => x / norm);
 }
 
-async function trialError(stage: StageView, references: readonly Tensor[], scale: Float64Array, recipe: Recipe, ops: Ops): Promise<number> {
+async function trialError(stage: StageView, references: readonly Tensor[], scale: Float64Array, ops: Ops): Promise<number> {
   const s = ops.fromFloats(scale, [scale.length]);
-  const trial = stage.layers.map(({ weight }) => roundedUnder(weight, s, recipe, ops));
+  const trial = stage.layers.map((layer) => roundedUnder(layer, s, ops));
   const partials = references.map((reference, c) => {
     const output = stage.moduleOutput(c, trial);
     const partial = ops.squaredDifference(reference, output);
@@ -95,9 +95,9 @@ async function trialError(stage: StageView, references: readonly Tensor[], scale
 }
 
 /** Q(W·s)/s: the weights as they would act. */
-function roundedUnder(W: Tensor, s: Tensor, recipe: Recipe, ops: Ops): Tensor {
-  const scaled = ops.scaleColumns(W, s);
-  const { codes, grid } = roundToNearest(scaled, recipe, ops);
+function roundedUnder(layer: StageLayer, s: Tensor, ops: Ops): Tensor {
+  const scaled = ops.scaleColumns(layer.weight, s);
+  const { codes, grid } = roundToNearest(scaled, layer.grid, ops);
   const rounded = ops.decode(codes, grid);
   const acting = ops.scaleColumns(rounded, s, true);
   ops.free(scaled, codes, grid.scales, grid.zeros, rounded);

@@ -1,8 +1,8 @@
 import { throwIfCancelled } from "../errors";
-import type { GridSpec, Ops, Tensor } from "../ops/ops";
+import type { Grid, GridSpec, Ops, Tensor } from "../ops/ops";
 import type { Recipe } from "../recipe/recipe";
 import { factorDamped } from "./damping";
-import { gridSpec, type QuantizedLayer, type Quantizer, type StageResult, type StageView } from "./quantizer";
+import type { QuantizedLayer, Quantizer, StageLayer, StageResult, StageView } from "./quantizer";
 import { roundToNearest } from "./rtn";
 
 /** Columns rounded before the rest learns of their errors; also where "block" group grids are taken (as in the reference codes). */
@@ -38,20 +38,15 @@ export async function quantizeColumns(
   const { U, order, tried } = await inverseFactor(ops, stage.H!, dead, recipe);
   const P = U && more ? more(ops, U, order) : null;
   const layers: QuantizedLayer[] = [];
-  for (const { weight } of stage.layers) {
-    const layer = U ? feedBack(weight, dead, { U, order, P }, recipe, ops) : fallBack(weight, recipe, ops);
-    layers.push({ ...layer, damping: tried });
+  for (const layer of stage.layers) {
+    const result = U ? feedBack(layer, dead, { U, order, P }, recipe, ops) : roundToNearest(layer.weight, layer.grid, ops);
+    layers.push({ ...result, damping: tried, fallback: U ? null : "the Hessian was not positive definite: rounded to nearest" });
     await ops.flush();
     throwIfCancelled(signal);
   }
   ops.free(dead, ...[U, order, P].filter((t) => t !== null));
   return { layers, fold: null };
 }
-
-const fallBack = (weight: Tensor, recipe: Recipe, ops: Ops): QuantizedLayer => ({
-  ...roundToNearest(weight, recipe, ops),
-  fallback: "the Hessian was not positive definite: rounded to nearest",
-});
 
 interface InverseFactor {
   /** Upper, UᵀU = (H + λI)⁻¹ with inputs in visiting order; null when no damping made it positive definite. */
@@ -81,14 +76,14 @@ function visitingOrder(ops: Ops, H: Tensor, dead: Tensor): Tensor {
 
 /** One layer: its grids, then its columns block by block. */
 function feedBack(
-  weight: Tensor,
+  { weight, grid: wanted }: StageLayer,
   dead: Tensor,
   { U, order, P }: { U: Tensor; order: Tensor | null; P: Tensor | null },
   recipe: Recipe,
   ops: Ops,
-): QuantizedLayer {
+): { codes: Tensor; grid: Grid } {
   const [out, n] = weight.shape;
-  const spec: GridSpec = { ...gridSpec(recipe), mse: recipe.gptq.mse };
+  const spec: GridSpec = { ...wanted, mse: recipe.gptq.mse };
   const live = ops.zeroColumns(weight, dead);
   // A row's one grid still sees the weights of dead inputs, as in the reference codes.
   const grid = ops.grid(spec.groupSize < 0 ? weight : live, spec);
@@ -106,5 +101,5 @@ function feedBack(
   }
   const inOrder = order ? ops.scatterColumns(codes, order) : codes;
   ops.free(errors, live, ...(order ? [W, codes] : []));
-  return { codes: inOrder, grid, damping: [], fallback: null };
+  return { codes: inOrder, grid };
 }

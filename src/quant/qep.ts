@@ -1,21 +1,23 @@
 import type { Ops, Tensor } from "../ops/ops";
 import { factorDamped } from "./damping";
 
-/** A corrected layer. */
-export interface Corrected {
-  /** W*(α) [out, in], a new tensor. */
-  weight: Tensor;
-  /** Partial sums [p, 2] of (W·C)·D and D²: what the error's parabola in α is made of. New. */
+/** Where a layer's correction leads: W*(α) = W + α·D. New tensors. */
+export interface Direction {
+  /** W [out, in], its dead columns zero. */
+  live: Tensor;
+  /** D = W·C·(H + λI)⁻¹ [out, in] */
+  D: Tensor;
+  /** Partial sums [p, 2] of (W·C)·D and D²: what the error's parabola in α is made of. */
   products: Tensor;
 }
 
 /** What a stage's layers share when they are corrected: the factor of H + λI and which inputs are dead. */
 export interface Correction {
-  /** W*(α) = W + α·D, D = W·C·(H + λI)⁻¹ [out, in], dead columns zeroed first (the paper's correction with its strength α). */
-  apply(W: Tensor, alpha: number): Corrected;
+  /** The paper's correction, dead columns zeroed first; its strength α is the caller's. */
+  direct(W: Tensor): Direction;
   /** Damping fractions tried; the last is in use. */
   readonly damping: number[];
-  /** False: H + λI was not positive definite at any step, and `apply` must not be called: α is 0 for these layers. */
+  /** False: H + λI was not positive definite at any step, and `direct` must not be called: α is 0 for these layers. */
   readonly solvable: boolean;
   free(): void;
 }
@@ -30,14 +32,13 @@ export async function prepareCorrection(ops: Ops, H: Tensor, C: Tensor, damp: nu
   return {
     damping: tried,
     solvable: L !== null,
-    apply(W, alpha) {
+    direct(W) {
       const live = ops.zeroColumns(W, dead);
       const WC = ops.matmul(live, C);
       const D = ops.solveRight(L!, WC);
-      const weight = ops.add(live, D, alpha);
       const products = ops.innerProducts(WC, D);
-      ops.free(live, WC, D);
-      return { weight, products };
+      ops.free(WC);
+      return { live, D, products };
     },
     free: () => ops.free(dead, ...(L ? [L] : [])),
   };

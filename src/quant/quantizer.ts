@@ -1,5 +1,6 @@
 import type { Grid, GridSpec, Ops, Tensor } from "../ops/ops";
 import type { LayerKind, Recipe } from "../recipe/recipe";
+import type { LayerSettings } from "../recipe/rules";
 
 /** One linear layer as a method sees it. */
 export interface StageLayer {
@@ -7,6 +8,8 @@ export interface StageLayer {
   readonly name: string;
   /** W* [out, in]: the weights to quantize, QEP's correction already in them. Borrowed. */
   readonly weight: Tensor;
+  /** The grid that the recipe wants for it. */
+  readonly grid: GridSpec;
 }
 
 /** The linear layers that share an input, with what a method may ask of them. Everything is borrowed unless said otherwise. */
@@ -56,11 +59,13 @@ export interface Quantizer {
   readonly needs: { readonly H: boolean; readonly C: boolean };
   /** Whether its layers are on grids, so that packed formats can hold them. */
   readonly packable: boolean;
+  /** It changes the inputs that a stage's layers share, and so must have all of them. */
+  readonly wholeStage?: boolean;
   /** For a stage of layers with these rows and n inputs: floating-point operations, and elements held at once besides W*, H and C. For the plan. */
   cost(rows: readonly number[], n: number, tokens: number): { work: number; elements: number };
   /** @throws QuantError `bad-recipe` for settings that the method cannot take. */
-  check?(recipe: Recipe): void;
+  check?(settings: LayerSettings): void;
   quantize(stage: StageView, recipe: Recipe, ops: Ops, signal?: AbortSignal): Promise<StageResult>;
 }
 
-export const gridSpec = (recipe: Recipe): GridSpec => ({ bits: recipe.bits, groupSize: recipe.groupSize, symmetric: recipe.symmetric });
+export const gridSpec = ({ bits, groupSize, symmetric }: GridSpec): GridSpec => ({ bits, groupSize, symmetric });

@@ -25,7 +25,7 @@ export const quip: Quantizer = {
     const widest = Math.max(...rows);
     return { work, elements: 5 * n * n + 2 * widest * widest + 4 * widest * n + rows.reduce((a, b) => a + b, 0) * n };
   },
-  check({ groupSize, symmetric }: Recipe) {
+  check({ groupSize, symmetric }) {
     if (groupSize !== -1)
       throw new QuantError("bad-recipe", `QuIP has one scale a matrix, not groups of ${groupSize}`, "Use group size −1.");
     if (symmetric)
@@ -60,13 +60,13 @@ async function quantizeLayer(layer: StageLayer, H: Tensor, block: number, recipe
   const rotated = rotateWeights(layer.weight, D, U, V, ops);
   const feedback = await reversedFactor(hessian, recipe.gptq.damp, ops);
   ops.free(hessian, U);
-  const result = feedback.U && (await roundRotated(rotated, feedback.U, recipe.bits, ops));
+  const result = feedback.U && (await roundRotated(rotated, feedback.U, layer.grid.bits, ops));
   const told = { damping: feedback.tried };
   ops.free(rotated, ...(feedback.U ? [feedback.U] : []));
   if (!result) {
     ops.free(D, V);
     return {
-      ...roundToNearest(layer.weight, recipe, ops),
+      ...roundToNearest(layer.weight, layer.grid, ops),
       ...told,
       fallback: "the rotated Hessian was not positive definite: rounded to nearest",
     };

@@ -1,6 +1,5 @@
-import type { Grid, Ops, Tensor } from "../ops/ops";
-import type { Recipe } from "../recipe/recipe";
-import { gridSpec, type Quantizer } from "./quantizer";
+import type { Grid, GridSpec, Ops, Tensor } from "../ops/ops";
+import type { Quantizer } from "./quantizer";
 
 /** Round to nearest: every weight to the closest point of its group's grid. Needs no statistics. */
 export const rtn: Quantizer = {
@@ -8,16 +7,15 @@ export const rtn: Quantizer = {
   packable: true,
   // One code a weight.
   cost: (rows, n) => ({ work: rows.reduce((a, b) => a + b, 0) * n, elements: rows.reduce((a, b) => a + b, 0) * n }),
-  async quantize(stage, recipe, ops) {
-    return { layers: stage.layers.map((layer) => roundToNearest(layer.weight, recipe, ops)), fold: null };
+  async quantize(stage, _, ops) {
+    return {
+      layers: stage.layers.map(({ weight, grid }) => ({ ...roundToNearest(weight, grid, ops), damping: [], fallback: null })),
+      fold: null,
+    };
   },
 };
 
-export function roundToNearest(
-  W: Tensor,
-  recipe: Recipe,
-  ops: Ops,
-): { codes: Tensor; grid: Grid; damping: number[]; fallback: string | null } {
-  const grid = ops.grid(W, gridSpec(recipe));
-  return { codes: ops.encode(W, grid, recipe.bits), grid, damping: [], fallback: null };
+export function roundToNearest(W: Tensor, spec: GridSpec, ops: Ops): { codes: Tensor; grid: Grid } {
+  const grid = ops.grid(W, spec);
+  return { codes: ops.encode(W, grid, spec.bits), grid };
 }

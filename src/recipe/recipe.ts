@@ -21,6 +21,24 @@ export const methodTitles: Record<MethodId, string> = {
 };
 export const formatTitles: Record<FormatId, string> = { dense: "Dense f16 (loads everywhere)", gptq: "GPTQ (packed)" };
 
+export const alphaChoices = ["given", "guarded", "best"] as const;
+/**
+ * Who decides α: the recipe alone; the recipe, but 0 where a layer's error on held-out windows is larger with it; or those windows, which
+ * tell each layer's best α in [0, 1].
+ */
+export type AlphaChoice = (typeof alphaChoices)[number];
+
+/** What differs for some layers. Of the rules that match a layer, a later one beats an earlier one, field by field. */
+export interface LayerRule {
+  /** The end of a layer's name, from a dot on; `*` is anything: `down_proj`, `layers.0.*`, `mlp.*_proj`. */
+  match: string;
+  method?: MethodId;
+  bits?: Bits;
+  groupSize?: GroupSize;
+  /** Propagation strength α of these layers, whatever the recipe's choice of α is. */
+  alpha?: number;
+}
+
 export interface Recipe {
   version: 1;
   method: MethodId;
@@ -29,13 +47,16 @@ export interface Recipe {
   groupSize: GroupSize;
   symmetric: boolean;
   qep: {
-    /** Propagation strength α in W*(α) = W + α·W·C·(H + λI)⁻¹; 0 is the base method. */
+    /** Propagation strength α in W*(α) = W + α·W·C·(H + λI)⁻¹; 0 is the base method. `down_proj` has 0 unless a rule names it. */
     alpha: number;
-    /** α by layer kind or by full layer name; a name beats a kind. `down_proj` is 0 unless named here. */
-    alphaFor: Record<string, number>;
     /** λ = damp · mean(diag H). */
     damp: number;
+    choice: AlphaChoice;
+    /** Windows of the calibration text kept out of H and C, for a choice that needs them. */
+    heldOut: number;
   };
+  /** What differs for some layers. */
+  rules: LayerRule[];
   /** Used by GPTQ and GPTAQ; QuIP takes its damping. */
   gptq: {
     /** Added to the Hessian's diagonal: this fraction of its mean. */
@@ -69,7 +90,8 @@ export const defaultRecipe: Recipe = {
   bits: 4,
   groupSize: -1,
   symmetric: false,
-  qep: { alpha: 0.5, alphaFor: {}, damp: 0.01 },
+  qep: { alpha: 0.5, damp: 0.01, choice: "given", heldOut: 4 },
+  rules: [],
   gptq: { damp: 0.01, actOrder: false, mse: false, groupGrids: "block" },
   quip: { seed: 0 },
   gptaq: { alpha: 0.25 },
@@ -78,27 +100,33 @@ export const defaultRecipe: Recipe = {
   format: "dense",
 };
 
-/** α of one layer: its name's, else its kind's, else the general one (`down_proj`: 0, as in the authors' code). */
-export function alphaOf(recipe: Recipe, name: string, kind: LayerKind): number {
-  return recipe.qep.alphaFor[name] ?? recipe.qep.alphaFor[kind] ?? (kind === "down_proj" ? 0 : recipe.qep.alpha);
-}
+/** True when α is chosen on windows that H and C have not seen. */
+export const needsHeldOut = (recipe: Recipe): boolean => recipe.qep.choice !== "given" && !isBase(recipe);
 
 /** True when no layer would be corrected: a run of the base method. */
-export function isBase(recipe: Recipe): boolean {
-  return recipe.qep.alpha === 0 && Object.values(recipe.qep.alphaFor).every((a) => a === 0);
+export function isBase({ qep, rules }: Recipe): boolean {
+  return qep.alpha === 0 && qep.choice !== "best" && rules.every((r) => !r.alpha);
 }
 
 /** Same recipe without QEP: the base that a QEP run is compared with. */
 export function baseOf(recipe: Recipe): Recipe {
-  return { ...recipe, qep: { ...recipe.qep, alpha: 0, alphaFor: {} } };
+  const rules = recipe.rules.map(({ alpha: _, ...rule }) => rule).filter((rule) => Object.keys(rule).length > 1);
+  return { ...recipe, qep: { ...recipe.qep, alpha: 0, choice: "given" }, rules };
 }
 
 /** One line for a legend or a table: "RTN 3-bit g64 sym + QEP α 0.5". */
 export function recipeTitle(recipe: Recipe): string {
   const group = recipe.groupSize === -1 ? "" : ` g${recipe.groupSize}`;
   const blocks = recipe.blocks === null ? "" : ` first ${recipe.blocks} blocks`;
-  const qep = isBase(recipe) ? "" : ` + QEP α ${recipe.qep.alpha}`;
+  const qep = isBase(recipe) ? "" : ` + QEP α ${alphaTitle(recipe)}`;
+  const rules = recipe.rules.length ? ` + ${recipe.rules.length} ${recipe.rules.length === 1 ? "rule" : "rules"}` : "";
   const { actOrder, mse } = recipe.gptq;
   const options = recipe.method === "gptq" || recipe.method === "gptaq" ? `${actOrder ? " act-order" : ""}${mse ? " mse" : ""}` : "";
-  return `${recipe.method.toUpperCase()} ${recipe.bits}-bit${group}${recipe.symmetric ? " sym" : ""}${options}${qep}${blocks}`;
+  return `${recipe.method.toUpperCase()} ${recipe.bits}-bit${group}${recipe.symmetric ? " sym" : ""}${options}${qep}${rules}${blocks}`;
+}
+
+/** How α is set, in a word: "0.5", "0.5 guarded", "per layer". */
+export function alphaTitle({ qep }: Recipe): string {
+  if (qep.choice === "best") return "per layer";
+  return qep.choice === "guarded" ? `${qep.alpha} guarded` : String(qep.alpha);
 }

@@ -1,6 +1,16 @@
 import * as v from "valibot";
 import { QuantError } from "../errors";
-import { bitWidths, defaultRecipe, formatIds, groupSizes, methodIds, type Recipe } from "./recipe";
+import {
+  alphaChoices,
+  bitWidths,
+  defaultRecipe,
+  formatIds,
+  groupSizes,
+  type LayerRule,
+  layerKinds,
+  methodIds,
+  type Recipe,
+} from "./recipe";
 
 const alpha = v.pipe(v.number("α must be a number"), v.minValue(0, "α must be at least 0"), v.maxValue(1, "α must be at most 1"));
 const fraction = (what: string) =>
@@ -12,17 +22,41 @@ const count = (what: string, least = 1) =>
     v.minValue(least, `${what} must be at least ${least}`),
   );
 
+const method = v.picklist(methodIds, `method must be one of ${methodIds.join(", ")}`);
+const bits = v.picklist(bitWidths, `bits must be one of ${bitWidths.join(", ")}`);
+const groupSize = v.picklist(groupSizes, `groupSize must be one of ${groupSizes.join(", ")}`);
+/** Names are short; a pattern that is not is no pattern. */
+const pattern = v.pipe(
+  v.string("match must be a text"),
+  v.minLength(1, "match is empty"),
+  v.maxLength(200, "match is longer than 200 characters"),
+);
+
 const schema = v.strictObject({
   version: v.literal(1, "version must be 1"),
-  method: v.picklist(methodIds, `method must be one of ${methodIds.join(", ")}`),
-  bits: v.picklist(bitWidths, `bits must be one of ${bitWidths.join(", ")}`),
-  groupSize: v.picklist(groupSizes, `groupSize must be one of ${groupSizes.join(", ")}`),
+  method,
+  bits,
+  groupSize,
   symmetric: v.boolean("symmetric must be true or false"),
   qep: v.strictObject({
     alpha,
-    alphaFor: v.record(v.string(), alpha),
     damp: fraction("qep.damp"),
+    choice: v.picklist(alphaChoices, `qep.choice must be one of ${alphaChoices.join(", ")}`),
+    heldOut: count("qep.heldOut"),
   }),
+  rules: v.pipe(
+    v.array(
+      v.strictObject({
+        match: pattern,
+        method: v.optional(method),
+        bits: v.optional(bits),
+        groupSize: v.optional(groupSize),
+        alpha: v.optional(alpha),
+      }),
+      "rules must be a list",
+    ),
+    v.maxLength(200, "there are more than 200 rules"),
+  ),
   gptq: v.strictObject({
     damp: fraction("gptq.damp"),
     actOrder: v.boolean("gptq.actOrder must be true or false"),
@@ -47,18 +81,27 @@ const schema = v.strictObject({
 export function parseRecipe(input: unknown): Recipe {
   if (typeof input !== "object" || input === null || Array.isArray(input)) throw new QuantError("bad-recipe", "it is not a JSON object");
   const given = input as Partial<Recipe>;
+  const { alphaFor, ...qep } = { alphaFor: undefined, ...given.qep };
   const merged = {
     ...defaultRecipe,
     ...given,
-    qep: { ...defaultRecipe.qep, ...given.qep },
+    qep: { ...defaultRecipe.qep, ...qep },
+    rules: alphaFor ? [...alphaRules(alphaFor), ...(given.rules ?? [])] : (given.rules ?? defaultRecipe.rules),
     gptq: { ...defaultRecipe.gptq, ...given.gptq },
     quip: { ...defaultRecipe.quip, ...given.quip },
     gptaq: { ...defaultRecipe.gptaq, ...given.gptaq },
     calibration: { ...defaultRecipe.calibration, ...given.calibration },
   };
   const result = v.safeParse(schema, merged);
-  if (result.success) return result.output;
+  if (result.success) return result.output as Recipe;
   const issue = result.issues[0];
   const path = v.getDotPath(issue);
   throw new QuantError("bad-recipe", path ? `${path}: ${issue.message}` : issue.message);
+}
+
+/** α by kind or name, as recipes of version 0.1 wrote it: a name beats a kind. */
+function alphaRules(alphaFor: Record<string, number>): LayerRule[] {
+  const isKind = (match: string) => (layerKinds as readonly string[]).includes(match);
+  const rules = Object.entries(alphaFor).map(([match, alpha]) => ({ match, alpha }));
+  return [...rules.filter((r) => isKind(r.match)), ...rules.filter((r) => !isKind(r.match))];
 }

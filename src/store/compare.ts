@@ -28,7 +28,7 @@ export function isPair(a: Run, b: Run): boolean {
 }
 
 function settings(run: Run): string {
-  return JSON.stringify({ ...run.recipe, qep: null }) + textKey(run.text);
+  return JSON.stringify({ ...baseOf(run.recipe), qep: null }) + textKey(run.text);
 }
 
 /** The finished run to compare with: for a QEP run its base, for a base the latest QEP run. */
@@ -39,7 +39,7 @@ export function partnerOf(runs: Run[], run: Run): Run | null {
 /** The recipe of the run that is missing from the pair: α = 0 for a QEP run, else the α of the recipe panel, or ½. */
 export function partnerRecipe(recipe: Recipe, panel: Recipe): Recipe {
   if (!isBase(recipe)) return baseOf(recipe);
-  return { ...recipe, qep: isBase(panel) ? { ...panel.qep, alpha: 0.5, alphaFor: {} } : panel.qep };
+  return { ...recipe, qep: isBase(panel) ? { ...panel.qep, alpha: 0.5 } : panel.qep };
 }
 
 export function compare(runs: Run[], run: Run | null): Comparison | null {

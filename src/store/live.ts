@@ -19,6 +19,7 @@ export interface Live {
 export function canFollow(state: State): boolean {
   const { gpu, model, recipe, calibration, stream } = state;
   if (gpu.status !== "ready" || model.opening !== null || !model.summary || model.summary.packing !== null) return false;
+  if (recipe.qep.choice === "best") return false;
   return stream !== null && stream === streamKey(recipe, calibration) && finishedAlphas(state).length > 0;
 }
 

@@ -1,5 +1,5 @@
 /** Runs: made, found, in sight. */
-import type { Recipe } from "../recipe/recipe";
+import { needsHeldOut, type Recipe } from "../recipe/recipe";
 import type { Run, State } from "./state";
 import { type TextChoice, textKey } from "./texts";
 
@@ -53,5 +53,6 @@ export function finishedAlphas(state: Pick<State, "runs" | "recipe" | "calibrati
 /** Equal for recipes that share one full-precision stream. */
 export function streamKey(recipe: Recipe, text: TextChoice): string {
   const { windows, windowLength, seed } = recipe.calibration;
-  return [windows ?? "all", windowLength, seed, textKey(text)].join(" ");
+  const held = needsHeldOut(recipe) ? recipe.qep.heldOut : 0;
+  return [windows ?? "all", windowLength, seed, held, textKey(text)].join(" ");
 }

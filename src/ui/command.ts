@@ -1,5 +1,6 @@
 /** A run as the command line that does the same (flags as in src/cli/args.ts). */
-import { defaultRecipe, type Recipe } from "../recipe/recipe";
+import { defaultRecipe, needsHeldOut, type Recipe } from "../recipe/recipe";
+import { ruleText } from "../recipe/rules";
 import type { TextChoice } from "../store/texts";
 
 const same = (a: object, b: object) => JSON.stringify(a) === JSON.stringify(b);
@@ -22,7 +23,8 @@ export function commandOf(recipe: Recipe, text: TextChoice): string {
     if (gptq.groupGrids === "live") words.push("--live-groups");
   }
   words.push(`--alpha ${qep.alpha}`);
-  for (const [name, alpha] of Object.entries(qep.alphaFor)) words.push(`--alpha-for ${quoted(`${name}=${alpha}`)}`);
+  if (needsHeldOut(recipe)) words.push(`--alpha-choice ${qep.choice} --held-out ${qep.heldOut}`);
+  for (const rule of recipe.rules) words.push(`--rule ${quoted(ruleText(rule))}`);
   words.push(`--qep-damp ${qep.damp}`);
   if (recipe.blocks !== null) words.push(`--blocks ${recipe.blocks}`);
   words.push(`--calibration ${fileOf(text)}`);

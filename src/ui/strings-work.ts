@@ -75,6 +75,8 @@ export const facts = {
   size: "Size",
   bits: "Bits",
   error: "Output error",
+  method: "Method",
+  heldOut: "Output error, held-out windows",
   alpha: "α of this run",
   damping: "Damping tried",
   dampingNone: "nothing was solved",
@@ -97,6 +99,8 @@ export const facts = {
     base: "at α 0",
     best: (alpha: string) => `least, at α* ${alpha}`,
     now: (alpha: string) => `at the slider’s α ${alpha}`,
+    heldOut: (best: string, least: string, half: string) =>
+      `Dashed: on windows that were held out. There α ${best} is best, ${least}; the paper’s ½ has ${half}.`,
     measured: (alpha: string) => `measured after rounding, at α ${alpha}`,
     exact: "This layer’s curve is exact for today’s inputs; later blocks need the re-run.",
     from: (n: number) => `This run has not looked at it: the curve is from run ${n}, for that run’s inputs; later blocks need the re-run.`,

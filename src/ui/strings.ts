@@ -1,5 +1,4 @@
 /** What the page says, in one place. */
-import type { LayerKind } from "../recipe/recipe";
 import { facts, gpuPanel, layers, live, log, runs, verdict } from "./strings-work";
 
 export const strings = {
@@ -68,9 +67,19 @@ export const strings = {
     allBlocks: (n: number | null) => (n === null ? "all" : `all ${n}`),
     firstBlocks: (n: number) => `first ${n}`,
     advanced: "Advanced",
-    alphaFor: "α per kind of layer",
-    alphaForHint: "Blank takes the strength above; down_proj is 0 unless named, as in the authors’ code.",
-    alphaForKind: (kind: LayerKind) => `α ${kind}`,
+    alphaBest: "Not used: held-out windows choose α for each layer.",
+    choice: "α is",
+    choices: { given: "the strength above", guarded: "as above, but 0 where it does harm", best: "the best for each layer" },
+    choiceHints: {
+      given: "down_proj has 0 unless a rule names it, as in the authors’ code.",
+      guarded: "A few windows are held out of calibration; a layer that QEP makes worse on them keeps its weights.",
+      best: "A few windows are held out of calibration; each layer’s α is where its error on them is least.",
+    },
+    heldOut: "Windows held out",
+    heldOutHint: "Besides the calibration windows; where those are “all”, of them.",
+    rules: "Rules for some layers",
+    rulesExample: "down_proj: bits=8 group=32\nlayers.0.*: bits=8",
+    rulesHint: "One a line: the end of a layer’s name (* is anything), then bits=, group=, method= or alpha=. Later rules win.",
     damp: "QEP damping",
     format: "Format",
     gptq: {

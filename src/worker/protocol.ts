@@ -1,6 +1,6 @@
 /** What crosses between page and worker, and what a run tells while it goes: plain data. A leaf: anyone may import it. */
 import type { FlatError } from "../errors";
-import type { LayerKind, Recipe } from "../recipe/recipe";
+import type { LayerKind, MethodId, Recipe } from "../recipe/recipe";
 
 /** Comlink keeps only an Error's message, so failures travel as values. */
 export type Reply<T> = { ok: true; value: T } | { ok: false; error: FlatError };
@@ -53,6 +53,8 @@ export interface PlanSummary {
   quantizedWeights: number;
   tokens: number;
   windows: number;
+  /** Windows besides, on which α is chosen. */
+  heldOutWindows: number;
   peakGpuBytes: number;
   /** Estimate from this adapter's measured rate. */
   seconds: number;
@@ -75,7 +77,9 @@ export interface LayerReport {
   name: string;
   kind: LayerKind;
   block: number;
+  method: MethodId;
   bits: number;
+  /** α in use: the recipe's, or what the held-out windows chose, or 0 where the solve failed. */
   alpha: number;
   /** ‖WX − ŴX̂‖² / ‖WX‖², before any bias. */
   relativeError: number;
@@ -85,6 +89,8 @@ export interface LayerReport {
   retries: number;
   /** Null where QEP did not look at the layer. */
   curve: AlphaCurve | null;
+  /** The same on windows that are in neither H nor C: after rounding, and before it for every α. Null where the recipe holds none out. */
+  heldOut: { relativeError: number; curve: AlphaCurve } | null;
   /** The inputs of largest H_jj, with how many times the mean of all inputs that is; empty where H was not needed. */
   outliers: { input: number; times: number }[];
   /** Why the layer fell back (α = 0, or RTN), or null. */

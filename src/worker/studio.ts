@@ -66,13 +66,9 @@ export function createStudio(): StudioApi {
     run: ({ id, recipe, calibration }, onEvent) =>
       told(onEvent, async (s, signal) => s.run(id, recipe, await textFile(calibration, "calibration"), onEvent, signal)),
     measure: ({ runId, text, windowLength, windows }, onEvent) =>
-      told(onEvent, async (s, signal) =>
-        s.measure(runId, await textFile(text, "evaluation"), { windowLength, windows, seed: null }, onEvent, signal),
-      ),
+      told(onEvent, async (s, signal) => s.measure(runId, await textFile(text, "evaluation"), { windowLength, windows }, onEvent, signal)),
     measureModel: ({ text, windowLength, windows }, onEvent) =>
-      told(onEvent, async (s, signal) =>
-        s.measureModel(await textFile(text, "evaluation"), { windowLength, windows, seed: null }, onEvent, signal),
-      ),
+      told(onEvent, async (s, signal) => s.measureModel(await textFile(text, "evaluation"), { windowLength, windows }, onEvent, signal)),
     exportRun: (runId, target, onEvent) => told(onEvent, (s, signal) => exportTo(s, runId, target, onEvent, signal)),
     // Reads files and finished runs only, so it may be asked while a job runs.
     layerFacts: (runId, name) => answered(async () => opened().layerFacts(runId, name)),

@@ -56,7 +56,7 @@ describe("quantize", () => {
   });
 
   test("from the recipe that it wrote gives the same bytes", () => {
-    expect(quantize("--out", at("a"), "--alpha-for", "down_proj=0.25").status).toBe(0);
+    expect(quantize("--out", at("a"), "--rule", "down_proj: alpha=0.25").status).toBe(0);
     expect(
       cli("quantize", model, "--cpu", "--calibration", at("ids.npy"), "--recipe", join(at("a"), "recipe.json"), "--out", at("b")).status,
     ).toBe(0);
@@ -134,7 +134,8 @@ describe("bad input gets one sentence and its exit code", () => {
       2,
       /64 does not divide the 24 inputs of q_proj/,
     ],
-    ["a layer kind that does not exist", () => quantize("--out", at("x"), "--alpha-for", "z_proj=1"), 2, /z_proj/],
+    ["a rule that no text can mean", () => quantize("--out", at("x"), "--rule", "o_proj"), 2, /not of the form/],
+    ["a layer kind that does not exist", () => quantize("--out", at("x"), "--rule", "z_proj: bits=8"), 2, /z_proj/],
     ["a folder that is not there", () => cli("inspect", at("nowhere")), 3, /missing/],
     ["a truncated shard", () => cli("inspect", truncated), 3, /shorter than its header says: model\.safetensors/],
     ["too many windows", () => quantize("--out", at("x"), "--windows", "9"), 4, /9 are asked for/],

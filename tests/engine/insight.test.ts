@@ -14,7 +14,7 @@ describe("a layer's error as a parabola in α", () => {
     const ops = createCpuOps();
     const model = await openModel(tinySource());
     // 8 bits of the second layer's stage hardly round: what is left of its error is what the correction left.
-    const recipe = recipeWith({ bits: 8 }, { alphaFor: { o_proj: alpha }, alpha: 0.5, damp: 0.1 });
+    const recipe = recipeWith({ bits: 8, rules: [{ match: "o_proj", alpha }] }, { alpha: 0.5, damp: 0.1 });
     return (await run({ ops, model, tokens: tinyTokens(6, 16), recipe, emit: () => {} })).report.layers;
   };
 

@@ -6,6 +6,7 @@ import { Recording } from "../../src/engine/stream";
 import type { QuantError } from "../../src/errors";
 import { openModel } from "../../src/model/checkpoint";
 import { createCpuOps } from "../../src/ops/cpu";
+import type { LayerRule } from "../../src/recipe/recipe";
 import type { RunEvent } from "../../src/worker/protocol";
 import { recipeWith } from "../support/recipe";
 import { tinyConfig, tinySource, tinyTensors, tinyTokens } from "../support/tiny";
@@ -73,13 +74,13 @@ describe("a run", () => {
 
   test("leaves down_proj at α = 0 unless it is named", async () => {
     const input = await setUp();
-    const alphas = async (alphaFor: Record<string, number>) =>
-      (await run({ ...input, recipe: recipeWith({ bits: 3 }, { alphaFor }) })).report.layers
+    const alphas = async (...rules: LayerRule[]) =>
+      (await run({ ...input, recipe: recipeWith({ bits: 3, rules }) })).report.layers
         .filter((l) => l.kind === "down_proj")
         .map((l) => l.alpha);
-    expect(await alphas({})).toEqual([0, 0, 0]);
-    expect(await alphas({ down_proj: 0.25 })).toEqual([0.25, 0.25, 0.25]);
-    expect(await alphas({ "model.layers.1.mlp.down_proj": 1 })).toEqual([0, 1, 0]);
+    expect(await alphas()).toEqual([0, 0, 0]);
+    expect(await alphas({ match: "down_proj", alpha: 0.25 })).toEqual([0.25, 0.25, 0.25]);
+    expect(await alphas({ match: "model.layers.1.mlp.down_proj", alpha: 1 })).toEqual([0, 1, 0]);
   });
 
   test("gives the same from one chunk or many", async () => {

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { perplexity } from "../../src/engine/evaluate";
 import { run } from "../../src/engine/run";
 import { exportCheckpoint } from "../../src/export/checkpoint";
-import { formats } from "../../src/export/layout";
+import { formats, pieces } from "../../src/export/layout";
 import { verifyCheckpoint } from "../../src/export/verify";
 import { f16ToNumber } from "../../src/io/dtype";
 import { bytesFile, memorySink, memorySource } from "../../src/io/memory";
@@ -125,11 +125,17 @@ describe("what goes beside the weights", () => {
 
 describe("what the format cannot hold is refused before any work", () => {
   test.each([
-    [{ blocks: 1 }, config, "only the first 1 of 2 blocks"],
-    [{ bits: 3 as const, groupSize: -1 as const }, { ...config, intermediate_size: 40 }, "the 40 outputs of gate_proj at 3 bits"],
+    [{ blocks: 1 }, config, "only the first 1 blocks"],
+    [{ rules: [{ match: "layers.1.*", bits: 8 as const }] }, config, "gives model.layers.1.self_attn.q_proj other bits"],
+    [{ rules: [{ match: "o_proj", method: "quip" as const, groupSize: -1 as const }] }, config, "quip's weights are on no grid"],
+    [
+      { bits: 3 as const, groupSize: -1 as const },
+      { ...config, intermediate_size: 40 },
+      "the 40 outputs of model.layers.0.mlp.gate_proj at 3 bits",
+    ],
   ])("%j", async (change, shape, words) => {
-    const { spec } = await openModel(tinySource(shape));
-    expect(() => formats.gptq.check(spec, packedRecipe(change))).toThrow(words);
+    const model = await openModel(tinySource(shape));
+    expect(() => pieces(model, packedRecipe(change))).toThrow(words);
   });
 });
 

@@ -1,10 +1,11 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { loadTokens } from "../../src/engine/tokens";
+import { loadCalibration, loadTokens } from "../../src/engine/tokens";
 import { bytesFile } from "../../src/io/memory";
 import { diskSourceFile } from "../../src/io/node";
-import { checkTokens, cut, documentsOf, pick } from "../../src/model/calibration";
+import { checkTokens, cut, documentsOf, pick, type TokenWindows } from "../../src/model/calibration";
 import { demoTokens, openDemo } from "../support/demo";
+import { recipeWith } from "../support/recipe";
 
 const demo = (name: string) => new URL(`../../public/demo/${name}`, import.meta.url).pathname;
 const pause = async () => {};
@@ -29,7 +30,7 @@ describe("the demo's texts", () => {
     const ours = await loadTokens(
       await openDemo(),
       await diskSourceFile(demo(`${name}.jsonl`)),
-      { windows: null, windowLength: 128, seed: 0 },
+      { windows: null, windowLength: 128 },
       pause,
     );
     expect(ours.windows).toBeGreaterThan(want.windows);
@@ -38,18 +39,19 @@ describe("the demo's texts", () => {
 
   test("too little text says how much there is and how much is needed", async () => {
     const short = bytesFile("short.txt", "Once upon a time.");
-    await expect(loadTokens(await openDemo(), short, { windows: null, windowLength: 128, seed: 0 }, pause)).rejects.toThrow(
+    await expect(loadTokens(await openDemo(), short, { windows: null, windowLength: 128 }, pause)).rejects.toThrow(
       /short\.txt has \d+ tokens, one window needs 128/,
     );
     const text = await diskSourceFile(demo("calibration.jsonl"));
-    await expect(loadTokens(await openDemo(), text, { windows: 4000, windowLength: 128, seed: 0 }, pause)).rejects.toThrow(
+    const many = recipeWith({ calibration: { windows: 4000, windowLength: 128, seed: 0 } });
+    await expect(loadCalibration(await openDemo(), text, many, pause)).rejects.toThrow(
       /gives \d+ windows of 128 tokens, 4000 are asked for/,
     );
   });
 
   test("what is not UTF-8 is refused", async () => {
     const file = bytesFile("a.txt", Uint8Array.of(0xff, 0xfe, 0x41));
-    await expect(loadTokens(await openDemo(), file, { windows: null, windowLength: 4, seed: 0 }, pause)).rejects.toMatchObject({
+    await expect(loadTokens(await openDemo(), file, { windows: null, windowLength: 4 }, pause)).rejects.toMatchObject({
       code: "bad-file",
     });
   });
@@ -58,9 +60,9 @@ describe("the demo's texts", () => {
     const text = await diskSourceFile(demo("calibration.jsonl"));
     const controller = new AbortController();
     controller.abort();
-    await expect(
-      loadTokens(await openDemo(), text, { windows: null, windowLength: 128, seed: 0 }, pause, controller.signal),
-    ).rejects.toMatchObject({ code: "cancelled" });
+    await expect(loadTokens(await openDemo(), text, { windows: null, windowLength: 128 }, pause, controller.signal)).rejects.toMatchObject({
+      code: "cancelled",
+    });
   });
 });
 
@@ -73,11 +75,25 @@ describe("windows", () => {
 
   test("are drawn by the seed, without repetition, in order", () => {
     const all = cut(ids, 10, "x");
-    const first = (seed: number) => Array.from({ length: 4 }, (_, w) => pick(all, 4, seed, "x").ids[w * 10]);
+    const first = (seed: number) => Array.from({ length: 4 }, (_, w) => pick(all, 4, seed, "x").tokens.ids[w * 10]);
     expect(first(0)).toEqual(first(0));
     expect(first(0)).not.toEqual(first(1));
     expect(first(0)).toEqual([...new Set(first(0))].sort((a, b) => a - b));
-    expect(pick(all, null, 3, "x")).toBe(all);
+    expect(pick(all, null, 3, "x")).toEqual({ tokens: all, heldOut: null });
+  });
+
+  test("held out are others, and change nothing of what is drawn", () => {
+    const all = cut(ids, 10, "x");
+    const firsts = (windows: TokenWindows) => Array.from({ length: windows.windows }, (_, w) => windows.ids[w * 10]);
+    for (const count of [4, null]) {
+      const { tokens, heldOut } = pick(all, count, 5, "x", 3);
+      expect(tokens.windows).toBe(count ?? 7);
+      expect(heldOut!.windows).toBe(3);
+      expect(new Set([...firsts(tokens), ...firsts(heldOut!)]).size).toBe(tokens.windows + 3);
+    }
+    expect(pick(all, 4, 5, "x", 3).tokens).toEqual(pick(all, 4, 5, "x").tokens);
+    expect(() => pick(all, 8, 5, "x", 3)).toThrow("11 are asked for (3 of them held out)");
+    expect(() => pick(all, null, 5, "x", 10)).toThrow("11 are asked for");
   });
 
   test("that the model cannot take are refused", () => {
@@ -90,7 +106,7 @@ describe("windows", () => {
 
   test("of a 2-D .npy are its rows, whatever length is asked for", async () => {
     const file = bytesFile("c.npy", readFileSync(new URL("../fixtures/demo/calibration.npy", import.meta.url)));
-    expect(await loadTokens(await openDemo(), file, { windows: null, windowLength: 99, seed: 0 }, pause)).toMatchObject({
+    expect(await loadTokens(await openDemo(), file, { windows: null, windowLength: 99 }, pause)).toMatchObject({
       windows: 16,
       length: 128,
     });

@@ -20,8 +20,8 @@ async function codes(ops: Ops, alpha: number, drift: "theirs" | "none") {
   const [W, H] = [await load("W"), await load("H")];
   const C = drift === "theirs" ? await load("C") : ops.zeros(H.shape);
   const recipe = recipeWith({ method: "gptaq", bits: 3, gptaq: { alpha } });
-  const [asymmetric] = (await gptaq.quantize(stageOf(W, H, C), recipe, ops)).layers;
-  const [plain] = (await gptq.quantize(stageOf(W, H), recipe, ops)).layers;
+  const [asymmetric] = (await gptaq.quantize(stageOf(recipe, W, H, C), recipe, ops)).layers;
+  const [plain] = (await gptq.quantize(stageOf(recipe, W, H), recipe, ops)).layers;
   const weights = (result: typeof plain) => ops.decode(onGrid(result).codes, onGrid(result).grid);
   return ops.read([weights(asymmetric), weights(plain), W]);
 }

@@ -23,7 +23,7 @@ async function quantized(recipe: Recipe, hessian?: (i: number, j: number) => num
   const W = ops.fromFloats(data, shape);
   const h = ops.fromFloats(hessian ? Float64Array.from({ length: n * n }, (_, i) => hessian(Math.floor(i / n), i % n)) : H, [n, n]);
   const before = ops.liveBytes;
-  const result = onGrid((await gptq.quantize(stageOf(W, h), recipe, ops)).layers[0]);
+  const result = onGrid((await gptq.quantize(stageOf(recipe, W, h), recipe, ops)).layers[0]);
   const rtn = roundToNearest(W, recipe, ops);
   const [got] = await ops.read([ops.decode(result.codes, result.grid)]);
   const [nearest] = await ops.read([ops.decode(rtn.codes, rtn.grid)]);

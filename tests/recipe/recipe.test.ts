@@ -1,21 +1,88 @@
 import { describe, expect, test } from "vitest";
-import { alphaOf, baseOf, defaultRecipe, isBase, recipeTitle } from "../../src/recipe/recipe";
+import { baseOf, defaultRecipe, isBase, type LayerRule, recipeTitle } from "../../src/recipe/recipe";
+import { alphaOf, matches, ruleOf, ruleText, settingsOf } from "../../src/recipe/rules";
 import { parseRecipe } from "../../src/recipe/schema";
 import { recipeWith } from "../support/recipe";
 
-describe("α of a layer", () => {
-  test("is its name's, else its kind's, else the general one; down_proj is 0 unless named", () => {
-    const recipe = recipeWith({}, { alphaFor: { q_proj: 0.2, "model.layers.3.self_attn.q_proj": 0.9 } });
-    expect(alphaOf(recipe, "model.layers.3.self_attn.q_proj", "q_proj")).toBe(0.9);
-    expect(alphaOf(recipe, "model.layers.4.self_attn.q_proj", "q_proj")).toBe(0.2);
-    expect(alphaOf(recipe, "model.layers.4.self_attn.k_proj", "k_proj")).toBe(0.5);
-    expect(alphaOf(recipe, "model.layers.4.mlp.down_proj", "down_proj")).toBe(0);
+describe("settings of a layer", () => {
+  test("are the recipe's with its rules on top, a later one beating an earlier one field by field", () => {
+    const rules: LayerRule[] = [
+      { match: "q_proj", alpha: 0.2, bits: 8 },
+      { match: "layers.3.*", alpha: 0.9, groupSize: 32 },
+      { match: "model.layers.3.self_attn.q_proj", method: "gptq" },
+    ];
+    const recipe = recipeWith({ rules });
+    expect(settingsOf(recipe, "model.layers.3.self_attn.q_proj")).toEqual({
+      method: "gptq",
+      bits: 8,
+      groupSize: 32,
+      symmetric: false,
+      alpha: 0.9,
+      alphaFixed: true,
+    });
+    expect(settingsOf(recipe, "model.layers.4.self_attn.q_proj")).toMatchObject({ method: "rtn", bits: 8, groupSize: -1, alpha: 0.2 });
+    expect(settingsOf(recipe, "model.layers.4.self_attn.k_proj")).toMatchObject({ bits: 4, alpha: 0.5, alphaFixed: false });
+    expect(alphaOf(recipe, "model.layers.4.mlp.down_proj")).toBe(0);
+    expect(alphaOf(recipe, "model.layers.3.mlp.down_proj")).toBe(0.9);
   });
 
-  test("a base has none anywhere", () => {
+  test.each([
+    ["down_proj", "model.layers.0.mlp.down_proj", true],
+    ["proj", "model.layers.0.mlp.down_proj", false],
+    ["layers.1.*", "model.layers.1.mlp.up_proj", true],
+    ["layers.1.*", "model.layers.11.mlp.up_proj", false],
+    ["layers.1*.mlp.*_proj", "model.layers.11.mlp.up_proj", true],
+    ["layers.1*.mlp.*_proj", "model.layers.11.self_attn.q_proj", false],
+    ["*", "model.layers.0.mlp.down_proj", true],
+    ["mlp.*proj*proj", "model.layers.0.mlp.down_proj", false],
+    ["model.layers.0.mlp.down_proj", "model.layers.0.mlp.down_proj", true],
+    ["layers.0.mlp", "model.layers.0.mlp.down_proj", false],
+  ])("%s for %s: %s", (pattern, name, want) => {
+    expect(matches(pattern, name)).toBe(want);
+  });
+
+  test("a pattern made to be slow is not", () => {
+    const started = performance.now();
+    expect(matches(`${"*a".repeat(99)}b`, "a".repeat(5000))).toBe(false);
+    expect(performance.now() - started).toBeLessThan(500);
+  });
+
+  test("a base has α 0 everywhere, and keeps what else the rules say", () => {
     expect(isBase(recipeWith({}, { alpha: 0 }))).toBe(true);
-    expect(isBase(recipeWith({}, { alpha: 0, alphaFor: { down_proj: 0.5 } }))).toBe(false);
-    expect(isBase(baseOf(recipeWith({}, { alphaFor: { down_proj: 0.5 } })))).toBe(true);
+    expect(isBase(recipeWith({ rules: [{ match: "down_proj", alpha: 0.5 }] }, { alpha: 0 }))).toBe(false);
+    expect(isBase(recipeWith({}, { alpha: 0, choice: "best" }))).toBe(false);
+    const base = baseOf(
+      recipeWith(
+        {
+          rules: [
+            { match: "down_proj", alpha: 0.5 },
+            { match: "o_proj", alpha: 1, bits: 8 },
+          ],
+        },
+        { choice: "best" },
+      ),
+    );
+    expect(isBase(base)).toBe(true);
+    expect(base.rules).toEqual([{ match: "o_proj", bits: 8 }]);
+  });
+});
+
+describe("a rule as text", () => {
+  test.each(["down_proj: bits=8 group=32", "layers.0.*: method=gptq bits=3 group=-1 alpha=0.25", "*: alpha=0"])("%s", (written) => {
+    const read = ruleOf(written);
+    expect("rule" in read && ruleText(read.rule)).toBe(written);
+  });
+
+  test.each([
+    ["down_proj", "form"],
+    ["down_proj:", "form"],
+    [": bits=4", "form"],
+    ["o_proj: size=4", "“size=4”"],
+    ["o_proj: bits=", "“bits=”"],
+    ["o_proj: toString=4", "“toString=4”"],
+  ])("%s is refused", (written, words) => {
+    const read = ruleOf(written);
+    expect("fault" in read && read.fault).toContain(words);
   });
 });
 
@@ -32,12 +99,23 @@ describe("recipe.json", () => {
     expect(parseRecipe({ bits: 2, qep: { alpha: 1 } })).toEqual(recipeWith({ bits: 2 }, { alpha: 1 }));
   });
 
+  test("of version 0.1 keeps its α by kind and by name, the name winning", () => {
+    const name = "model.layers.3.self_attn.q_proj";
+    const recipe = parseRecipe({ qep: { alphaFor: { [name]: 0.9, q_proj: 0.2 } } });
+    expect(alphaOf(recipe, name)).toBe(0.9);
+    expect(alphaOf(recipe, "model.layers.4.self_attn.q_proj")).toBe(0.2);
+  });
+
   test.each([
     [{ bits: 5 }, "bits must be one of 2, 3, 4, 8"],
     [{ method: "magic" }, "method must be one of rtn"],
     [{ qep: { alpha: 2 } }, "α must be at most 1"],
     [{ qep: { alpha: Number.NaN } }, "α"],
     [{ qep: { alphaFor: { q_proj: -1 } } }, "α must be at least 0"],
+    [{ qep: { choice: "magic" } }, "qep.choice must be one of given, guarded, best"],
+    [{ rules: [{ match: "q_proj", bits: 5 }] }, "bits must be one of"],
+    [{ rules: [{ match: "q_proj", colour: 5 }] }, "colour"],
+    [{ rules: [{ match: "" }] }, "match is empty"],
     [{ calibration: { windowLength: 1 } }, "windowLength must be at least 2"],
     [{ blocks: 1.5 }, "blocks must be a whole number"],
     [{ colour: "red" }, "colour"],

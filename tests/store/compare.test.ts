@@ -30,7 +30,9 @@ it("a pair differs in QEP alone", () => {
   expect(isPair(base, run("x", defaultRecipe, 1, { text: { kind: "pasted", pasted: "a", file: null } }))).toBe(false);
   // A base run knows no damping, so the QEP run's does not part them.
   expect(isPair(base, run("x", { ...defaultRecipe, qep: { ...defaultRecipe.qep, damp: 1 } }, 1))).toBe(true);
-  expect(isPair(base, run("x", { ...defaultRecipe, qep: { alpha: 0, alphaFor: { down_proj: 0.5 }, damp: 0.01 } }, 1))).toBe(true);
+  expect(
+    isPair(base, run("x", { ...defaultRecipe, rules: [{ match: "down_proj", alpha: 0.5 }], qep: { ...defaultRecipe.qep, alpha: 0 } }, 1)),
+  ).toBe(true);
 });
 
 it("says what QEP cost and where it ends, from either side", () => {

@@ -1,5 +1,6 @@
 import { QuantError } from "../../src/errors";
-import { alphaOf, isBase, type LayerKind, layerKinds, type Recipe } from "../../src/recipe/recipe";
+import { isBase, type LayerKind, layerKinds, type Recipe } from "../../src/recipe/recipe";
+import { alphaOf } from "../../src/recipe/rules";
 import type { Client } from "../../src/worker/client";
 import type {
   BlockReport,
@@ -107,6 +108,7 @@ export function createFake(figures: Figures, given: FakeOptions = {}): Fake {
       quantizedWeights: 589_824,
       tokens: windows * recipe.calibration.windowLength,
       windows,
+      heldOutWindows: 0,
       peakGpuBytes: 41_300_000,
       seconds: kept ? 3.2 : 6.4,
       streamKept: kept,
@@ -224,17 +226,19 @@ export function createFake(figures: Figures, given: FakeOptions = {}): Fake {
 function layerOf(recipe: Recipe, figure: Figure, block: number, kind: LayerKind): LayerReport {
   const group = ["gate_proj", "up_proj", "down_proj"].includes(kind) ? "mlp" : "self_attn";
   const name = `model.layers.${block}.${group}.${kind}`;
-  const alpha = block === 0 && !["o_proj", "gate_proj", "up_proj"].includes(kind) ? 0 : alphaOf(recipe, name, kind);
+  const alpha = block === 0 && !["o_proj", "gate_proj", "up_proj"].includes(kind) ? 0 : alphaOf(recipe, name);
   return {
     name,
     kind,
     block,
+    method: recipe.method,
     bits: recipe.bits,
     alpha,
     relativeError: figure.layers[name] ?? 0.02,
     damping: isBase(recipe) ? [] : [recipe.qep.damp],
     retries: 0,
     curve: alpha === 0 ? null : { base: 0.02, slope: 0.012, curvature: 0.015 },
+    heldOut: null,
     outliers: [{ input: 7, times: 12.5 }],
     fallback: null,
     ms: kind === "down_proj" ? 31.4 : 8.2,

@@ -219,7 +219,7 @@ describe("a pair", () => {
     studio.editRecipe({ bits: 8 }); // the panel has moved on; the partner is the run's
     await studio.addPartner("base");
     const { runs, selected } = state(studio);
-    expect(runs[1].recipe).toMatchObject({ bits: 3, qep: { alpha: 0, alphaFor: {} } });
+    expect(runs[1].recipe).toMatchObject({ bits: 3, qep: { alpha: 0 } });
     expect(selected).toBe(runs[0].id);
     expect(missingPartner(state(studio))).toBeNull();
     const comparison = compare(runs, selectedRun(state(studio)))!;

@@ -1,14 +1,15 @@
 import type { Tensor } from "../../src/ops/ops";
-import type { QuantizedLayer, StageView } from "../../src/quant/quantizer";
+import { gridSpec, type QuantizedLayer, type StageView } from "../../src/quant/quantizer";
 import type { PackedLayer, QuantizedModel } from "../../src/quant/stored";
+import type { Recipe } from "../../src/recipe/recipe";
 
 const absent = (): never => {
   throw new Error("this stage has no chunks");
 };
 
 /** A stage of one layer with given statistics, for methods that look at nothing else. */
-export function stageOf(weight: Tensor, H: Tensor | null, C: Tensor | null = null): StageView {
-  const layers = [{ kind: "q_proj" as const, name: "layer", weight }];
+export function stageOf(recipe: Recipe, weight: Tensor, H: Tensor | null, C: Tensor | null = null): StageView {
+  const layers = [{ kind: "q_proj" as const, name: "layer", weight, grid: gridSpec(recipe) }];
   return { block: 0, layers, H, C, tokens: 1, chunks: 0, x: absent, xq: absent, moduleOutput: absent, foldable: false };
 }
 

@@ -21,7 +21,7 @@ async function readBack(recipe: Recipe, text: TextChoice = demoText) {
 
 const recipes: [string, Recipe][] = [
   ["the defaults", defaultRecipe],
-  ["a base run", { ...defaultRecipe, bits: 3, qep: { alpha: 0, alphaFor: {}, damp: 0.01 } }],
+  ["a base run", { ...defaultRecipe, bits: 3, qep: { ...defaultRecipe.qep, alpha: 0 } }],
   [
     "everything of RTN",
     {
@@ -29,7 +29,11 @@ const recipes: [string, Recipe][] = [
       bits: 2,
       groupSize: 64,
       symmetric: true,
-      qep: { alpha: 0.35, alphaFor: { down_proj: 0.25, "model.layers.0.self_attn.o_proj": 1 }, damp: 1e-7 },
+      qep: { alpha: 0.35, damp: 1e-7, choice: "best", heldOut: 2 },
+      rules: [
+        { match: "down_proj", alpha: 0.25 },
+        { match: "layers.0.*", method: "gptq", bits: 8, groupSize: 32 },
+      ],
       calibration: { windows: 4, windowLength: 64, seed: 7 },
       blocks: 3,
     },

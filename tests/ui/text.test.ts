@@ -127,7 +127,7 @@ describe("the status line", () => {
 describe("names of exports", () => {
   it("say what was done", () => {
     expect(exportName("TinyLlama 1.1B", defaultRecipe)).toBe("TinyLlama-1.1B-rtn-4bit-qep-0.5");
-    expect(exportName("m", { ...defaultRecipe, groupSize: 64, symmetric: true, blocks: 3, qep: { alpha: 0, alphaFor: {}, damp: 1 } })).toBe(
+    expect(exportName("m", { ...defaultRecipe, groupSize: 64, symmetric: true, blocks: 3, qep: { ...defaultRecipe.qep, alpha: 0 } })).toBe(
       "m-rtn-4bit-g64-sym-first-3",
     );
   });

@@ -1,4 +1,5 @@
-import { alphaOf } from "../../recipe/recipe";
+import { alphaOf } from "../../recipe/rules";
+import type { AlphaCurve } from "../../worker/protocol";
 import { percent } from "../format";
 import { strings } from "../strings";
 import { useStudioState } from "../studio";
@@ -16,16 +17,19 @@ const bottom = 30;
 /** The layer's error as a parabola in α: exact, so the slider's mark moves at once. */
 export function CurveFigure({ told }: { told: Told }) {
   const source = useStudioState((s) => curveOf(s, told));
-  const alpha = useStudioState((s) => alphaOf(s.recipe, told.layer.name, told.layer.kind));
+  const alpha = useStudioState((s) => alphaOf(s.recipe, told.layer.name));
   if (!source) return <p className={css.quiet}>{text.none}</p>;
   const { curve } = source;
+  const held = source.layer.heldOut?.curve ?? null;
   const best = bestAlpha(curve);
   const own = source.run === told.run;
   const measured = { alpha: told.layer.alpha, error: told.layer.relativeError };
-  const most = niceCeil(Math.max(curve.base, errorAt(curve, 1), measured.error));
+  const heights = [curve, held].flatMap((c) => (c ? [c.base, errorAt(c, 1)] : []));
+  const most = niceCeil(Math.max(...heights, measured.error));
   const x = (a: number) => left + a * (width - left - right);
   const y = (e: number) => top + (1 - e / most) * (height - top - bottom);
-  const path = Array.from({ length: 41 }, (_, i) => `${x(i / 40).toFixed(1)},${y(errorAt(curve, i / 40)).toFixed(1)}`).join(" ");
+  const path = (c: AlphaCurve) =>
+    Array.from({ length: 41 }, (_, i) => `${x(i / 40).toFixed(1)},${y(errorAt(c, i / 40)).toFixed(1)}`).join(" ");
   const points = [
     { key: "base", mark: "base", at: 0, error: curve.base, say: text.base },
     { key: "best", mark: "best", at: best, error: errorAt(curve, best), say: text.best(best.toFixed(2)) },
@@ -53,7 +57,8 @@ export function CurveFigure({ told }: { told: Told }) {
           {text.axis}
         </text>
         <line className={css.slider} x1={x(alpha)} x2={x(alpha)} y1={top} y2={height - bottom} />
-        <polyline className={css.curve} points={path} />
+        {held && <polyline className={css.held} points={path(held)} />}
+        <polyline className={css.curve} points={path(curve)} />
         {points.map((p) => (
           <g key={p.key} transform={`translate(${x(p.at).toFixed(1)} ${y(p.error).toFixed(1)})`}>
             <Mark kind={p.mark} />
@@ -73,6 +78,11 @@ export function CurveFigure({ told }: { told: Told }) {
           </div>
         ))}
       </dl>
+      {held && (
+        <p className={css.quiet}>
+          {text.heldOut(bestAlpha(held).toFixed(2), percent(errorAt(held, bestAlpha(held))), percent(errorAt(held, 0.5)))}
+        </p>
+      )}
       <p className={css.quiet}>{own ? text.exact : text.from(source.run.number)}</p>
     </figure>
   );

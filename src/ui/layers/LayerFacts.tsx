@@ -1,3 +1,4 @@
+import { methodTitles } from "../../recipe/recipe";
 import { count, figure, percent } from "../format";
 import { strings } from "../strings";
 import { useStudio, useStudioState } from "../studio";
@@ -21,10 +22,12 @@ export function LayerFacts() {
     [text.size, shape ? `${count(shape[0])} × ${count(shape[1])}` : "…"],
     [text.bits, `${layer.bits}`],
     [text.error, percent(layer.relativeError)],
+    [text.method, methodTitles[layer.method]],
     [text.alpha, `${layer.alpha}`],
     [text.damping, dampingOf(layer.damping, layer.retries)],
     [text.outliers, outliersOf(layer.outliers)],
   ];
+  if (layer.heldOut) rows.push([text.heldOut, percent(layer.heldOut.relativeError)]);
   if (layer.fallback) rows.push([text.fallback, layer.fallback]);
   return (
     <section className={css.facts} aria-label={`Layer ${name}`}>

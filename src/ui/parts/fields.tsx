@@ -131,8 +131,9 @@ export function RangeField({
   min,
   max,
   step,
+  disabled,
   ...field
-}: FieldProps & Required<Numeric> & { value: number; onChange: (value: number) => void; spoken: string }) {
+}: FieldProps & Required<Numeric> & { value: number; onChange: (value: number) => void; spoken: string; disabled?: boolean }) {
   return (
     <Field {...field}>
       {(wired) => (
@@ -140,6 +141,7 @@ export function RangeField({
           <input
             {...wired}
             type="range"
+            disabled={disabled}
             min={min}
             max={max}
             step={step}

@@ -1,5 +1,4 @@
 import { useState } from "react";
-import { layerKinds } from "../../recipe/recipe";
 import { takesGptq } from "../command";
 import { NumberField } from "../parts/fields";
 import { TextChooser } from "../parts/TextChooser";
@@ -7,11 +6,12 @@ import { strings } from "../strings";
 import { useStudio, useStudioState } from "../studio";
 import { GptaqField, GptqFields, QuipFields } from "./GptqFields";
 import css from "./RecipePanel.module.css";
+import { RulesField } from "./RulesField";
 
 const text = strings.recipe;
 
 /** Opens by itself when what is wrong is inside. */
-export function Advanced({ calibrationError }: { calibrationError: string | null }) {
+export function Advanced({ calibrationError, rulesError }: { calibrationError: string | null; rulesError: string | null }) {
   const { editRecipe, chooseCalibration } = useStudio();
   const { method, qep, calibration } = useStudioState((s) => s.recipe);
   const choice = useStudioState((s) => s.calibration);
@@ -19,14 +19,10 @@ export function Advanced({ calibrationError }: { calibrationError: string | null
 
   const [open, setOpen] = useState(false);
   const [toldOf, setToldOf] = useState<string | null>(null);
-  if (calibrationError !== toldOf) {
-    setToldOf(calibrationError);
-    if (calibrationError) setOpen(true);
-  }
-
-  function setKind(kind: string, alpha: number | null) {
-    const { [kind]: _, ...others } = qep.alphaFor;
-    editRecipe({ qep: { alphaFor: alpha === null ? others : { ...others, [kind]: alpha } } });
+  const error = calibrationError ?? rulesError;
+  if (error !== toldOf) {
+    setToldOf(error);
+    if (error) setOpen(true);
   }
 
   return (
@@ -56,24 +52,6 @@ export function Advanced({ calibrationError }: { calibrationError: string | null
             onChange={(n) => n !== null && editRecipe({ calibration: { seed: n } })}
           />
         </div>
-        <fieldset className={css.kinds}>
-          <legend>{text.alphaFor}</legend>
-          <div className={css.kindGrid}>
-            {layerKinds.map((kind) => (
-              <NumberField
-                key={kind}
-                label={text.alphaForKind(kind)}
-                value={qep.alphaFor[kind] ?? null}
-                min={0}
-                max={1}
-                step="any"
-                blank={kind === "down_proj" ? "0" : String(qep.alpha)}
-                onChange={(alpha) => setKind(kind, alpha)}
-              />
-            ))}
-          </div>
-          <p className={css.hint}>{text.alphaForHint}</p>
-        </fieldset>
         <NumberField
           label={text.damp}
           value={qep.damp}
@@ -81,6 +59,16 @@ export function Advanced({ calibrationError }: { calibrationError: string | null
           step="any"
           onChange={(n) => n !== null && editRecipe({ qep: { damp: n } })}
         />
+        {qep.choice !== "given" && (
+          <NumberField
+            label={text.heldOut}
+            value={qep.heldOut}
+            min={1}
+            hint={text.heldOutHint}
+            onChange={(n) => n !== null && editRecipe({ qep: { heldOut: n } })}
+          />
+        )}
+        <RulesField error={rulesError} />
         {takesGptq(method) && <GptqFields />}
         {method === "quip" && <QuipFields />}
         {method === "gptaq" && <GptaqField />}

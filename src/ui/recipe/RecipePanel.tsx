@@ -1,4 +1,4 @@
-import { bitWidths, formatIds, formatTitles, groupSizes, methodIds, methodTitles } from "../../recipe/recipe";
+import { alphaChoices, bitWidths, formatIds, formatTitles, groupSizes, methodIds, methodTitles } from "../../recipe/recipe";
 import { canFollow, isFollowing } from "../../store/live";
 import { CheckField, RangeField, SelectField } from "../parts/fields";
 import { Step } from "../parts/Heading";
@@ -12,6 +12,7 @@ import css from "./RecipePanel.module.css";
 const text = strings.recipe;
 const methods = methodIds.map((value) => ({ value, title: methodTitles[value] }));
 const formats = formatIds.map((value) => ({ value, title: formatTitles[value] }));
+const choices = alphaChoices.map((value) => ({ value, title: text.choices[value] }));
 const bits = bitWidths.map((value) => ({ value, title: String(value) }));
 const groups = groupSizes.map((value) => ({ value, title: value === -1 ? text.wholeRow : String(value) }));
 
@@ -55,14 +56,26 @@ export function RecipePanel() {
         </div>
       </div>
       <RangeField
+        disabled={recipe.qep.choice === "best"}
         label={text.alpha}
         value={recipe.qep.alpha}
         min={0}
         max={1}
         step={0.05}
         spoken={text.alphaSpoken(recipe.qep.alpha)}
-        hint={`${text.alphaHint(recipe.qep.alpha)} ${following ? text.alphaLive : canLive ? "" : text.alphaLater}`}
+        hint={
+          recipe.qep.choice === "best"
+            ? text.alphaBest
+            : `${text.alphaHint(recipe.qep.alpha)} ${following ? text.alphaLive : canLive ? "" : text.alphaLater}`
+        }
         onChange={(alpha) => editRecipe({ qep: { alpha } })}
+      />
+      <SelectField
+        label={text.choice}
+        value={recipe.qep.choice}
+        options={choices}
+        hint={text.choiceHints[recipe.qep.choice]}
+        onChange={(choice) => editRecipe({ qep: { choice } })}
       />
       <SelectField
         label={text.format}
@@ -72,7 +85,10 @@ export function RecipePanel() {
         hint={notes.join(" ")}
         error={fault === "format" ? error?.message : null}
       />
-      <Advanced calibrationError={fault === "calibration" ? (error?.message ?? null) : null} />
+      <Advanced
+        calibrationError={fault === "calibration" ? (error?.message ?? null) : null}
+        rulesError={fault === "rules" ? (error?.message ?? null) : null}
+      />
       {error && fault === "other" && <p className={css.error}>{error.message}</p>}
       <RecipeFile />
     </fieldset>

@@ -1,0 +1,62 @@
+import type { Block } from "../model/forward";
+import { layerName, type Stage, stageInputs } from "../model/layers";
+import type { Tensor } from "../ops/ops";
+import type { Correction } from "../quant/qep";
+import { gridSpec, type StageLayer } from "../quant/quantizer";
+import { type LayerKind, needsHeldOut } from "../recipe/recipe";
+import { settingsOf } from "../recipe/rules";
+import type { AlphaCurve } from "../worker/protocol";
+import { chooseAlpha, heldOutCurve } from "./choice";
+import type { BlockJob } from "./job";
+import { accumulate, freeStatistics, type Statistics } from "./statistics";
+
+/** A layer as its method gets it, and how it came to be so. */
+export interface CorrectedLayer extends StageLayer {
+  /** α in use. */
+  alpha: number;
+  /** See `Direction`; null where QEP did not look. */
+  products: Tensor | null;
+  /** Error before rounding on the held-out windows, not yet divided by ‖WX‖²; null without such windows. */
+  heldOut: AlphaCurve | null;
+}
+
+/** W*(α) of a stage's layers. `weight` belongs to the caller where α > 0, and is the block's own elsewhere. */
+export async function correctLayers(job: BlockJob, block: Block, stage: Stage, correction: Correction | null): Promise<CorrectedLayer[]> {
+  const held = correction?.solvable && needsHeldOut(job.recipe) ? await heldOutStatistics(job, stage) : null;
+  const layers: CorrectedLayer[] = [];
+  for (const kind of stage.kinds) layers.push(await correctLayer(job, block, kind, correction, held));
+  if (held) freeStatistics(job.ops, held);
+  return layers;
+}
+
+/** Where QEP looks at the stage, D is made even for α = 0: the layer's parabola in α is worth its small cost. */
+async function correctLayer(
+  { recipe, ops, heldTokens }: BlockJob,
+  block: Block,
+  kind: LayerKind,
+  correction: Correction | null,
+  held: Statistics | null,
+): Promise<CorrectedLayer> {
+  const name = layerName(block.index, kind);
+  const W = block.weights[kind];
+  const settings = settingsOf(recipe, name);
+  const layer = { kind, name, grid: gridSpec(settings) };
+  if (!correction?.solvable) return { ...layer, alpha: 0, weight: W, products: null, heldOut: null };
+  const direction = correction.direct(W);
+  const heldOut = held && (await heldOutCurve(ops, direction, held, heldTokens));
+  const alpha = heldOut ? chooseAlpha(recipe.qep.choice, settings, heldOut) : settings.alpha;
+  // α = 0 is the layer as it is, dead inputs included.
+  const weight = alpha > 0 ? ops.add(direction.live, direction.D, alpha) : W;
+  ops.free(direction.live, direction.D);
+  return { ...layer, alpha, weight, products: direction.products, heldOut };
+}
+
+/** The held-out windows' own H and C: what the parabola of their error is made of. */
+function heldOutStatistics({ ops, geometry, full, quantized, chunks, heldTokens, signal }: BlockJob, stage: Stage): Promise<Statistics> {
+  const inputs = {
+    chunks: quantized.chunks - chunks,
+    x: (c: number) => full.x(chunks + c, stage),
+    xq: (c: number) => quantized.x(chunks + c),
+  };
+  return accumulate(ops, inputs, stageInputs(geometry.spec, stage), heldTokens, { H: true, C: true }, signal);
+}

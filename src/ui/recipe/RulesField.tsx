@@ -1,0 +1,46 @@
+import { useState } from "react";
+import type { LayerRule } from "../../recipe/recipe";
+import { ruleOf, ruleText } from "../../recipe/rules";
+import { Field } from "../parts/fields";
+import { strings } from "../strings";
+import { useStudio, useStudioState } from "../studio";
+import css from "./RecipePanel.module.css";
+
+const text = strings.recipe;
+const written = (rules: readonly LayerRule[]) => rules.map(ruleText).join("\n");
+
+/** One rule a line. What can be read is in the recipe at once; a line that cannot is said, and the recipe stays as it was. */
+export function RulesField({ error }: { error: string | null }) {
+  const { editRecipe } = useStudio();
+  const rules = useStudioState((s) => s.recipe.rules);
+  const [draft, setDraft] = useState<string | null>(null);
+  const [fault, setFault] = useState<string | null>(null);
+
+  function edit(value: string) {
+    setDraft(value);
+    const lines = value.split("\n").filter((line) => line.trim());
+    const read = lines.map(ruleOf);
+    const wrong = read.find((r) => "fault" in r);
+    setFault(wrong && "fault" in wrong ? wrong.fault : null);
+    if (!wrong) editRecipe({ rules: read.flatMap((r) => ("rule" in r ? [r.rule] : [])) });
+  }
+
+  return (
+    <Field label={text.rules} hint={text.rulesHint} error={fault ?? error}>
+      {(wired) => (
+        <textarea
+          {...wired}
+          className={css.rules}
+          rows={Math.min(8, Math.max(2, rules.length + 1))}
+          spellCheck={false}
+          placeholder={text.rulesExample}
+          value={draft ?? written(rules)}
+          onChange={(e) => edit(e.target.value)}
+          onBlur={() => {
+            if (!fault) setDraft(null);
+          }}
+        />
+      )}
+    </Field>
+  );
+}

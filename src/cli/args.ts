@@ -11,7 +11,7 @@ export const usage = `qep-studio: quantize Llama-family checkpoints on WebGPU, a
              [--damp 0.01] [--act-order] [--mse] [--live-groups]          (gptq, gptaq)
              [--quip-seed 0] [--gptaq-alpha 0.25]
              [--alpha 0.5] [--alpha-choice given|guarded|best] [--held-out 4] [--qep-damp 0.01]
-             [--rule "PATTERN: bits=8 group=32 method=rtn alpha=0"]... [--blocks n]
+             [--rule "PATTERN: bits=8 group=32 method=rtn alpha=0"]... [--rotate [--rotation-seed 0]] [--blocks n]
              [--windows n] [--window-length 256] [--seed 0] [--format dense|gptq]
              [--recipe recipe.json] [--report FILE.json] [--force] [--cpu]
   qep-studio evaluate MODEL_DIR --text FILE | --tokens FILE.npy
@@ -32,6 +32,8 @@ export const quantizeOptions = {
   alpha: { type: "string" },
   "alpha-choice": { type: "string" },
   "held-out": { type: "string" },
+  rotate: { type: "boolean" },
+  "rotation-seed": { type: "string" },
   rule: { type: "string", multiple: true },
   "qep-damp": { type: "string" },
   damp: { type: "string" },

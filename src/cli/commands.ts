@@ -1,6 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { perplexity } from "../engine/evaluate";
-import { plan } from "../engine/plan";
+import { checkRecipe, plan } from "../engine/plan";
 import { run } from "../engine/run";
 import { scoreTasks } from "../engine/tasks";
 import { type Cutting, loadCalibration, loadTokens } from "../engine/tokens";
@@ -9,6 +9,7 @@ import { verifyCheckpoint } from "../export/verify";
 import { diskSourceFile, folderSink, folderSource } from "../io/node";
 import { decodeText } from "../model/calibration";
 import { openModel } from "../model/checkpoint";
+import { rotateModel } from "../model/rotated";
 import { summarize } from "../model/summary";
 import { parseQuestions } from "../model/tasks";
 import { openTokenizer } from "../model/tokenizer";
@@ -40,7 +41,9 @@ export async function quantize(args: string[], signal: AbortSignal): Promise<voi
   if (!options.calibration)
     throw wrong("--calibration is missing", "Give a .txt, .jsonl or .npy file; Δ is measured on it, and QEP needs it.");
   const recipe = await recipeOf(options);
-  const model = await openModel(await folderSource(folder));
+  const opened = await openModel(await folderSource(folder));
+  checkRecipe(opened.spec, recipe);
+  const model = recipe.rotation === null ? opened : await rotateModel(opened, recipe.rotation);
   const sink = await folderSink(options.out, { force: options.force, input: folder });
   try {
     await withOps(options.cpu === true, async (ops) => {

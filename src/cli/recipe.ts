@@ -15,6 +15,8 @@ export interface RecipeFlags {
   "alpha-choice"?: string;
   "held-out"?: string;
   rule?: string[];
+  rotate?: boolean;
+  "rotation-seed"?: string;
   "qep-damp"?: string;
   damp?: string;
   "act-order"?: boolean;
@@ -49,6 +51,7 @@ export async function recipeOf(flags: RecipeFlags): Promise<Recipe> {
       heldOut: number("held-out", base.qep.heldOut),
     },
     rules: [...base.rules, ...(flags.rule ?? []).map(ruleFrom)],
+    rotation: flags.rotate || flags["rotation-seed"] ? number("rotation-seed", base.rotation ?? 0) : base.rotation,
     gptq: {
       damp: number("damp", base.gptq.damp),
       actOrder: flags["act-order"] ?? base.gptq.actOrder,

@@ -105,7 +105,7 @@ export function plan(model: Model, recipe: Recipe, calibration: Calibration, { r
   const load = loadOf(calibration);
   const chunk = Math.min(windowsPerChunk(spec, tokens.length), tokens.windows) * tokens.length;
   return {
-    bytesIn: census(model).bytes,
+    bytesIn: census(model.original ?? model).bytes,
     bytesOut: pieces(model, recipe).reduce((sum, piece) => sum + specBytes(piece.spec), 0),
     bitsPerWeight: bitsPerWeight(layers),
     quantizedWeights: layers.reduce((sum, { shape }) => sum + shape[0] * shape[1], 0),

@@ -3,6 +3,7 @@ import { exportCheckpoint } from "../export/checkpoint";
 import type { Sink, Source, SourceFile } from "../io/types";
 import type { Calibration, TokenWindows } from "../model/calibration";
 import { type Model, openModel } from "../model/checkpoint";
+import { rotateModel } from "../model/rotated";
 import { summarize } from "../model/summary";
 import type { Ops } from "../ops/ops";
 import { needsHeldOut, type Recipe } from "../recipe/recipe";
@@ -18,7 +19,8 @@ import { Recording } from "./stream";
 import { type Cutting, loadCalibration, loadTokens } from "./tokens";
 import { loadOf, runWork } from "./work";
 
-type FinishedRun = RunResult & { evaluation: Evaluation | null };
+/** With the model it was of: the opened one, or another form of it. */
+type FinishedRun = RunResult & { model: Model; evaluation: Evaluation | null };
 
 /** One open checkpoint and its runs: what the page's worker holds between calls. One job at a time. */
 export class Session {
@@ -26,6 +28,7 @@ export class Session {
   private recording: { key: string; value: Recording } | null = null;
   private readonly runs = new Map<string, FinishedRun>();
   private readonly texts = new Map<string, unknown>();
+  private rotated: { seed: number; model: Model } | null = null;
   private rate: number | null = null;
 
   constructor(readonly ops: Ops) {}
@@ -42,18 +45,18 @@ export class Session {
   async plan(recipe: Recipe, text: SourceFile): Promise<PlanSummary> {
     const calibration = await this.calibration(text, recipe);
     this.rate ??= await measureRate(this.ops, this.opened.spec, calibration.tokens.length);
-    return plan(this.opened, recipe, calibration, { rate: this.rate, stream: this.streamOf(calibration) });
+    return plan(await this.formOf(recipe), recipe, calibration, { rate: this.rate, stream: this.streamOf(calibration, recipe) });
   }
 
   async run(id: string, recipe: Recipe, text: SourceFile, emit: Emit, signal: AbortSignal): Promise<RunReport> {
-    const model = this.opened;
     const calibration = await this.calibration(text, recipe, signal);
-    checkRecipe(model.spec, recipe);
-    const kept = this.streamOf(calibration) === "kept";
-    const recording = await this.recordingFor(calibration);
+    checkRecipe(this.opened.spec, recipe);
+    const model = await this.formOf(recipe);
+    const kept = this.streamOf(calibration, recipe) === "kept";
+    const recording = await this.recordingFor(model, calibration, recipe);
     const result = await run({ ops: this.ops, model, ...calibration, recipe, emit, signal, recording });
     this.rate = result.report.ms / runWork(model.spec, recipe, loadOf(calibration), kept);
-    this.runs.set(id, { ...result, evaluation: null });
+    this.runs.set(id, { ...result, model, evaluation: null });
     return result.report;
   }
 
@@ -61,7 +64,7 @@ export class Session {
   async measure(id: string, text: SourceFile, cutting: Cutting, emit: Emit, signal: AbortSignal): Promise<Evaluation> {
     const finished = this.finished(id);
     const tokens = await this.tokens(text, cutting, signal);
-    const evaluation = await compare({ ops: this.ops, model: this.opened, tokens, emit, signal }, finished.quantized);
+    const evaluation = await compare({ ops: this.ops, model: finished.model, tokens, emit, signal }, finished.quantized);
     finished.evaluation = evaluation;
     return evaluation;
   }
@@ -73,14 +76,15 @@ export class Session {
   }
 
   async export(id: string, sink: Sink, emit: Emit, signal: AbortSignal): Promise<{ files: string[]; bytes: number }> {
-    const { quantized, report, evaluation } = this.finished(id);
+    const { model, quantized, report, evaluation } = this.finished(id);
     const progress = (done: number, total: number) => emit({ type: "progress", done, total, where: "writing" });
-    return exportCheckpoint({ model: this.opened, quantized, report, evaluation, sink, progress, signal });
+    return exportCheckpoint({ model, quantized, report, evaluation, sink, progress, signal });
   }
 
   /** Shape and histograms of one layer, read from the checkpoint and from the run. */
   async layerFacts(id: string, name: string): Promise<LayerFacts> {
-    return layerFacts(this.opened, this.runs.get(id)?.quantized.layers.get(name) ?? null, name);
+    const run = this.runs.get(id);
+    return layerFacts(run?.model ?? this.opened, run?.quantized.layers.get(name) ?? null, name);
   }
 
   forget(id: string): void {
@@ -122,20 +126,29 @@ export class Session {
     return loaded;
   }
 
-  private streamOf(calibration: Calibration): Circumstances["stream"] {
+  private streamOf(calibration: Calibration, recipe: Recipe): Circumstances["stream"] {
     if (!fitsRecording(this.opened.spec, calibration)) return "passing";
-    const whole = this.recording?.key === keyOf(calibration) && this.recording.value.residuals.length === this.opened.spec.blocks;
+    const whole = this.recording?.key === keyOf(calibration, recipe) && this.recording.value.residuals.length === this.opened.spec.blocks;
     return whole ? "kept" : "recorded";
   }
 
   /** The kept full-precision stream of these tokens, a new empty one, or null when it would not fit the budget. */
-  private async recordingFor(calibration: Calibration): Promise<Recording | null> {
-    if (this.recording?.key === keyOf(calibration)) return this.recording.value;
+  private async recordingFor(model: Model, calibration: Calibration, recipe: Recipe): Promise<Recording | null> {
+    const key = keyOf(calibration, recipe);
+    if (this.recording?.key === key) return this.recording.value;
     this.dropRecording();
     if (!fitsRecording(this.opened.spec, calibration)) return null;
-    const start = await startOf(this.ops, this.opened, calibration);
-    this.recording = { key: keyOf(calibration), value: new Recording(this.ops, start) };
+    const start = await startOf(this.ops, model, calibration);
+    this.recording = { key, value: new Recording(this.ops, start) };
     return this.recording.value;
+  }
+
+  /** The opened model as the recipe wants it. */
+  private async formOf({ rotation }: Recipe): Promise<Model> {
+    if (rotation === null) return this.opened;
+    if (this.rotated?.seed !== rotation || this.rotated.model.original !== this.opened)
+      this.rotated = { seed: rotation, model: await rotateModel(this.opened, rotation) };
+    return this.rotated.model;
   }
 
   private dropRecording(): void {
@@ -144,7 +157,8 @@ export class Session {
   }
 }
 
-const keyOf = ({ tokens, heldOut }: Calibration): string =>
+const keyOf = ({ tokens, heldOut }: Calibration, { rotation }: Recipe): string =>
+  rotation +
   [tokens, heldOut].map((w) => (w ? `${w.length}:${hash(new Uint8Array(w.ids.buffer, w.ids.byteOffset, w.ids.byteLength))}` : "")).join();
 
 /** FNV-1a, 53 bits of it: tells texts apart, guards nothing. */

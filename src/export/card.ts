@@ -21,6 +21,9 @@ export function modelCard(model: Model, report: RunReport, evaluation: Evaluatio
     ],
     ["Quantized blocks", recipe.blocks === null ? "all" : `the first ${recipe.blocks}`],
     ["QEP", isBase(recipe) ? "off" : `α ${alphaTitle(recipe)}, damping ${recipe.qep.damp}`],
+    ...(recipe.rotation === null
+      ? []
+      : [["Rotation", `fused (residual stream and values), seed ${recipe.rotation}; the head is untied`] as [string, string]]),
     ...recipe.rules.map((rule): [string, string] => ["Rule", plain(ruleText(rule))]),
     ["Error after the last block", `Δ = ${last.delta.toPrecision(6)}, relative ${last.relativeDelta.toPrecision(4)}`],
     ["Adapter", plain(report.adapter)],

@@ -1,5 +1,6 @@
 import { QuantError, throwIfCancelled } from "../errors";
 import { parseNpy } from "../io/npy";
+import { mulberry32, permutation } from "./random";
 import type { Encoder } from "./tokenizer";
 
 /** Token ids in windows of one length: row-major [windows, length]. */
@@ -100,7 +101,7 @@ export function pick(all: TokenWindows, count: number | null, seed: number, name
       "Give a longer text, fewer windows or shorter ones.",
     );
   const wanted = count ?? all.windows - held;
-  const drawn = permutation(all.windows, seed);
+  const drawn = permutation(all.windows, mulberry32(seed));
   const tokens = wanted === all.windows ? all : windowsAt(all, drawn.slice(0, wanted));
   return { tokens, heldOut: held ? windowsAt(all, drawn.slice(wanted, wanted + held)) : null };
 }
@@ -136,27 +137,4 @@ export function checkTokens(tokens: TokenWindows, vocabulary: number, maxPositio
       `${name} holds id ${tokens.ids[bad]} at ${bad}, the vocabulary has ${vocabulary}`,
       "Use the tokenizer of this very model.",
     );
-}
-
-/** Fisher-Yates over Mulberry32, as the oracle draws permutations. */
-function permutation(n: number, seed: number): number[] {
-  const next = mulberry32(seed);
-  const p = Array.from({ length: n }, (_, i) => i);
-  for (let i = n - 1; i > 0; i--) {
-    const j = next() % (i + 1);
-    [p[i], p[j]] = [p[j], p[i]];
-  }
-  return p;
-}
-
-/** Uniform 32-bit integers from a seed (Mulberry32). */
-export function mulberry32(seed: number): () => number {
-  let a = seed >>> 0;
-  return () => {
-    a = (a + 0x6d2b79f5) >>> 0;
-    let t = a;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return (t ^ (t >>> 14)) >>> 0;
-  };
 }

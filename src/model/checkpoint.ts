@@ -17,6 +17,8 @@ export interface Model {
   /** config.json as it was given. */
   readonly config: Record<string, unknown>;
   readonly shards: Shards;
+  /** The checkpoint as it was opened, where this one is another form of it. */
+  readonly original?: Model;
   /** What can be quantized, block by block. */
   readonly layers: readonly LinearLayer[];
 }
@@ -115,15 +117,20 @@ export async function loadTensor(ops: Ops, model: Model, name: string, rows?: { 
   const info = model.shards.tensors.get(name);
   if (!info) throw new QuantError("missing-tensor", name);
   const bytes = await model.shards.readTensor(name, rows);
-  const bad = findNonFinite(bytes, info.dtype as FloatDtype);
+  checkFinite(name, bytes, info.dtype as FloatDtype);
+  const shape = rows ? [rows.to - rows.from, ...info.shape.slice(1)] : info.shape;
+  return ops.fromBytes(bytes, info.dtype as FloatDtype, shape);
+}
+
+/** @throws QuantError `non-finite-weights` naming tensor, index and count. */
+export function checkFinite(name: string, bytes: Uint8Array, dtype: FloatDtype): void {
+  const bad = findNonFinite(bytes, dtype);
   if (bad)
     throw new QuantError(
       "non-finite-weights",
       `${name} has ${bad.count} of them, the first at index ${bad.index}`,
       "The checkpoint is damaged: download it again.",
     );
-  const shape = rows ? [rows.to - rows.from, ...info.shape.slice(1)] : info.shape;
-  return ops.fromBytes(bytes, info.dtype as FloatDtype, shape);
 }
 
 /** Weights and bytes by dtype over all tensors, for a summary; a packed word holds several weights, its scales and zeros are none. */

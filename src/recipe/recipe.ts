@@ -57,6 +57,8 @@ export interface Recipe {
   };
   /** What differs for some layers. */
   rules: LayerRule[];
+  /** Seed of a fused rotation (QuaRot) of the model before anything else, which spreads outliers and needs nothing at run time; null: none. */
+  rotation: number | null;
   /** Used by GPTQ and GPTAQ; QuIP takes its damping. */
   gptq: {
     /** Added to the Hessian's diagonal: this fraction of its mean. */
@@ -92,6 +94,7 @@ export const defaultRecipe: Recipe = {
   symmetric: false,
   qep: { alpha: 0.5, damp: 0.01, choice: "given", heldOut: 4 },
   rules: [],
+  rotation: null,
   gptq: { damp: 0.01, actOrder: false, mse: false, groupGrids: "block" },
   quip: { seed: 0 },
   gptaq: { alpha: 0.25 },
@@ -122,7 +125,7 @@ export function recipeTitle(recipe: Recipe): string {
   const rules = recipe.rules.length ? ` + ${recipe.rules.length} ${recipe.rules.length === 1 ? "rule" : "rules"}` : "";
   const { actOrder, mse } = recipe.gptq;
   const options = recipe.method === "gptq" || recipe.method === "gptaq" ? `${actOrder ? " act-order" : ""}${mse ? " mse" : ""}` : "";
-  return `${recipe.method.toUpperCase()} ${recipe.bits}-bit${group}${recipe.symmetric ? " sym" : ""}${options}${qep}${rules}${blocks}`;
+  return `${recipe.method.toUpperCase()}${recipe.rotation === null ? "" : " rotated"} ${recipe.bits}-bit${group}${recipe.symmetric ? " sym" : ""}${options}${qep}${rules}${blocks}`;
 }
 
 /** How α is set, in a word: "0.5", "0.5 guarded", "per layer". */

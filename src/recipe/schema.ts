@@ -57,6 +57,7 @@ const schema = v.strictObject({
     ),
     v.maxLength(200, "there are more than 200 rules"),
   ),
+  rotation: v.nullable(count("rotation", 0)),
   gptq: v.strictObject({
     damp: fraction("gptq.damp"),
     actOrder: v.boolean("gptq.actOrder must be true or false"),

@@ -54,5 +54,5 @@ export function finishedAlphas(state: Pick<State, "runs" | "recipe" | "calibrati
 export function streamKey(recipe: Recipe, text: TextChoice): string {
   const { windows, windowLength, seed } = recipe.calibration;
   const held = needsHeldOut(recipe) ? recipe.qep.heldOut : 0;
-  return [windows ?? "all", windowLength, seed, held, textKey(text)].join(" ");
+  return [windows ?? "all", windowLength, seed, held, recipe.rotation, textKey(text)].join(" ");
 }

@@ -24,6 +24,7 @@ export function commandOf(recipe: Recipe, text: TextChoice): string {
   }
   words.push(`--alpha ${qep.alpha}`);
   if (needsHeldOut(recipe)) words.push(`--alpha-choice ${qep.choice} --held-out ${qep.heldOut}`);
+  if (recipe.rotation !== null) words.push(`--rotate --rotation-seed ${recipe.rotation}`);
   for (const rule of recipe.rules) words.push(`--rule ${quoted(ruleText(rule))}`);
   words.push(`--qep-damp ${qep.damp}`);
   if (recipe.blocks !== null) words.push(`--blocks ${recipe.blocks}`);

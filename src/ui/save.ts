@@ -31,6 +31,7 @@ export function exportName(label: string, recipe: Recipe): string {
   if (recipe.groupSize !== -1) parts.push(`g${recipe.groupSize}`);
   if (recipe.symmetric) parts.push("sym");
   if (!isBase(recipe)) parts.push(recipe.qep.choice === "best" ? "qep-best" : `qep-${recipe.qep.alpha}`);
+  if (recipe.rotation !== null) parts.push("rotated");
   if (recipe.rules.length) parts.push("rules");
   if (recipe.blocks !== null) parts.push(`first-${recipe.blocks}`);
   if (recipe.format !== "dense") parts.push(recipe.format === recipe.method ? "packed" : recipe.format);

@@ -2,8 +2,8 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { toF16Words } from "../../src/io/dtype";
-import { mulberry32 } from "../../src/model/calibration";
 import { embeddingName, finalNormName, layerName, layerShape, normNames } from "../../src/model/layers";
+import { mulberry32 } from "../../src/model/random";
 import { parseSpec } from "../../src/model/spec";
 import { layerKinds } from "../../src/recipe/recipe";
 import { safetensors, type Tensors, tinyConfig, tinyTokens } from "../support/tiny";

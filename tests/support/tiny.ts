@@ -2,8 +2,8 @@ import { toF16Words } from "../../src/io/dtype";
 import { bytesFile, memorySource } from "../../src/io/memory";
 import type { Source } from "../../src/io/types";
 import { layoutFile, specBytes, type TensorSpec } from "../../src/io/writer";
-import { mulberry32 } from "../../src/model/calibration";
 import { embeddingName, finalNormName, headName, layerName, layerShape, normNames } from "../../src/model/layers";
+import { mulberry32 } from "../../src/model/random";
 import { parseSpec } from "../../src/model/spec";
 import { layerKinds } from "../../src/recipe/recipe";
 

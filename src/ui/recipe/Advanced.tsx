@@ -1,6 +1,6 @@
 import { useState } from "react";
 import { takesGptq } from "../command";
-import { NumberField } from "../parts/fields";
+import { CheckField, NumberField } from "../parts/fields";
 import { TextChooser } from "../parts/TextChooser";
 import { strings } from "../strings";
 import { useStudio, useStudioState } from "../studio";
@@ -13,7 +13,7 @@ const text = strings.recipe;
 /** Opens by itself when what is wrong is inside. */
 export function Advanced({ calibrationError, rulesError }: { calibrationError: string | null; rulesError: string | null }) {
   const { editRecipe, chooseCalibration } = useStudio();
-  const { method, qep, calibration } = useStudioState((s) => s.recipe);
+  const { method, qep, calibration, rotation } = useStudioState((s) => s.recipe);
   const choice = useStudioState((s) => s.calibration);
   const longest = useStudioState((s) => s.model.summary?.maxPositions);
 
@@ -66,6 +66,16 @@ export function Advanced({ calibrationError, rulesError }: { calibrationError: s
             min={1}
             hint={text.heldOutHint}
             onChange={(n) => n !== null && editRecipe({ qep: { heldOut: n } })}
+          />
+        )}
+        <CheckField label={text.rotate} checked={rotation !== null} onChange={(on) => editRecipe({ rotation: on ? 0 : null })} />
+        {rotation !== null && (
+          <NumberField
+            label={text.rotationSeed}
+            value={rotation}
+            min={0}
+            hint={text.rotateHint}
+            onChange={(n) => n !== null && editRecipe({ rotation: n })}
           />
         )}
         <RulesField error={rulesError} />

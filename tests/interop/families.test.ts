@@ -12,6 +12,7 @@ import { type TokenWindows, windowsFromNpy } from "../../src/model/calibration";
 import { loadTensor, type Model, openModel } from "../../src/model/checkpoint";
 import { createGeometry, loadBlock } from "../../src/model/forward";
 import { embeddingName, finalNormName, headName } from "../../src/model/layers";
+import { rotateModel } from "../../src/model/rotated";
 import { createCpuOps } from "../../src/ops/cpu";
 import type { Ops } from "../../src/ops/ops";
 import { openGpuOps } from "../support/gpu";
@@ -76,6 +77,16 @@ describe.each(families)("%s", (name) => {
       const worst = want.reduce((m, x, i) => Math.max(m, Math.abs(x - ours[i])), 0);
       expect(worst / scale).toBeLessThan(1e-4);
     }
+  });
+
+  test("rotated, computes them too", async () => {
+    const { model, tokens, want } = await open(name);
+    const scale = want.reduce((m, x) => Math.max(m, Math.abs(x)), 0);
+    const ours = await logits(createCpuOps(), await rotateModel(model, 5), tokens);
+    const worst = want.reduce((m, x, i) => Math.max(m, Math.abs(x - ours[i])), 0);
+    // A 16-bit checkpoint's embeddings and head are rounded to f16 again.
+    const exact = model.shards.tensors.get(embeddingName)!.dtype === "F32";
+    expect(worst / scale).toBeLessThan(exact ? 1e-5 : 1e-3);
   });
 
   test("is quantized with QEP to a finite, small error", async () => {

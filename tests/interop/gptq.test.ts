@@ -33,6 +33,8 @@ const usual: Case[] = [
   ["odd", "--method gptq --bits 3 --group-size 32 --act-order --mse"],
   ["qwen2", "--bits 4 --group-size 32 --sym --cpu"],
   ["qwen3", "--bits 3 --cpu"],
+  ["mha", "--method gptq --bits 4 --group-size 32 --sym --rotate --cpu"],
+  ["qwen2", "--bits 3 --rotate --rotation-seed 7 --cpu"],
 ];
 
 /** In `npm run interop`: everything that fits the shapes; the small models on the reference, which takes no time there. */

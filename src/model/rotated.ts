@@ -21,7 +21,7 @@ interface Recast {
 /**
  * The same function in another basis: fused rotation (QuaRot's R1 and R2; FORMATS.md (e)). Norm weights go into the layers after them, the residual
  * stream is turned by one orthogonal Q, and each head's values by R, so that outliers spread over all inputs and nothing is left to do at run time. The
- * result is a checkpoint like any other, its tensors made as they are read. The head is untied. Linear layers become F32, 16-bit embeddings and heads F16.
+ * result is a checkpoint like any other, its tensors made as they are read. The head is untied. Linear layers become F32.
  */
 export async function rotateModel(model: Model, seed: number): Promise<Model> {
   const recasts = await recastsOf(model, seed);
@@ -55,7 +55,9 @@ async function recastsOf(model: Model, seed: number): Promise<Map<string, Recast
   const recasts = new Map<string, Recast>();
   const add = (name: string, change: Change, { source = name, dtype = "F32", whole = false }: Partial<Recast> = {}) =>
     recasts.set(name, { source, dtype, whole, change });
-  const embeddingDtype = shards.tensors.get(embeddingName)!.dtype === "F32" ? "F32" : "F16";
+  // 16-bit embeddings, heads and biases stay so: what is measured is what clients load.
+  const dtypeOf = (name: string) => (shards.tensors.get(name)!.dtype === "F32" ? "F32" : "F16");
+  const embeddingDtype = dtypeOf(embeddingName);
   const finalNorm = await floats(model, finalNormName);
   add(embeddingName, turnInputs(Q), { dtype: embeddingDtype });
   add(headName, both(scaleInputs(finalNorm), turnInputs(Q)), { source: spec.tied ? embeddingName : headName, dtype: embeddingDtype });
@@ -77,7 +79,7 @@ async function recastsOf(model: Model, seed: number): Promise<Map<string, Recast
   return recasts;
 
   function addBias(name: string, change: Change) {
-    if (shards.tensors.has(name)) add(name, change, { whole: true });
+    if (shards.tensors.has(name)) add(name, change, { whole: true, dtype: dtypeOf(name) });
   }
 }
 

@@ -1,20 +1,22 @@
 import { writeFile } from "node:fs/promises";
 import { perplexity } from "../engine/evaluate";
 import { checkRecipe, plan } from "../engine/plan";
-import { run } from "../engine/run";
+import { type RunResult, run } from "../engine/run";
 import { scoreTasks } from "../engine/tasks";
 import { type Cutting, loadCalibration, loadTokens } from "../engine/tokens";
+import { planUncalibrated, runUncalibrated } from "../engine/uncalibrated";
 import { exportCheckpoint } from "../export/checkpoint";
 import { verifyCheckpoint } from "../export/verify";
 import { diskSourceFile, folderSink, folderSource } from "../io/node";
 import { decodeText } from "../model/calibration";
-import { openModel } from "../model/checkpoint";
+import { type Checkpoint, type Model, openCheckpoint, openModel, runnable } from "../model/checkpoint";
 import { rotateModel } from "../model/rotated";
 import { summarize } from "../model/summary";
 import { parseQuestions } from "../model/tasks";
 import { openTokenizer } from "../model/tokenizer";
 import type { Ops } from "../ops/ops";
-import { recipeTitle } from "../recipe/recipe";
+import { type Recipe, recipeTitle } from "../recipe/recipe";
+import type { PlanSummary } from "../worker/protocol";
 import { evaluateOptions, inspectOptions, numberOf, parse, quantizeOptions, tasksOptions, wrong } from "./args";
 import { openOps } from "./gpu";
 import { recipeOf } from "./recipe";
@@ -24,11 +26,16 @@ const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
 
 export async function inspect(args: string[]): Promise<void> {
   const { folder, options } = parse(args, inspectOptions);
-  const summary = summarize(await openModel(await folderSource(folder)));
+  const summary = summarize(await openCheckpoint(await folderSource(folder)));
+  const { shape } = summary;
   if (options.json) return result(JSON.stringify(summary));
   const lines = [
     `${summary.label}: ${summary.architecture}, ${summary.parameters.toLocaleString("en")} parameters, ${summary.dtypes.join(" + ")}, ${megabytes(summary.bytes)}`,
-    `${summary.blocks} blocks, hidden ${summary.hidden}, mlp ${summary.intermediate}, ${summary.heads} heads (${summary.kvHeads} kv) of ${summary.headDim}, vocabulary ${summary.vocabulary}`,
+    ...(shape
+      ? [
+          `${summary.blocks} blocks, hidden ${shape.hidden}, mlp ${shape.intermediate}, ${shape.heads} heads (${shape.kvHeads} kv) of ${shape.headDim}, vocabulary ${shape.vocabulary}`,
+        ]
+      : [`${summary.blocks} blocks, ${summary.layers} linear layers`]),
     ...(summary.packing ? [`Quantized already: ${summary.packing}. It can be evaluated, not quantized again.`] : []),
     ...summary.warnings,
   ];
@@ -38,25 +45,16 @@ export async function inspect(args: string[]): Promise<void> {
 export async function quantize(args: string[], signal: AbortSignal): Promise<void> {
   const { folder, options } = parse(args, quantizeOptions);
   if (!options.out) throw wrong("--out is missing", "Name the folder to write.");
-  if (!options.calibration)
-    throw wrong("--calibration is missing", "Give a .txt, .jsonl or .npy file; Δ is measured on it, and QEP needs it.");
   const recipe = await recipeOf(options);
-  const opened = await openModel(await folderSource(folder));
-  checkRecipe(opened.spec, recipe);
-  const model = recipe.rotation === null ? opened : await rotateModel(opened, recipe.rotation);
+  const checkpoint = await openCheckpoint(await folderSource(folder));
+  if (checkpoint.spec && !options.calibration)
+    throw wrong("--calibration is missing", "Give a .txt, .jsonl or .npy file; Δ is measured on it, and QEP needs it.");
   const sink = await folderSink(options.out, { force: options.force, input: folder });
   try {
     await withOps(options.cpu === true, async (ops) => {
-      const calibration = await loadCalibration(model, await diskSourceFile(options.calibration!), recipe, () => ops.flush(), signal);
-      const { bytesIn, bytesOut, bitsPerWeight, peakGpuBytes, warnings, notes } = plan(model, recipe, calibration, {
-        rate: 0,
-        stream: "passing",
-      });
-      say(
-        `${recipeTitle(recipe)}: ${megabytes(bytesIn)} → ${megabytes(bytesOut)} (${recipe.format}), ${bitsPerWeight.toFixed(2)} bits per weight, peak memory about ${megabytes(peakGpuBytes)}`,
-      );
-      for (const sentence of [...notes, ...warnings]) say(sentence);
-      const { report, quantized } = await run({ ops, model, ...calibration, recipe, emit: listener(), signal });
+      const { model, report, quantized } = checkpoint.spec
+        ? await calibrated(ops, runnable(checkpoint), recipe, options.calibration!, signal)
+        : await uncalibrated(ops, checkpoint, recipe, signal);
       await exportCheckpoint({ model, quantized, report, evaluation: null, sink, signal });
       await verifyCheckpoint(await folderSource(options.out!), model, quantized, recipe);
       if (options.report) await writeFile(options.report, `${JSON.stringify(report, null, 2)}\n`);
@@ -65,6 +63,28 @@ export async function quantize(args: string[], signal: AbortSignal): Promise<voi
   } finally {
     await sink.abort();
   }
+}
+
+type Finished = RunResult & { model: Checkpoint };
+
+async function calibrated(ops: Ops, opened: Model, recipe: Recipe, path: string, signal: AbortSignal): Promise<Finished> {
+  checkRecipe(opened.spec, recipe);
+  const model = recipe.rotation === null ? opened : await rotateModel(opened, recipe.rotation);
+  const calibration = await loadCalibration(model, await diskSourceFile(path), recipe, () => ops.flush(), signal);
+  sayPlan(recipe, plan(model, recipe, calibration, { rate: 0, stream: "passing" }));
+  return { model, ...(await run({ ops, model, ...calibration, recipe, emit: listener(), signal })) };
+}
+
+async function uncalibrated(ops: Ops, model: Checkpoint, recipe: Recipe, signal: AbortSignal): Promise<Finished> {
+  sayPlan(recipe, await planUncalibrated(ops, model, recipe));
+  return { model, ...(await runUncalibrated(ops, model, recipe, listener(), signal)) };
+}
+
+function sayPlan(recipe: Recipe, { bytesIn, bytesOut, bitsPerWeight, peakGpuBytes, notes, warnings }: PlanSummary): void {
+  say(
+    `${recipeTitle(recipe)}: ${megabytes(bytesIn)} → ${megabytes(bytesOut)} (${recipe.format}), ${bitsPerWeight.toFixed(2)} bits per weight, peak memory about ${megabytes(peakGpuBytes)}`,
+  );
+  for (const sentence of [...notes, ...warnings]) say(sentence);
 }
 
 export async function evaluate(args: string[], signal: AbortSignal): Promise<void> {

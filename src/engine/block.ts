@@ -20,9 +20,9 @@ export async function quantizeBlock(job: BlockJob, block: Block): Promise<void> 
     const errors = await propagate(job, block, stage, weights);
     job.ops.free(...Object.values(weights));
     const ms = performance.now() - started;
-    const total = reports.reduce((sum, r) => sum + size(spec, r.kind), 0);
+    const total = stage.kinds.reduce((sum, kind) => sum + size(spec, kind), 0);
     for (const [i, report] of reports.entries()) {
-      const share = (ms * size(spec, report.kind)) / total;
+      const share = (ms * size(spec, stage.kinds[i])) / total;
       job.emit({ type: "layer", layer: { ...report, ...measured(report, errors.own[i], errors.held?.[i] ?? null), ms: share } });
     }
   }

@@ -1,6 +1,6 @@
 import { QuantError } from "../errors";
 import { toFloats } from "../io/dtype";
-import type { Model } from "../model/checkpoint";
+import type { Checkpoint } from "../model/checkpoint";
 import { codesOf } from "../ops/packed";
 import { type StoredLayer, valuesOf } from "../quant/stored";
 import type { Histogram, LayerFacts } from "../worker/protocol";
@@ -8,7 +8,7 @@ import type { Histogram, LayerFacts } from "../worker/protocol";
 const bins = 64;
 
 /** Shape and weight histograms of a layer in the checkpoint and, in the same bins, as a run left it. @throws QuantError `missing-tensor`. */
-export async function layerFacts({ shards }: Model, layer: StoredLayer | null, name: string): Promise<LayerFacts> {
+export async function layerFacts({ shards }: Checkpoint, layer: StoredLayer | null, name: string): Promise<LayerFacts> {
   const info = shards.tensors.get(`${name}.weight`);
   if (info?.shape.length !== 2) throw new QuantError("missing-tensor", name);
   const weights = toFloats(await shards.readTensor(info.name), info.dtype);

@@ -50,13 +50,14 @@ export function checkRecipe(spec: ModelSpec, recipe: Recipe): void {
   for (const { name, kind } of layers) checkLayer(spec, recipe, name, kind);
 }
 
-function checkRules(recipe: Recipe, layers: readonly { name: string }[]): void {
+/** @throws QuantError `bad-rule` for one that no layer heeds. */
+export function checkRules(recipe: Recipe, layers: readonly { readonly name: string }[]): void {
   const idle = recipe.rules.find((rule) => !layers.some(({ name }) => matches(rule.match, name)));
   if (idle)
     throw new QuantError(
       "bad-rule",
       `“${idle.match}” is the name of no layer`,
-      `Name a kind (${layerKinds.join(", ")}), or the end of a name such as layers.0.*`,
+      "Name a kind such as down_proj, or the end of a name such as layers.0.*",
     );
 }
 

@@ -2,7 +2,7 @@ import { QuantError } from "../errors";
 import { exportCheckpoint } from "../export/checkpoint";
 import type { Sink, Source, SourceFile } from "../io/types";
 import type { Calibration, TokenWindows } from "../model/calibration";
-import { type Model, openModel } from "../model/checkpoint";
+import { type Checkpoint, type Model, openCheckpoint, runnable } from "../model/checkpoint";
 import { rotateModel } from "../model/rotated";
 import { summarize } from "../model/summary";
 import type { Ops } from "../ops/ops";
@@ -17,14 +17,15 @@ import { measureRate } from "./rate";
 import { type RunResult, run } from "./run";
 import { Recording } from "./stream";
 import { type Cutting, loadCalibration, loadTokens } from "./tokens";
+import { planUncalibrated, runUncalibrated } from "./uncalibrated";
 import { loadOf, runWork } from "./work";
 
 /** With the model it was of: the opened one, or another form of it. */
-type FinishedRun = RunResult & { model: Model; evaluation: Evaluation | null };
+type FinishedRun = RunResult & { model: Checkpoint; evaluation: Evaluation | null };
 
 /** One open checkpoint and its runs: what the page's worker holds between calls. One job at a time. */
 export class Session {
-  private model: Model | null = null;
+  private checkpoint: Checkpoint | null = null;
   private recording: { key: string; value: Recording } | null = null;
   private readonly runs = new Map<string, FinishedRun>();
   private readonly texts = new Map<string, unknown>();
@@ -34,21 +35,29 @@ export class Session {
   constructor(readonly ops: Ops) {}
 
   async open(source: Source): Promise<ModelSummary> {
-    const model = await openModel(source);
+    const checkpoint = await openCheckpoint(source);
     this.dropRecording();
     this.runs.clear();
     this.texts.clear();
-    this.model = model;
-    return summarize(model);
+    this.checkpoint = checkpoint;
+    return summarize(checkpoint);
   }
 
   async plan(recipe: Recipe, text: SourceFile): Promise<PlanSummary> {
+    const { checkpoint } = this;
+    if (checkpoint && !checkpoint.spec) return planUncalibrated(this.ops, checkpoint, recipe);
     const calibration = await this.calibration(text, recipe);
     this.rate ??= await measureRate(this.ops, this.opened.spec, calibration.tokens.length);
     return plan(await this.formOf(recipe), recipe, calibration, { rate: this.rate, stream: this.streamOf(calibration, recipe) });
   }
 
   async run(id: string, recipe: Recipe, text: SourceFile, emit: Emit, signal: AbortSignal): Promise<RunReport> {
+    const { checkpoint } = this;
+    if (checkpoint && !checkpoint.spec) {
+      const result = await runUncalibrated(this.ops, checkpoint, recipe, emit, signal);
+      this.runs.set(id, { ...result, model: checkpoint, evaluation: null });
+      return result.report;
+    }
     const calibration = await this.calibration(text, recipe, signal);
     checkRecipe(this.opened.spec, recipe);
     const model = await this.formOf(recipe);
@@ -64,7 +73,7 @@ export class Session {
   async measure(id: string, text: SourceFile, cutting: Cutting, emit: Emit, signal: AbortSignal): Promise<Evaluation> {
     const finished = this.finished(id);
     const tokens = await this.tokens(text, cutting, signal);
-    const evaluation = await compare({ ops: this.ops, model: finished.model, tokens, emit, signal }, finished.quantized);
+    const evaluation = await compare({ ops: this.ops, model: runnable(finished.model), tokens, emit, signal }, finished.quantized);
     finished.evaluation = evaluation;
     return evaluation;
   }
@@ -84,16 +93,21 @@ export class Session {
   /** Shape and histograms of one layer, read from the checkpoint and from the run. */
   async layerFacts(id: string, name: string): Promise<LayerFacts> {
     const run = this.runs.get(id);
-    return layerFacts(run?.model ?? this.opened, run?.quantized.layers.get(name) ?? null, name);
+    return layerFacts(run?.model ?? this.anything, run?.quantized.layers.get(name) ?? null, name);
   }
 
   forget(id: string): void {
     this.runs.delete(id);
   }
 
+  private get anything(): Checkpoint {
+    if (!this.checkpoint) throw new QuantError("internal", "no model is open", "Open a checkpoint first.");
+    return this.checkpoint;
+  }
+
+  /** @throws QuantError `unsupported-architecture` where it can only be rounded. */
   private get opened(): Model {
-    if (!this.model) throw new QuantError("internal", "no model is open", "Open a checkpoint first.");
-    return this.model;
+    return runnable(this.anything);
   }
 
   private finished(id: string): FinishedRun {

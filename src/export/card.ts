@@ -1,4 +1,5 @@
-import type { Model } from "../model/checkpoint";
+import type { Checkpoint } from "../model/checkpoint";
+import { blockCount } from "../model/generic";
 import { alphaTitle, formatTitles, isBase, methodTitles, recipeTitle } from "../recipe/recipe";
 import { ruleText } from "../recipe/rules";
 import type { Evaluation, RunReport } from "../worker/protocol";
@@ -8,11 +9,11 @@ import { formats } from "./layout";
 const plain = (text: string) => text.replace(/[^\p{L}\p{N} ._:=-]/gu, "·").slice(0, 120);
 
 /** The model card that goes beside the weights: what was done, with what, and what was measured. */
-export function modelCard(model: Model, report: RunReport, evaluation: Evaluation | null): string {
+export function modelCard(model: Checkpoint, report: RunReport, evaluation: Evaluation | null): string {
   const { recipe } = report;
-  const last = report.blocks.at(-1)!;
+  const last = report.blocks.at(-1);
   const rows: [string, string][] = [
-    ["Source", `${plain(model.source.label)} (${plain(model.spec.architecture)}, ${model.spec.blocks} blocks)`],
+    ["Source", `${plain(model.source.label)} (${plain(model.architecture)}, ${blockCount(model.layers)} blocks)`],
     ["Method", methodTitles[recipe.method]],
     ["Format", formatTitles[recipe.format]],
     [
@@ -25,7 +26,9 @@ export function modelCard(model: Model, report: RunReport, evaluation: Evaluatio
       ? []
       : [["Rotation", `fused (residual stream and values), seed ${recipe.rotation}; the head is untied`] as [string, string]]),
     ...recipe.rules.map((rule): [string, string] => ["Rule", plain(ruleText(rule))]),
-    ["Error after the last block", `Δ = ${last.delta.toPrecision(6)}, relative ${last.relativeDelta.toPrecision(4)}`],
+    last
+      ? ["Error after the last block", `Δ = ${last.delta.toPrecision(6)}, relative ${last.relativeDelta.toPrecision(4)}`]
+      : ["Calibration", "none: this architecture cannot be run by QEP Studio, its layers were rounded to nearest"],
     ["Adapter", plain(report.adapter)],
   ];
   if (evaluation)

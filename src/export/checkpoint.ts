@@ -3,7 +3,7 @@ import { toF16Words } from "../io/dtype";
 import { findFile } from "../io/source";
 import type { Sink, SourceFile } from "../io/types";
 import { CheckpointWriter, layoutShards, writeFile } from "../io/writer";
-import type { Model } from "../model/checkpoint";
+import type { Checkpoint } from "../model/checkpoint";
 import type { QuantizedModel } from "../quant/stored";
 import type { Recipe } from "../recipe/recipe";
 import type { Evaluation, RunReport } from "../worker/protocol";
@@ -11,7 +11,7 @@ import { modelCard } from "./card";
 import { formats, type Piece, pieces } from "./layout";
 
 export interface ExportInput {
-  model: Model;
+  model: Checkpoint;
   quantized: QuantizedModel;
   report: RunReport;
   evaluation: Evaluation | null;
@@ -85,7 +85,7 @@ async function writeTensors({ model, quantized, report, progress, signal }: Expo
 /** A layer's tensor, packed now; or a tensor of the source as it stands there, a few megabytes at a time. */
 async function* pieceBytes(
   { spec, part, replaced }: Piece,
-  model: Model,
+  model: Checkpoint,
   quantized: QuantizedModel,
   recipe: Recipe,
 ): AsyncGenerator<Uint8Array> {
@@ -106,7 +106,8 @@ async function* pieceBytes(
 async function writeSmallFiles({ model, report, evaluation }: ExportInput, sink: Sink): Promise<void> {
   const json = (value: unknown) => new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`);
   const format = formats[report.recipe.format];
-  await writeFile(sink, "config.json", json(format.config(model.config, report.recipe)));
+  // An unknown architecture may not stand f16 at run time: its own dtype stays.
+  await writeFile(sink, "config.json", json(model.spec ? format.config(model.config, report.recipe) : model.config));
   for (const [name, value] of Object.entries(format.files(report.recipe))) await writeFile(sink, name, json(value));
   for (const file of copied.map((name) => findFile(model.source, name)).filter((f): f is SourceFile => f !== undefined))
     await writeFile(sink, file.name, await file.read(0, file.size));

@@ -1,6 +1,6 @@
 import { QuantError } from "../errors";
 import type { TensorSpec } from "../io/writer";
-import type { Model } from "../model/checkpoint";
+import type { Checkpoint } from "../model/checkpoint";
 import { quantizers } from "../quant/registry";
 import type { FormatId, Recipe } from "../recipe/recipe";
 import { settingsOf } from "../recipe/rules";
@@ -21,7 +21,7 @@ export interface Piece {
 }
 
 /** The layers that a recipe quantizes, by name. */
-export function plannedLayers({ layers }: Pick<Model, "layers">, recipe: Recipe): Map<string, LayerShape> {
+export function plannedLayers({ layers }: Pick<Checkpoint, "layers">, recipe: Recipe): Map<string, LayerShape> {
   const quantized = layers.filter(({ block }) => recipe.blocks === null || block < recipe.blocks);
   return new Map(
     quantized.map(({ name, shape }) => {
@@ -32,9 +32,11 @@ export function plannedLayers({ layers }: Pick<Model, "layers">, recipe: Recipe)
 }
 
 /** @throws QuantError `bad-format` when the format cannot hold what the recipe makes of this model. */
-export function pieces(model: Model, recipe: Recipe, replaced: ReadonlyMap<string, unknown> = new Map()): Piece[] {
+export function pieces(model: Checkpoint, recipe: Recipe, replaced: ReadonlyMap<string, unknown> = new Map()): Piece[] {
   const format = formats[recipe.format];
   const layers = plannedLayers(model, recipe);
+  if (format.packed && !model.spec)
+    throw new QuantError("bad-format", `which layers clients expect packed is not known of ${model.architecture}`, "Use the dense format.");
   if (format.packed) checkPackable(layers, recipe);
   format.check([...layers.values()], recipe, layers.size === model.layers.length);
   return [...model.shards.tensors.values()].flatMap((t): Piece[] => {

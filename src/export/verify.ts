@@ -1,7 +1,7 @@
 import { QuantError } from "../errors";
 import { openShards } from "../io/shards";
 import type { Source } from "../io/types";
-import type { Model } from "../model/checkpoint";
+import type { Checkpoint } from "../model/checkpoint";
 import type { QuantizedModel } from "../quant/stored";
 import type { Recipe } from "../recipe/recipe";
 import { formats, pieces } from "./layout";
@@ -11,7 +11,7 @@ import { formats, pieces } from "./layout";
  * byte for byte with what the run measured.
  * @throws QuantError `verify-failed` naming the tensor.
  */
-export async function verifyCheckpoint(written: Source, model: Model, quantized: QuantizedModel, recipe: Recipe): Promise<void> {
+export async function verifyCheckpoint(written: Source, model: Checkpoint, quantized: QuantizedModel, recipe: Recipe): Promise<void> {
   const shards = await openShards(written);
   const list = pieces(model, recipe, quantized.replaced);
   for (const { spec } of list) {

@@ -1,19 +1,23 @@
-import { QuantError } from "../errors";
+import { asQuantError, QuantError } from "../errors";
 import { findNonFinite } from "../io/dtype";
 import { readJson } from "../io/json";
 import { openShards } from "../io/shards";
 import { findFile } from "../io/source";
 import type { Shards, Source } from "../io/types";
 import { elements, type FloatDtype, type Ops, type Tensor } from "../ops/ops";
-import { type LayerKind, layerKinds } from "../recipe/recipe";
-import { embeddingName, finalNormName, headName, layerName, layerShape, normNames } from "./layers";
+import { layerKinds } from "../recipe/recipe";
+import { genericLayers } from "./generic";
+import { embeddingName, finalNormName, headName, type LinearLayer, layerName, layerShape, normNames } from "./layers";
 import { packedShapes } from "./packing";
-import { type ModelSpec, parseSpec } from "./spec";
+import { type ModelSpec, nameOf, parseSpec } from "./spec";
 
-/** An open checkpoint: its shape, its tensors, its other files. Nothing is loaded yet. */
-export interface Model {
+/** An open checkpoint: its tensors, its other files. Nothing is loaded yet. */
+export interface Checkpoint {
   readonly source: Source;
-  readonly spec: ModelSpec;
+  /** How to run it; null: an architecture that is not known, which can only be rounded. */
+  readonly spec: ModelSpec | null;
+  /** As config.json names it. */
+  readonly architecture: string;
   /** config.json as it was given. */
   readonly config: Record<string, unknown>;
   readonly shards: Shards;
@@ -23,34 +27,62 @@ export interface Model {
   readonly layers: readonly LinearLayer[];
 }
 
-/** A linear layer that can be quantized. */
-export interface LinearLayer {
-  /** Without ".weight". */
-  readonly name: string;
-  readonly kind: LayerKind;
-  readonly block: number;
-  /** [out, in] */
-  readonly shape: readonly [number, number];
+/** A checkpoint that can be run. */
+export interface Model extends Checkpoint {
+  readonly spec: ModelSpec;
 }
+
+type Json = Record<string, unknown>;
 
 const megabyte = 2 ** 20;
 const floatDtypes: readonly string[] = ["F32", "F16", "BF16"];
 
 /**
- * Opens a checkpoint and checks that every tensor the forward pass needs is there with the shape that config.json implies.
+ * Opens a checkpoint and checks that every tensor the forward pass needs is there with the shape that config.json implies. One of an architecture that
+ * is not known opens without a spec, as long as it is of floats and has layers that can be told.
  * @throws QuantError missing-file, bad-json, bad-config, unsupported-architecture, bad-safetensors, missing-tensor, wrong-shape, …
  */
-export async function openModel(source: Source): Promise<Model> {
+export async function openCheckpoint(source: Source): Promise<Checkpoint> {
   const file = findFile(source, "config.json");
   if (!file) throw new QuantError("missing-file", "config.json", "Add the model's config.json to the files you choose.");
   const config = await readJson(file, megabyte);
+  try {
+    return await openKnown(source, config);
+  } catch (cause) {
+    const unknown = asQuantError(cause).code === "unsupported-architecture" && (await openUnknown(source, config as Json));
+    if (unknown) return unknown;
+    throw cause;
+  }
+}
+
+/** As `openCheckpoint`, for what is to be run. @throws QuantError `unsupported-architecture`. */
+export async function openModel(source: Source): Promise<Model> {
+  return runnable(await openCheckpoint(source));
+}
+
+/** @throws QuantError `unsupported-architecture`. */
+export function runnable(checkpoint: Checkpoint): Model {
+  // The config says what is unknown about it.
+  if (!checkpoint.spec) parseSpec(checkpoint.config);
+  return checkpoint as Model;
+}
+
+/** Null where there is nothing to be done: quantized already, stored the other way round (GPT-2's Conv1D), or no layer that can be told. */
+async function openUnknown(source: Source, config: Json): Promise<Checkpoint | null> {
+  if (config.quantization_config || config.model_type === "gpt2") return null;
+  const shards = await openShards(source);
+  const layers = genericLayers(shards);
+  return layers.length ? { source, spec: null, architecture: nameOf(config), config, shards, layers } : null;
+}
+
+async function openKnown(source: Source, config: unknown): Promise<Model> {
   const spec = parseSpec(config);
   const shards = await openShards(source);
   for (const [name, shape] of expectedTensors(spec)) checkTensor(shards, name, shape, floatDtypes);
   const layers = linearLayers(spec);
   for (const { name, shape } of layers) checkLayer(shards, spec, name, shape);
   checkBlockCount(shards, spec);
-  return { source, spec, config: config as Record<string, unknown>, shards, layers };
+  return { source, spec, architecture: spec.architecture, config: config as Json, shards, layers };
 }
 
 const linearLayers = (spec: ModelSpec): LinearLayer[] =>
@@ -113,7 +145,12 @@ function checkBlockCount(shards: Shards, spec: ModelSpec): void {
 }
 
 /** A tensor's values on the device; NaN and infinity are found while decoding. @throws QuantError `non-finite-weights` naming tensor, index and count. */
-export async function loadTensor(ops: Ops, model: Model, name: string, rows?: { from: number; to: number }): Promise<Tensor> {
+export async function loadTensor(
+  ops: Ops,
+  model: Pick<Checkpoint, "shards">,
+  name: string,
+  rows?: { from: number; to: number },
+): Promise<Tensor> {
   const info = model.shards.tensors.get(name);
   if (!info) throw new QuantError("missing-tensor", name);
   const bytes = await model.shards.readTensor(name, rows);
@@ -134,11 +171,11 @@ export function checkFinite(name: string, bytes: Uint8Array, dtype: FloatDtype):
 }
 
 /** Weights and bytes by dtype over all tensors, for a summary; a packed word holds several weights, its scales and zeros are none. */
-export function census({ shards, spec }: Pick<Model, "shards" | "spec">): { parameters: number; bytes: number; dtypes: string[] } {
+export function census({ shards, spec }: Pick<Checkpoint, "shards" | "spec">): { parameters: number; bytes: number; dtypes: string[] } {
   const bytesOf = new Map<string, number>();
   let parameters = 0;
   for (const t of shards.tensors.values()) {
-    if (t.name.endsWith(".qweight") && spec.packing) parameters += (elements(t.shape) * 32) / spec.packing.bits;
+    if (t.name.endsWith(".qweight") && spec?.packing) parameters += (elements(t.shape) * 32) / spec.packing.bits;
     else if (!/\.(qzeros|scales|g_idx)$/.test(t.name)) parameters += elements(t.shape);
     bytesOf.set(t.dtype, (bytesOf.get(t.dtype) ?? 0) + t.end - t.start);
   }

@@ -40,6 +40,17 @@ export const normNames = (block: number) => ({
   k: `model.layers.${block}.self_attn.k_norm.weight`,
 });
 
+/** A linear layer that can be quantized. */
+export interface LinearLayer {
+  /** Without ".weight". */
+  readonly name: string;
+  /** One of `layerKinds`, where the architecture is known. */
+  readonly kind: string;
+  readonly block: number;
+  /** [out, in] */
+  readonly shape: readonly [number, number];
+}
+
 /** [out, in] of a layer. */
 export function layerShape(spec: ModelSpec, kind: LayerKind): [number, number] {
   const { hidden, intermediate, heads, kvHeads, headDim } = spec;

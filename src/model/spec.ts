@@ -84,11 +84,15 @@ export function parseSpec(input: unknown): ModelSpec {
 }
 
 function architectureOf(config: Json): string {
-  const list = config.architectures;
-  const name = Array.isArray(list) && typeof list[0] === "string" ? list[0] : "";
+  const name = nameOf(config);
   if (Object.hasOwn(architectures, name)) return name;
-  const given = name || (typeof config.model_type === "string" ? config.model_type : "no architecture in config.json");
-  throw new QuantError("unsupported-architecture", given.slice(0, 80), `This version runs ${supported()}.`);
+  throw new QuantError("unsupported-architecture", name, `This version runs ${supported()}.`);
+}
+
+/** What an untrusted config.json calls its architecture, for people. */
+export function nameOf({ architectures: list, model_type: type }: Json): string {
+  const name = Array.isArray(list) && typeof list[0] === "string" ? list[0] : "";
+  return (name || (typeof type === "string" ? type : "no architecture in config.json")).slice(0, 80);
 }
 
 function requireDivides(divisor: number, value: number, divisorName: string, name: string): void {

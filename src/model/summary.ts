@@ -1,33 +1,40 @@
 import { findFile } from "../io/source";
 import type { ModelSummary } from "../worker/protocol";
-import { census, type Model } from "./checkpoint";
+import { type Checkpoint, census } from "./checkpoint";
+import { blockCount } from "./generic";
 import { packingTitle } from "./packing";
 
 /** The facts of a checkpoint, from its headers and config. */
-export function summarize(model: Model): ModelSummary {
-  const { spec, source, shards } = model;
+export function summarize(checkpoint: Checkpoint): ModelSummary {
+  const { spec, source, shards, layers, architecture } = checkpoint;
   const hasTokenizer = findFile(source, "tokenizer.json") !== undefined;
-  const { parameters, bytes, dtypes } = census(model);
   return {
     label: source.label,
-    architecture: spec.architecture,
-    parameters,
-    dtypes,
-    blocks: spec.blocks,
-    hidden: spec.hidden,
-    intermediate: spec.intermediate,
-    heads: spec.heads,
-    kvHeads: spec.kvHeads,
-    headDim: spec.headDim,
-    vocabulary: spec.vocabulary,
-    maxPositions: spec.maxPositions,
-    tied: spec.tied,
-    bytes,
+    architecture,
+    ...census(checkpoint),
+    blocks: spec?.blocks ?? blockCount(layers),
+    layers: layers.length,
+    shape: spec && {
+      hidden: spec.hidden,
+      intermediate: spec.intermediate,
+      heads: spec.heads,
+      kvHeads: spec.kvHeads,
+      headDim: spec.headDim,
+      vocabulary: spec.vocabulary,
+      maxPositions: spec.maxPositions,
+      tied: spec.tied,
+    },
     files: new Set([...shards.tensors.values()].map((t) => t.file)).size,
     hasTokenizer,
-    packing: spec.packing && packingTitle(spec.packing),
-    warnings: hasTokenizer
-      ? []
-      : ["tokenizer.json is missing: calibration text cannot be read without it. Add it, or use token ids (.npy)."],
+    packing: spec?.packing ? packingTitle(spec.packing) : null,
+    warnings: warnings(checkpoint, hasTokenizer),
   };
+}
+
+function warnings({ spec, architecture, layers }: Checkpoint, hasTokenizer: boolean): string[] {
+  if (!spec)
+    return [
+      `${architecture} cannot be run here, so nothing is calibrated: its ${layers.length} linear layers are rounded to nearest, without QEP, Δ or perplexity.`,
+    ];
+  return hasTokenizer ? [] : ["tokenizer.json is missing: calibration text cannot be read without it. Add it, or use token ids (.npy)."];
 }

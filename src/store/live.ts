@@ -18,7 +18,7 @@ export interface Live {
 /** The full-precision stream of the panel's text is kept, and there is a finished run that differs in α alone. */
 export function canFollow(state: State): boolean {
   const { gpu, model, recipe, calibration, stream } = state;
-  if (gpu.status !== "ready" || model.opening !== null || !model.summary || model.summary.packing !== null) return false;
+  if (gpu.status !== "ready" || model.opening !== null || !model.summary?.shape || model.summary.packing !== null) return false;
   if (recipe.qep.choice === "best") return false;
   return stream !== null && stream === streamKey(recipe, calibration) && finishedAlphas(state).length > 0;
 }

@@ -13,6 +13,7 @@ export function isModelMeasurable({ model, evaluation }: State): boolean {
   return model.summary !== null && model.summary.packing !== null && model.measured?.key !== measureKey({ evaluation });
 }
 
+/** A run without blocks was of an architecture that cannot be run. */
 export function isMeasurable(run: Run, key: string): boolean {
-  return run.status === "done" && run.held && run.measured?.key !== key;
+  return run.status === "done" && run.held && run.blocks.length > 0 && run.measured?.key !== key;
 }

@@ -17,7 +17,7 @@ export function nextStep(state: State): Step {
   if (plan.error) return "mend-recipe";
   const run = selectedRun(state);
   if (run?.status !== "done" || !run.held) return "run";
-  if (!partnerOf(state.runs, run)) return "baseline";
+  if (missingPartner(state)) return "baseline";
   if (runsInSight(state).some((r) => isMeasurable(r, measureKey(state)))) return "measure";
   return state.runs.some((r) => r.exported) ? "nothing" : "export";
 }
@@ -32,8 +32,8 @@ export function isBusy(state: State): boolean {
 }
 
 /** Which of a pair can be added to the selected run; null: none. */
-export function missingPartner(state: State): "base" | "qep" | null {
+export function missingPartner(state: Pick<State, "runs" | "selected" | "model">): "base" | "qep" | null {
   const run = selectedRun(state);
-  if (run?.status !== "done" || partnerOf(state.runs, run)) return null;
+  if (run?.status !== "done" || partnerOf(state.runs, run) || !state.model.summary?.shape) return null;
   return isBase(run.recipe) ? "qep" : "base";
 }

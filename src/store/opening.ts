@@ -1,7 +1,7 @@
 /** Opening a checkpoint, and the recipe that suits it. */
 import type { StoreApi } from "zustand/vanilla";
 import { asQuantError } from "../errors";
-import { defaultRecipe, type Recipe } from "../recipe/recipe";
+import { baseOf, defaultRecipe, type Recipe } from "../recipe/recipe";
 import type { Client } from "../worker/client";
 import type { ModelSummary } from "../worker/protocol";
 import type { Say } from "./log";
@@ -62,8 +62,10 @@ export function createOpening(store: StoreApi<State>, session: Session, planner:
 }
 
 /** A newly opened model starts from what suits its size; what is not about size stays as the person set it. */
-export function recipeFor(recipe: Recipe, bitsChosen: boolean, model: ModelSummary, demo: boolean): Recipe {
-  const length = Math.min(demo ? 128 : 256, model.maxPositions);
+export function recipeFor(given: Recipe, bitsChosen: boolean, model: ModelSummary, demo: boolean): Recipe {
+  // What cannot be run can only be rounded.
+  const recipe: Recipe = model.shape ? given : { ...baseOf(given), method: "rtn", rules: [], rotation: null, format: "dense" };
+  const length = Math.min(demo ? 128 : 256, model.shape?.maxPositions ?? Number.POSITIVE_INFINITY);
   return {
     ...recipe,
     bits: bitsChosen ? recipe.bits : demo ? 3 : defaultRecipe.bits,

@@ -1,6 +1,6 @@
 /** What crosses between page and worker, and what a run tells while it goes: plain data. A leaf: anyone may import it. */
 import type { FlatError } from "../errors";
-import type { LayerKind, MethodId, Recipe } from "../recipe/recipe";
+import type { MethodId, Recipe } from "../recipe/recipe";
 
 /** Comlink keeps only an Error's message, so failures travel as values. */
 export type Reply<T> = { ok: true; value: T } | { ok: false; error: FlatError };
@@ -23,14 +23,19 @@ export interface ModelSummary {
   /** Dtypes of the tensors, most bytes first, e.g. ["BF16"]. */
   dtypes: string[];
   blocks: number;
-  hidden: number;
-  intermediate: number;
-  heads: number;
-  kvHeads: number;
-  headDim: number;
-  vocabulary: number;
-  maxPositions: number;
-  tied: boolean;
+  /** Linear layers that can be quantized. */
+  layers: number;
+  /** Null for an architecture that cannot be run here: it can only be rounded to nearest, and nothing is measured. */
+  shape: {
+    hidden: number;
+    intermediate: number;
+    heads: number;
+    kvHeads: number;
+    headDim: number;
+    vocabulary: number;
+    maxPositions: number;
+    tied: boolean;
+  } | null;
   /** Bytes of all tensors. */
   bytes: number;
   files: number;
@@ -75,13 +80,14 @@ export interface AlphaCurve {
 export interface LayerReport {
   /** Full tensor name without ".weight". */
   name: string;
-  kind: LayerKind;
+  /** What the layer is in its block, e.g. q_proj. */
+  kind: string;
   block: number;
   method: MethodId;
   bits: number;
   /** α in use: the recipe's, or what the held-out windows chose, or 0 where the solve failed. */
   alpha: number;
-  /** ‖WX − ŴX̂‖² / ‖WX‖², before any bias. */
+  /** ‖WX − ŴX̂‖² / ‖WX‖², before any bias; ‖W − Ŵ‖² / ‖W‖² where nothing was calibrated. */
   relativeError: number;
   /** Damping fractions tried, QEP's solve first, then the method's. Empty: nothing was solved. */
   damping: number[];
@@ -121,6 +127,7 @@ export interface RunReport {
   version: string;
   recipe: Recipe;
   adapter: string;
+  /** Empty where the architecture cannot be run: nothing was calibrated. */
   blocks: BlockReport[];
   layers: LayerReport[];
   ms: number;

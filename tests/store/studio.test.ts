@@ -6,6 +6,7 @@ import { missingPartner, nextStep, selectedRun } from "../../src/store/next";
 import { createStudio, type Studio } from "../../src/store/studio";
 import type { StudioApi } from "../../src/worker/protocol";
 import { type Fake, type FakeOptions, fakeClient, figures } from "./fake";
+import { demoModel } from "./fake-client";
 
 const slow = { pause: () => new Promise<void>((resolve) => setTimeout(resolve, 20)) };
 
@@ -47,7 +48,7 @@ describe("opening", () => {
     studio.start();
     await studio.openFiles([], "mine");
     expect(state(studio).recipe).toMatchObject({ bits: 4, calibration: { windows: 32, windowLength: 256 } });
-    const short = made({ model: { maxPositions: 64 } });
+    const short = made({ model: { shape: { ...demoModel.shape!, maxPositions: 64 } } });
     short.studio.start();
     await short.studio.openFiles([], "mine");
     expect(state(short.studio).recipe.calibration.windowLength).toBe(64);

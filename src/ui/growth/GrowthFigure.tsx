@@ -17,6 +17,7 @@ const text = strings.growth;
 export function GrowthFigure() {
   const runs = useStudioState(runsInSight);
   const under = useStudioState((s) => s.runs.find((r) => r.id === s.live.under && r.dragged) ?? null);
+  const runnable = useStudioState((s) => s.model.summary === null || s.model.summary.shape !== null);
   const hasModel = useStudioState((s) => s.model.summary !== null);
   const [view, setView] = useState<View>({ relative: false, evaluation: false });
 
@@ -58,7 +59,7 @@ export function GrowthFigure() {
         <div className={css.empty}>
           {/* The chart's code arrives while the person is still at the recipe. */}
           {hasModel && <Preload />}
-          <p>{allHidden ? text.hidden : text.empty}</p>
+          <p>{!runnable ? text.uncalibrated : allHidden ? text.hidden : text.empty}</p>
           <p className={css.what}>
             Δ<sub>m</sub> = ‖h<sub>m</sub> − ĥ<sub>m</sub>‖²: {text.what}
           </p>

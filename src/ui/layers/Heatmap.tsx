@@ -1,5 +1,5 @@
 import { type KeyboardEvent, memo, useMemo, useRef, useState } from "react";
-import { type LayerKind, layerKinds } from "../../recipe/recipe";
+import { layerKinds } from "../../recipe/recipe";
 import type { LayerReport } from "../../worker/protocol";
 import { percent } from "../format";
 import { ScrollBox } from "../parts/ScrollBox";
@@ -23,6 +23,7 @@ interface Props {
 /** Block by kind, a button each. One tab stop; arrow keys move within. */
 export function Heatmap({ layers, blocks, coming, chosen, onChoose }: Props) {
   const scale = useMemo(() => heatScale(layers.map((l) => l.relativeError)), [layers]);
+  const kinds = useMemo(() => kindsOf(layers), [layers]);
   const at = useMemo(() => new Map(layers.map((l) => [`${l.kind} ${l.block}`, l])), [layers]);
   const grid = useRef<HTMLTableSectionElement>(null);
   const [spot, setSpot] = useState<[row: number, column: number]>([0, 0]);
@@ -59,7 +60,7 @@ export function Heatmap({ layers, blocks, coming, chosen, onChoose }: Props) {
             </tr>
           </thead>
           <tbody ref={grid} onKeyDown={onKeyDown}>
-            {layerKinds.map((kind, row) => (
+            {kinds.map((kind, row) => (
               <tr key={kind}>
                 <th scope="row">{kind}</th>
                 {Array.from({ length: blocks }, (_, m) => m).map((m) => {
@@ -92,8 +93,14 @@ export function Heatmap({ layers, blocks, coming, chosen, onChoose }: Props) {
   );
 }
 
+/** Rows: the known kinds, or in an architecture that is not known those that there are. */
+function kindsOf(layers: readonly LayerReport[]): readonly string[] {
+  const known: readonly string[] = layerKinds;
+  return layers.every((l) => known.includes(l.kind)) ? known : [...new Set(layers.map((l) => l.kind))];
+}
+
 interface CellProps {
-  kind: LayerKind;
+  kind: string;
   block: number;
   row: number;
   error: number | null;

@@ -7,11 +7,9 @@ export function Facts({ model: m }: { model: ModelSummary }) {
   const facts: [string, string][] = [
     ["Model", m.label],
     ["Architecture", m.architecture],
-    ["Parameters", `${parameters(m.parameters)}${m.tied ? ", tied embeddings" : ""}`],
+    ["Parameters", `${parameters(m.parameters)}${m.shape?.tied ? ", tied embeddings" : ""}`],
     ["Weights", `${m.dtypes.join(", ")} · ${bytes(m.bytes)} in ${m.files} ${m.files === 1 ? "file" : "files"}`],
-    ["Blocks", `${m.blocks} · hidden ${count(m.hidden)} · MLP ${count(m.intermediate)}`],
-    ["Attention", `${m.heads} heads, ${m.kvHeads} key/value, ${m.headDim} wide`],
-    ["Vocabulary", `${count(m.vocabulary)} · up to ${count(m.maxPositions)} positions`],
+    ...shapeFacts(m),
     ["Tokenizer", m.hasTokenizer ? "found" : "missing"],
   ];
   if (m.packing !== null) facts.splice(4, 0, ["Quantized", m.packing]);
@@ -34,4 +32,13 @@ export function Facts({ model: m }: { model: ModelSummary }) {
       )}
     </div>
   );
+}
+
+function shapeFacts({ blocks, layers, shape }: ModelSummary): [string, string][] {
+  if (!shape) return [["Blocks", `${blocks} · ${count(layers)} linear layers`]];
+  return [
+    ["Blocks", `${blocks} · hidden ${count(shape.hidden)} · MLP ${count(shape.intermediate)}`],
+    ["Attention", `${shape.heads} heads, ${shape.kvHeads} key/value, ${shape.headDim} wide`],
+    ["Vocabulary", `${count(shape.vocabulary)} · up to ${count(shape.maxPositions)} positions`],
+  ];
 }

@@ -15,7 +15,7 @@ export function Advanced({ calibrationError, rulesError }: { calibrationError: s
   const { editRecipe, chooseCalibration } = useStudio();
   const { method, qep, calibration, rotation } = useStudioState((s) => s.recipe);
   const choice = useStudioState((s) => s.calibration);
-  const longest = useStudioState((s) => s.model.summary?.maxPositions);
+  const longest = useStudioState((s) => s.model.summary?.shape?.maxPositions);
 
   const [open, setOpen] = useState(false);
   const [toldOf, setToldOf] = useState<string | null>(null);

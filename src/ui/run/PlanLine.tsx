@@ -36,7 +36,7 @@ export function planParts(plan: PlanSummary, model: ModelSummary, format: Format
   return [
     `${bytes(plan.bytesIn)} ${model.dtypes[0] ?? ""} → ${bytes(plan.bytesOut)} ${strings.run.formats[format]}`,
     `${Number(plan.bitsPerWeight.toFixed(2))} bits per weight`,
-    `${count(plan.tokens)} tokens`,
+    model.shape ? `${count(plan.tokens)} tokens` : strings.run.uncalibrated,
     `peak GPU ~${bytes(plan.peakGpuBytes)}`,
     roughly(plan.seconds),
   ];

@@ -65,6 +65,7 @@ export function RunBar() {
 function whyOf(state: State): string {
   const run = selectedRun(state);
   if (run?.status !== "done") return text.baselineWhy.noRun;
+  if (!state.model.summary?.shape) return text.baselineWhy.uncalibrated;
   const partner = missingPartner(state);
   if (partner === null) return text.baselineWhy.there;
   return text.baselineWhy.ready(recipeTitle(partnerRecipe(run.recipe, state.recipe)) + (isBase(run.recipe) ? "" : " (α 0)"));

@@ -1,5 +1,6 @@
 import { throwIfCancelled } from "../errors";
 import { toF16Words } from "../io/dtype";
+import { writeJson } from "../io/json";
 import { findFile } from "../io/source";
 import type { Sink, SourceFile } from "../io/types";
 import { CheckpointWriter, layoutShards, writeFile } from "../io/writer";
@@ -104,13 +105,12 @@ async function* pieceBytes(
 }
 
 async function writeSmallFiles({ model, report, evaluation }: ExportInput, sink: Sink): Promise<void> {
-  const json = (value: unknown) => new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`);
   const format = formats[report.recipe.format];
   // An unknown architecture may not stand f16 at run time: its own dtype stays.
-  await writeFile(sink, "config.json", json(model.spec ? format.config(model.config, report.recipe) : model.config));
-  for (const [name, value] of Object.entries(format.files(report.recipe))) await writeFile(sink, name, json(value));
+  await writeFile(sink, "config.json", writeJson(model.spec ? format.config(model.config, report.recipe) : model.config));
+  for (const [name, value] of Object.entries(format.files(report.recipe))) await writeFile(sink, name, writeJson(value));
   for (const file of copied.map((name) => findFile(model.source, name)).filter((f): f is SourceFile => f !== undefined))
     await writeFile(sink, file.name, await file.read(0, file.size));
-  await writeFile(sink, "recipe.json", json(report.recipe));
+  await writeFile(sink, "recipe.json", writeJson(report.recipe));
   await writeFile(sink, "README.md", new TextEncoder().encode(modelCard(model, report, evaluation)));
 }

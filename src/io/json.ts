@@ -47,3 +47,21 @@ export async function readJson(file: SourceFile, capBytes: number): Promise<unkn
   if (file.size > capBytes) throw bad(file.name, `${file.size} bytes, more than the ${capBytes} that such a file may have`);
   return parseJson(await file.read(0, file.size), file.name);
 }
+
+/**
+ * As `parseJson`, but a whole number that is written as a float ("10000.0") comes as a marked text, which `writeJson` writes as it was. Python's readers
+ * tell 30.0 from 30, and some refuse the second (transformers' checked configs).
+ */
+export function parseJsonKept(bytes: Uint8Array, fileName: string): unknown {
+  const plain = parseJson(bytes, fileName);
+  const text = decodeUtf8(bytes, fileName, "bad-json").replace(/"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g, (token) =>
+    !token.startsWith('"') && String(Number(token)) !== token && Number.isInteger(Number(token)) ? `"\\u0000${token}"` : token,
+  );
+  return typeof plain === "object" ? parse(text) : plain;
+}
+
+/** A JSON file of a value, with the numbers of `parseJsonKept` as they were written. */
+export function writeJson(value: unknown): Uint8Array {
+  const text = JSON.stringify(value, null, 2).replace(/"\\u0000(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)"/g, "$1");
+  return new TextEncoder().encode(`${text}\n`);
+}

@@ -1,6 +1,6 @@
 import { asQuantError, QuantError } from "../errors";
 import { findNonFinite } from "../io/dtype";
-import { readJson } from "../io/json";
+import { parseJsonKept, readJson } from "../io/json";
 import { openShards } from "../io/shards";
 import { findFile } from "../io/source";
 import type { Shards, Source } from "../io/types";
@@ -16,9 +16,11 @@ export interface Checkpoint {
   readonly source: Source;
   /** How to run it; null: an architecture that is not known, which can only be rounded. */
   readonly spec: ModelSpec | null;
+  /** Why it cannot be run. */
+  readonly unsupported: QuantError | null;
   /** As config.json names it. */
   readonly architecture: string;
-  /** config.json as it was given. */
+  /** config.json as it was given, for `writeJson`: floats that are whole numbers are marked texts. */
   readonly config: Record<string, unknown>;
   readonly shards: Shards;
   /** The checkpoint as it was opened, where this one is another form of it. */
@@ -46,10 +48,12 @@ export async function openCheckpoint(source: Source): Promise<Checkpoint> {
   const file = findFile(source, "config.json");
   if (!file) throw new QuantError("missing-file", "config.json", "Add the model's config.json to the files you choose.");
   const config = await readJson(file, megabyte);
+  const kept = parseJsonKept(await file.read(0, file.size), file.name) as Json;
   try {
-    return await openKnown(source, config);
+    return await openKnown(source, config, kept);
   } catch (cause) {
-    const unknown = asQuantError(cause).code === "unsupported-architecture" && (await openUnknown(source, config as Json));
+    const error = asQuantError(cause);
+    const unknown = error.code === "unsupported-architecture" && (await openUnknown(source, kept, error));
     if (unknown) return unknown;
     throw cause;
   }
@@ -62,27 +66,26 @@ export async function openModel(source: Source): Promise<Model> {
 
 /** @throws QuantError `unsupported-architecture`. */
 export function runnable(checkpoint: Checkpoint): Model {
-  // The config says what is unknown about it.
-  if (!checkpoint.spec) parseSpec(checkpoint.config);
+  if (checkpoint.unsupported) throw checkpoint.unsupported;
   return checkpoint as Model;
 }
 
 /** Null where there is nothing to be done: quantized already, stored the other way round (GPT-2's Conv1D), or no layer that can be told. */
-async function openUnknown(source: Source, config: Json): Promise<Checkpoint | null> {
+async function openUnknown(source: Source, config: Json, unsupported: QuantError): Promise<Checkpoint | null> {
   if (config.quantization_config || config.model_type === "gpt2") return null;
   const shards = await openShards(source);
   const layers = genericLayers(shards);
-  return layers.length ? { source, spec: null, architecture: nameOf(config), config, shards, layers } : null;
+  return layers.length ? { source, spec: null, unsupported, architecture: nameOf(config), config, shards, layers } : null;
 }
 
-async function openKnown(source: Source, config: unknown): Promise<Model> {
+async function openKnown(source: Source, config: unknown, kept: Json): Promise<Model> {
   const spec = parseSpec(config);
   const shards = await openShards(source);
   for (const [name, shape] of expectedTensors(spec)) checkTensor(shards, name, shape, floatDtypes);
   const layers = linearLayers(spec);
   for (const { name, shape } of layers) checkLayer(shards, spec, name, shape);
   checkBlockCount(shards, spec);
-  return { source, spec, architecture: spec.architecture, config: config as Json, shards, layers };
+  return { source, spec, unsupported: null, architecture: spec.architecture, config: kept, shards, layers };
 }
 
 const linearLayers = (spec: ModelSpec): LinearLayer[] =>

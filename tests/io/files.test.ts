@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { blobFile, filesSource } from "../../src/io/browser";
 import { httpSource } from "../../src/io/http";
-import { readJson } from "../../src/io/json";
+import { parseJsonKept, readJson, writeJson } from "../../src/io/json";
 import { bytesFile } from "../../src/io/memory";
 import { diskSourceFile, folderSource } from "../../src/io/node";
 import { parseNpy } from "../../src/io/npy";
@@ -83,6 +83,20 @@ describe("parseNpy", () => {
     const found = await failure(() => parseNpy(bytes, "t.npy"));
     expect(found).toMatch(/^bad-file: t.npy: /);
     expect(found).toMatch(message);
+  });
+});
+
+describe("a config that is written again", () => {
+  const again = (text: string) => new TextDecoder().decode(writeJson(parseJsonKept(new TextEncoder().encode(text), "config.json")));
+
+  it("keeps floats that are whole numbers, for readers that tell 30.0 from 30", () => {
+    const text = '{\n  "a": 30.0,\n  "b": [\n    1e4,\n    -2.50e2,\n    7,\n    0.5\n  ],\n  "c": "1.0 \\" 2.0",\n  "d": null\n}\n';
+    expect(again(text)).toBe(text);
+  });
+
+  it("obeys no text that looks like a mark, but as the number it is", () => {
+    expect(JSON.parse(again('{"a": "\\u00001, \\"b\\": 2"}'))).toEqual({ a: '\u00001, "b": 2' });
+    expect(again('{"__proto__": {"x": 1.0}, "y": 2.0}')).toBe('{\n  "y": 2.0\n}\n');
   });
 });
 

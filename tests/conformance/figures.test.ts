@@ -9,8 +9,8 @@ import { methodIds } from "../../src/recipe/recipe";
 import { demoTokens, figures, openDemo } from "../support/demo";
 import { openGpuOps } from "../support/gpu";
 
-/** `npm test` takes three a method, `npm run conformance` all that we have the method for. */
-const usual = ["rtn-4", "rtn-3-qep", "rtn-2-first10-qep", "gptq-3-qep", "gptq-4-g32-sym", "gptq-3-g32-act", "quip-3"];
+/** `npm test` takes a few of each method, `npm run conformance` all that we have the method for. */
+const usual = ["rtn-4", "rtn-3-qep", "rtn-2-first10-qep", "gptq-3-qep", "gptq-4-g32-sym", "gptq-3-g32-act", "quip-3", "awq-4-g64"];
 const ours = Object.keys(figures).filter((name) => methodIds.some((method) => name.startsWith(`${method}-`)));
 const names = process.env.QEP_CONFORMANCE === "all" ? ours : usual;
 

@@ -14,6 +14,8 @@ const shapes = [
   [511, 33],
   [512, 36],
   [1300, 61],
+  [40, 172],
+  [9, 1000],
 ];
 
 describe.each(Object.entries(variants))("%s", (_, gpu) => {

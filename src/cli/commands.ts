@@ -7,15 +7,15 @@ import { type Cutting, loadTokens } from "../engine/tokens";
 import { exportCheckpoint } from "../export/checkpoint";
 import { verifyCheckpoint } from "../export/verify";
 import { diskSourceFile, folderSink, folderSource } from "../io/node";
-import { decodeText } from "../model/calibration";
 import { openModel } from "../model/checkpoint";
 import { summarize } from "../model/summary";
-import { parseQuestions } from "../model/tasks";
+import { readQuestions } from "../model/tasks";
 import { openTokenizer } from "../model/tokenizer";
 import type { Ops } from "../ops/ops";
 import { recipeTitle } from "../recipe/recipe";
 import { evaluateOptions, inspectOptions, numberOf, parse, quantizeOptions, tasksOptions, wrong } from "./args";
 import { openOps } from "./gpu";
+import { readParquet } from "./parquet";
 import { recipeOf } from "./recipe";
 import { listener, result, safe, say } from "./terminal";
 
@@ -89,10 +89,9 @@ export async function evaluate(args: string[], signal: AbortSignal): Promise<voi
 
 export async function tasks(args: string[], signal: AbortSignal): Promise<void> {
   const { folder, options } = parse(args, tasksOptions);
-  if (!options.tasks) throw wrong("--tasks is missing", "Name a .jsonl or .csv file of questions.");
+  if (!options.tasks) throw wrong("--tasks is missing", "Name a .jsonl, .csv or .parquet file of questions.");
   const model = await openModel(await folderSource(folder));
-  const file = await diskSourceFile(options.tasks);
-  const all = parseQuestions(file.name, decodeText(file.name, await file.read(0, file.size)));
+  const all = await readQuestions(await diskSourceFile(options.tasks), readParquet(signal));
   const questions = options.limit === undefined ? all : all.slice(0, numberOf("limit", options.limit));
   const encoder = await openTokenizer(model.source);
   await withOps(options.cpu === true, async (ops) => {

@@ -2,7 +2,7 @@ import { QuantError, throwIfCancelled } from "../errors";
 import type { TokenWindows } from "../model/calibration";
 import type { Model } from "../model/checkpoint";
 import { createGeometry, freeBlock, loadBlock } from "../model/forward";
-import type { Question } from "../model/tasks";
+import type { Question } from "../model/question";
 import type { Encoder } from "../model/tokenizer";
 import { tokenLosses } from "../model/vocabulary";
 import type { Ops } from "../ops/ops";

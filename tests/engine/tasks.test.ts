@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { perplexity } from "../../src/engine/evaluate";
 import { scoreTasks } from "../../src/engine/tasks";
 import { openModel } from "../../src/model/checkpoint";
-import type { Question } from "../../src/model/tasks";
+import type { Question } from "../../src/model/question";
 import { createCpuOps } from "../../src/ops/cpu";
 import type { RunEvent } from "../../src/worker/protocol";
 import { tinySource } from "../support/tiny";

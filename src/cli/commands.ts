@@ -1,8 +1,9 @@
 import { writeFile } from "node:fs/promises";
+import { scoresOf } from "../engine/accuracy";
 import { perplexity } from "../engine/evaluate";
 import { plan } from "../engine/plan";
 import { run } from "../engine/run";
-import { scoreTasks } from "../engine/tasks";
+import { answerQuestions } from "../engine/tasks";
 import { type Cutting, loadTokens } from "../engine/tokens";
 import { exportCheckpoint } from "../export/checkpoint";
 import { verifyCheckpoint } from "../export/verify";
@@ -92,15 +93,20 @@ export async function tasks(args: string[], signal: AbortSignal): Promise<void> 
   if (!options.tasks) throw wrong("--tasks is missing", "Name a .jsonl, .csv or .parquet file of questions.");
   const model = await openModel(await folderSource(folder));
   const all = await readQuestions(await diskSourceFile(options.tasks), readParquet(signal));
-  const questions = options.limit === undefined ? all : all.slice(0, numberOf("limit", options.limit));
+  const limit = options.limit === undefined ? all.length : numberOf("limit", options.limit);
+  if (!Number.isInteger(limit) || limit < 1) throw wrong(`--limit is ${limit}`, "Give a whole number of questions, at least 1.");
+  const questions = all.slice(0, limit);
   const encoder = await openTokenizer(model.source);
   await withOps(options.cpu === true, async (ops) => {
-    const scores = await scoreTasks({ ops, model, emit: listener(), signal }, encoder, questions);
+    const scores = scoresOf(await answerQuestions({ ops, model, emit: listener(), signal }, encoder, questions));
     if (options.json) return result(JSON.stringify({ scores, adapter: ops.adapter.description }));
-    const percent = (x: number) => `${(100 * x).toFixed(1).padStart(5)} %`;
+    const percent = (x: number, error: number) => `${(100 * x).toFixed(1).padStart(5)} ± ${(100 * error).toFixed(1)} %`;
     result(
       scores
-        .map((t) => `${safe(t.kind).padEnd(12)} ${percent(t.accuracy)}  by length ${percent(t.normalizedAccuracy)}  of ${t.questions}`)
+        .map(
+          (t) =>
+            `${safe(t.kind).padEnd(12)} ${percent(t.accuracy, t.accuracyError)}  by length ${percent(t.normalizedAccuracy, t.normalizedAccuracyError)}  of ${t.questions}`,
+        )
         .join("\n"),
     );
   });

@@ -3,18 +3,22 @@ import { exportCheckpoint } from "../export/checkpoint";
 import type { Sink, Source, SourceFile } from "../io/types";
 import type { TokenWindows } from "../model/calibration";
 import { type Model, openModel } from "../model/checkpoint";
+import type { Question } from "../model/question";
 import { summarize } from "../model/summary";
+import { openTokenizer } from "../model/tokenizer";
 import type { Ops } from "../ops/ops";
 import type { Recipe } from "../recipe/recipe";
-import type { Evaluation, LayerFacts, ModelSummary, Perplexity, PlanSummary, RunReport } from "../worker/protocol";
+import type { Evaluation, LayerFacts, ModelSummary, Perplexity, PlanSummary, RunReport, TasksResult } from "../worker/protocol";
+import { changesOf, scoresOf } from "./accuracy";
 import { embedChunks } from "./chunks";
 import { compare, perplexity } from "./evaluate";
 import { layerFacts } from "./facts";
 import { type Circumstances, checkRecipe, fitsRecording, plan } from "./plan";
-import type { Emit } from "./progress";
+import { type Emit, partOf } from "./progress";
 import { measureRate } from "./rate";
 import { type RunResult, run } from "./run";
 import { Recording } from "./stream";
+import { type Answer, answerQuestions } from "./tasks";
 import { type Cutting, loadTokens } from "./tokens";
 import { runWork } from "./work";
 
@@ -26,6 +30,8 @@ export class Session {
   private recording: { key: string; value: Recording } | null = null;
   private readonly runs = new Map<string, FinishedRun>();
   private readonly texts = new Map<string, TokenWindows>();
+  /** The checkpoint's own, by their questions. */
+  private readonly answers = new Map<string, Answer[]>();
   private rate: number | null = null;
 
   constructor(readonly ops: Ops) {}
@@ -35,6 +41,7 @@ export class Session {
     this.dropRecording();
     this.runs.clear();
     this.texts.clear();
+    this.answers.clear();
     this.model = model;
     return summarize(model);
   }
@@ -70,6 +77,21 @@ export class Session {
   async measureModel(text: SourceFile, cutting: Cutting, emit: Emit, signal: AbortSignal): Promise<Perplexity> {
     const tokens = await this.tokens(text, cutting, signal);
     return perplexity({ ops: this.ops, model: this.opened, tokens, emit, signal });
+  }
+
+  /** What the checkpoint answers to questions, and what a run makes of it. */
+  async scoreTasks(id: string | null, questions: readonly Question[], emit: Emit, signal: AbortSignal): Promise<TasksResult> {
+    const input = { ops: this.ops, model: this.opened, signal };
+    const run = id === null ? null : this.finished(id);
+    const encoder = await openTokenizer(this.opened.source);
+    const key = hash(new TextEncoder().encode(JSON.stringify(questions)));
+    const known = this.answers.get(key);
+    const parts = run && !known ? 2 : 1;
+    const before = known ?? (await answerQuestions({ ...input, emit: partOf(emit, 0, parts) }, encoder, questions));
+    this.answers.set(key, before);
+    if (!run) return { scores: scoresOf(before), changes: null };
+    const after = await answerQuestions({ ...input, emit: partOf(emit, parts - 1, parts), quantized: run.quantized }, encoder, questions);
+    return { scores: scoresOf(before), changes: changesOf(before, after) };
   }
 
   async export(id: string, sink: Sink, emit: Emit, signal: AbortSignal): Promise<{ files: string[]; bytes: number }> {

@@ -1,0 +1,51 @@
+import type { AccuracyChange, TaskChange, TaskScore } from "../worker/protocol";
+import type { Answer } from "./tasks";
+
+const overall = "all";
+
+/** One score a kind in the order of the questions, then one over all of them. */
+export function scoresOf(answers: readonly Answer[]): TaskScore[] {
+  return kindsOf(answers).map(([kind, mine]) => {
+    const [accuracy, normalizedAccuracy] = ways.map((way) => mine.filter((i) => answers[i][way]).length / mine.length);
+    const error = (p: number) => Math.sqrt((p * (1 - p)) / mine.length);
+    return {
+      kind,
+      questions: mine.length,
+      accuracy,
+      accuracyError: error(accuracy),
+      normalizedAccuracy,
+      normalizedAccuracyError: error(normalizedAccuracy),
+    };
+  });
+}
+
+/** What two models did on the same questions. */
+export function changesOf(before: readonly Answer[], after: readonly Answer[]): TaskChange[] {
+  return kindsOf(before).map(([kind, mine]) => {
+    const [accuracy, normalizedAccuracy] = ways.map((way) => changeOf(mine.map((i) => [before[i][way], after[i][way]])));
+    return { kind, questions: mine.length, accuracy, normalizedAccuracy };
+  });
+}
+
+const ways = ["right", "normalizedRight"] as const;
+
+/** The error is that of paired answers: questions that both models answer alike tell nothing about the change. */
+function changeOf(pairs: readonly [before: boolean, after: boolean][]): AccuracyChange {
+  const n = pairs.length;
+  const lost = pairs.filter(([b, a]) => b && !a).length;
+  const won = pairs.filter(([b, a]) => a && !b).length;
+  const right = pairs.filter(([b]) => b).length;
+  const change = (won - lost) / n;
+  return { before: right / n, after: (right + won - lost) / n, lost, won, error: Math.sqrt(((won + lost) / n - change ** 2) / n) };
+}
+
+function kindsOf(answers: readonly Answer[]): [kind: string, indices: number[]][] {
+  const kinds = new Map<string, number[]>();
+  for (const [i, { kind }] of answers.entries()) {
+    if (!kinds.has(kind)) kinds.set(kind, []);
+    kinds.get(kind)!.push(i);
+  }
+  // A file's own kind of that name is in the total, without a row of its own.
+  kinds.delete(overall);
+  return [...kinds, [overall, answers.map((_, i) => i)]];
+}

@@ -36,7 +36,19 @@ function changeOf(pairs: readonly [before: boolean, after: boolean][]): Accuracy
   const won = pairs.filter(([b, a]) => a && !b).length;
   const right = pairs.filter(([b]) => b).length;
   const change = (won - lost) / n;
-  return { before: right / n, after: (right + won - lost) / n, lost, won, error: Math.sqrt(((won + lost) / n - change ** 2) / n) };
+  const error = Math.sqrt(((won + lost) / n - change ** 2) / n);
+  return { before: right / n, after: (right + won - lost) / n, lost, won, error, chance: chanceOf(lost, won) };
+}
+
+/** Both tails of a fair coin. With few changed answers the error, which takes them for normal, says too much. */
+function chanceOf(lost: number, won: number): number {
+  const n = lost + won;
+  let sum = 0;
+  for (let k = 0, log = -n * Math.LN2; k <= Math.min(lost, won); k++) {
+    sum += Math.exp(log);
+    log += Math.log((n - k) / (k + 1));
+  }
+  return Math.min(1, 2 * sum);
 }
 
 function kindsOf(answers: readonly Answer[]): [kind: string, indices: number[]][] {

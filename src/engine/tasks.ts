@@ -86,7 +86,11 @@ function* batches(order: readonly number[], candidates: readonly Candidate[]): G
 }
 
 /** Losses of each row of ids, padded to one length. `step` is called after every block and after the logits. */
-async function lossesOf({ ops, model, signal, quantized }: TasksInput, rows: readonly number[][], step: () => void): Promise<Float64Array[]> {
+async function lossesOf(
+  { ops, model, signal, quantized }: TasksInput,
+  rows: readonly number[][],
+  step: () => void,
+): Promise<Float64Array[]> {
   const length = Math.max(2, ...rows.map((r) => r.length));
   const ids = new Int32Array(rows.length * length);
   for (const [w, row] of rows.entries()) ids.set(row, w * length);

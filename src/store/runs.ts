@@ -18,6 +18,7 @@ export function newRun(of: Pick<Run, "id" | "number" | "slot" | "recipe" | "text
     bytesOut: null,
     error: null,
     measured: null,
+    scored: [],
     exported: null,
     held: false,
     hidden: false,

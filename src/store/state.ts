@@ -11,6 +11,7 @@ import type {
   ModelSummary,
   Perplexity,
   PlanSummary,
+  TasksResult,
 } from "../worker/protocol";
 import { demoText, type TextChoice } from "./texts";
 
@@ -28,6 +29,9 @@ export interface ModelState {
   error: FlatError | null;
   /** Of the open checkpoint itself, for one that is quantized already. */
   measured: { key: string; textLabel: string; result: Perplexity } | null;
+  scored: Scored[];
+  /** It is the demo, whose own tasks come with the page. */
+  demo: boolean;
 }
 
 export interface PlanState {
@@ -54,6 +58,21 @@ export interface Measured {
   evaluation: Evaluation;
 }
 
+export interface Scored {
+  /** Of the questions: see `tasksKey`. */
+  key: string;
+  label: string;
+  result: TasksResult;
+}
+
+export interface TaskSettings {
+  kind: "demo" | "file";
+  /** Kept while the demo's tasks are chosen. */
+  file: File | null;
+  /** The first so many questions; null: all. */
+  limit: number | null;
+}
+
 export interface Run {
   id: string;
   /** Counts from 1, for people. */
@@ -77,6 +96,7 @@ export interface Run {
   bytesOut: number | null;
   error: FlatError | null;
   measured: Measured | null;
+  scored: Scored[];
   exported: { name: string; summary: ExportSummary } | null;
   /** The worker still has its quantized weights. */
   held: boolean;
@@ -87,8 +107,8 @@ export interface Run {
 }
 
 export interface Job {
-  kind: "run" | "measure" | "export";
-  /** "": the open checkpoint itself is measured. */
+  kind: "run" | "measure" | "score" | "export";
+  /** "": the open checkpoint itself is measured or scored. */
   runId: string;
   /** 0…1 over the whole job. */
   fraction: number;
@@ -129,6 +149,7 @@ export type Outcome =
   | { kind: "recalled"; runId: string }
   | { kind: "told"; message: string }
   | { kind: "measured"; runs: number; ms: number }
+  | { kind: "scored"; runs: number; ms: number }
   | { kind: "exported"; name: string; files: number; bytes: number; zip: boolean }
   | { kind: "cancelled"; what: Job["kind"] | "live" }
   | { kind: "failed"; error: FlatError };
@@ -152,6 +173,7 @@ export interface State {
   job: Job | null;
   outcome: Outcome;
   evaluation: EvaluationSettings;
+  tasks: TaskSettings;
   /** The text and windows whose full-precision stream the worker keeps: see `streamKey`. */
   stream: string | null;
   live: LiveState;
@@ -163,7 +185,7 @@ export interface State {
 
 export const initialState: State = {
   gpu: { status: "starting", facts: null, error: null },
-  model: { summary: null, opening: null, error: null, measured: null },
+  model: { summary: null, opening: null, error: null, measured: null, scored: [], demo: false },
   recipe: { ...defaultRecipe, calibration: { ...defaultRecipe.calibration, windows: 32 } },
   bitsChosen: false,
   calibration: demoText,
@@ -173,6 +195,7 @@ export const initialState: State = {
   job: null,
   outcome: { kind: "none" },
   evaluation: { text: demoText, windows: 16 },
+  tasks: { kind: "file", file: null, limit: 100 },
   stream: null,
   live: { on: true, shown: null, under: null },
   layer: { name: null, facts: null },

@@ -20,6 +20,12 @@ export function percent(fraction: number, digits = 3): string {
   return `${Number(value.toPrecision(digits))} %`;
 }
 
+/** A share of right answers, to a tenth of a percent: 61.5 %. */
+export const share = (fraction: number): string => `${(100 * fraction).toFixed(1)} %`;
+
+/** Of two shares, how far apart: percentage points. */
+export const points = (fraction: number): string => (100 * fraction).toFixed(1);
+
 const units = ["B", "kB", "MB", "GB", "TB"];
 
 export function bytes(n: number): string {

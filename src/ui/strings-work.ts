@@ -40,6 +40,35 @@ export const verdict = {
   above: (amount: string) => `${amount} % above the base’s (Eq. 5 does not hold)`,
 };
 
+export const tasks = {
+  title: "Zero-shot tasks",
+  score: "Score tasks",
+  what: "How often the model finds the likeliest right answer to multiple-choice questions, before quantization and after.",
+  which: "Which questions",
+  settings: "Questions",
+  demo: "The demo’s tasks",
+  file: "Own file",
+  chooseFile: "File of questions",
+  formats: ".jsonl, .csv or .parquet: our own, ARC’s, PIQA’s or StoryCloze’s",
+  limit: "Questions at most",
+  all: "Everything here is scored.",
+  none: "Finish a run first.",
+  noFile: "Choose a file of questions first.",
+  on: (label: string, questions: string) => `${questions} questions of ${label}`,
+  kind: "Kind",
+  questions: "Questions",
+  accuracy: "Accuracy",
+  normalized: "Over length in bytes",
+  before: "before",
+  after: "after",
+  change: "change ± s.e.",
+  changed: "lost, won",
+  run: (n: number, title: string) => `${n}: ${title}`,
+  chance: (questions: string, points: string) =>
+    `Lost and won count the questions whose answer turned wrong, and right. Bold: chance alone would part them so far less than once in 20 times. With ${questions} questions a change of all has a standard error of up to ${points} points; more questions tell more.`,
+  chanceAlone: (questions: string, points: string) => `With ${questions} questions the standard error is up to ${points} points.`,
+};
+
 export const layers = {
   title: "Layers",
   of: (n: number, title: string) => `of run ${n}: ${title}`,

@@ -1,6 +1,6 @@
 /** What the page says, in one place. */
 import type { LayerKind } from "../recipe/recipe";
-import { facts, gpuPanel, layers, live, log, runs, verdict } from "./strings-work";
+import { facts, gpuPanel, layers, live, log, runs, tasks, verdict } from "./strings-work";
 
 export const strings = {
   name: "QEP Studio",
@@ -140,17 +140,23 @@ export const strings = {
     measuring: (run: number, part: number, parts: number) =>
       parts > 1 ? `Measuring perplexity of run ${run} (${part} of ${parts})` : `Measuring perplexity of run ${run}`,
     measuringModel: "Measuring perplexity of the open checkpoint",
+    scoring: (run: number, part: number, parts: number) =>
+      parts > 1 ? `Asking run ${run} the questions (${part} of ${parts})` : `Asking run ${run} the questions`,
+    scoringModel: "Asking the open checkpoint the questions",
     exporting: "Writing the checkpoint",
     left: (time: string) => `${time} left`,
     ran: (title: string, time: string) => `Done: ${title} in ${time}.`,
     measured: (runs: number, time: string) =>
       `Done: perplexity of ${runs === 0 ? "the checkpoint" : `${runs} ${runs === 1 ? "run" : "runs"}`} in ${time}.`,
+    scored: (runs: number, time: string) =>
+      `Done: tasks scored for ${runs === 0 ? "the checkpoint" : `${runs} ${runs === 1 ? "run" : "runs"}`} in ${time}.`,
     exported: (name: string, files: number, size: string, zip: boolean) =>
       `Done: ${files} files, ${size}, ${zip ? `in ${name}.zip` : `in the folder ${name}`}.`,
     cancelled: {
       run: "Cancelled. The blocks done so far stay in the chart.",
       live: "Cancelled. The chart is as it was before this α.",
       measure: "Cancelled.",
+      score: "Cancelled.",
       export: "Cancelled. Nothing was saved.",
     },
   },
@@ -192,6 +198,8 @@ export const strings = {
   live,
   log,
   gpuPanel,
+
+  tasks,
 
   perplexity: {
     title: "Perplexity",

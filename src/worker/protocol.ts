@@ -219,6 +219,8 @@ export interface AccuracyChange {
   /** Questions that only the first answers rightly, and only the second. */
   lost: number;
   won: number;
+  /** How likely chance alone parts lost and won so far or further (exact McNemar test). */
+  chance: number;
 }
 
 export interface TasksResult {

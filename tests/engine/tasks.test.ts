@@ -52,7 +52,9 @@ test("each question's likeliest choice is found, alone or among others of other 
 test("a question longer than the model is refused", async () => {
   const model = await openModel(tinySource());
   const long = ask("a".repeat(70), ["b", "c"], 0);
-  await expect(answerQuestions({ ops: createCpuOps(), model, emit: () => {} }, encoder, [long])).rejects.toThrow("question 1 has 72 tokens, the model knows 64 positions");
+  await expect(answerQuestions({ ops: createCpuOps(), model, emit: () => {} }, encoder, [long])).rejects.toThrow(
+    "question 1 has 72 tokens, the model knows 64 positions",
+  );
 });
 
 test("a run's answers are those of the checkpoint that it exports", async () => {
@@ -63,9 +65,16 @@ test("a run's answers are those of the checkpoint that it exports", async () => 
   const result = await run({ ...input, tokens: tinyTokens(), recipe });
   const sink = memorySink();
   await exportCheckpoint({ model, ...result, evaluation: null, sink });
-  const exported = await openModel(memorySource("out", [...sink.files].map(([name, bytes]) => bytesFile(name, bytes))));
+  const exported = await openModel(
+    memorySource(
+      "out",
+      [...sink.files].map(([name, bytes]) => bytesFile(name, bytes)),
+    ),
+  );
   const letters = "abcdefghijklmnop";
-  const questions = Array.from({ length: 24 }, (_, i) => ask(letters.slice(i % 9, (i % 9) + 5), [letters[i % 16], letters[(i * 5 + 3) % 16]], 0));
+  const questions = Array.from({ length: 24 }, (_, i) =>
+    ask(letters.slice(i % 9, (i % 9) + 5), [letters[i % 16], letters[(i * 5 + 3) % 16]], 0),
+  );
   const of = (more: Partial<Parameters<typeof answerQuestions>[0]>) => answerQuestions({ ...input, ...more }, encoder, questions);
   const [before, after, asExported] = [await of({}), await of({ quantized: result.quantized }), await of({ model: exported })];
   expect(after).toEqual(asExported);
@@ -79,7 +88,12 @@ test("changes count who lost and who won, with the error of paired answers", () 
   expect(k).toMatchObject({ kind: "k", questions: 10, accuracy: { before: 0.6, after: 0.5, lost: 2, won: 1 } });
   // By hand: of ten differences two are −1 and one is 1; their mean is −0.1 and their variance 0.3 − 0.01.
   expect(k.accuracy.error).toBeCloseTo(Math.sqrt(0.29 / 10), 12);
-  expect(k.normalizedAccuracy).toEqual({ before: 1, after: 1, lost: 0, won: 0, error: 0 });
+  expect(k.normalizedAccuracy).toEqual({ before: 1, after: 1, lost: 0, won: 0, error: 0, chance: 1 });
+  // Of eight coins all, or 6 of 8, alike; and what would underflow as a plain product.
+  const chance = (before: string, after: string) => changesOf(answers(before), answers(after))[0].accuracy.chance;
+  expect(chance("11111111", "00000000")).toBeCloseTo(2 / 256, 12);
+  expect(chance("11111100", "00000011")).toBeCloseTo((2 * (1 + 8 + 28)) / 256, 12);
+  expect(chance("1".repeat(2000), "0".repeat(1000) + "1".repeat(1000))).toBeLessThan(1e-200);
   expect(all.kind).toBe("all");
   expect(scoresOf(answers("1100"))[0].accuracyError).toBe(0.25);
   expect(scoresOf(answers("10", "all")).map((s) => [s.kind, s.questions])).toEqual([["all", 2]]);

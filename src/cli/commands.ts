@@ -55,7 +55,7 @@ export async function quantize(args: string[], signal: AbortSignal): Promise<voi
       );
       for (const sentence of [...notes, ...warnings]) say(sentence);
       const { report, quantized } = await run({ ops, model, tokens, recipe, emit: listener(), signal });
-      await exportCheckpoint({ model, quantized, report, evaluation: null, sink, signal });
+      await exportCheckpoint({ model, quantized, report, evaluations: [], sink, signal });
       await verifyCheckpoint(await folderSource(options.out!), model, quantized, recipe);
       if (options.report) await writeFile(options.report, `${JSON.stringify(report, null, 2)}\n`);
       say(`Done: ${options.out} in ${(report.ms / 1000).toFixed(1)} s, read back and verified.`);

@@ -1,4 +1,5 @@
 import { QuantError } from "../errors";
+import type { NamedEvaluation } from "../export/card";
 import { exportCheckpoint } from "../export/checkpoint";
 import type { Sink, Source, SourceFile } from "../io/types";
 import type { TokenWindows } from "../model/calibration";
@@ -22,7 +23,8 @@ import { type Answer, answerQuestions } from "./tasks";
 import { type Cutting, loadTokens } from "./tokens";
 import { runWork } from "./work";
 
-type FinishedRun = RunResult & { evaluation: Evaluation | null };
+/** Evaluations by their windows: a second text adds to the first. */
+type FinishedRun = RunResult & { evaluations: Map<string, NamedEvaluation> };
 
 /** One open checkpoint and its runs: what the page's worker holds between calls. One job at a time. */
 export class Session {
@@ -60,16 +62,16 @@ export class Session {
     const recording = await this.recordingFor(tokens);
     const result = await run({ ops: this.ops, model, tokens, recipe, emit, signal, recording });
     this.rate = result.report.ms / runWork(model.spec, recipe, tokens.ids.length, tokens.length, kept);
-    this.runs.set(id, { ...result, evaluation: null });
+    this.runs.set(id, { ...result, evaluations: new Map() });
     return result.report;
   }
 
   /** Perplexity before and after, and Δ_m, of a finished run on another text. */
-  async measure(id: string, text: SourceFile, cutting: Cutting, emit: Emit, signal: AbortSignal): Promise<Evaluation> {
+  async measure(id: string, file: SourceFile, cutting: Cutting, emit: Emit, signal: AbortSignal): Promise<Evaluation> {
     const finished = this.finished(id);
-    const tokens = await this.tokens(text, cutting, signal);
+    const tokens = await this.tokens(file, cutting, signal);
     const evaluation = await compare({ ops: this.ops, model: this.opened, tokens, emit, signal }, finished.quantized);
-    finished.evaluation = evaluation;
+    finished.evaluations.set(keyOf(tokens), { text: file.name, evaluation });
     return evaluation;
   }
 
@@ -95,9 +97,9 @@ export class Session {
   }
 
   async export(id: string, sink: Sink, emit: Emit, signal: AbortSignal): Promise<{ files: string[]; bytes: number }> {
-    const { quantized, report, evaluation } = this.finished(id);
+    const { quantized, report, evaluations } = this.finished(id);
     const progress = (done: number, total: number) => emit({ type: "progress", done, total, where: "writing" });
-    return exportCheckpoint({ model: this.opened, quantized, report, evaluation, sink, progress, signal });
+    return exportCheckpoint({ model: this.opened, quantized, report, evaluations: [...evaluations.values()], sink, progress, signal });
   }
 
   /** Shape and histograms of one layer, read from the checkpoint and from the run. */

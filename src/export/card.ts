@@ -6,8 +6,14 @@ import { formats } from "./layout";
 /** Characters that mean something to Markdown or HTML are shown, not obeyed: names come from files. */
 const plain = (text: string) => text.replace(/[^\p{L}\p{N} ._-]/gu, "·").slice(0, 120);
 
+/** On the text of that file. */
+export interface NamedEvaluation {
+  text: string;
+  evaluation: Evaluation;
+}
+
 /** The model card that goes beside the weights: what was done, with what, and what was measured. */
-export function modelCard(model: Model, report: RunReport, evaluation: Evaluation | null): string {
+export function modelCard(model: Model, report: RunReport, evaluations: readonly NamedEvaluation[]): string {
   const { recipe } = report;
   const last = report.blocks.at(-1)!;
   const rows: [string, string][] = [
@@ -23,9 +29,9 @@ export function modelCard(model: Model, report: RunReport, evaluation: Evaluatio
     ["Error after the last block", `Δ = ${last.delta.toPrecision(6)}, relative ${last.relativeDelta.toPrecision(4)}`],
     ["Adapter", plain(report.adapter)],
   ];
-  if (evaluation)
+  for (const { text, evaluation } of evaluations)
     rows.push([
-      "Perplexity",
+      `Perplexity on ${plain(text)}`,
       `${evaluation.perplexityBefore.toFixed(4)} before, ${evaluation.perplexity.toFixed(4)} after (${evaluation.tokens} tokens)`,
     ]);
   return [

@@ -6,15 +6,15 @@ import { CheckpointWriter, layoutShards, writeFile } from "../io/writer";
 import type { Model } from "../model/checkpoint";
 import type { QuantizedModel } from "../quant/stored";
 import type { Recipe } from "../recipe/recipe";
-import type { Evaluation, RunReport } from "../worker/protocol";
-import { modelCard } from "./card";
+import type { RunReport } from "../worker/protocol";
+import { modelCard, type NamedEvaluation } from "./card";
 import { formats, type Piece, pieces } from "./layout";
 
 export interface ExportInput {
   model: Model;
   quantized: QuantizedModel;
   report: RunReport;
-  evaluation: Evaluation | null;
+  evaluations: readonly NamedEvaluation[];
   sink: Sink;
   /** Bytes of tensors written so far, of how many. */
   progress?(done: number, total: number): void;
@@ -103,7 +103,7 @@ async function* pieceBytes(
   for (let at = start; at < end; at += copyBytes) yield await file.read(at, Math.min(end, at + copyBytes));
 }
 
-async function writeSmallFiles({ model, report, evaluation }: ExportInput, sink: Sink): Promise<void> {
+async function writeSmallFiles({ model, report, evaluations }: ExportInput, sink: Sink): Promise<void> {
   const json = (value: unknown) => new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`);
   const format = formats[report.recipe.format];
   await writeFile(sink, "config.json", json(format.config(model.config, report.recipe)));
@@ -111,5 +111,5 @@ async function writeSmallFiles({ model, report, evaluation }: ExportInput, sink:
   for (const file of copied.map((name) => findFile(model.source, name)).filter((f): f is SourceFile => f !== undefined))
     await writeFile(sink, file.name, await file.read(0, file.size));
   await writeFile(sink, "recipe.json", json(report.recipe));
-  await writeFile(sink, "README.md", new TextEncoder().encode(modelCard(model, report, evaluation)));
+  await writeFile(sink, "README.md", new TextEncoder().encode(modelCard(model, report, evaluations)));
 }

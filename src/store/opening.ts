@@ -30,7 +30,7 @@ export function createOpening(store: StoreApi<State>, session: Session, planner:
       } else {
         const forgotten = store.getState().runs;
         store.setState((s) => ({
-          model: { summary, opening: null, error: null, measured: null, scored: [], demo },
+          model: { summary, opening: null, error: null, measured: [], scored: [], demo },
           outcome: { kind: "opened", label: summary.label },
           recipe: recipeFor(s.recipe, s.bitsChosen, summary, demo),
           runs: [],

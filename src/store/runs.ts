@@ -17,7 +17,7 @@ export function newRun(of: Pick<Run, "id" | "number" | "slot" | "recipe" | "text
     peakGpuBytes: null,
     bytesOut: null,
     error: null,
-    measured: null,
+    measured: [],
     scored: [],
     exported: null,
     held: false,

@@ -28,7 +28,7 @@ export interface ModelState {
   opening: string | null;
   error: FlatError | null;
   /** Of the open checkpoint itself, for one that is quantized already. */
-  measured: { key: string; textLabel: string; result: Perplexity } | null;
+  measured: { key: string; textLabel: string; result: Perplexity }[];
   scored: Scored[];
   /** It is the demo, whose own tasks come with the page. */
   demo: boolean;
@@ -55,6 +55,8 @@ export interface Measured {
   /** Of the settings it was measured with: see `measureKey`. */
   key: string;
   textLabel: string;
+  /** The very text that the run was calibrated on. */
+  own: boolean;
   evaluation: Evaluation;
 }
 
@@ -95,7 +97,8 @@ export interface Run {
   /** Of the file that an export would write. */
   bytesOut: number | null;
   error: FlatError | null;
-  measured: Measured | null;
+  /** One a text: a second text adds to the first. */
+  measured: Measured[];
   scored: Scored[];
   exported: { name: string; summary: ExportSummary } | null;
   /** The worker still has its quantized weights. */
@@ -156,6 +159,8 @@ export type Outcome =
 
 export interface EvaluationSettings {
   text: TextChoice;
+  /** Also on each run's own calibration windows. */
+  calibrationToo: boolean;
   /** null: all windows. */
   windows: number | null;
 }
@@ -185,7 +190,7 @@ export interface State {
 
 export const initialState: State = {
   gpu: { status: "starting", facts: null, error: null },
-  model: { summary: null, opening: null, error: null, measured: null, scored: [], demo: false },
+  model: { summary: null, opening: null, error: null, measured: [], scored: [], demo: false },
   recipe: { ...defaultRecipe, calibration: { ...defaultRecipe.calibration, windows: 32 } },
   bitsChosen: false,
   calibration: demoText,
@@ -194,7 +199,7 @@ export const initialState: State = {
   selected: null,
   job: null,
   outcome: { kind: "none" },
-  evaluation: { text: demoText, windows: 16 },
+  evaluation: { text: demoText, windows: 16, calibrationToo: false },
   tasks: { kind: "file", file: null, limit: 100 },
   stream: null,
   live: { on: true, shown: null, under: null },

@@ -177,8 +177,12 @@ export interface EvaluationRequest {
   runId: string;
   text: TextSource;
   windowLength: number;
-  /** At most this many windows, in order; null: all. */
+  /** At most this many windows; null: all. */
   windows: number | null;
+  /** Draws the windows as a run's calibration does; null: in order. */
+  seed: number | null;
+  /** Which of the demo's texts `demo` is. */
+  use: "calibration" | "evaluation";
 }
 
 /** Questions of multiple choice. `demo`: those that come with the demo model. */

@@ -67,14 +67,10 @@ export function createStudio(): StudioApi {
     plan: (recipe, text) => exclusive(async (s) => s.plan(recipe, await textFile(text, "calibration"))),
     run: ({ id, recipe, calibration }, onEvent) =>
       told(onEvent, async (s, signal) => s.run(id, recipe, await textFile(calibration, "calibration"), onEvent, signal)),
-    measure: ({ runId, text, windowLength, windows }, onEvent) =>
-      told(onEvent, async (s, signal) =>
-        s.measure(runId, await textFile(text, "evaluation"), { windowLength, windows, seed: null }, onEvent, signal),
-      ),
-    measureModel: ({ text, windowLength, windows }, onEvent) =>
-      told(onEvent, async (s, signal) =>
-        s.measureModel(await textFile(text, "evaluation"), { windowLength, windows, seed: null }, onEvent, signal),
-      ),
+    measure: ({ runId, text, use, ...cutting }, onEvent) =>
+      told(onEvent, async (s, signal) => s.measure(runId, await textFile(text, use), cutting, onEvent, signal)),
+    measureModel: ({ text, use, windowLength, windows, seed }, onEvent) =>
+      told(onEvent, async (s, signal) => s.measureModel(await textFile(text, use), { windowLength, windows, seed }, onEvent, signal)),
     scoreTasks: ({ runId, tasks, limit }, onEvent) =>
       told(onEvent, async (s, signal) => {
         const questions = await readQuestions(await taskFile(tasks), readParquet(signal));

@@ -64,7 +64,7 @@ test("a run's answers are those of the checkpoint that it exports", async () => 
   const recipe = recipeWith({ bits: 2 });
   const result = await run({ ...input, tokens: tinyTokens(), recipe });
   const sink = memorySink();
-  await exportCheckpoint({ model, ...result, evaluation: null, sink });
+  await exportCheckpoint({ model, ...result, evaluations: [], sink });
   const exported = await openModel(
     memorySource(
       "out",

@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { wrong } from "../../src/cli/args";
 import { QuantError } from "../../src/errors";
-import type { Question } from "../../src/model/tasks";
+import type { Question } from "../../src/model/question";
 import { createGpuOps } from "../../src/ops/gpu";
 import { openNodeGpu } from "../../src/ops/gpu/node";
 import { Cache, fill, fingerprint } from "./cache";

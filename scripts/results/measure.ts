@@ -1,18 +1,18 @@
 /** The measurements themselves, by the same engine as the page's. */
 import { parse, quantizeOptions } from "../../src/cli/args";
 import { recipeOf } from "../../src/cli/recipe";
+import { scoresOf } from "../../src/engine/accuracy";
 import { compare, perplexity } from "../../src/engine/evaluate";
 import { type RunResult, run } from "../../src/engine/run";
-import { scoreTasks, type TaskScore } from "../../src/engine/tasks";
-import { exportCheckpoint } from "../../src/export/checkpoint";
-import { bytesFile, memorySink, memorySource } from "../../src/io/memory";
+import { answerQuestions } from "../../src/engine/tasks";
 import { diskSourceFile, folderSource } from "../../src/io/node";
 import { decodeText, type TokenWindows, windowsFromNpy } from "../../src/model/calibration";
 import { type Model, openModel } from "../../src/model/checkpoint";
-import { parseQuestions, type Question } from "../../src/model/tasks";
+import type { Question } from "../../src/model/question";
+import { parseQuestions } from "../../src/model/tasks";
 import { type Encoder, openTokenizer } from "../../src/model/tokenizer";
 import type { Ops } from "../../src/ops/ops";
-import type { BlockReport } from "../../src/worker/protocol";
+import type { BlockReport, TaskScore } from "../../src/worker/protocol";
 import type { Growth, Measurement, Original } from "./types";
 
 export interface Bench {
@@ -47,7 +47,7 @@ export async function openBench(root: string, ops: Ops): Promise<Bench> {
 
 export async function measureOriginal({ ops, model, evaluation, encoder, questions }: Bench): Promise<Original> {
   const { perplexity: value } = await perplexity({ ops, model, tokens: evaluation, emit });
-  return { perplexity: value, tasks: await scoreTasks({ ops, model, emit }, encoder, questions) };
+  return { perplexity: value, tasks: scoresOf(await answerQuestions({ ops, model, emit }, encoder, questions)) };
 }
 
 export async function measureRecipe(bench: Bench, name: string, flags: string[]): Promise<Measurement> {
@@ -71,10 +71,5 @@ const growthOf = (blocks: readonly BlockReport[]): Growth => ({
   relativeDelta: blocks.map((b) => b.relativeDelta),
 });
 
-/** Asked of the dense export, opened again: what a person would have. */
-async function tasksOf({ ops, model, encoder, questions }: Bench, { quantized, report }: RunResult): Promise<TaskScore[]> {
-  const sink = memorySink();
-  await exportCheckpoint({ model, quantized, report, evaluation: null, sink });
-  const files = [...sink.files].map(([name, bytes]) => bytesFile(name, bytes));
-  return scoreTasks({ ops, model: await openModel(memorySource("export", files)), emit }, encoder, questions);
-}
+const tasksOf = async ({ ops, model, encoder, questions }: Bench, { quantized }: RunResult): Promise<TaskScore[]> =>
+  scoresOf(await answerQuestions({ ops, model, emit, quantized }, encoder, questions));

@@ -1,24 +1,25 @@
 import { writeFile } from "node:fs/promises";
+import { scoresOf } from "../engine/accuracy";
 import { perplexity } from "../engine/evaluate";
 import { checkRecipe, plan } from "../engine/plan";
 import { type RunResult, run } from "../engine/run";
-import { scoreTasks } from "../engine/tasks";
+import { answerQuestions } from "../engine/tasks";
 import { type Cutting, loadCalibration, loadTokens } from "../engine/tokens";
 import { planUncalibrated, runUncalibrated } from "../engine/uncalibrated";
 import { exportCheckpoint } from "../export/checkpoint";
 import { verifyCheckpoint } from "../export/verify";
 import { diskSourceFile, folderSink, folderSource } from "../io/node";
-import { decodeText } from "../model/calibration";
 import { type Checkpoint, type Model, openCheckpoint, openModel, runnable } from "../model/checkpoint";
 import { rotateModel } from "../model/rotated";
 import { summarize } from "../model/summary";
-import { parseQuestions } from "../model/tasks";
+import { readQuestions } from "../model/tasks";
 import { openTokenizer } from "../model/tokenizer";
 import type { Ops } from "../ops/ops";
 import { type Recipe, recipeTitle } from "../recipe/recipe";
 import type { PlanSummary } from "../worker/protocol";
 import { evaluateOptions, inspectOptions, numberOf, parse, quantizeOptions, tasksOptions, wrong } from "./args";
 import { openOps } from "./gpu";
+import { readParquet } from "./parquet";
 import { recipeOf } from "./recipe";
 import { listener, result, safe, say } from "./terminal";
 
@@ -55,7 +56,7 @@ export async function quantize(args: string[], signal: AbortSignal): Promise<voi
       const { model, report, quantized } = checkpoint.spec
         ? await calibrated(ops, runnable(checkpoint), recipe, options.calibration!, signal)
         : await uncalibrated(ops, checkpoint, recipe, signal);
-      await exportCheckpoint({ model, quantized, report, evaluation: null, sink, signal });
+      await exportCheckpoint({ model, quantized, report, evaluations: [], sink, signal });
       await verifyCheckpoint(await folderSource(options.out!), model, quantized, recipe);
       if (options.report) await writeFile(options.report, `${JSON.stringify(report, null, 2)}\n`);
       say(`Done: ${options.out} in ${(report.ms / 1000).toFixed(1)} s, read back and verified.`);
@@ -94,6 +95,7 @@ export async function evaluate(args: string[], signal: AbortSignal): Promise<voi
   const cutting: Cutting = {
     windows: options.windows === undefined ? null : numberOf("windows", options.windows),
     windowLength: options["window-length"] === undefined ? 256 : numberOf("window-length", options["window-length"]),
+    seed: null,
   };
   const model = await openModel(await folderSource(folder));
   await withOps(options.cpu === true, async (ops) => {
@@ -111,19 +113,23 @@ export async function evaluate(args: string[], signal: AbortSignal): Promise<voi
 
 export async function tasks(args: string[], signal: AbortSignal): Promise<void> {
   const { folder, options } = parse(args, tasksOptions);
-  if (!options.tasks) throw wrong("--tasks is missing", "Name a .jsonl or .csv file of questions.");
+  if (!options.tasks) throw wrong("--tasks is missing", "Name a .jsonl, .csv or .parquet file of questions.");
   const model = await openModel(await folderSource(folder));
-  const file = await diskSourceFile(options.tasks);
-  const all = parseQuestions(file.name, decodeText(file.name, await file.read(0, file.size)));
-  const questions = options.limit === undefined ? all : all.slice(0, numberOf("limit", options.limit));
+  const all = await readQuestions(await diskSourceFile(options.tasks), readParquet(signal));
+  const limit = options.limit === undefined ? all.length : numberOf("limit", options.limit);
+  if (!Number.isInteger(limit) || limit < 1) throw wrong(`--limit is ${limit}`, "Give a whole number of questions, at least 1.");
+  const questions = all.slice(0, limit);
   const encoder = await openTokenizer(model.source);
   await withOps(options.cpu === true, async (ops) => {
-    const scores = await scoreTasks({ ops, model, emit: listener(), signal }, encoder, questions);
+    const scores = scoresOf(await answerQuestions({ ops, model, emit: listener(), signal }, encoder, questions));
     if (options.json) return result(JSON.stringify({ scores, adapter: ops.adapter.description }));
-    const percent = (x: number) => `${(100 * x).toFixed(1).padStart(5)} %`;
+    const percent = (x: number, error: number) => `${(100 * x).toFixed(1).padStart(5)} ± ${(100 * error).toFixed(1)} %`;
     result(
       scores
-        .map((t) => `${safe(t.kind).padEnd(12)} ${percent(t.accuracy)}  by length ${percent(t.normalizedAccuracy)}  of ${t.questions}`)
+        .map(
+          (t) =>
+            `${safe(t.kind).padEnd(12)} ${percent(t.accuracy, t.accuracyError)}  by length ${percent(t.normalizedAccuracy, t.normalizedAccuracyError)}  of ${t.questions}`,
+        )
         .join("\n"),
     );
   });

@@ -1,4 +1,5 @@
 import { main } from "./cli";
+import { isParquetThread } from "./parquet";
 
 // Exits by itself: a native WebGPU instance keeps Node's event loop alive.
-main(process.argv.slice(2)).then((code) => process.stdout.write("", () => process.exit(code)));
+if (!isParquetThread()) main(process.argv.slice(2)).then((code) => process.stdout.write("", () => process.exit(code)));

@@ -20,3 +20,9 @@ export class Progress {
     this.add(this.total, where);
   }
 }
+
+/** Progress of the part at `index` of `parts` alike, as progress of the whole. */
+export function partOf(emit: Emit, index: number, parts: number): Emit {
+  return (event) =>
+    emit(event.type === "progress" ? { ...event, done: event.done + index * event.total, total: parts * event.total } : event);
+}

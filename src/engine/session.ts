@@ -1,44 +1,55 @@
 import { QuantError } from "../errors";
+import type { NamedEvaluation } from "../export/card";
 import { exportCheckpoint } from "../export/checkpoint";
 import type { Sink, Source, SourceFile } from "../io/types";
-import type { Calibration, TokenWindows } from "../model/calibration";
+import type { Calibration } from "../model/calibration";
 import { type Checkpoint, type Model, openCheckpoint, runnable } from "../model/checkpoint";
+import type { Question } from "../model/question";
 import { rotateModel } from "../model/rotated";
 import { summarize } from "../model/summary";
+import { openTokenizer } from "../model/tokenizer";
 import type { Ops } from "../ops/ops";
-import { needsHeldOut, type Recipe } from "../recipe/recipe";
-import type { Evaluation, LayerFacts, ModelSummary, Perplexity, PlanSummary, RunReport } from "../worker/protocol";
+import type { Recipe } from "../recipe/recipe";
+import type { Evaluation, LayerFacts, ModelSummary, Perplexity, PlanSummary, RunReport, TasksResult } from "../worker/protocol";
+import { changesOf, scoresOf } from "./accuracy";
 import { startOf } from "./chunks";
 import { compare, perplexity } from "./evaluate";
 import { layerFacts } from "./facts";
 import { type Circumstances, checkRecipe, fitsRecording, plan } from "./plan";
-import type { Emit } from "./progress";
+import { type Emit, partOf } from "./progress";
 import { measureRate } from "./rate";
 import { type RunResult, run } from "./run";
 import { Recording } from "./stream";
-import { type Cutting, loadCalibration, loadTokens } from "./tokens";
+import { type Answer, answerQuestions } from "./tasks";
+import { hash, Texts, windowsKey } from "./texts";
+import type { Cutting } from "./tokens";
 import { planUncalibrated, runUncalibrated } from "./uncalibrated";
 import { loadOf, runWork } from "./work";
 
-/** With the model it was of: the opened one, or another form of it. */
-type FinishedRun = RunResult & { model: Checkpoint; evaluation: Evaluation | null };
+/** With the model it was of: the opened one, or another form of it. Evaluations by their windows: a second text adds to the first. */
+type FinishedRun = RunResult & { model: Checkpoint; evaluations: Map<string, NamedEvaluation> };
 
 /** One open checkpoint and its runs: what the page's worker holds between calls. One job at a time. */
 export class Session {
   private checkpoint: Checkpoint | null = null;
   private recording: { key: string; value: Recording } | null = null;
   private readonly runs = new Map<string, FinishedRun>();
-  private readonly texts = new Map<string, unknown>();
+  private readonly texts: Texts;
   private rotated: { seed: number; model: Model } | null = null;
+  /** The checkpoint's own, by their questions. */
+  private readonly answers = new Map<string, Answer[]>();
   private rate: number | null = null;
 
-  constructor(readonly ops: Ops) {}
+  constructor(readonly ops: Ops) {
+    this.texts = new Texts(() => ops.flush());
+  }
 
   async open(source: Source): Promise<ModelSummary> {
     const checkpoint = await openCheckpoint(source);
     this.dropRecording();
     this.runs.clear();
     this.texts.clear();
+    this.answers.clear();
     this.checkpoint = checkpoint;
     return summarize(checkpoint);
   }
@@ -46,7 +57,7 @@ export class Session {
   async plan(recipe: Recipe, text: SourceFile): Promise<PlanSummary> {
     const { checkpoint } = this;
     if (checkpoint && !checkpoint.spec) return planUncalibrated(this.ops, checkpoint, recipe);
-    const calibration = await this.calibration(text, recipe);
+    const calibration = await this.texts.calibration(this.opened, text, recipe);
     this.rate ??= await measureRate(this.ops, this.opened.spec, calibration.tokens.length);
     return plan(await this.formOf(recipe), recipe, calibration, { rate: this.rate, stream: this.streamOf(calibration, recipe) });
   }
@@ -55,39 +66,56 @@ export class Session {
     const { checkpoint } = this;
     if (checkpoint && !checkpoint.spec) {
       const result = await runUncalibrated(this.ops, checkpoint, recipe, emit, signal);
-      this.runs.set(id, { ...result, model: checkpoint, evaluation: null });
+      this.runs.set(id, { ...result, model: checkpoint, evaluations: new Map() });
       return result.report;
     }
-    const calibration = await this.calibration(text, recipe, signal);
+    const calibration = await this.texts.calibration(this.opened, text, recipe, signal);
     checkRecipe(this.opened.spec, recipe);
     const model = await this.formOf(recipe);
     const kept = this.streamOf(calibration, recipe) === "kept";
     const recording = await this.recordingFor(model, calibration, recipe);
     const result = await run({ ops: this.ops, model, ...calibration, recipe, emit, signal, recording });
     this.rate = result.report.ms / runWork(model.spec, recipe, loadOf(calibration), kept);
-    this.runs.set(id, { ...result, model, evaluation: null });
+    this.runs.set(id, { ...result, model, evaluations: new Map() });
     return result.report;
   }
 
   /** Perplexity before and after, and Δ_m, of a finished run on another text. */
-  async measure(id: string, text: SourceFile, cutting: Cutting, emit: Emit, signal: AbortSignal): Promise<Evaluation> {
+  async measure(id: string, file: SourceFile, cutting: Cutting, emit: Emit, signal: AbortSignal): Promise<Evaluation> {
     const finished = this.finished(id);
-    const tokens = await this.tokens(text, cutting, signal);
-    const evaluation = await compare({ ops: this.ops, model: runnable(finished.model), tokens, emit, signal }, finished.quantized);
-    finished.evaluation = evaluation;
+    const tokens = await this.texts.tokens(this.opened, file, cutting, signal);
+    const model = runnable(finished.model);
+    const evaluation = await compare({ ops: this.ops, model, tokens, emit, signal }, finished.quantized);
+    finished.evaluations.set(windowsKey(tokens), { text: file.name, evaluation });
     return evaluation;
   }
 
   /** Perplexity of the open checkpoint as it is. */
   async measureModel(text: SourceFile, cutting: Cutting, emit: Emit, signal: AbortSignal): Promise<Perplexity> {
-    const tokens = await this.tokens(text, cutting, signal);
+    const tokens = await this.texts.tokens(this.opened, text, cutting, signal);
     return perplexity({ ops: this.ops, model: this.opened, tokens, emit, signal });
   }
 
+  /** What the checkpoint answers to questions, and what a run makes of it. */
+  async scoreTasks(id: string | null, questions: readonly Question[], emit: Emit, signal: AbortSignal): Promise<TasksResult> {
+    const input = { ops: this.ops, model: this.opened, signal };
+    const run = id === null ? null : this.finished(id);
+    const encoder = await openTokenizer(this.opened.source);
+    const key = hash(new TextEncoder().encode(JSON.stringify(questions)));
+    const known = this.answers.get(key);
+    const parts = run && !known ? 2 : 1;
+    const before = known ?? (await answerQuestions({ ...input, emit: partOf(emit, 0, parts) }, encoder, questions));
+    this.answers.set(key, before);
+    if (!run) return { scores: scoresOf(before), changes: null };
+    const theirs = { ...input, model: runnable(run.model), emit: partOf(emit, parts - 1, parts), quantized: run.quantized };
+    const after = await answerQuestions(theirs, encoder, questions);
+    return { scores: scoresOf(before), changes: changesOf(before, after) };
+  }
+
   async export(id: string, sink: Sink, emit: Emit, signal: AbortSignal): Promise<{ files: string[]; bytes: number }> {
-    const { model, quantized, report, evaluation } = this.finished(id);
+    const { model, quantized, report, evaluations } = this.finished(id);
     const progress = (done: number, total: number) => emit({ type: "progress", done, total, where: "writing" });
-    return exportCheckpoint({ model, quantized, report, evaluation, sink, progress, signal });
+    return exportCheckpoint({ model, quantized, report, evaluations: [...evaluations.values()], sink, progress, signal });
   }
 
   /** Shape and histograms of one layer, read from the checkpoint and from the run. */
@@ -114,30 +142,6 @@ export class Session {
     const finished = this.runs.get(id);
     if (!finished) throw new QuantError("internal", "this run is not there any more", "Run it again.");
     return finished;
-  }
-
-  private async tokens(file: SourceFile, cutting: Cutting, signal?: AbortSignal): Promise<TokenWindows> {
-    return this.once(file, [cutting.windows, cutting.windowLength], () =>
-      loadTokens(this.opened, file, cutting, () => this.ops.flush(), signal),
-    );
-  }
-
-  private async calibration(file: SourceFile, recipe: Recipe, signal?: AbortSignal): Promise<Calibration> {
-    const held = needsHeldOut(recipe) && recipe.qep.heldOut;
-    const { windows, windowLength, seed } = recipe.calibration;
-    return this.once(file, [windows, windowLength, seed, held], () =>
-      loadCalibration(this.opened, file, recipe, () => this.ops.flush(), signal),
-    );
-  }
-
-  /** Tokenized once per text and cutting: the plan line asks at every change of the recipe. */
-  private async once<T>(file: SourceFile, cut: unknown[], load: () => Promise<T>): Promise<T> {
-    const key = JSON.stringify([file.name, file.size, hash(await file.read(0, file.size)), ...cut]);
-    const known = this.texts.get(key) as T | undefined;
-    if (known) return known;
-    const loaded = await load();
-    this.texts.set(key, loaded);
-    return loaded;
   }
 
   private streamOf(calibration: Calibration, recipe: Recipe): Circumstances["stream"] {
@@ -172,16 +176,4 @@ export class Session {
 }
 
 const keyOf = ({ tokens, heldOut }: Calibration, { rotation }: Recipe): string =>
-  rotation +
-  [tokens, heldOut].map((w) => (w ? `${w.length}:${hash(new Uint8Array(w.ids.buffer, w.ids.byteOffset, w.ids.byteLength))}` : "")).join();
-
-/** FNV-1a, 53 bits of it: tells texts apart, guards nothing. */
-function hash(bytes: Uint8Array): string {
-  let a = 0x811c9dc5;
-  let b = 0x1000193;
-  for (const byte of bytes) {
-    a = Math.imul(a ^ byte, 0x01000193);
-    b = Math.imul(b ^ byte, 0x85ebca6b);
-  }
-  return `${bytes.length}:${(a >>> 0).toString(16)}${(b >>> 0).toString(16)}`;
-}
+  [rotation, windowsKey(tokens), heldOut && windowsKey(heldOut)].join();

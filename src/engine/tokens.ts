@@ -16,9 +16,13 @@ import { openTokenizer } from "../model/tokenizer";
 import { needsHeldOut, type Recipe } from "../recipe/recipe";
 
 export interface Cutting {
-  /** The first so many windows, or as many as there are; null: all. */
+  /** How many windows; null: all. */
   windows: number | null;
   windowLength: number;
+  /** Draws the windows, of which there must be enough; null: the first ones, as many as there are. */
+  seed: number | null;
+  /** Windows that a run calibrated so kept out: they are left out here too. */
+  heldOut?: number;
 }
 
 type Pause = () => Promise<void>;
@@ -34,7 +38,9 @@ export async function loadTokens(
   pause: Pause,
   signal?: AbortSignal,
 ): Promise<TokenWindows> {
-  const tokens = first(await allWindows(model, file, cutting.windowLength, pause, signal), cutting.windows);
+  const { windows, windowLength, seed, heldOut } = cutting;
+  const all = await allWindows(model, file, windowLength, pause, signal);
+  const tokens = seed === null ? first(all, windows) : pick(all, windows, seed, file.name, heldOut).tokens;
   checkTokens(tokens, model.spec.vocabulary, model.spec.maxPositions, file.name);
   return tokens;
 }

@@ -8,8 +8,14 @@ import { formats } from "./layout";
 /** Characters that mean something to Markdown or HTML are shown, not obeyed: names come from files. */
 const plain = (text: string) => text.replace(/[^\p{L}\p{N} ._:=-]/gu, "·").slice(0, 120);
 
+/** On the text of that file. */
+export interface NamedEvaluation {
+  text: string;
+  evaluation: Evaluation;
+}
+
 /** The model card that goes beside the weights: what was done, with what, and what was measured. */
-export function modelCard(model: Checkpoint, report: RunReport, evaluation: Evaluation | null): string {
+export function modelCard(model: Checkpoint, report: RunReport, evaluations: readonly NamedEvaluation[]): string {
   const { recipe } = report;
   const last = report.blocks.at(-1);
   const rows: [string, string][] = [
@@ -31,9 +37,9 @@ export function modelCard(model: Checkpoint, report: RunReport, evaluation: Eval
       : ["Calibration", "none: this architecture cannot be run by QEP Studio, its layers were rounded to nearest"],
     ["Adapter", plain(report.adapter)],
   ];
-  if (evaluation)
+  for (const { text, evaluation } of evaluations)
     rows.push([
-      "Perplexity",
+      `Perplexity on ${plain(text)}`,
       `${evaluation.perplexityBefore.toFixed(4)} before, ${evaluation.perplexity.toFixed(4)} after (${evaluation.tokens} tokens)`,
     ]);
   return [

@@ -7,15 +7,15 @@ import { CheckpointWriter, layoutShards, writeFile } from "../io/writer";
 import type { Checkpoint } from "../model/checkpoint";
 import type { QuantizedModel } from "../quant/stored";
 import type { Recipe } from "../recipe/recipe";
-import type { Evaluation, RunReport } from "../worker/protocol";
-import { modelCard } from "./card";
+import type { RunReport } from "../worker/protocol";
+import { modelCard, type NamedEvaluation } from "./card";
 import { formats, type Piece, pieces } from "./layout";
 
 export interface ExportInput {
   model: Checkpoint;
   quantized: QuantizedModel;
   report: RunReport;
-  evaluation: Evaluation | null;
+  evaluations: readonly NamedEvaluation[];
   sink: Sink;
   /** Bytes of tensors written so far, of how many. */
   progress?(done: number, total: number): void;
@@ -104,7 +104,7 @@ async function* pieceBytes(
   for (let at = start; at < end; at += copyBytes) yield await file.read(at, Math.min(end, at + copyBytes));
 }
 
-async function writeSmallFiles({ model, report, evaluation }: ExportInput, sink: Sink): Promise<void> {
+async function writeSmallFiles({ model, report, evaluations }: ExportInput, sink: Sink): Promise<void> {
   const format = formats[report.recipe.format];
   // An unknown architecture may not stand f16 at run time: its own dtype stays.
   await writeFile(sink, "config.json", writeJson(model.spec ? format.config(model.config, report.recipe) : model.config));
@@ -112,5 +112,5 @@ async function writeSmallFiles({ model, report, evaluation }: ExportInput, sink:
   for (const file of copied.map((name) => findFile(model.source, name)).filter((f): f is SourceFile => f !== undefined))
     await writeFile(sink, file.name, await file.read(0, file.size));
   await writeFile(sink, "recipe.json", writeJson(report.recipe));
-  await writeFile(sink, "README.md", new TextEncoder().encode(modelCard(model, report, evaluation)));
+  await writeFile(sink, "README.md", new TextEncoder().encode(modelCard(model, report, evaluations)));
 }

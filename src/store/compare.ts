@@ -1,6 +1,7 @@
 /** A QEP run beside the run of its base method: what it cost, and whether its error ends lower (the paper's Eq. 5). */
 import { baseOf, isBase, type Recipe } from "../recipe/recipe";
 import type { BlockReport } from "../worker/protocol";
+import { type EvaluatedText, evaluatedTexts, measuredOn } from "./measuring";
 import type { Run } from "./state";
 import { textKey } from "./texts";
 
@@ -18,8 +19,8 @@ export interface Comparison {
   /** Time of the QEP run over the base's, the full-precision stream left out of both: only the first run on a text computes it. null: not known. */
   timeRatio: number | null;
   calibration: Ends;
-  /** On the evaluation text; null until both runs were measured on the same windows. */
-  evaluation: { delta: Ends; perplexity: Ends } | null;
+  /** On every text that both runs were measured on. */
+  evaluations: { text: EvaluatedText; delta: Ends; perplexity: Ends }[];
 }
 
 /** True when the two runs differ in QEP alone. */
@@ -49,7 +50,7 @@ export function compare(runs: Run[], run: Run | null): Comparison | null {
   const [base, qep] = isBase(run.recipe) ? [run, partner] : [partner, run];
   const calibration = endsOf(base.blocks, qep.blocks);
   if (!calibration) return null;
-  return { base, qep, timeRatio: timeRatio(base, qep), calibration, evaluation: evaluationEnds(base, qep) };
+  return { base, qep, timeRatio: timeRatio(base, qep), calibration, evaluations: evaluationEnds(base, qep) };
 }
 
 function timeRatio(base: Run, qep: Run): number | null {
@@ -57,11 +58,12 @@ function timeRatio(base: Run, qep: Run): number | null {
   return b > 0 && q > 0 ? q / b : null;
 }
 
-function evaluationEnds(base: Run, qep: Run): Comparison["evaluation"] {
-  if (!base.measured || !qep.measured || base.measured.key !== qep.measured.key) return null;
-  const [b, q] = [base.measured.evaluation, qep.measured.evaluation];
-  const delta = endsOf(b.blocks, q.blocks);
-  return delta && { delta, perplexity: ends(b.perplexity, q.perplexity) };
+function evaluationEnds(base: Run, qep: Run): Comparison["evaluations"] {
+  return evaluatedTexts([base]).flatMap((text) => {
+    const [b, q] = [base, qep].map((run) => measuredOn(run, text.key)?.evaluation);
+    const delta = b && q && endsOf(b.blocks, q.blocks);
+    return delta ? { text, delta, perplexity: ends(b.perplexity, q.perplexity) } : [];
+  });
 }
 
 function endsOf(base: BlockReport[], qep: BlockReport[]): Ends | null {

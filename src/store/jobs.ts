@@ -5,7 +5,7 @@ import type { ExportSummary, ExportTarget } from "../worker/protocol";
 import type { Caller } from "./calling";
 import { partnerRecipe } from "./compare";
 import type { Say } from "./log";
-import { isMeasurable, isModelMeasurable, measureKey } from "./measuring";
+import { isModelMeasurable, labelOf, measureKey, measurementsLeft, requestOf } from "./measuring";
 import type { Quantizing } from "./quantizing";
 import { runsInSight } from "./runs";
 import type { State } from "./state";
@@ -30,13 +30,15 @@ export function createJobs(store: StoreApi<State>, caller: Caller, quantizing: Q
     const state = get();
     if (state.job) return;
     const { text, windows } = state.evaluation;
+    const { windowLength } = state.recipe.calibration;
     const started = now();
     await job({ kind: "measure", runId: "" }, async () => {
-      const request = { runId: "", text: sourceOf(text), windowLength: state.recipe.calibration.windowLength, windows };
+      const request = { runId: "", use: "evaluation" as const, text: sourceOf(text), windowLength, windows, seed: null };
       const result = await call("", (c, listen) => c.call("measureModel", request, listen));
-      const measured = { key: measureKey(state), textLabel: textLabel(text), result };
-      store.setState((s) => ({ model: { ...s.model, measured } }));
-      say("info", `Perplexity of the checkpoint on ${textLabel(text)}: ${result.perplexity.toFixed(3)}.`);
+      const label = textLabel(text, "evaluation");
+      const measured = { key: measureKey(state.evaluation, windowLength), textLabel: label, result };
+      store.setState((s) => ({ model: { ...s.model, measured: [...s.model.measured, measured] } }));
+      say("info", `Perplexity of the checkpoint on ${label}: ${result.perplexity.toFixed(3)}.`);
       return { kind: "measured", runs: 0, ms: now() - started };
     });
   }
@@ -53,22 +55,21 @@ export function createJobs(store: StoreApi<State>, caller: Caller, quantizing: Q
     async measure() {
       const state = get();
       if (isModelMeasurable(state)) return measureModel();
-      const key = measureKey(state);
-      const targets = runsInSight(state).filter((r) => isMeasurable(r, key));
+      const targets = measurementsLeft(runsInSight(state), state.evaluation);
       if (state.job || !targets.length) return;
-      const { text, windows } = state.evaluation;
       const started = now();
-      await job({ kind: "measure", runId: targets[0].id, parts: targets.length }, async () => {
-        const source = sourceOf(text);
-        for (const [i, run] of targets.entries()) {
+      await job({ kind: "measure", runId: targets[0].run.id, parts: targets.length }, async () => {
+        for (const [i, target] of targets.entries()) {
+          const { run, key } = target;
           store.setState((s) => ({ job: s.job && { ...s.job, runId: run.id, part: i + 1 } }));
-          const request = { runId: run.id, text: source, windowLength: run.recipe.calibration.windowLength, windows };
+          const request = requestOf(target, state.evaluation);
           const evaluation = await call(run.id, (c, listen) => c.call("measure", request, listen));
-          changeRun(run.id, (r) => ({ ...r, measured: { key, textLabel: textLabel(text), evaluation } }));
+          const label = labelOf(target, state.evaluation);
+          changeRun(run.id, (r) => ({ ...r, measured: [...r.measured, { key, ...label, evaluation }] }));
           const { perplexityBefore, perplexity } = evaluation;
-          say("info", `Perplexity on ${textLabel(text)}: ${perplexityBefore.toFixed(3)} → ${perplexity.toFixed(3)}.`, run.number);
+          say("info", `Perplexity on ${label.textLabel}: ${perplexityBefore.toFixed(3)} → ${perplexity.toFixed(3)}.`, run.number);
         }
-        return { kind: "measured", runs: targets.length, ms: now() - started };
+        return { kind: "measured", runs: new Set(targets.map((t) => t.run.id)).size, ms: now() - started };
       });
     },
 

@@ -1,7 +1,7 @@
 /** At every moment one next step, and for every button why it cannot be pressed. */
 import { isBase } from "../recipe/recipe";
 import { partnerOf } from "./compare";
-import { isMeasurable, isModelMeasurable, measureKey } from "./measuring";
+import { isModelMeasurable, measurementsLeft } from "./measuring";
 import { runsInSight } from "./runs";
 import type { Run, State } from "./state";
 
@@ -18,7 +18,7 @@ export function nextStep(state: State): Step {
   const run = selectedRun(state);
   if (run?.status !== "done" || !run.held) return "run";
   if (missingPartner(state)) return "baseline";
-  if (runsInSight(state).some((r) => isMeasurable(r, measureKey(state)))) return "measure";
+  if (measurementsLeft(runsInSight(state), state.evaluation).length) return "measure";
   return state.runs.some((r) => r.exported) ? "nothing" : "export";
 }
 

@@ -30,13 +30,14 @@ export function createOpening(store: StoreApi<State>, session: Session, planner:
       } else {
         const forgotten = store.getState().runs;
         store.setState((s) => ({
-          model: { summary, opening: null, error: null, measured: null },
+          model: { summary, opening: null, error: null, measured: [], scored: [], demo },
           outcome: { kind: "opened", label: summary.label },
           recipe: recipeFor(s.recipe, s.bitsChosen, summary, demo),
           runs: [],
           selected: null,
           plan: { pending: false, summary: null, error: null },
           stream: null,
+          tasks: { ...s.tasks, kind: demo ? "demo" : "file" },
           live: { ...s.live, shown: null, under: null },
           layer: { name: null, facts: null },
         }));

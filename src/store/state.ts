@@ -11,6 +11,7 @@ import type {
   ModelSummary,
   Perplexity,
   PlanSummary,
+  TasksResult,
 } from "../worker/protocol";
 import { demoText, type TextChoice } from "./texts";
 
@@ -27,7 +28,10 @@ export interface ModelState {
   opening: string | null;
   error: FlatError | null;
   /** Of the open checkpoint itself, for one that is quantized already. */
-  measured: { key: string; textLabel: string; result: Perplexity } | null;
+  measured: { key: string; textLabel: string; result: Perplexity }[];
+  scored: Scored[];
+  /** It is the demo, whose own tasks come with the page. */
+  demo: boolean;
 }
 
 export interface PlanState {
@@ -51,7 +55,24 @@ export interface Measured {
   /** Of the settings it was measured with: see `measureKey`. */
   key: string;
   textLabel: string;
+  /** The very text that the run was calibrated on. */
+  own: boolean;
   evaluation: Evaluation;
+}
+
+export interface Scored {
+  /** Of the questions: see `tasksKey`. */
+  key: string;
+  label: string;
+  result: TasksResult;
+}
+
+export interface TaskSettings {
+  kind: "demo" | "file";
+  /** Kept while the demo's tasks are chosen. */
+  file: File | null;
+  /** The first so many questions; null: all. */
+  limit: number | null;
 }
 
 export interface Run {
@@ -76,7 +97,9 @@ export interface Run {
   /** Of the file that an export would write. */
   bytesOut: number | null;
   error: FlatError | null;
-  measured: Measured | null;
+  /** One a text: a second text adds to the first. */
+  measured: Measured[];
+  scored: Scored[];
   exported: { name: string; summary: ExportSummary } | null;
   /** The worker still has its quantized weights. */
   held: boolean;
@@ -87,8 +110,8 @@ export interface Run {
 }
 
 export interface Job {
-  kind: "run" | "measure" | "export";
-  /** "": the open checkpoint itself is measured. */
+  kind: "run" | "measure" | "score" | "export";
+  /** "": the open checkpoint itself is measured or scored. */
   runId: string;
   /** 0…1 over the whole job. */
   fraction: number;
@@ -129,12 +152,15 @@ export type Outcome =
   | { kind: "recalled"; runId: string }
   | { kind: "told"; message: string }
   | { kind: "measured"; runs: number; ms: number }
+  | { kind: "scored"; runs: number; ms: number }
   | { kind: "exported"; name: string; files: number; bytes: number; zip: boolean }
   | { kind: "cancelled"; what: Job["kind"] | "live" }
   | { kind: "failed"; error: FlatError };
 
 export interface EvaluationSettings {
   text: TextChoice;
+  /** Also on each run's own calibration windows. */
+  calibrationToo: boolean;
   /** null: all windows. */
   windows: number | null;
 }
@@ -152,6 +178,7 @@ export interface State {
   job: Job | null;
   outcome: Outcome;
   evaluation: EvaluationSettings;
+  tasks: TaskSettings;
   /** The text and windows whose full-precision stream the worker keeps: see `streamKey`. */
   stream: string | null;
   live: LiveState;
@@ -163,7 +190,7 @@ export interface State {
 
 export const initialState: State = {
   gpu: { status: "starting", facts: null, error: null },
-  model: { summary: null, opening: null, error: null, measured: null },
+  model: { summary: null, opening: null, error: null, measured: [], scored: [], demo: false },
   recipe: { ...defaultRecipe, calibration: { ...defaultRecipe.calibration, windows: 32 } },
   bitsChosen: false,
   calibration: demoText,
@@ -172,7 +199,8 @@ export const initialState: State = {
   selected: null,
   job: null,
   outcome: { kind: "none" },
-  evaluation: { text: demoText, windows: 16 },
+  evaluation: { text: demoText, windows: 16, calibrationToo: false },
+  tasks: { kind: "file", file: null, limit: 100 },
   stream: null,
   live: { on: true, shown: null, under: null },
   layer: { name: null, facts: null },

@@ -11,8 +11,9 @@ import { createOpening, type Opening } from "./opening";
 import { createPlanner } from "./planning";
 import { pollLiveBytes } from "./polling";
 import { createQuantizing } from "./quantizing";
+import { createScoring, type Scoring } from "./scoring";
 import { createSession } from "./session";
-import { type EvaluationSettings, initialState, type State } from "./state";
+import { type EvaluationSettings, initialState, type State, type TaskSettings } from "./state";
 import type { TextChoice } from "./texts";
 
 export type RecipeChange = Partial<Omit<Recipe, "qep" | "gptq" | "quip" | "gptaq" | "calibration">> & {
@@ -23,7 +24,7 @@ export type RecipeChange = Partial<Omit<Recipe, "qep" | "gptq" | "quip" | "gptaq
   calibration?: Partial<Recipe["calibration"]>;
 };
 
-export interface Studio extends Jobs, Omit<Opening, "reopen">, Pick<Live, "setLive" | "keep"> {
+export interface Studio extends Jobs, Scoring, Omit<Opening, "reopen">, Pick<Live, "setLive" | "keep"> {
   store: StoreApi<State>;
   start(): Promise<void>;
   /** For a browser without WebGPU: the demo on the float64 reference. */
@@ -36,6 +37,7 @@ export interface Studio extends Jobs, Omit<Opening, "reopen">, Pick<Live, "setLi
   loadRecipe(recipe: Recipe): void;
   chooseCalibration(change: Partial<TextChoice>): void;
   editEvaluation(change: Partial<EvaluationSettings>): void;
+  editTasks(change: Partial<TaskSettings>): void;
   select(runId: string): void;
   remove(runId: string): void;
   rename(runId: string, name: string): void;
@@ -64,6 +66,7 @@ export function createStudio(connect: () => Client, now: () => number = () => pe
     store,
     ...opening,
     ...jobs,
+    ...createScoring(store, caller, say, now),
     ...live,
     async start() {
       await session.start(false);
@@ -108,6 +111,9 @@ export function createStudio(connect: () => Client, now: () => number = () => pe
     },
     editEvaluation(change) {
       store.setState(({ evaluation }) => ({ evaluation: { ...evaluation, ...change } }));
+    },
+    editTasks(change) {
+      store.setState(({ tasks }) => ({ tasks: { ...tasks, ...change } }));
     },
     select(runId) {
       store.setState({ selected: runId });

@@ -22,8 +22,8 @@ export function sourceOf(choice: TextChoice): TextSource {
   return { kind: "text", text: choice.pasted };
 }
 
-export function textLabel(choice: TextChoice): string {
-  if (choice.kind === "demo") return "demo text";
+export function textLabel(choice: TextChoice, use: "calibration" | "evaluation"): string {
+  if (choice.kind === "demo") return `demo ${use} text`;
   return choice.kind === "file" ? (choice.file?.name ?? "no file") : "pasted text";
 }
 

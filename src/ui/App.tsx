@@ -2,6 +2,7 @@ import css from "./App.module.css";
 import { Banner } from "./Banner";
 import { ExportPanel } from "./finish/ExportPanel";
 import { PerplexityPanel } from "./finish/PerplexityPanel";
+import { TasksPanel } from "./finish/TasksPanel";
 import { GpuPanel } from "./GpuPanel";
 import { GrowthFigure } from "./growth/GrowthFigure";
 import { Header } from "./Header";
@@ -35,6 +36,7 @@ export function App() {
             <PerplexityPanel />
             <ExportPanel />
           </div>
+          <TasksPanel />
           <LayersPanel />
           <div className={css.foot}>
             <LogPanel />

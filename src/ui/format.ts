@@ -20,6 +20,18 @@ export function percent(fraction: number, digits = 3): string {
   return `${Number(value.toPrecision(digits))} %`;
 }
 
+/** A share of right answers, to a tenth of a percent: 61.5 %. */
+export const share = (fraction: number): string => `${(100 * fraction).toFixed(1)} %`;
+
+/** Of two shares, how far apart: percentage points. */
+export const points = (fraction: number): string => (100 * fraction).toFixed(1);
+
+/** How much larger: +6.0 %. */
+export function rise(before: number, after: number): string {
+  const change = (after / before - 1) * 100;
+  return `${change < 0 ? "−" : "+"}${Math.abs(change).toFixed(1)} %`;
+}
+
 const units = ["B", "kB", "MB", "GB", "TB"];
 
 export function bytes(n: number): string {

@@ -33,7 +33,7 @@ export function titleOf(state: State): string {
   const { job, outcome } = state;
   if (job) return [`${Math.floor(job.fraction * 100)} %`, timeLeft(job), strings.name].filter(Boolean).join(" · ");
   if (outcome.kind === "failed") return `Stopped · ${strings.name}`;
-  return ["ran", "measured", "exported"].includes(outcome.kind) ? `Done · ${strings.name}` : strings.name;
+  return ["ran", "measured", "scored", "exported"].includes(outcome.kind) ? `Done · ${strings.name}` : strings.name;
 }
 
 function line(text: string, tone: Status["tone"]): Status {
@@ -42,7 +42,7 @@ function line(text: string, tone: Status["tone"]): Status {
 
 function jobStatus(state: State, job: Job): Status {
   if (job.cancelling) return line(say.cancelling, "busy");
-  const what = { run: runText, measure: measureText, export: () => say.exporting }[job.kind](state, job);
+  const what = { run: runText, measure: measureText, score: scoreText, export: () => say.exporting }[job.kind](state, job);
   const text = [what, `${Math.floor(job.fraction * 100)} %`, timeLeft(job)].filter(Boolean).join(" · ");
   return { text, tone: "busy", spokenKey: `${job.kind} ${job.runId} ${job.startedAt} ${Math.floor(job.fraction * 10)}` };
 }
@@ -66,6 +66,11 @@ function measureText(state: State, job: Job): string {
   return run ? say.measuring(run.number, job.part, job.parts) : say.measuringModel;
 }
 
+function scoreText(state: State, job: Job): string {
+  const run = state.runs.find((r) => r.id === job.runId);
+  return run ? say.scoring(run.number, job.part, job.parts) : say.scoringModel;
+}
+
 function outcomeText(outcome: Exclude<Outcome, { kind: "none" | "failed" }>, state: State): string {
   switch (outcome.kind) {
     case "opened":
@@ -76,6 +81,8 @@ function outcomeText(outcome: Exclude<Outcome, { kind: "none" | "failed" }>, sta
     }
     case "measured":
       return say.measured(outcome.runs, duration(outcome.ms / 1000));
+    case "scored":
+      return say.scored(outcome.runs, duration(outcome.ms / 1000));
     case "exported":
       return say.exported(outcome.name, outcome.files, bytes(outcome.bytes), outcome.zip);
     case "recalled": {

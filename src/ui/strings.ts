@@ -1,5 +1,5 @@
 /** What the page says, in one place. */
-import { facts, gpuPanel, layers, live, log, runs, verdict } from "./strings-work";
+import { facts, gpuPanel, layers, live, log, runs, tasks, verdict } from "./strings-work";
 
 export const strings = {
   name: "QEP Studio",
@@ -154,17 +154,23 @@ export const strings = {
     measuring: (run: number, part: number, parts: number) =>
       parts > 1 ? `Measuring perplexity of run ${run} (${part} of ${parts})` : `Measuring perplexity of run ${run}`,
     measuringModel: "Measuring perplexity of the open checkpoint",
+    scoring: (run: number, part: number, parts: number) =>
+      parts > 1 ? `Asking run ${run} the questions (${part} of ${parts})` : `Asking run ${run} the questions`,
+    scoringModel: "Asking the open checkpoint the questions",
     exporting: "Writing the checkpoint",
     left: (time: string) => `${time} left`,
     ran: (title: string, time: string) => `Done: ${title} in ${time}.`,
     measured: (runs: number, time: string) =>
       `Done: perplexity of ${runs === 0 ? "the checkpoint" : `${runs} ${runs === 1 ? "run" : "runs"}`} in ${time}.`,
+    scored: (runs: number, time: string) =>
+      `Done: tasks scored for ${runs === 0 ? "the checkpoint" : `${runs} ${runs === 1 ? "run" : "runs"}`} in ${time}.`,
     exported: (name: string, files: number, size: string, zip: boolean) =>
       `Done: ${files} files, ${size}, ${zip ? `in ${name}.zip` : `in the folder ${name}`}.`,
     cancelled: {
       run: "Cancelled. The blocks done so far stay in the chart.",
       live: "Cancelled. The chart is as it was before this α.",
       measure: "Cancelled.",
+      score: "Cancelled.",
       export: "Cancelled. Nothing was saved.",
     },
   },
@@ -190,7 +196,8 @@ export const strings = {
     uncalibrated: "This architecture cannot be run here, so there is no error to follow. The layers’ own errors are below.",
     hidden: "Every run is hidden. Show one in the table of runs.",
     relative: "Relative to ‖h‖²",
-    evaluation: "On the evaluation text",
+    on: "On",
+    calibration: "the calibration text",
     block: "block m",
     axis: (relative: boolean) => (relative ? "Δ / ‖h‖²" : "Δ"),
     table: "Show as table",
@@ -208,16 +215,20 @@ export const strings = {
   log,
   gpuPanel,
 
+  tasks,
+
   perplexity: {
     title: "Perplexity",
     measure: "Measure perplexity",
     what: "How well the model predicts a text it was not calibrated on; lower is better.",
     settings: "Evaluation text",
     windows: "Evaluation windows",
+    calibrationToo: "Also on each run’s own calibration text",
     run: "Recipe",
     before: "before",
     after: "after",
-    on: (label: string, tokens: string) => `Perplexity on ${label}, ${tokens} tokens`,
+    on: (label: string, windows: number, length: number) => `Perplexity on ${label}, ${windows} windows of ${length}`,
+    onCalibration: "Perplexity on each run’s own calibration text",
     none: "Finish a run first.",
     uncalibrated: "This architecture cannot be run here, so it has no perplexity.",
     ofModel: (value: string, label: string, tokens: string) => `${value} on ${label}, ${tokens} tokens`,

@@ -190,8 +190,63 @@ export interface EvaluationRequest {
   runId: string;
   text: TextSource;
   windowLength: number;
-  /** At most this many windows, in order; null: all. */
+  /** At most this many windows; null: all. */
   windows: number | null;
+  /** Draws the windows as a run's calibration does; null: in order. */
+  seed: number | null;
+  /** Windows that the run held out of its calibration, and that are left out here too. */
+  heldOut?: number;
+  /** Which of the demo's texts `demo` is. */
+  use: "calibration" | "evaluation";
+}
+
+/** Questions of multiple choice. `demo`: those that come with the demo model. */
+export type TaskSource = { kind: "demo" } | { kind: "file"; file: File };
+
+export interface TasksRequest {
+  /** null: the open checkpoint as it is. */
+  runId: string | null;
+  tasks: TaskSource;
+  /** The first so many questions; null: all. */
+  limit: number | null;
+}
+
+/** Shares of right answers of one kind of question ("all": of every kind), each with its standard error. */
+export interface TaskScore {
+  kind: string;
+  questions: number;
+  accuracy: number;
+  accuracyError: number;
+  /** By log-likelihood over a choice's bytes. */
+  normalizedAccuracy: number;
+  normalizedAccuracyError: number;
+}
+
+/** Two models on the same questions. */
+export interface TaskChange {
+  kind: string;
+  questions: number;
+  accuracy: AccuracyChange;
+  normalizedAccuracy: AccuracyChange;
+}
+
+export interface AccuracyChange {
+  before: number;
+  after: number;
+  /** Standard error of after − before. */
+  error: number;
+  /** Questions that only the first answers rightly, and only the second. */
+  lost: number;
+  won: number;
+  /** How likely chance alone parts lost and won so far or further (exact McNemar test). */
+  chance: number;
+}
+
+export interface TasksResult {
+  /** Of the checkpoint as it is. */
+  scores: TaskScore[];
+  /** From the checkpoint to the run; null where no run was asked for. */
+  changes: TaskChange[] | null;
 }
 
 type Progress = (event: RunEvent) => void;
@@ -207,6 +262,8 @@ export interface StudioApi {
   measure(request: EvaluationRequest, onEvent: Progress): Promise<Reply<Evaluation>>;
   /** Perplexity of the open checkpoint as it is: for one that is quantized already. `runId` is not looked at. */
   measureModel(request: EvaluationRequest, onEvent: Progress): Promise<Reply<Perplexity>>;
+  /** Zero-shot multiple choice. The checkpoint's own answers are kept: the next run is compared with them. */
+  scoreTasks(request: TasksRequest, onEvent: Progress): Promise<Reply<TasksResult>>;
   exportRun(runId: string, target: ExportTarget, onEvent: Progress): Promise<Reply<ExportSummary>>;
   /** Shape and weight histograms of a layer, before and after a run. `name` without ".weight". */
   layerFacts(runId: string, name: string): Promise<Reply<LayerFacts>>;

@@ -6,10 +6,12 @@ import { bytesFile } from "../io/memory";
 import { opfsZip } from "../io/opfs";
 import { directorySink } from "../io/sinks";
 import type { SourceFile } from "../io/types";
+import { readQuestions } from "../model/tasks";
 import { createCpuOps } from "../ops/cpu";
 import { createGpuOps } from "../ops/gpu";
 import { browserGpu } from "../ops/gpu/browser";
-import type { ExportTarget, Reply, RunEvent, StudioApi, TextSource } from "./protocol";
+import { readParquet } from "./parquet";
+import type { ExportTarget, Reply, RunEvent, StudioApi, TaskSource, TextSource } from "./protocol";
 
 const demoFiles = [
   "config.json",
@@ -65,10 +67,15 @@ export function createStudio(): StudioApi {
     plan: (recipe, text) => exclusive(async (s) => s.plan(recipe, await textFile(text, "calibration"))),
     run: ({ id, recipe, calibration }, onEvent) =>
       told(onEvent, async (s, signal) => s.run(id, recipe, await textFile(calibration, "calibration"), onEvent, signal)),
-    measure: ({ runId, text, windowLength, windows }, onEvent) =>
-      told(onEvent, async (s, signal) => s.measure(runId, await textFile(text, "evaluation"), { windowLength, windows }, onEvent, signal)),
-    measureModel: ({ text, windowLength, windows }, onEvent) =>
-      told(onEvent, async (s, signal) => s.measureModel(await textFile(text, "evaluation"), { windowLength, windows }, onEvent, signal)),
+    measure: ({ runId, text, use, ...cutting }, onEvent) =>
+      told(onEvent, async (s, signal) => s.measure(runId, await textFile(text, use), cutting, onEvent, signal)),
+    measureModel: ({ text, use, runId: _, ...cutting }, onEvent) =>
+      told(onEvent, async (s, signal) => s.measureModel(await textFile(text, use), cutting, onEvent, signal)),
+    scoreTasks: ({ runId, tasks, limit }, onEvent) =>
+      told(onEvent, async (s, signal) => {
+        const questions = await readQuestions(await taskFile(tasks), readParquet(signal));
+        return s.scoreTasks(runId, limit === null ? questions : questions.slice(0, limit), onEvent, signal);
+      }),
     exportRun: (runId, target, onEvent) => told(onEvent, (s, signal) => exportTo(s, runId, target, onEvent, signal)),
     // Reads files and finished runs only, so it may be asked while a job runs.
     layerFacts: (runId, name) => answered(async () => opened().layerFacts(runId, name)),
@@ -100,6 +107,9 @@ async function textFile(text: TextSource, use: "calibration" | "evaluation"): Pr
   const name = `${use}.jsonl`;
   return (await httpSource("demo texts", demoBase, [name])).files[0];
 }
+
+const taskFile = async (tasks: TaskSource): Promise<SourceFile> =>
+  tasks.kind === "file" ? blobFile(tasks.file) : (await httpSource("demo tasks", demoBase, ["tasks.jsonl"])).files[0];
 
 async function exportTo(session: Session, runId: string, target: ExportTarget, onEvent: (e: RunEvent) => void, signal: AbortSignal) {
   if (target.kind === "folder") {

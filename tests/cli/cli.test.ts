@@ -149,3 +149,26 @@ describe("bad input gets one sentence and its exit code", () => {
     expect(existsSync(at("x"))).toBe(false);
   });
 });
+
+describe("tasks", () => {
+  const fixture = readFileSync(join(root, "tests/fixtures/arc.parquet"));
+
+  test("reads parquet", () => {
+    writeFileSync(at("arc.parquet"), fixture);
+    const { status, stdout } = cli("tasks", demoFolder, "--cpu", "--tasks", at("arc.parquet"), "--json");
+    expect(status).toBe(0);
+    expect(JSON.parse(stdout).scores.map((s: { kind: string; questions: number }) => [s.kind, s.questions])).toEqual([
+      ["arc", 2],
+      ["all", 2],
+    ]);
+  });
+
+  test("gives up a damaged parquet file that would never end", () => {
+    const endless = Buffer.from(fixture);
+    endless[518] = 1; // a list of −1 children
+    writeFileSync(at("endless.parquet"), endless);
+    const { status, stderr } = cli("tasks", demoFolder, "--tasks", at("endless.parquet"));
+    expect(stderr).toContain("This file cannot be read: endless.parquet took longer than 10 s to read. It may be damaged");
+    expect(status).toBe(3);
+  });
+});

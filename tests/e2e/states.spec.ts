@@ -9,6 +9,7 @@ const states: [state: string, next: string | null][] = [
   ["layer", "Measure perplexity"],
   ["dragging", null],
   ["measured", "Export"],
+  ["scored", "Export"],
   ["many", "Measure perplexity"],
   ["failed", "Restart the worker"],
   ["no-gpu", "Run the demo on the CPU reference"],

@@ -1,11 +1,16 @@
 import { expect, test } from "vitest";
+import { changesOf, scoresOf } from "../../src/engine/accuracy";
 import { perplexity } from "../../src/engine/evaluate";
-import { scoreTasks } from "../../src/engine/tasks";
+import { run } from "../../src/engine/run";
+import { answerQuestions } from "../../src/engine/tasks";
+import { exportCheckpoint } from "../../src/export/checkpoint";
+import { bytesFile, memorySink, memorySource } from "../../src/io/memory";
 import { openModel } from "../../src/model/checkpoint";
-import type { Question } from "../../src/model/tasks";
+import type { Question } from "../../src/model/question";
 import { createCpuOps } from "../../src/ops/cpu";
 import type { RunEvent } from "../../src/worker/protocol";
-import { tinySource } from "../support/tiny";
+import { recipeWith } from "../support/recipe";
+import { tinySource, tinyTokens } from "../support/tiny";
 
 /** A letter is an id. */
 const encoder = { encode: (text: string) => [1, ...[...text].map((c) => 2 + (c.charCodeAt(0) % 40))] };
@@ -33,16 +38,63 @@ test("each question's likeliest choice is found, alone or among others of other 
   }
   const events: RunEvent[] = [];
   const right = questions.map((q, i) => ({ ...q, answer: answers[i] }));
-  const scores = await scoreTasks({ ...input, emit: (e) => events.push(e) }, encoder, [...right, ask("q", ["r", "s"], 0, "other")]);
+  const answered = await answerQuestions({ ...input, emit: (e) => events.push(e) }, encoder, [...right, ask("q", ["r", "s"], 0, "other")]);
+  const scores = scoresOf(answered);
   expect(scores.map((s) => s.kind)).toEqual(["k", "other", "all"]);
   expect(scores[0]).toMatchObject({ questions: 12, accuracy: 1 });
   expect(scores[2].questions).toBe(13);
-  expect(events.at(-1)).toMatchObject({ done: 50, total: 50 });
+  const progress = events.filter((e) => e.type === "progress");
+  expect(new Set(progress.map((e) => e.total)).size).toBe(1);
+  expect(progress.at(-1)!.done).toBe(progress[0].total);
   expect(ops.liveBytes).toBe(0);
 });
 
 test("a question longer than the model is refused", async () => {
   const model = await openModel(tinySource());
   const long = ask("a".repeat(70), ["b", "c"], 0);
-  await expect(scoreTasks({ ops: createCpuOps(), model, emit: () => {} }, encoder, [long])).rejects.toThrow("the model knows 64 positions");
+  await expect(answerQuestions({ ops: createCpuOps(), model, emit: () => {} }, encoder, [long])).rejects.toThrow(
+    "question 1 has 72 tokens, the model knows 64 positions",
+  );
+});
+
+test("a run's answers are those of the checkpoint that it exports", async () => {
+  const ops = createCpuOps();
+  const model = await openModel(tinySource());
+  const input = { ops, model, emit: () => {} };
+  const recipe = recipeWith({ bits: 2 });
+  const result = await run({ ...input, tokens: tinyTokens(), recipe });
+  const sink = memorySink();
+  await exportCheckpoint({ model, ...result, evaluations: [], sink });
+  const exported = await openModel(
+    memorySource(
+      "out",
+      [...sink.files].map(([name, bytes]) => bytesFile(name, bytes)),
+    ),
+  );
+  const letters = "abcdefghijklmnop";
+  const questions = Array.from({ length: 24 }, (_, i) =>
+    ask(letters.slice(i % 9, (i % 9) + 5), [letters[i % 16], letters[(i * 5 + 3) % 16]], 0),
+  );
+  const of = (more: Partial<Parameters<typeof answerQuestions>[0]>) => answerQuestions({ ...input, ...more }, encoder, questions);
+  const [before, after, asExported] = [await of({}), await of({ quantized: result.quantized }), await of({ model: exported })];
+  expect(after).toEqual(asExported);
+  expect(after).not.toEqual(before);
+  expect(ops.liveBytes).toBe(0);
+});
+
+test("changes count who lost and who won, with the error of paired answers", () => {
+  const answers = (rights: string, kind = "k") => [...rights].map((c) => ({ kind, right: c === "1", normalizedRight: true }));
+  const [k, all] = changesOf(answers("1111000011"), answers("1001100011"));
+  expect(k).toMatchObject({ kind: "k", questions: 10, accuracy: { before: 0.6, after: 0.5, lost: 2, won: 1 } });
+  // By hand: of ten differences two are −1 and one is 1; their mean is −0.1 and their variance 0.3 − 0.01.
+  expect(k.accuracy.error).toBeCloseTo(Math.sqrt(0.29 / 10), 12);
+  expect(k.normalizedAccuracy).toEqual({ before: 1, after: 1, lost: 0, won: 0, error: 0, chance: 1 });
+  // Of eight coins all, or 6 of 8, alike; and what would underflow as a plain product.
+  const chance = (before: string, after: string) => changesOf(answers(before), answers(after))[0].accuracy.chance;
+  expect(chance("11111111", "00000000")).toBeCloseTo(2 / 256, 12);
+  expect(chance("11111100", "00000011")).toBeCloseTo((2 * (1 + 8 + 28)) / 256, 12);
+  expect(chance("1".repeat(2000), "0".repeat(1000) + "1".repeat(1000))).toBeLessThan(1e-200);
+  expect(all.kind).toBe("all");
+  expect(scoresOf(answers("1100"))[0].accuracyError).toBe(0.25);
+  expect(scoresOf(answers("10", "all")).map((s) => [s.kind, s.questions])).toEqual([["all", 2]]);
 });

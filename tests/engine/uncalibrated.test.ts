@@ -73,7 +73,7 @@ describe("an architecture that cannot be run", () => {
     expect(events.some((e) => e.type === "log" && /nothing is calibrated/.test(e.message))).toBe(true);
     const sink = memorySink();
     const { files } = sink;
-    await exportCheckpoint({ model, ...result, evaluation: null, sink });
+    await exportCheckpoint({ model, ...result, evaluations: [], sink });
     const written = memorySource(
       "out",
       [...files].map(([name, bytes]) => bytesFile(name, bytes)),

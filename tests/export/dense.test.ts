@@ -23,7 +23,7 @@ async function exported(config: Record<string, unknown> = tinyConfig, change = {
   const recipe = recipeWith({ bits: 3, groupSize: -1, ...change });
   const result = await run({ ops, model, tokens: tinyTokens(), recipe, emit: () => {} });
   const sink = memorySink();
-  await exportCheckpoint({ model, ...result, evaluation: null, sink });
+  await exportCheckpoint({ model, ...result, evaluations: [], sink });
   const files = [...sink.files].map(([name, bytes]) => bytesFile(name, bytes));
   return { model, ...result, written: memorySource("out", files), files: sink.files };
 }
@@ -102,6 +102,6 @@ test("a sink that fails is aborted, and the error is told", async () => {
   const result = await run({ ops, model, tokens: tinyTokens(), recipe: recipeWith(), emit: () => {} });
   let aborted = 0;
   const failing = { create: async () => Promise.reject(new Error("no")), finish: async () => {}, abort: async () => void aborted++ };
-  await expect(exportCheckpoint({ model, ...result, evaluation: null, sink: failing })).rejects.toThrow("no");
+  await expect(exportCheckpoint({ model, ...result, evaluations: [], sink: failing })).rejects.toThrow("no");
   expect(aborted).toBe(1);
 });

@@ -26,7 +26,7 @@ async function exported(recipe: Recipe) {
   const model = await openModel(tinySource(config));
   const result = await run({ ops, model, tokens: tinyTokens(), recipe, emit: () => {} });
   const sink = memorySink();
-  await exportCheckpoint({ model, ...result, evaluation: null, sink });
+  await exportCheckpoint({ model, ...result, evaluations: [], sink });
   const source = memorySource(
     "out",
     [...sink.files].map(([name, bytes]) => bytesFile(name, bytes)),

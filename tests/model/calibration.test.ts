@@ -30,7 +30,7 @@ describe("the demo's texts", () => {
     const ours = await loadTokens(
       await openDemo(),
       await diskSourceFile(demo(`${name}.jsonl`)),
-      { windows: null, windowLength: 128 },
+      { windows: null, windowLength: 128, seed: null },
       pause,
     );
     expect(ours.windows).toBeGreaterThan(want.windows);
@@ -39,7 +39,7 @@ describe("the demo's texts", () => {
 
   test("too little text says how much there is and how much is needed", async () => {
     const short = bytesFile("short.txt", "Once upon a time.");
-    await expect(loadTokens(await openDemo(), short, { windows: null, windowLength: 128 }, pause)).rejects.toThrow(
+    await expect(loadTokens(await openDemo(), short, { windows: null, windowLength: 128, seed: null }, pause)).rejects.toThrow(
       /short\.txt has \d+ tokens, one window needs 128/,
     );
     const text = await diskSourceFile(demo("calibration.jsonl"));
@@ -51,7 +51,7 @@ describe("the demo's texts", () => {
 
   test("what is not UTF-8 is refused", async () => {
     const file = bytesFile("a.txt", Uint8Array.of(0xff, 0xfe, 0x41));
-    await expect(loadTokens(await openDemo(), file, { windows: null, windowLength: 4 }, pause)).rejects.toMatchObject({
+    await expect(loadTokens(await openDemo(), file, { windows: null, windowLength: 4, seed: null }, pause)).rejects.toMatchObject({
       code: "bad-file",
     });
   });
@@ -60,7 +60,9 @@ describe("the demo's texts", () => {
     const text = await diskSourceFile(demo("calibration.jsonl"));
     const controller = new AbortController();
     controller.abort();
-    await expect(loadTokens(await openDemo(), text, { windows: null, windowLength: 128 }, pause, controller.signal)).rejects.toMatchObject({
+    await expect(
+      loadTokens(await openDemo(), text, { windows: null, windowLength: 128, seed: null }, pause, controller.signal),
+    ).rejects.toMatchObject({
       code: "cancelled",
     });
   });
@@ -106,7 +108,7 @@ describe("windows", () => {
 
   test("of a 2-D .npy are its rows, whatever length is asked for", async () => {
     const file = bytesFile("c.npy", readFileSync(new URL("../fixtures/demo/calibration.npy", import.meta.url)));
-    expect(await loadTokens(await openDemo(), file, { windows: null, windowLength: 99 }, pause)).toMatchObject({
+    expect(await loadTokens(await openDemo(), file, { windows: null, windowLength: 99, seed: null }, pause)).toMatchObject({
       windows: 16,
       length: 128,
     });

@@ -36,7 +36,7 @@ describe("AWQ", () => {
   test("is exported with its folded norms as f16, and the reopened file computes what the run measured", async () => {
     const { ops, model, tokens, report, quantized } = await awqRun(tinyConfig, { bits: 8 });
     const sink = memorySink();
-    await exportCheckpoint({ model, report, quantized, evaluation: null, sink });
+    await exportCheckpoint({ model, report, quantized, evaluations: [], sink });
     const again = await openModel(
       memorySource(
         "out",

@@ -19,7 +19,9 @@ const committed: Results = JSON.parse(readText(dataPath));
 /** A measurement that agrees with the oracle to the last digit. */
 function perfect(name: string, right = 180): Measurement {
   const { flags, perplexity, delta, relativeDelta, deltaEvaluation, layers } = oracle[name];
-  const tasks = [{ kind: "all", questions: 200, accuracy: right / 200, normalizedAccuracy: right / 200 }];
+  const tasks = [
+    { kind: "all", questions: 200, accuracy: right / 200, accuracyError: 0, normalizedAccuracy: right / 200, normalizedAccuracyError: 0 },
+  ];
   const evaluation = { delta: deltaEvaluation, relativeDelta };
   return { name, flags, perplexity, calibration: { delta, relativeDelta }, evaluation, layers, tasks };
 }

@@ -60,12 +60,12 @@ it("leaves the full-precision stream out of the times, whichever run computed it
 
 it("does not compare measurements of different windows", () => {
   const evaluation = { perplexityBefore: 3, perplexity: 3.5, blocks: base.blocks, tokens: 8, windows: 1, ms: 1 };
-  const measured = (key: string) => ({ measured: { key, textLabel: "demo text", evaluation } });
-  expect(
-    compare([run("b", base.recipe, 2, measured("16 demo")), run("q", qep.recipe, 1, measured("8 demo"))], base)!.evaluation,
-  ).toBeNull();
-  const b = run("b", base.recipe, 2, measured("16 demo"));
-  expect(compare([b, run("q", qep.recipe, 1, measured("16 demo"))], b)!.evaluation).not.toBeNull();
+  const measured = (...keys: string[]) => ({ measured: keys.map((key) => ({ key, textLabel: key, own: false, evaluation })) });
+  const b = run("b", base.recipe, 2, measured("16 demo", "16 other", "calibration"));
+  const texts = (...keys: string[]) => compare([b, run("q", qep.recipe, 1, measured(...keys))], b)!.evaluations.map((e) => e.text.label);
+  expect(texts("8 demo")).toEqual([]);
+  expect(texts("16 other", "calibration")).toEqual(["16 other"]);
+  expect(texts("16 other", "16 demo")).toEqual(["16 demo", "16 other"]);
 });
 
 it("the missing partner takes α from the panel, or ½", () => {

@@ -13,6 +13,7 @@ import type {
   RunEvent,
   RunReport,
   StudioApi,
+  TasksResult,
 } from "../../src/worker/protocol";
 
 interface Figure {
@@ -160,6 +161,39 @@ export function createFake(figures: Figures, given: FakeOptions = {}): Fake {
     return { files, bytes: 1_500_000, zip: zip ? new File(["zip"], `${name}.zip`) : null };
   }
 
+  /** A base loses more answers than QEP does; by length none changes. */
+  async function score(recipe: Recipe | null, limit: number | null, emit: (e: RunEvent) => void): Promise<TasksResult> {
+    for (let i = 0; i < 8; i++) {
+      await step();
+      emit({ type: "progress", done: i + 1, total: 8, where: "choices" });
+    }
+    const kinds = ["who", "where", "count", "need"].map((kind) => ({ kind, questions: (limit ?? 200) / 4 }));
+    const rows = [...kinds, { kind: "all", questions: limit ?? 200 }];
+    const error = (p: number, n: number) => Math.sqrt((p * (1 - p)) / n);
+    const scores = rows.map(({ kind, questions }) => ({
+      kind,
+      questions,
+      accuracy: 0.8,
+      accuracyError: error(0.8, questions),
+      normalizedAccuracy: 0.6,
+      normalizedAccuracyError: error(0.6, questions),
+    }));
+    const changes = rows.map(({ kind, questions }) => {
+      const lost = Math.round(questions * (recipe && isBase(recipe) ? 0.2 : 0.04));
+      const change = (1 - lost) / questions;
+      const accuracy = {
+        before: 0.8,
+        after: 0.8 + change,
+        lost,
+        won: 1,
+        error: Math.sqrt(((lost + 1) / questions - change ** 2) / questions),
+        chance: lost > 8 ? 0.001 : 0.5,
+      };
+      return { kind, questions, accuracy, normalizedAccuracy: { before: 0.6, after: 0.6, lost: 0, won: 0, error: 0, chance: 1 } };
+    });
+    return { scores, changes: recipe && changes };
+  }
+
   const answers: { [M in keyof StudioApi]: (...args: Parameters<StudioApi[M]>) => unknown } = {
     init: () => {
       if (options.gpu instanceof QuantError && !calls.includes("init(true)")) throw options.gpu;
@@ -188,6 +222,7 @@ export function createFake(figures: Figures, given: FakeOptions = {}): Fake {
       emit({ type: "progress", done: 1, total: 1, where: "block 12" });
       return { perplexity: 3.59, tokens: 2048, windows: 16 };
     },
+    scoreTasks: ({ runId, limit }, emit) => score(runId === null ? null : runs.get(runId)!, limit, emit),
     exportRun: (_, target, emit) => write(emit, target.name, target.kind === "zip"),
     cancel: () => {
       cancelled = true;

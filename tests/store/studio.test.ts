@@ -226,7 +226,7 @@ describe("a pair", () => {
     const comparison = compare(runs, selectedRun(state(studio)))!;
     expect(comparison.calibration.below).toBe(true);
     expect(comparison.calibration.change).toBeCloseTo(236_501 / 335_403 - 1, 6);
-    expect(comparison.evaluation).toBeNull();
+    expect(comparison.evaluations).toEqual([]);
   });
 
   it("can start from the base", async () => {
@@ -249,8 +249,9 @@ describe("a pair", () => {
     await studio.measure();
     expect(fake.calls.filter((c) => c === "measure")).toHaveLength(2);
     expect(state(studio).outcome).toMatchObject({ kind: "measured", runs: 2 });
-    const { evaluation } = compare(state(studio).runs, selectedRun(state(studio)))!;
-    expect(evaluation!.perplexity).toMatchObject({ base: 3.82822, qep: 3.72237, below: true });
+    const [evaluation] = compare(state(studio).runs, selectedRun(state(studio)))!.evaluations;
+    expect(evaluation.text).toMatchObject({ label: "demo evaluation text", windows: 16, windowLength: 128 });
+    expect(evaluation.perplexity).toMatchObject({ base: 3.82822, qep: 3.72237, below: true });
     await studio.measure(); // nothing left to measure
     expect(fake.calls.filter((c) => c === "measure")).toHaveLength(2);
     studio.editEvaluation({ windows: 8 });
@@ -267,7 +268,7 @@ describe("a checkpoint that is quantized already", () => {
     await studio.run();
     expect(fake.calls).not.toContain("run");
     await studio.measure();
-    expect(state(studio).model.measured).toMatchObject({ textLabel: "demo text", result: { perplexity: 3.59 } });
+    expect(state(studio).model.measured).toMatchObject([{ textLabel: "demo evaluation text", result: { perplexity: 3.59 } }]);
     expect(state(studio).outcome).toMatchObject({ kind: "measured", runs: 0 });
     expect(nextStep(state(studio))).toBe("nothing");
   });

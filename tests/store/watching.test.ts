@@ -91,7 +91,7 @@ it("the log tells what was done, and for which run", async () => {
   expect(lines).toEqual([
     ["warning", null, "Computing on Google SwiftShader Device (LLVM 16.0.0), in software."],
     ["info", null, "Opened QEP demo: LlamaForCausalLM, 12 blocks, BF16."],
-    ["info", 1, "Started: RTN 3-bit + QEP α 0.5, calibrated on demo text."],
+    ["info", 1, "Started: RTN 3-bit + QEP α 0.5, calibrated on demo calibration text."],
     ["warning", 1, "block 3: more damping"],
     ["info", 1, "Finished in 5.1 s."],
     ["error", null, "The GPU was lost: in block 2."],

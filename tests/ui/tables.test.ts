@@ -1,16 +1,23 @@
 import { expect, it } from "vitest";
 import type { LayerKind } from "../../src/recipe/recipe";
-import type { Run } from "../../src/store/state";
+import type { Measured, Run } from "../../src/store/state";
 import { filesOfInput } from "../../src/ui/drop";
 import { dashOf, growthRows, pointsOf } from "../../src/ui/growth/rows";
-import { layerKeys, sorted } from "../../src/ui/tables/sorting";
+import { layerKeys, runKeys, sorted } from "../../src/ui/tables/sorting";
 import type { LayerReport } from "../../src/worker/protocol";
 import { aRun } from "../store/a-run";
 
 const run = (id: string, deltas: number[], totalBlocks = 4): Run =>
   aRun({ id, totalBlocks, blocks: deltas.map((delta, index) => ({ index, delta, relativeDelta: delta / 100 })) });
 
-const absolute = { relative: false, evaluation: false };
+const measuredAs = (key: string, delta: number): Measured => ({
+  key,
+  textLabel: key,
+  own: false,
+  evaluation: { perplexityBefore: 3, perplexity: delta, blocks: [{ index: 0, delta, relativeDelta: 0.1 }], tokens: 8, windows: 1, ms: 1 },
+});
+
+const absolute = { relative: false, text: null };
 
 it("rows have all blocks, numbered from one, and only the points there are", () => {
   expect(growthRows([run("a", [3, 5]), run("b", [4])], absolute)).toEqual([
@@ -23,9 +30,10 @@ it("rows have all blocks, numbered from one, and only the points there are", () 
 });
 
 it("a view is absolute or relative, on either text", () => {
-  const measured = run("a", [3]);
-  expect(pointsOf(measured, { relative: true, evaluation: false })).toEqual([{ block: 1, value: 0.03 }]);
-  expect(pointsOf(measured, { relative: false, evaluation: true })).toEqual([]);
+  const measured = { ...run("a", [3]), measured: [measuredAs("demo", 7), measuredAs("other", 8)] };
+  expect(pointsOf(measured, { relative: true, text: null })).toEqual([{ block: 1, value: 0.03 }]);
+  expect(pointsOf(measured, { relative: false, text: "other" })).toEqual([{ block: 1, value: 8 }]);
+  expect(pointsOf(measured, { relative: false, text: "a third" })).toEqual([]);
 });
 
 it("lines differ in dash as well, beyond the eight colours too", () => {
@@ -58,6 +66,19 @@ it("layers are sorted by what people mean", () => {
   expect(names("error", true)).toEqual(["l.2.q", "l.10.q", "l.9.q"]);
   expect(names("damping", true)).toEqual(["l.10.q", "l.2.q", "l.9.q"]);
   expect(sorted(layers, layerKeys, null)).toBe(layers);
+});
+
+it("runs are sorted by what they came to on any text; those not measured there come last", () => {
+  const runs = [
+    { ...run("a", [3]), measured: [measuredAs("x", 9), measuredAs("y", 1)] },
+    { ...run("b", [2]), measured: [measuredAs("x", 8), measuredAs("y", 2)] },
+    run("c", [1]),
+  ];
+  const order = (column: string) => sorted(runs, runKeys(["x", "y"]), { column, descending: false }).map((r) => r.id);
+  expect(order("delta")).toEqual(["c", "b", "a"]);
+  expect(order("delta x")).toEqual(["b", "a", "c"]);
+  expect(order("perplexity y")).toEqual(["a", "b", "c"]);
+  expect(order("perplexity of a text whose runs were removed")).toEqual(["a", "b", "c"]);
 });
 
 it("a chosen folder gives its own files only; loose files take the weights' name", () => {

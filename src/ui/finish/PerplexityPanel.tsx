@@ -1,9 +1,9 @@
-import { isMeasurable, isModelMeasurable, measureKey } from "../../store/measuring";
+import { evaluatedTexts, isModelMeasurable, measuredOn, measurementsLeft, onCalibration } from "../../store/measuring";
 import { isBusy, nextStep } from "../../store/next";
 import { runsInSight } from "../../store/runs";
 import { count } from "../format";
 import { Button } from "../parts/Button";
-import { NumberField } from "../parts/fields";
+import { CheckField, NumberField } from "../parts/fields";
 import { Panel } from "../parts/Panel";
 import { TextChooser } from "../parts/TextChooser";
 import { strings } from "../strings";
@@ -17,12 +17,12 @@ export function PerplexityPanel() {
   const studio = useStudio();
   const runs = useStudioState(runsInSight);
   const settings = useStudioState((s) => s.evaluation);
-  const { isNext, busy, key } = useStudioState((s) => ({ isNext: nextStep(s) === "measure", busy: isBusy(s), key: measureKey(s) }));
+  const { isNext, busy } = useStudioState((s) => ({ isNext: nextStep(s) === "measure", busy: isBusy(s) }));
   const model = useStudioState((s) => s.model.measured);
   const modelToo = useStudioState(isModelMeasurable);
-  const some = modelToo || runs.some((r) => isMeasurable(r, key));
-  const measured = runs.filter((r) => r.measured);
-  const finished = model !== null || runs.some((r) => r.status === "done");
+  const some = modelToo || measurementsLeft(runs, settings).length > 0;
+  const keys = [...evaluatedTexts(runs).map((t) => t.key), onCalibration];
+  const finished = model.length > 0 || runs.some((r) => r.status === "done");
 
   return (
     <Panel title={text.title} step={4}>
@@ -34,9 +34,11 @@ export function PerplexityPanel() {
           </Button>
           {!some && <span className={css.quiet}>{finished ? text.all : text.none}</span>}
         </div>
-        {model && <p>{text.ofModel(model.result.perplexity.toFixed(3), model.textLabel, count(model.result.tokens))}</p>}
-        {[...new Set(measured.map((r) => r.measured!.key))].map((k) => (
-          <Results key={k} runs={measured.filter((r) => r.measured!.key === k)} />
+        {model.map(({ key, textLabel, result }) => (
+          <p key={key}>{text.ofModel(result.perplexity.toFixed(3), textLabel, count(result.tokens))}</p>
+        ))}
+        {keys.map((key) => (
+          <Results key={key} of={key} runs={runs.filter((r) => measuredOn(r, key))} />
         ))}
         <details>
           <summary>{text.settings}</summary>
@@ -45,6 +47,11 @@ export function PerplexityPanel() {
               what={strings.perplexity.settings}
               choice={settings.text}
               onChange={(change) => studio.editEvaluation({ text: { ...settings.text, ...change } })}
+            />
+            <CheckField
+              label={text.calibrationToo}
+              checked={settings.calibrationToo}
+              onChange={(calibrationToo) => studio.editEvaluation({ calibrationToo })}
             />
             <NumberField
               label={text.windows}

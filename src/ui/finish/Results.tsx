@@ -1,5 +1,7 @@
+import { measuredOn, onCalibration } from "../../store/measuring";
 import type { Run } from "../../store/state";
-import { count, runTitle } from "../format";
+import type { Evaluation } from "../../worker/protocol";
+import { rise, runTitle } from "../format";
 import { LineSample } from "../growth/LineSample";
 import table from "../parts/table.module.css";
 import { strings } from "../strings";
@@ -7,12 +9,14 @@ import css from "./finish.module.css";
 
 const text = strings.perplexity;
 
-/** Perplexities of runs that were measured on the same windows. */
-export function Results({ runs }: { runs: Run[] }) {
-  const { textLabel, evaluation } = runs[0].measured!;
+/** Perplexities of runs that were measured on the same windows, or each on its own calibration windows. */
+export function Results({ runs, of }: { runs: Run[]; of: string }) {
+  if (!runs.length) return null;
+  const { textLabel, evaluation } = measuredOn(runs[0], of)!;
+  const { windows, tokens } = evaluation;
   return (
     <table className={table.table}>
-      <caption className={css.caption}>{text.on(textLabel, count(evaluation.tokens))}</caption>
+      <caption className={css.caption}>{of === onCalibration ? text.onCalibration : text.on(textLabel, windows, tokens / windows)}</caption>
       <thead>
         <tr>
           <th scope="col">{text.run}</th>
@@ -27,16 +31,14 @@ export function Results({ runs }: { runs: Run[] }) {
       </thead>
       <tbody>
         {runs.map((run) => (
-          <Result key={run.id} run={run} />
+          <Result key={run.id} run={run} evaluation={measuredOn(run, of)!.evaluation} />
         ))}
       </tbody>
     </table>
   );
 }
 
-function Result({ run }: { run: Run }) {
-  const { perplexityBefore, perplexity } = run.measured!.evaluation;
-  const rise = (perplexity / perplexityBefore - 1) * 100;
+function Result({ run, evaluation: { perplexityBefore, perplexity } }: { run: Run; evaluation: Evaluation }) {
   return (
     <tr>
       <th scope="row">
@@ -49,10 +51,7 @@ function Result({ run }: { run: Run }) {
       <td className={table.number}>
         <strong>{perplexity.toFixed(3)}</strong>
       </td>
-      <td className={table.number}>
-        {rise >= 0 ? "+" : "−"}
-        {Math.abs(rise).toFixed(1)} %
-      </td>
+      <td className={table.number}>{rise(perplexityBefore, perplexity)}</td>
     </tr>
   );
 }

@@ -1,8 +1,9 @@
 import { lazy, Suspense, useState } from "react";
+import { evaluatedTexts } from "../../store/measuring";
 import { runsInSight } from "../../store/runs";
 import type { Run } from "../../store/state";
 import { figure, percent, runTitle } from "../format";
-import { CheckField } from "../parts/fields";
+import { CheckField, SelectField } from "../parts/fields";
 import { strings } from "../strings";
 import { useStudioState } from "../studio";
 import css from "./GrowthFigure.module.css";
@@ -19,10 +20,10 @@ export function GrowthFigure() {
   const under = useStudioState((s) => s.runs.find((r) => r.id === s.live.under && r.dragged) ?? null);
   const runnable = useStudioState((s) => s.model.summary === null || s.model.summary.shape !== null);
   const hasModel = useStudioState((s) => s.model.summary !== null);
-  const [view, setView] = useState<View>({ relative: false, evaluation: false });
+  const [view, setView] = useState<View>({ relative: false, text: null });
 
-  const measured = runs.some((r) => r.measured);
-  const shown: View = { ...view, evaluation: view.evaluation && measured };
+  const texts = evaluatedTexts(runs);
+  const shown: View = { ...view, text: texts.some((t) => t.key === view.text) ? view.text : null };
   const drawn = runs.filter((r) => !r.hidden && pointsOf(r, shown).length > 0);
   const rows = growthRows(under ? [...drawn, under] : drawn, shown);
   const allHidden = runs.length > 0 && runs.every((r) => r.hidden);
@@ -37,8 +38,13 @@ export function GrowthFigure() {
         </h2>
         <span className={css.toggles}>
           <CheckField label={text.relative} checked={view.relative} onChange={(relative) => setView({ ...view, relative })} />
-          {measured && (
-            <CheckField label={text.evaluation} checked={view.evaluation} onChange={(evaluation) => setView({ ...view, evaluation })} />
+          {texts.length > 0 && (
+            <SelectField
+              label={text.on}
+              value={shown.text}
+              options={[{ value: null, title: text.calibration }, ...texts.map((t) => ({ value: t.key, title: t.label }))]}
+              onChange={(key) => setView({ ...view, text: key })}
+            />
           )}
         </span>
       </figcaption>

@@ -1,17 +1,18 @@
 /** The chart's numbers: for every block what each run has there. The table twin shows the same rows. */
+import { measuredOn } from "../../store/measuring";
 import type { Run } from "../../store/state";
 
 export interface View {
   relative: boolean;
-  /** On the evaluation text, after measuring, instead of the calibration text. */
-  evaluation: boolean;
+  /** Key of the text it was measured on; null: the calibration text, as the run itself told. */
+  text: string | null;
 }
 
 /** `block` counts from 1; the other keys are run ids. */
 export type Row = { block: number } & Record<string, number>;
 
 export function pointsOf(run: Run, view: View): { block: number; value: number }[] {
-  const blocks = view.evaluation ? (run.measured?.evaluation.blocks ?? []) : run.blocks;
+  const blocks = view.text === null ? run.blocks : (measuredOn(run, view.text)?.evaluation.blocks ?? []);
   return blocks.map((b) => ({ block: b.index + 1, value: view.relative ? b.relativeDelta : b.delta }));
 }
 

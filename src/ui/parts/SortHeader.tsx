@@ -4,6 +4,8 @@ import table from "./table.module.css";
 interface Props<Column extends string> {
   column: Column;
   title: string;
+  /** Its full name, where the title says less than the table around it. */
+  label?: string;
   sorting: Sorting<Column> | null;
   onSort: (sorting: Sorting<Column>) => void;
   numeric?: boolean;
@@ -12,7 +14,15 @@ interface Props<Column extends string> {
 }
 
 /** A column's title that sorts by it. */
-export function SortHeader<Column extends string>({ column, title, sorting, onSort, numeric, descendingFirst = false }: Props<Column>) {
+export function SortHeader<Column extends string>({
+  column,
+  title,
+  label,
+  sorting,
+  onSort,
+  numeric,
+  descendingFirst = false,
+}: Props<Column>) {
   const active = sorting?.column === column ? sorting : null;
   return (
     <th
@@ -23,6 +33,7 @@ export function SortHeader<Column extends string>({ column, title, sorting, onSo
       <button
         type="button"
         className={table.sort}
+        aria-label={label}
         onClick={() => onSort({ column, descending: active ? !active.descending : descendingFirst })}
       >
         {title}

@@ -1,49 +1,44 @@
 import { useState } from "react";
+import { type EvaluatedText, evaluatedTexts, measuredOn, onCalibration } from "../../store/measuring";
 import { runsInSight } from "../../store/runs";
-import type { Run } from "../../store/state";
-import { bytes, duration, figure, percent, runTitle } from "../format";
-import { LineSample } from "../growth/LineSample";
 import { Panel } from "../parts/Panel";
 import { ScrollBox } from "../parts/ScrollBox";
 import { SortHeader } from "../parts/SortHeader";
 import table from "../parts/table.module.css";
 import { strings } from "../strings";
-import { useStudio, useStudioState } from "../studio";
+import { useStudioState } from "../studio";
 import { RunActions } from "./RunActions";
+import { RunRow } from "./RunRow";
 import css from "./RunsTable.module.css";
-import { type RunColumn, runColumns, runKeys, type Sorting, sorted } from "./sorting";
+import { runKeys, type Sorting, sorted } from "./sorting";
 import { Verdict } from "./Verdict";
 
 const text = strings.runs;
 
+/** A row a run; for its calibration text and every text that runs were measured on, what the run came to there. */
 export function RunsTable() {
   const runs = useStudioState(runsInSight);
   const selected = useStudioState((s) => runs.find((r) => r.id === s.selected) ?? null);
-  const [sorting, setSorting] = useState<Sorting<RunColumn> | null>(null);
+  const [sorting, setSorting] = useState<Sorting<string> | null>(null);
   if (!runs.length) return null;
+  const texts = evaluatedTexts(runs);
+  // Where no run was measured on its calibration windows, the column would be empty.
+  const calibrated = runs.some((r) => measuredOn(r, onCalibration));
+  const keys = runKeys([onCalibration, ...texts.map((t) => t.key)]);
   return (
     <Panel title={text.title}>
       <ScrollBox label={text.title}>
         <table className={table.table} aria-label={text.title}>
-          <thead>
-            <tr>
-              {runColumns.map((column) => (
-                <SortHeader
-                  key={column}
-                  column={column}
-                  title={text.columns[column]}
-                  sorting={sorting}
-                  onSort={setSorting}
-                  numeric={column !== "recipe"}
-                />
-              ))}
-              <th scope="col">{text.shown}</th>
-              <td />
-            </tr>
-          </thead>
+          <Head texts={texts} calibrated={calibrated} sorting={sorting} onSort={setSorting} />
           <tbody>
-            {sorted(runs, runKeys, sorting).map((run) => (
-              <RunRow key={run.dragged ? "dragged" : run.id} run={run} selected={run === selected} />
+            {sorted(runs, keys, sorting).map((run) => (
+              <RunRow
+                key={run.dragged ? "dragged" : run.id}
+                run={run}
+                selected={run === selected}
+                texts={texts.map((t) => t.key)}
+                calibrated={calibrated}
+              />
             ))}
           </tbody>
         </table>
@@ -54,53 +49,64 @@ export function RunsTable() {
   );
 }
 
-function RunRow({ run, selected }: { run: Run; selected: boolean }) {
-  const studio = useStudio();
-  const last = run.blocks.at(-1);
-  return (
-    <tr className={selected ? css.selected : undefined}>
-      <th scope="row">
-        <label className={css.recipe}>
-          <input type="radio" name="selected-run" checked={selected} onChange={() => studio.select(run.id)} />
-          <LineSample slot={run.slot} />
-          <span>
-            {text.select(run.number, runTitle(run))}
-            {run.dragged && <small className={css.following}>{text.following}</small>}
-          </span>
-        </label>
-        {run.status === "failed" && <p className={css.failed}>{run.error?.message}</p>}
-      </th>
-      <td className={table.number}>{last ? figure(last.delta) : "—"}</td>
-      <td className={table.number}>{last ? percent(last.relativeDelta) : "—"}</td>
-      <td className={table.number}>{perplexityOf(run)}</td>
-      <td className={table.number}>{run.bytesOut === null ? "—" : bytes(run.bytesOut)}</td>
-      <td className={table.number}>{run.ms === null ? text.status[run.status] : duration(run.ms / 1000)}</td>
-      <td>
-        <input
-          type="checkbox"
-          className={css.show}
-          aria-label={text.show(run.number)}
-          checked={!run.hidden}
-          onChange={(e) => studio.setHidden(run.id, !e.target.checked)}
-        />
-      </td>
-      <td>
-        <button
-          type="button"
-          className={css.remove}
-          aria-label={text.remove(run.number)}
-          disabled={run.status === "running"}
-          onClick={() => studio.remove(run.id)}
-        >
-          ×
-        </button>
-      </td>
-    </tr>
-  );
+interface HeadProps {
+  texts: EvaluatedText[];
+  calibrated: boolean;
+  sorting: Sorting<string> | null;
+  onSort: (sorting: Sorting<string>) => void;
 }
 
-function perplexityOf(run: Run): string {
-  if (!run.measured) return run.status === "done" ? text.notMeasured : "—";
-  const { perplexityBefore, perplexity } = run.measured.evaluation;
-  return `${perplexityBefore.toFixed(3)} → ${perplexity.toFixed(3)}`;
+function Head({ texts, calibrated, ...sort }: HeadProps) {
+  const { recipe, delta, textDelta, perplexity, size, time } = text.columns;
+  return (
+    <thead>
+      <tr>
+        <td />
+        <th scope="colgroup" colSpan={calibrated ? 2 : 1} className={css.on}>
+          {text.onCalibration}
+        </th>
+        {texts.map(({ key, label, windows, windowLength }) => (
+          <th key={key} scope="colgroup" colSpan={2} className={css.on}>
+            {text.on(label)} <small className={css.quiet}>{text.cut(windows, windowLength)}</small>
+          </th>
+        ))}
+        <td colSpan={4} />
+      </tr>
+      <tr>
+        <SortHeader column="recipe" title={recipe} {...sort} />
+        <SortHeader column="delta" title={delta} numeric {...sort} />
+        {calibrated && (
+          <SortHeader
+            column={`perplexity ${onCalibration}`}
+            title={perplexity}
+            label={text.sortOn(perplexity, text.own)}
+            numeric
+            {...sort}
+          />
+        )}
+        {texts.flatMap(({ key, label }) => [
+          <SortHeader
+            key={`delta ${key}`}
+            column={`delta ${key}`}
+            title={textDelta}
+            label={text.sortOn(textDelta, label)}
+            numeric
+            {...sort}
+          />,
+          <SortHeader
+            key={`perplexity ${key}`}
+            column={`perplexity ${key}`}
+            title={perplexity}
+            label={text.sortOn(perplexity, label)}
+            numeric
+            {...sort}
+          />,
+        ])}
+        <SortHeader column="size" title={size} numeric {...sort} />
+        <SortHeader column="time" title={time} numeric {...sort} />
+        <th scope="col">{text.shown}</th>
+        <td />
+      </tr>
+    </thead>
+  );
 }

@@ -14,17 +14,16 @@ export function Verdict() {
   const judged = useStudioState((s) => s.runs.find((r) => r.id === s.live.under) ?? selectedRun(s));
   const comparison = compare(judged && !runs.includes(judged) ? [...runs, judged] : runs, judged);
   if (!comparison) return null;
-  const { calibration, evaluation } = comparison;
-  const holds = calibration.below && (evaluation?.delta.below ?? true);
+  const { calibration, evaluations } = comparison;
+  const holds = calibration.below && evaluations.every((e) => e.delta.below);
   return (
     <div className={`${css.verdict} ${holds ? css.holds : css.fails}`}>
       {comparison.timeRatio !== null && <p>{text.cost(comparison.qep.number, comparison.base.number, comparison.timeRatio)}</p>}
       <p>{text.calibration(endSentence(calibration))}</p>
-      <p>
-        {evaluation
-          ? text.evaluation(endSentence(evaluation.delta), evaluation.perplexity.qep.toFixed(3), evaluation.perplexity.base.toFixed(3))
-          : text.notMeasured}
-      </p>
+      {evaluations.map(({ text: { key, label }, delta, perplexity }) => (
+        <p key={key}>{text.evaluation(label, endSentence(delta), perplexity.qep.toFixed(3), perplexity.base.toFixed(3))}</p>
+      ))}
+      {!evaluations.length && <p>{text.notMeasured}</p>}
     </div>
   );
 }

@@ -1,4 +1,5 @@
 /** Orders of the tables. */
+import { measuredOn } from "../../store/measuring";
 import type { Run } from "../../store/state";
 import type { LayerReport } from "../../worker/protocol";
 import { runTitle } from "../format";
@@ -24,26 +25,31 @@ export const layerKeys: Record<LayerColumn, (layer: LayerReport) => Key> = {
   ms: (l) => l.ms,
 };
 
-export const runColumns = ["recipe", "delta", "relative", "perplexity", "size", "time"] as const;
-export type RunColumn = (typeof runColumns)[number];
-
 const none = Number.POSITIVE_INFINITY;
-export const runKeys: Record<RunColumn, (run: Run) => Key> = {
-  recipe: runTitle,
-  delta: (r) => r.blocks.at(-1)?.delta ?? none,
-  relative: (r) => r.blocks.at(-1)?.relativeDelta ?? none,
-  perplexity: (r) => r.measured?.evaluation.perplexity ?? none,
-  size: (r) => r.bytesOut ?? none,
-  time: (r) => r.ms ?? none,
-};
 
-/** Stable; null leaves the rows as they are. */
+/** Of the runs' own columns, and of two for every text: "delta " or "perplexity " and the text's key. */
+export function runKeys(texts: readonly string[]): Record<string, (run: Run) => Key> {
+  return {
+    recipe: runTitle,
+    delta: (r) => r.blocks.at(-1)?.delta ?? none,
+    size: (r) => r.bytesOut ?? none,
+    time: (r) => r.ms ?? none,
+    ...Object.fromEntries(
+      texts.flatMap((key) => [
+        [`delta ${key}`, (r: Run) => measuredOn(r, key)?.evaluation.blocks.at(-1)?.delta ?? none],
+        [`perplexity ${key}`, (r: Run) => measuredOn(r, key)?.evaluation.perplexity ?? none],
+      ]),
+    ),
+  };
+}
+
+/** Stable; null, or a column that is gone, leaves the rows as they are. */
 export function sorted<Row, Column extends string>(
   rows: Row[],
   keys: Record<Column, (row: Row) => Key>,
   sorting: Sorting<Column> | null,
 ): Row[] {
-  if (!sorting) return rows;
+  if (!sorting || !Object.hasOwn(keys, sorting.column)) return rows;
   const key = keys[sorting.column];
   const sign = sorting.descending ? -1 : 1;
   return rows.toSorted((a, b) => sign * order(key(a), key(b)));

@@ -97,6 +97,7 @@ async function play() {
   }
   await studio.measure();
   if (state === "measured") return;
+  if (state === "scored") return studio.score();
   await studio.exportRun({ kind: "zip", name: "QEP-demo-rtn-3bit-qep-0.5" });
   if (state === "many") {
     for (const alpha of [0.25, 0.75, 1]) {

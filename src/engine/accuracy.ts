@@ -1,0 +1,63 @@
+import type { AccuracyChange, TaskChange, TaskScore } from "../worker/protocol";
+import type { Answer } from "./tasks";
+
+const overall = "all";
+
+/** One score a kind in the order of the questions, then one over all of them. */
+export function scoresOf(answers: readonly Answer[]): TaskScore[] {
+  return kindsOf(answers).map(([kind, mine]) => {
+    const [accuracy, normalizedAccuracy] = ways.map((way) => mine.filter((i) => answers[i][way]).length / mine.length);
+    const error = (p: number) => Math.sqrt((p * (1 - p)) / mine.length);
+    return {
+      kind,
+      questions: mine.length,
+      accuracy,
+      accuracyError: error(accuracy),
+      normalizedAccuracy,
+      normalizedAccuracyError: error(normalizedAccuracy),
+    };
+  });
+}
+
+/** What two models did on the same questions. */
+export function changesOf(before: readonly Answer[], after: readonly Answer[]): TaskChange[] {
+  return kindsOf(before).map(([kind, mine]) => {
+    const [accuracy, normalizedAccuracy] = ways.map((way) => changeOf(mine.map((i) => [before[i][way], after[i][way]])));
+    return { kind, questions: mine.length, accuracy, normalizedAccuracy };
+  });
+}
+
+const ways = ["right", "normalizedRight"] as const;
+
+/** The error is that of paired answers: questions that both models answer alike tell nothing about the change. */
+function changeOf(pairs: readonly [before: boolean, after: boolean][]): AccuracyChange {
+  const n = pairs.length;
+  const lost = pairs.filter(([b, a]) => b && !a).length;
+  const won = pairs.filter(([b, a]) => a && !b).length;
+  const right = pairs.filter(([b]) => b).length;
+  const change = (won - lost) / n;
+  const error = Math.sqrt(((won + lost) / n - change ** 2) / n);
+  return { before: right / n, after: (right + won - lost) / n, lost, won, error, chance: chanceOf(lost, won) };
+}
+
+/** Both tails of a fair coin. With few changed answers the error, which takes them for normal, says too much. */
+function chanceOf(lost: number, won: number): number {
+  const n = lost + won;
+  let sum = 0;
+  for (let k = 0, log = -n * Math.LN2; k <= Math.min(lost, won); k++) {
+    sum += Math.exp(log);
+    log += Math.log((n - k) / (k + 1));
+  }
+  return Math.min(1, 2 * sum);
+}
+
+function kindsOf(answers: readonly Answer[]): [kind: string, indices: number[]][] {
+  const kinds = new Map<string, number[]>();
+  for (const [i, { kind }] of answers.entries()) {
+    if (!kinds.has(kind)) kinds.set(kind, []);
+    kinds.get(kind)!.push(i);
+  }
+  // A file's own kind of that name is in the total, without a row of its own.
+  kinds.delete(overall);
+  return [...kinds, [overall, answers.map((_, i) => i)]];
+}

@@ -1,0 +1,50 @@
+import type { SourceFile } from "../io/types";
+import type { Calibration, TokenWindows } from "../model/calibration";
+import type { Model } from "../model/checkpoint";
+import { needsHeldOut, type Recipe } from "../recipe/recipe";
+import { type Cutting, loadCalibration, loadTokens } from "./tokens";
+
+/** Texts of one model, tokenized once for each cutting: the plan line asks at every change of the recipe. */
+export class Texts {
+  private readonly known = new Map<string, unknown>();
+
+  /** @param pause lets others have a turn. */
+  constructor(private readonly pause: () => Promise<void>) {}
+
+  tokens(model: Model, file: SourceFile, cutting: Cutting, signal?: AbortSignal): Promise<TokenWindows> {
+    return this.once(file, [cutting], () => loadTokens(model, file, cutting, this.pause, signal));
+  }
+
+  calibration(model: Model, file: SourceFile, recipe: Recipe, signal?: AbortSignal): Promise<Calibration> {
+    const held = needsHeldOut(recipe) && recipe.qep.heldOut;
+    return this.once(file, [recipe.calibration, held], () => loadCalibration(model, file, recipe, this.pause, signal));
+  }
+
+  clear(): void {
+    this.known.clear();
+  }
+
+  private async once<T>(file: SourceFile, cut: unknown[], load: () => Promise<T>): Promise<T> {
+    const key = JSON.stringify([file.name, file.size, hash(await file.read(0, file.size)), ...cut]);
+    const known = this.known.get(key) as T | undefined;
+    if (known) return known;
+    const loaded = await load();
+    this.known.set(key, loaded);
+    return loaded;
+  }
+}
+
+/** Equal for the same windows. */
+export const windowsKey = ({ length, ids }: TokenWindows): string =>
+  `${length}:${hash(new Uint8Array(ids.buffer, ids.byteOffset, ids.byteLength))}`;
+
+/** FNV-1a, 53 bits of it: tells texts apart, guards nothing. */
+export function hash(bytes: Uint8Array): string {
+  let a = 0x811c9dc5;
+  let b = 0x1000193;
+  for (const byte of bytes) {
+    a = Math.imul(a ^ byte, 0x01000193);
+    b = Math.imul(b ^ byte, 0x85ebca6b);
+  }
+  return `${bytes.length}:${(a >>> 0).toString(16)}${(b >>> 0).toString(16)}`;
+}

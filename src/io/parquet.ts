@@ -1,0 +1,70 @@
+/** Rows of parquet files, by hyparquet: loaded at the first one, since few need it. */
+import type { FileMetaData } from "hyparquet";
+import { QuantError } from "../errors";
+import { shown } from "./text";
+import type { SourceFile } from "./types";
+
+export type Row = Record<string, unknown>;
+
+/** What a helper thread is asked: see `parquetRows`. */
+export interface ParquetRequest {
+  name: string;
+  content: ArrayBuffer;
+  wanted: readonly string[];
+}
+
+/** Reads a file's rows somewhere that can be ended: a damaged file may keep hyparquet busy for hours. */
+export type ReadParquet = (file: SourceFile, wanted: readonly string[]) => Promise<Row[]>;
+
+export const parquetDeadlineMs = 10_000;
+const mostBytes = 64 * 2 ** 20;
+const mostRows = 1_000_000;
+/** What hyparquet unpacks by itself. The others need a wasm module or a dictionary of 80 KB; data sets are published with snappy. */
+const codecs = ["UNCOMPRESSED", "SNAPPY"];
+
+const bad = (name: string, problem: string, hint: string, cause?: unknown) =>
+  new QuantError("bad-file", `${shown(name)} ${problem}`, hint, { cause });
+
+export const endless = (name: string) =>
+  bad(name, `took longer than ${parquetDeadlineMs / 1000} s to read`, "It may be damaged: download it again, or save it as .jsonl.");
+
+/** @throws QuantError `bad-file` for one that is too large. */
+export async function parquetRequest(file: SourceFile, wanted: readonly string[]): Promise<ParquetRequest> {
+  if (file.size > mostBytes) throw bad(file.name, "is larger than 64 MB", "Give a file with fewer rows.");
+  return { name: file.name, content: (await file.read(0, file.size)).slice().buffer, wanted };
+}
+
+/**
+ * The rows, as objects of those of the wanted columns that the file has; 64-bit integers as numbers.
+ * @throws QuantError `bad-file` for what is no parquet, damaged, too long, or packed in a way that is not read here.
+ */
+export async function parquetRows({ name, content, wanted }: ParquetRequest): Promise<Row[]> {
+  const { parquetMetadata, parquetReadObjects, parquetSchema } = await import("hyparquet");
+  try {
+    const metadata = parquetMetadata(content);
+    check(name, metadata);
+    const columns = parquetSchema(metadata).children.map((child) => child.element.name);
+    const rows = await parquetReadObjects({ file: content, metadata, columns: columns.filter((column) => wanted.includes(column)) });
+    return rows.map((row) => numbered(row) as Row);
+  } catch (cause) {
+    if (cause instanceof QuantError) throw cause;
+    const detail = cause instanceof Error ? `: ${shown(cause.message)}` : "";
+    throw bad(name, `is no whole parquet file${detail}`, "Download it again.", cause);
+  }
+}
+
+function check(name: string, { row_groups }: FileMetaData): void {
+  const rows = row_groups.reduce((sum, group) => sum + Math.abs(Number(group.num_rows)), 0);
+  if (rows > mostRows) throw bad(name, `says that it has ${rows} rows`, "Give a file with fewer rows.");
+  const chunks = row_groups.flatMap((group) => group.columns.flatMap((column) => column.meta_data ?? []));
+  const codec = chunks.find((chunk) => !codecs.includes(chunk.codec))?.codec;
+  if (codec) throw bad(name, `is packed with ${codec}`, "Save it again with snappy, or as .jsonl.");
+}
+
+/** Labels come as BigInt; nothing here needs more than a number holds. */
+function numbered(value: unknown): unknown {
+  if (typeof value === "bigint") return Number(value);
+  if (Array.isArray(value)) return value.map(numbered);
+  if (typeof value !== "object" || value === null || Object.getPrototypeOf(value) !== Object.prototype) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, numbered(inner)]));
+}

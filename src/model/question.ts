@@ -1,0 +1,77 @@
+/** Published rows of multiple choice as questions. Prompts as in lm-evaluation-harness. */
+import type { Row } from "../io/parquet";
+import { shown } from "../io/text";
+
+/** One multiple-choice question, as text; a choice is scored as the continuation of its context. */
+export interface Question {
+  /** What the question is about, for a figure a kind; files without kinds have one, their own name. */
+  kind: string;
+  context: string;
+  choices: string[];
+  /** Index of the right choice. */
+  answer: number;
+}
+
+/** Every column that a reader below looks at. */
+export const columns = [
+  ...["kind", "context", "choices", "answer", "question", "answerKey", "goal", "sol1", "sol2", "label"],
+  ...[1, 2, 3, 4].flatMap((i) => [`InputSentence${i}`, `input_sentence_${i}`]),
+  ...["RandomFifthSentenceQuiz1", "RandomFifthSentenceQuiz2", "AnswerRightEnding"],
+  ...["sentence_quiz1", "sentence_quiz2", "answer_right_ending"],
+];
+
+/** Null for a row that is no question of ours, ARC's, PIQA's or StoryCloze's, or whose answer is none of its choices. */
+export function questionOf(row: unknown, kind: string): Question | null {
+  if (typeof row !== "object" || row === null) return null;
+  const question = ours(row as Row, kind) ?? arc(row as Row, kind) ?? piqa(row as Row, kind) ?? storyCloze(row as Row, kind);
+  return question && question.answer >= 0 && question.answer < question.choices.length ? question : null;
+}
+
+/** PIQA publishes its labels in a file of their own; the parquet of its test set has −1. */
+export const isUnlabelled = (row: unknown): boolean =>
+  typeof row === "object" &&
+  row !== null &&
+  "goal" in row &&
+  "sol1" in row &&
+  (!("label" in row) || row.label === null || row.label === -1);
+
+const isTexts = (value: unknown): value is string[] =>
+  Array.isArray(value) && value.length > 1 && value.every((x) => typeof x === "string");
+
+function ours({ kind, context, choices, answer }: Row, file: string): Question | null {
+  if (typeof context !== "string" || !isTexts(choices) || !Number.isInteger(answer)) return null;
+  return { kind: typeof kind === "string" ? shown(kind) : file, context, choices, answer: answer as number };
+}
+
+/** {question: {stem, choices}, answerKey} as published, or {question, choices: {text, label}, answerKey} as on the Hub. */
+function arc(q: Row, kind: string): Question | null {
+  const nested = typeof q.question === "object" && q.question !== null ? (q.question as Row) : null;
+  const stem = nested ? nested.stem : q.question;
+  const given = nested ? nested.choices : q.choices;
+  if (typeof stem !== "string" || typeof q.answerKey !== "string" || typeof given !== "object" || given === null) return null;
+  const list = Array.isArray(given) ? (given as Row[]) : zip(given as Row);
+  const texts = list.map((c) => c.text);
+  if (!isTexts(texts)) return null;
+  return { kind, context: asked(stem), choices: texts.map((t) => ` ${t}`), answer: list.findIndex((c) => c.label === q.answerKey) };
+}
+
+/** {text: [...], label: [...]} as a list of {text, label}. */
+function zip({ text, label }: Row): Row[] {
+  return Array.isArray(text) && Array.isArray(label) ? text.map((t, i) => ({ text: t, label: label[i] })) : [];
+}
+
+function piqa({ goal, sol1, sol2, label }: Row, kind: string): Question | null {
+  if (typeof goal !== "string" || typeof sol1 !== "string" || typeof sol2 !== "string" || !Number.isInteger(label)) return null;
+  return { kind, context: asked(goal), choices: [` ${sol1}`, ` ${sol2}`], answer: label as number };
+}
+
+const asked = (question: string) => `Question: ${question}\nAnswer:`;
+
+/** The columns of the published .csv, or the Hub's names of them. */
+function storyCloze(row: Row, kind: string): Question | null {
+  const sentences = [1, 2, 3, 4].map((i) => row[`InputSentence${i}`] ?? row[`input_sentence_${i}`]);
+  const endings = [1, 2].map((i) => row[`RandomFifthSentenceQuiz${i}`] ?? row[`sentence_quiz${i}`]);
+  const right = Number(row.AnswerRightEnding ?? row.answer_right_ending);
+  if (!isTexts(sentences) || !isTexts(endings) || !Number.isInteger(right)) return null;
+  return { kind, context: sentences.join(" "), choices: endings.map((e) => ` ${e}`), answer: right - 1 };
+}

@@ -1,0 +1,51 @@
+import { useState } from "react";
+import { isBusy } from "../../store/next";
+import { runsInSight } from "../../store/runs";
+import { isModelScorable, isScorable, tasksKey } from "../../store/scoring";
+import { Button } from "../parts/Button";
+import { Panel } from "../parts/Panel";
+import { strings } from "../strings";
+import { useStudio, useStudioState } from "../studio";
+import css from "./finish.module.css";
+import { ModelScores, RunScores } from "./TaskScores";
+import { TaskSettings } from "./TaskSettings";
+
+const text = strings.tasks;
+
+export function TasksPanel() {
+  const studio = useStudio();
+  const runs = useStudioState(runsInSight);
+  const { settings, model, busy } = useStudioState((s) => ({ settings: s.tasks, model: s.model.scored, busy: isBusy(s) }));
+  const [open, setOpen] = useState(false);
+  const modelToo = useStudioState(isModelScorable);
+  const some = modelToo || runs.some((r) => isScorable(r, tasksKey(settings)));
+  const needsFile = settings.kind === "file" && !settings.file;
+  const finished = model.length > 0 || runs.some((r) => r.status === "done");
+  const keys = new Set(runs.flatMap((r) => r.scored.map((s) => s.key)));
+
+  return (
+    <Panel title={text.title}>
+      <div className={css.content}>
+        <p className={css.quiet}>{text.what}</p>
+        <div className={css.buttons}>
+          <Button disabled={busy || !some || needsFile} onClick={() => studio.score()}>
+            {text.score}
+          </Button>
+          <span className={css.quiet}>{some ? needsFile && text.noFile : finished ? text.all : text.none}</span>
+        </div>
+        {model.map((scored) => (
+          <ModelScores key={scored.key} scored={scored} />
+        ))}
+        {[...keys].map((key) => (
+          <RunScores key={key} runs={runs} of={key} />
+        ))}
+        <details open={open || (some && needsFile)} onToggle={(e) => setOpen(e.currentTarget.open)}>
+          <summary>{text.which}</summary>
+          <div className={css.inside}>
+            <TaskSettings />
+          </div>
+        </details>
+      </div>
+    </Panel>
+  );
+}

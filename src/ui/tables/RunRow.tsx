@@ -1,0 +1,97 @@
+import { measuredOn, onCalibration } from "../../store/measuring";
+import type { Measured, Run } from "../../store/state";
+import { textLabel } from "../../store/texts";
+import type { BlockReport } from "../../worker/protocol";
+import { bytes, duration, figure, percent, rise, runTitle } from "../format";
+import { LineSample } from "../growth/LineSample";
+import table from "../parts/table.module.css";
+import { strings } from "../strings";
+import { useStudio } from "../studio";
+import css from "./RunsTable.module.css";
+
+const text = strings.runs;
+
+interface Props {
+  run: Run;
+  selected: boolean;
+  /** Keys of the texts, a pair of columns each. */
+  texts: string[];
+  calibrated: boolean;
+}
+
+export function RunRow({ run, selected, texts, calibrated }: Props) {
+  const studio = useStudio();
+  return (
+    <tr className={selected ? css.selected : undefined}>
+      <th scope="row">
+        <label className={css.recipe}>
+          <input type="radio" name="selected-run" checked={selected} onChange={() => studio.select(run.id)} />
+          <LineSample slot={run.slot} />
+          <span>
+            {text.select(run.number, runTitle(run))}
+            <small className={css.quiet}>
+              {run.dragged && `${text.following}, `}
+              {text.calibrated(textLabel(run.text, "calibration"))}
+            </small>
+          </span>
+        </label>
+        {run.status === "failed" && <p className={css.failed}>{run.error?.message}</p>}
+      </th>
+      <Delta block={run.blocks.at(-1)} />
+      {calibrated && <Perplexity of={run} measured={measuredOn(run, onCalibration)} />}
+      {texts.flatMap((key) => {
+        const measured = measuredOn(run, key);
+        return [
+          <Delta key={`delta ${key}`} block={measured?.evaluation.blocks.at(-1)} />,
+          <Perplexity key={key} of={run} measured={measured} isOwn={measured?.own} />,
+        ];
+      })}
+      <td className={table.number}>{run.bytesOut === null ? "—" : bytes(run.bytesOut)}</td>
+      <td className={table.number}>{run.ms === null ? text.status[run.status] : duration(run.ms / 1000)}</td>
+      <td>
+        <input
+          type="checkbox"
+          className={css.show}
+          aria-label={text.show(run.number)}
+          checked={!run.hidden}
+          onChange={(e) => studio.setHidden(run.id, !e.target.checked)}
+        />
+      </td>
+      <td>
+        <button
+          type="button"
+          className={css.remove}
+          aria-label={text.remove(run.number)}
+          disabled={run.status === "running"}
+          onClick={() => studio.remove(run.id)}
+        >
+          ×
+        </button>
+      </td>
+    </tr>
+  );
+}
+
+/** Δ after the last block, and its share of ‖h‖², in which texts can be compared. */
+function Delta({ block }: { block: BlockReport | undefined }) {
+  return (
+    <td className={table.number}>
+      {block ? figure(block.delta) : "—"}
+      {block && <small className={css.quiet}>{percent(block.relativeDelta)}</small>}
+    </td>
+  );
+}
+
+function Perplexity({ of, measured, isOwn = false }: { of: Run; measured: Measured | null; isOwn?: boolean }) {
+  if (!measured) return <td className={table.number}>{of.status === "done" ? text.notMeasured : "—"}</td>;
+  const { perplexityBefore, perplexity } = measured.evaluation;
+  return (
+    <td className={table.number}>
+      {perplexityBefore.toFixed(3)} → {perplexity.toFixed(3)}
+      <small className={css.quiet}>
+        {rise(perplexityBefore, perplexity)}
+        {isOwn && `, ${text.own}`}
+      </small>
+    </td>
+  );
+}

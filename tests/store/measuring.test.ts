@@ -1,0 +1,63 @@
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { defaultRecipe } from "../../src/recipe/recipe";
+import { evaluatedTexts, labelOf, measurementsLeft, onCalibration, requestOf } from "../../src/store/measuring";
+import { createStudio } from "../../src/store/studio";
+import { demoText, type TextChoice } from "../../src/store/texts";
+import { aRun } from "./a-run";
+import { fakeClient } from "./fake";
+
+const pasted = (text: string): TextChoice => ({ kind: "pasted", pasted: text, file: null });
+const settings = { text: demoText, windows: 16, calibrationToo: false };
+const done = (more: Partial<Parameters<typeof aRun>[0]> = {}) => aRun({ status: "done", held: true, ...more });
+
+it("runs of other window lengths see other windows, so they are other columns", () => {
+  const long = done({ id: "run-2", recipe: { ...defaultRecipe, calibration: { ...defaultRecipe.calibration, windowLength: 64 } } });
+  const keys = measurementsLeft([done(), long], settings).map((m) => m.key);
+  expect(new Set(keys).size).toBe(2);
+});
+
+it("on its calibration text a run is measured on the very windows it was calibrated on", () => {
+  const calibration = { windows: 9, windowLength: 64, seed: 4 };
+  const run = done({ text: pasted("mine"), recipe: { ...defaultRecipe, calibration } });
+  const targets = measurementsLeft([run, aRun({ id: "run-2" })], { ...settings, calibrationToo: true });
+  expect(targets.map((t) => requestOf(t, settings))).toEqual([
+    { runId: "run-1", use: "evaluation", text: { kind: "demo" }, windows: 16, windowLength: 64, seed: null },
+    { runId: "run-1", use: "calibration", text: { kind: "text", text: "mine" }, ...calibration },
+  ]);
+  expect(targets[1].key).toBe(onCalibration);
+});
+
+it("a run whose calibration text is measured on as another text says so; the demo has two texts", () => {
+  const target = (text: TextChoice) => measurementsLeft([done({ text })], { ...settings, text })[0];
+  expect(labelOf(target(pasted("a")), { ...settings, text: pasted("a") })).toEqual({ textLabel: "pasted text", own: true });
+  expect(labelOf(target(pasted("a")), { ...settings, text: pasted("b") }).own).toBe(false);
+  expect(labelOf(target(demoText), settings)).toEqual({ textLabel: "demo evaluation text", own: false });
+});
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+it("a second text adds to the first, in the order they were measured", async () => {
+  const fake = fakeClient();
+  const studio = createStudio(() => fake);
+  studio.start();
+  studio.openDemo();
+  await vi.advanceTimersByTimeAsync(1000);
+  await studio.run();
+  await studio.measure();
+  studio.editEvaluation({ text: pasted("another text"), calibrationToo: true });
+  await studio.measure();
+  const state = studio.store.getState();
+  expect(state.runs[0].measured.map((m) => m.textLabel)).toEqual(["demo evaluation text", "pasted text", "demo calibration text"]);
+  expect(evaluatedTexts(state.runs).map((t) => t.label)).toEqual(["demo evaluation text", "pasted text"]);
+  expect(state.outcome).toMatchObject({ kind: "measured", runs: 1 });
+  expect(fake.calls.filter((c) => c === "measure")).toHaveLength(3);
+  await studio.measure();
+  studio.editEvaluation({ text: demoText });
+  await studio.measure();
+  expect(fake.calls.filter((c) => c === "measure")).toHaveLength(3);
+});

@@ -101,14 +101,15 @@ describe("readHeader", () => {
 });
 
 describe("bombs are refused within a second", () => {
-  /** The best of three: other processes share the machine, and only the reader's own time counts. */
+  /** The best of three, of the processor's time: other processes share the machine, and only the reader's own counts. */
   async function timed(work: () => unknown): Promise<string> {
     let best = Number.POSITIVE_INFINITY;
     let message = "";
     for (let i = 0; i < 3 && best >= 1000; i++) {
-      const t = performance.now();
+      const t = process.cpuUsage();
       message = await failure(work);
-      best = Math.min(best, performance.now() - t);
+      const { user, system } = process.cpuUsage(t);
+      best = Math.min(best, (user + system) / 1000);
     }
     expect(best).toBeLessThan(1000);
     return message;

@@ -8,7 +8,7 @@ import { fakeClient } from "./fake";
 
 const pasted = (text: string): TextChoice => ({ kind: "pasted", pasted: text, file: null });
 const settings = { text: demoText, windows: 16, calibrationToo: false };
-const done = (more: Partial<Parameters<typeof aRun>[0]> = {}) => aRun({ status: "done", held: true, ...more });
+const done = (more: Partial<Parameters<typeof aRun>[0]> = {}) => aRun({ status: "done", held: true, blocks: [{ index: 0, delta: 1, relativeDelta: 0.1 }], ...more });
 
 it("runs of other window lengths see other windows, so they are other columns", () => {
   const long = done({ id: "run-2", recipe: { ...defaultRecipe, calibration: { ...defaultRecipe.calibration, windowLength: 64 } } });
@@ -22,8 +22,12 @@ it("on its calibration text a run is measured on the very windows it was calibra
   const targets = measurementsLeft([run, aRun({ id: "run-2" })], { ...settings, calibrationToo: true });
   expect(targets.map((t) => requestOf(t, settings))).toEqual([
     { runId: "run-1", use: "evaluation", text: { kind: "demo" }, windows: 16, windowLength: 64, seed: null },
-    { runId: "run-1", use: "calibration", text: { kind: "text", text: "mine" }, ...calibration },
+    { runId: "run-1", use: "calibration", text: { kind: "text", text: "mine" }, ...calibration, heldOut: 0 },
   ]);
+  const choosing = { ...run, recipe: { ...run.recipe, qep: { ...run.recipe.qep, choice: "best" as const, heldOut: 3 } } };
+  expect(requestOf({ run: choosing, key: onCalibration }, settings).heldOut).toBe(3);
+  // Of an architecture that cannot be run.
+  expect(measurementsLeft([done({ blocks: [] })], settings)).toEqual([]);
   expect(targets[1].key).toBe(onCalibration);
 });
 

@@ -26,6 +26,9 @@ export function selectedRun(state: Pick<State, "runs" | "selected">): Run | null
   return state.runs.find((r) => r.id === state.selected) ?? null;
 }
 
+/** Unless a checkpoint is open that can only be rounded. */
+export const isRunnable = ({ model }: Pick<State, "model">): boolean => model.summary === null || model.summary.shape !== null;
+
 /** Nothing new can start: a job is running, a model is being opened, or there is no device. */
 export function isBusy(state: State): boolean {
   return state.job !== null || state.model.opening !== null || state.gpu.status !== "ready";
@@ -34,6 +37,6 @@ export function isBusy(state: State): boolean {
 /** Which of a pair can be added to the selected run; null: none. */
 export function missingPartner(state: Pick<State, "runs" | "selected" | "model">): "base" | "qep" | null {
   const run = selectedRun(state);
-  if (run?.status !== "done" || partnerOf(state.runs, run) || !state.model.summary?.shape) return null;
+  if (run?.status !== "done" || partnerOf(state.runs, run) || !isRunnable(state)) return null;
   return isBase(run.recipe) ? "qep" : "base";
 }

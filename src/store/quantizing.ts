@@ -61,7 +61,8 @@ export function createQuantizing(store: StoreApi<State>, session: Session, calle
       if (state.job || !state.model.summary || state.model.summary.packing !== null) return;
       const run = newRun({ id: `run-${++made}`, ...freePlace(state), recipe, text, dragged: false }, state.model.summary.blocks);
       store.setState({ runs: [...state.runs, run], selected: run.id });
-      say("info", `Started: ${recipeTitle(recipe)}, calibrated on ${textLabel(text, "calibration")}.`, run.number);
+      const on = state.model.summary.shape ? `, calibrated on ${textLabel(text, "calibration")}` : "";
+      say("info", `Started: ${recipeTitle(recipe)}${on}.`, run.number);
       await quantize(run, { seconds: null, live: false }, (ok) => {
         const ended = get().runs.find((r) => r.id === run.id);
         if (ok && ended) say("info", `Finished in ${((ended.ms ?? 0) / 1000).toFixed(1)} s.`, run.number);

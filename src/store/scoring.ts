@@ -20,7 +20,7 @@ export function tasksKey({ kind, file, limit }: TaskSettings): string {
 export const tasksLabel = ({ kind, file }: TaskSettings): string => (kind === "demo" ? "the demo’s tasks" : (file?.name ?? "no file"));
 
 export function isScorable(run: Run, key: string): boolean {
-  return run.status === "done" && run.held && !run.scored.some((s) => s.key === key);
+  return run.status === "done" && run.held && run.blocks.length > 0 && !run.scored.some((s) => s.key === key);
 }
 
 /** The open checkpoint is quantized already, and these questions have not been put to it. */

@@ -1,6 +1,6 @@
 import * as Comlink from "comlink";
 import { QuantError } from "../errors";
-import type { Reply, StudioApi } from "./protocol";
+import type { Reply, RunEvent, StudioApi } from "./protocol";
 
 type Method = keyof StudioApi;
 type Value<M extends Method> = Awaited<ReturnType<StudioApi[M]>> extends Reply<infer T> ? T : Awaited<ReturnType<StudioApi[M]>>;
@@ -28,15 +28,33 @@ export function connect(worker: Worker): Client {
 
   return {
     async call(method, ...args) {
-      const passed = args.map((a) => (typeof a === "function" ? Comlink.proxy(a as () => void) : a));
+      const listeners = args.filter((a) => typeof a === "function").map((a) => hear(a as (event: RunEvent) => void));
+      let next = 0;
+      const passed = args.map((a) => (typeof a === "function" ? Comlink.proxy(listeners[next++].listen) : a));
       const invoke = remote[method] as unknown as (...a: unknown[]) => Promise<unknown>;
       const reply = await Promise.race([invoke(...passed), death]);
+      await Promise.race([Promise.all(listeners.map((l) => l.ended)), death]);
       return unwrap(reply) as never;
     },
     close() {
       worker.terminate();
       die(new QuantError("worker-died", "it was closed", restart));
     },
+  };
+}
+
+/** Events come through a port of their own, so that a reply may overtake the last of them: nobody is answered before the one that ends a job. */
+function hear(listener: (event: RunEvent) => void): { listen(event: RunEvent): void; ended: Promise<void> } {
+  let end: () => void;
+  const ended = new Promise<void>((resolve) => {
+    end = resolve;
+  });
+  return {
+    listen(event) {
+      listener(event);
+      if (event.type === "end") end();
+    },
+    ended,
   };
 }
 

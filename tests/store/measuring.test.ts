@@ -8,7 +8,8 @@ import { fakeClient } from "./fake";
 
 const pasted = (text: string): TextChoice => ({ kind: "pasted", pasted: text, file: null });
 const settings = { text: demoText, windows: 16, calibrationToo: false };
-const done = (more: Partial<Parameters<typeof aRun>[0]> = {}) => aRun({ status: "done", held: true, blocks: [{ index: 0, delta: 1, relativeDelta: 0.1 }], ...more });
+const done = (more: Partial<Parameters<typeof aRun>[0]> = {}) =>
+  aRun({ status: "done", held: true, blocks: [{ index: 0, delta: 1, relativeDelta: 0.1 }], ...more });
 
 it("runs of other window lengths see other windows, so they are other columns", () => {
   const long = done({ id: "run-2", recipe: { ...defaultRecipe, calibration: { ...defaultRecipe.calibration, windowLength: 64 } } });

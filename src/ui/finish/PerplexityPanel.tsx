@@ -1,5 +1,5 @@
 import { evaluatedTexts, isModelMeasurable, measuredOn, measurementsLeft, onCalibration } from "../../store/measuring";
-import { isBusy, nextStep } from "../../store/next";
+import { isBusy, isRunnable, nextStep } from "../../store/next";
 import { runsInSight } from "../../store/runs";
 import { count } from "../format";
 import { Button } from "../parts/Button";
@@ -15,6 +15,7 @@ const text = strings.perplexity;
 
 export function PerplexityPanel() {
   const studio = useStudio();
+  const runnable = useStudioState(isRunnable);
   const runs = useStudioState(runsInSight);
   const settings = useStudioState((s) => s.evaluation);
   const { isNext, busy } = useStudioState((s) => ({ isNext: nextStep(s) === "measure", busy: isBusy(s) }));
@@ -32,7 +33,7 @@ export function PerplexityPanel() {
           <Button primary={isNext} disabled={busy || !some} onClick={() => studio.measure()}>
             {text.measure}
           </Button>
-          {!some && <span className={css.quiet}>{finished ? text.all : text.none}</span>}
+          {!some && <span className={css.quiet}>{!runnable ? text.uncalibrated : finished ? text.all : text.none}</span>}
         </div>
         {model.map(({ key, textLabel, result }) => (
           <p key={key}>{text.ofModel(result.perplexity.toFixed(3), textLabel, count(result.tokens))}</p>

@@ -1,5 +1,5 @@
 import { useState } from "react";
-import { isBusy } from "../../store/next";
+import { isBusy, isRunnable } from "../../store/next";
 import { runsInSight } from "../../store/runs";
 import { isModelScorable, isScorable, tasksKey } from "../../store/scoring";
 import { Button } from "../parts/Button";
@@ -14,6 +14,7 @@ const text = strings.tasks;
 
 export function TasksPanel() {
   const studio = useStudio();
+  const runnable = useStudioState(isRunnable);
   const runs = useStudioState(runsInSight);
   const { settings, model, busy } = useStudioState((s) => ({ settings: s.tasks, model: s.model.scored, busy: isBusy(s) }));
   const [open, setOpen] = useState(false);
@@ -31,7 +32,9 @@ export function TasksPanel() {
           <Button disabled={busy || !some || needsFile} onClick={() => studio.score()}>
             {text.score}
           </Button>
-          <span className={css.quiet}>{some ? needsFile && text.noFile : finished ? text.all : text.none}</span>
+          <span className={css.quiet}>
+            {!runnable ? text.uncalibrated : some ? needsFile && text.noFile : finished ? text.all : text.none}
+          </span>
         </div>
         {model.map((scored) => (
           <ModelScores key={scored.key} scored={scored} />

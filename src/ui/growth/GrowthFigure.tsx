@@ -1,5 +1,6 @@
 import { lazy, Suspense, useState } from "react";
 import { evaluatedTexts } from "../../store/measuring";
+import { isRunnable } from "../../store/next";
 import { runsInSight } from "../../store/runs";
 import type { Run } from "../../store/state";
 import { figure, percent, runTitle } from "../format";
@@ -18,7 +19,7 @@ const text = strings.growth;
 export function GrowthFigure() {
   const runs = useStudioState(runsInSight);
   const under = useStudioState((s) => s.runs.find((r) => r.id === s.live.under && r.dragged) ?? null);
-  const runnable = useStudioState((s) => s.model.summary === null || s.model.summary.shape !== null);
+  const runnable = useStudioState(isRunnable);
   const hasModel = useStudioState((s) => s.model.summary !== null);
   const [view, setView] = useState<View>({ relative: false, text: null });
 

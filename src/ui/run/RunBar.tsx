@@ -1,7 +1,7 @@
 import { useId } from "react";
 import { isBase, recipeTitle } from "../../recipe/recipe";
 import { partnerRecipe } from "../../store/compare";
-import { isBusy, missingPartner, nextStep, selectedRun } from "../../store/next";
+import { isBusy, isRunnable, missingPartner, nextStep, selectedRun } from "../../store/next";
 import type { State } from "../../store/state";
 import { Button } from "../parts/Button";
 import { Heading } from "../parts/Heading";
@@ -65,7 +65,7 @@ export function RunBar() {
 function whyOf(state: State): string {
   const run = selectedRun(state);
   if (run?.status !== "done") return text.baselineWhy.noRun;
-  if (!state.model.summary?.shape) return text.baselineWhy.uncalibrated;
+  if (!isRunnable(state)) return text.baselineWhy.uncalibrated;
   const partner = missingPartner(state);
   if (partner === null) return text.baselineWhy.there;
   return text.baselineWhy.ready(recipeTitle(partnerRecipe(run.recipe, state.recipe)) + (isBase(run.recipe) ? "" : " (α 0)"));

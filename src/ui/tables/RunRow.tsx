@@ -1,4 +1,5 @@
 import { measuredOn, onCalibration } from "../../store/measuring";
+import { isRunnable } from "../../store/next";
 import type { Measured, Run } from "../../store/state";
 import { textLabel } from "../../store/texts";
 import type { BlockReport } from "../../worker/protocol";
@@ -6,7 +7,7 @@ import { bytes, duration, figure, percent, rise, runTitle } from "../format";
 import { LineSample } from "../growth/LineSample";
 import table from "../parts/table.module.css";
 import { strings } from "../strings";
-import { useStudio } from "../studio";
+import { useStudio, useStudioState } from "../studio";
 import css from "./RunsTable.module.css";
 
 const text = strings.runs;
@@ -21,6 +22,7 @@ interface Props {
 
 export function RunRow({ run, selected, texts, calibrated }: Props) {
   const studio = useStudio();
+  const runnable = useStudioState(isRunnable);
   return (
     <tr className={selected ? css.selected : undefined}>
       <th scope="row">
@@ -31,7 +33,7 @@ export function RunRow({ run, selected, texts, calibrated }: Props) {
             {text.select(run.number, runTitle(run))}
             <small className={css.quiet}>
               {run.dragged && `${text.following}, `}
-              {text.calibrated(textLabel(run.text, "calibration"))}
+              {runnable ? text.calibrated(textLabel(run.text, "calibration")) : text.uncalibrated}
             </small>
           </span>
         </label>

@@ -1,0 +1,54 @@
+import * as Comlink from "comlink";
+import { expect, test } from "vitest";
+import { connect } from "../../src/worker/client";
+import type { RunEvent, RunRequest } from "../../src/worker/protocol";
+import { recipeWith } from "../support/recipe";
+
+const request: RunRequest = { id: "run-1", recipe: recipeWith(), calibration: { kind: "demo" } };
+
+/** The worker's side on a message channel in place of a Worker. */
+function serve(api: object) {
+  const { port1, port2 } = new MessageChannel();
+  Comlink.expose(api, port1);
+  port1.start();
+  port2.start();
+  const client = connect(Object.assign(port2, { terminate: () => {} }) as unknown as Worker);
+  return {
+    client,
+    end: () => {
+      port1.close();
+      port2.close();
+    },
+  };
+}
+
+test("a reply that overtakes the last events waits for them", async () => {
+  const { client, end } = serve({
+    async run(_: unknown, onEvent: (e: RunEvent) => void) {
+      // As a slow port would: the reply is under way before the events.
+      setTimeout(() => {
+        onEvent({ type: "log", level: "info", message: "last words" });
+        onEvent({ type: "end", outcome: "done" });
+      }, 50);
+      return { ok: true, value: { ms: 1 } };
+    },
+  });
+  const heard: RunEvent["type"][] = [];
+  expect(await client.call("run", request, (e) => heard.push(e.type))).toEqual({ ms: 1 });
+  expect(heard).toEqual(["log", "end"]);
+  end();
+});
+
+test("a worker that dies between the two rejects the call", async () => {
+  const { client, end } = serve({ run: async () => ({ ok: true, value: {} }) });
+  const call = client.call("run", request, () => {});
+  setTimeout(() => client.close(), 20);
+  await expect(call).rejects.toMatchObject({ code: "worker-died" });
+  end();
+});
+
+test("calls without events are answered at once, failures as errors", async () => {
+  const { client, end } = serve({ openDemo: async () => ({ ok: false, error: { code: "busy", where: "", hint: "", message: "" } }) });
+  await expect(client.call("openDemo")).rejects.toMatchObject({ code: "busy" });
+  end();
+});

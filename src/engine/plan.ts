@@ -1,6 +1,7 @@
 import { QuantError } from "../errors";
 import type { LayerShape } from "../export/format";
 import { formats, pieces, plannedLayers } from "../export/layout";
+import { findFile } from "../io/source";
 import { specBytes } from "../io/writer";
 import type { Calibration, TokenWindows } from "../model/calibration";
 import { census, type Model } from "../model/checkpoint";
@@ -116,17 +117,20 @@ export function plan(model: Model, recipe: Recipe, calibration: Calibration, { r
     peakGpuBytes: peakBytes(spec, recipe, load.tokens + load.heldTokens, chunk, stream !== "passing"),
     seconds: (runWork(spec, recipe, load, stream === "kept") * rate) / 1000,
     streamKept: stream === "kept",
-    warnings: warnings(spec, recipe, tokens),
+    warnings: warnings(model, recipe, tokens),
     notes: formats[recipe.format].notes(recipe),
   };
 }
 
-function warnings(spec: ModelSpec, recipe: Recipe, tokens: TokenWindows): string[] {
+function warnings({ spec, source, original }: Model, recipe: Recipe, tokens: TokenWindows): string[] {
   const widest = Math.max(...layerKinds.map((kind) => layerShape(spec, kind)[1]));
-  const few = tokens.ids.length < widest && !isBase(recipe);
-  return few
-    ? [
-        `${tokens.ids.length} calibration tokens are fewer than the widest layer's ${widest} inputs: the correction will be noisy. Use more windows.`,
-      ]
-    : [];
+  const told: string[] = [];
+  if (tokens.ids.length < widest && !isBase(recipe))
+    told.push(
+      `${tokens.ids.length} calibration tokens are fewer than the widest layer's ${widest} inputs: the correction will be noisy. Use more windows.`,
+    );
+  if (original?.spec?.tied) told.push("The rotation unties the head from the embeddings: the file holds it twice.");
+  if (formats[recipe.format].packed && !findFile(source, "tokenizer.json"))
+    told.push("GPTQModel loads no checkpoint without a tokenizer: add tokenizer.json for it. transformers does not ask.");
+  return told;
 }

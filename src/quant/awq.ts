@@ -12,6 +12,9 @@ const clipTokens = 512;
  * AWQ (Lin et al., 2023): inputs that matter are given finer steps. A scale s = mean|x|^r per input, r the one of least error of the module's
  * output over X, is multiplied into the weights and folded into the operation before; then each group's range is clipped to its least output
  * error (not for q and k, whose outputs meet in a softmax); then rounding to nearest.
+ *
+ * A group clipped at both ends has −min = max, so that its zero −min/s would be a tie, k + ½. It is broken in the open: s is rounded to f16 first, which
+ * takes the quotient off the tie either way; where s needs no rounding, half goes to even. Both are exact (grid.wgsl), whatever the adapter.
  */
 export const awq: Quantizer = {
   needs: { H: false, C: false },

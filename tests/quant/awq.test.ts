@@ -6,6 +6,7 @@ import { bytesFile, memorySink, memorySource } from "../../src/io/memory";
 import { openModel } from "../../src/model/checkpoint";
 import { createCpuOps } from "../../src/ops/cpu";
 import type { Recipe } from "../../src/recipe/recipe";
+import { openGpuOps } from "../support/gpu";
 import { recipeWith } from "../support/recipe";
 import { tinyConfig, tinySource, tinyTokens } from "../support/tiny";
 
@@ -60,5 +61,24 @@ describe("AWQ", () => {
       return report.layers.filter((l) => l.block === 0 && l.kind === "gate_proj")[0].relativeError;
     };
     expect(await last("awq")).toBeLessThan(1.02 * (await last("rtn")));
+  });
+});
+
+describe("the zero of a group that is clipped at both ends", () => {
+  test.each([
+    // s = 1 needs no rounding: 1.5, 7.5 and 3.5 go to even.
+    { bits: 2, m: 1.5, s: 1, z: 2 },
+    { bits: 4, m: 7.5, s: 1, z: 8 },
+    { bits: 3, m: 3.5, s: 1, z: 4 },
+    // f16 takes s up, and the quotient below its tie; or down, and it above.
+    { bits: 4, m: 7.5 * (1 + 2 ** -10 * 0.75), s: 1 + 2 ** -10, z: 7 },
+    { bits: 4, m: 7.5 * (1 + 2 ** -10 * 0.25), s: 1, z: 8 },
+    { bits: 2, m: 1.5 * (1 + 2 ** -10 * 0.75), s: 1 + 2 ** -10, z: 1 },
+  ])("at $bits bits, ±$m, is $z", async ({ bits, m, s, z }) => {
+    for (const ops of [createCpuOps(), await openGpuOps()]) {
+      const W = ops.fromFloats(Float32Array.of(-m, 0.1, m, -0.2), [1, 4]);
+      const grid = ops.grid(W, { bits, groupSize: -1, symmetric: false });
+      expect((await ops.read([grid.scales, grid.zeros])).map(([x]) => x)).toEqual([s, z]);
+    }
   });
 });

@@ -1,0 +1,41 @@
+import { expect, test } from "vitest";
+import { plan } from "../../src/engine/plan";
+import { bytesFile } from "../../src/io/memory";
+import { openModel } from "../../src/model/checkpoint";
+import { rotateModel } from "../../src/model/rotated";
+import type { Recipe } from "../../src/recipe/recipe";
+import { recipeWith } from "../support/recipe";
+import { tinyConfig, tinySource, tinyTokens } from "../support/tiny";
+
+const calibration = { tokens: tinyTokens(8, 16), heldOut: tinyTokens(2, 16) };
+const circumstances = { rate: 1e-6, stream: "passing" as const };
+const wide = { ...tinyConfig, hidden_size: 32, head_dim: 8, intermediate_size: 64, tie_word_embeddings: true };
+
+async function warningsOf(recipe: Recipe, more: string[] = []): Promise<string> {
+  const source = tinySource(wide);
+  const files = [...source.files, ...more.map((name) => bytesFile(name, "{}"))];
+  const opened = await openModel({ ...source, files });
+  const model = recipe.rotation === null ? opened : await rotateModel(opened, recipe.rotation);
+  return plan(model, recipe, calibration, circumstances).warnings.join(" ");
+}
+
+test("says before any work what GPTQModel will refuse, and what a rotation costs", async () => {
+  expect(await warningsOf(recipeWith({ format: "gptq" }))).toMatch(/GPTQModel loads no checkpoint without a tokenizer/);
+  expect(await warningsOf(recipeWith({ format: "gptq" }), ["tokenizer.json"])).toBe("");
+  expect(await warningsOf(recipeWith())).toBe("");
+  expect(await warningsOf(recipeWith({ rotation: 0 }))).toMatch(/holds it twice/);
+});
+
+test("counts rules in bits and bytes, and held-out windows in work", async () => {
+  const model = await openModel(tinySource(wide));
+  const of = (recipe: Recipe) => plan(model, recipe, calibration, circumstances);
+  const all = of(recipeWith({ bits: 4 }));
+  const down = of(recipeWith({ bits: 4, rules: [{ match: "down_proj", bits: 8 }] }));
+  // down_proj is 2048 of a block's 8192 + 512 weights; its rows' zeros grow too.
+  const weights = all.quantizedWeights / 3;
+  expect(down.bitsPerWeight - all.bitsPerWeight).toBeCloseTo((4 * 2048 + 4 * 32) / weights, 9);
+  const choosing = of(recipeWith({}, { choice: "best" }));
+  expect(choosing.heldOutWindows).toBe(2);
+  expect(choosing.seconds).toBeGreaterThan(all.seconds);
+  expect(choosing.peakGpuBytes).toBeGreaterThan(all.peakGpuBytes);
+});

@@ -6,7 +6,7 @@ import { Recording } from "../../src/engine/stream";
 import type { QuantError } from "../../src/errors";
 import { openModel } from "../../src/model/checkpoint";
 import { createCpuOps } from "../../src/ops/cpu";
-import type { LayerRule } from "../../src/recipe/recipe";
+import type { LayerRule, Recipe } from "../../src/recipe/recipe";
 import type { RunEvent } from "../../src/worker/protocol";
 import { recipeWith } from "../support/recipe";
 import { tinyConfig, tinySource, tinyTensors, tinyTokens } from "../support/tiny";
@@ -214,4 +214,20 @@ describe("the memory estimate", () => {
       expect(Math.abs(estimate / report.peakGpuBytes - 1)).toBeLessThan(0.15);
     },
   );
+
+  test.each<[string, Partial<Recipe>, Partial<Recipe["qep"]>]>([
+    ["α on held-out windows", {}, { choice: "best" }],
+    ["rules", { rules: [{ match: "layers.2.mlp.down_proj", method: "gptq", alpha: 1 }] }, {}],
+  ])("holds with %s", async (_, change, qep) => {
+    for (const config of shapes) {
+      const ops = createCpuOps();
+      const model = await openModel(tinySource(config));
+      const tokens = tinyTokens(4, 32, config.vocab_size);
+      const heldOut = qep.choice ? tinyTokens(2, 32, config.vocab_size) : null;
+      const recipe = recipeWith({ bits: 3, ...change }, qep);
+      const { report } = await run({ ops, model, tokens, heldOut, recipe, emit: quiet });
+      const estimate = 2 * peakBytes(model.spec, recipe, (heldOut ? 6 : 4) * 32, 4 * 32, false);
+      expect(Math.abs(estimate / report.peakGpuBytes - 1)).toBeLessThan(0.15);
+    }
+  });
 });

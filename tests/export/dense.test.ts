@@ -84,7 +84,7 @@ describe("a dense export", () => {
       report,
       ["wiki.txt", '<img onerror="x">| |'].map((name) => ({ text: name, evaluation })),
     );
-    expect(card).toContain("| Perplexity on wiki.txt | 3.0000 before, 4.0000 after (8 tokens) |\n| Perplexity on ·img onerror··x···· · |");
+    expect(card).toContain("| Perplexity on wiki.txt | 3.0000 before, 4.0000 after (8 tokens) |\n| Perplexity on ·img onerror··x··· · |");
     expect(card).not.toMatch(/<img|onerror="/);
   });
 

@@ -10,6 +10,7 @@ const states: [state: string, next: string | null][] = [
   ["dragging", null],
   ["measured", "Export"],
   ["scored", "Export"],
+  ["texts", "Add baseline run"],
   ["many", "Measure perplexity"],
   ["failed", "Restart the worker"],
   ["no-gpu", "Run the demo on the CPU reference"],

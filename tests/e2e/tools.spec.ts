@@ -56,6 +56,41 @@ test("runs are sorted and removed", async ({ play }) => {
   await expect(button(page, "Add baseline run")).toBeEnabled();
 });
 
+test("runs on several texts stand side by side, and sort by any of them", async ({ play }) => {
+  const page = await play("texts");
+  const runs = page.getByRole("table", { name: "Runs" });
+  await expect(runs.getByRole("columnheader", { name: /^On / })).toHaveText([
+    "On its calibration text",
+    "On demo evaluation text 16 × 128",
+    "On a-text-of-my-own-with-a-long-name.txt 16 × 128",
+  ]);
+  const cells = (row: string) =>
+    runs
+      .getByRole("row")
+      .filter({ hasText: row })
+      .getByRole("cell", { name: /→|not measured/ });
+  // Calibration text, the demo's evaluation text, the person's own.
+  await expect(cells("3: RTN")).toHaveText([/→/, "not measured", /→ .*, its calibration text$/]);
+  await expect(cells("2: RTN")).toHaveText([/→/, /→ \d\.\d{3}\+[\d.]+ %$/, /→ \d\.\d{3}\+[\d.]+ %$/]);
+  await runs.getByRole("button", { name: "Perplexity on demo evaluation text" }).click();
+  await expect(runs.getByRole("radio").first()).toHaveAccessibleName(/^1: RTN 3-bit \+ QEP/);
+  await runs.getByRole("button", { name: "Perplexity on demo evaluation text" }).click();
+  await expect(runs.getByRole("radio").first()).toHaveAccessibleName(/^3: RTN/);
+
+  const figure = page.getByRole("figure", { name: "Error growth Δ_m" });
+  await expect(figure.locator("path.recharts-line-curve")).toHaveCount(3);
+  await figure.getByLabel("On").selectOption("demo evaluation text");
+  await expect(figure.locator("path.recharts-line-curve")).toHaveCount(2);
+
+  // Which run a row is stays in sight while the texts scroll by.
+  const box = page.getByRole("region", { name: "Runs, scrollable" });
+  const name = runs.getByRole("radio").first();
+  const before = await name.boundingBox();
+  await box.evaluate((element) => element.scrollTo({ left: 150 }));
+  expect(await box.evaluate((element) => element.scrollLeft)).toBeGreaterThan(0);
+  expect((await name.boundingBox())!.x).toBe(before!.x);
+});
+
 test("a dragged run can be kept", async ({ play }) => {
   const page = await play("dragged");
   const runs = page.getByRole("table", { name: "Runs" });

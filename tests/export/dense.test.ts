@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { run } from "../../src/engine/run";
+import { modelCard } from "../../src/export/card";
 import { exportCheckpoint } from "../../src/export/checkpoint";
 import { verifyCheckpoint } from "../../src/export/verify";
 import { f16ToNumber, toF16 } from "../../src/io/dtype";
@@ -75,8 +76,15 @@ describe("a dense export", () => {
   });
 
   test("has a model card in which a hostile name is harmless", async () => {
-    const card = text((await exported()).files.get("README.md"));
-    expect(card).toContain("RTN 3-bit + QEP α 0.5");
+    const { model, report, files } = await exported();
+    expect(text(files.get("README.md"))).toContain("RTN 3-bit + QEP α 0.5");
+    const evaluation = { perplexityBefore: 3, perplexity: 4, blocks: report.blocks, tokens: 8, windows: 1, ms: 1 };
+    const card = modelCard(
+      model,
+      report,
+      ["wiki.txt", '<img onerror="x">| |'].map((name) => ({ text: name, evaluation })),
+    );
+    expect(card).toContain("| Perplexity on wiki.txt | 3.0000 before, 4.0000 after (8 tokens) |\n| Perplexity on ·img onerror··x··· · |");
     expect(card).not.toMatch(/<img|onerror="/);
   });
 

@@ -1,7 +1,7 @@
 import { measuredOn, onCalibration } from "../../store/measuring";
 import type { Run } from "../../store/state";
 import type { Evaluation } from "../../worker/protocol";
-import { rise, runTitle } from "../format";
+import { perplexity, rise, runTitle } from "../format";
 import { LineSample } from "../growth/LineSample";
 import table from "../parts/table.module.css";
 import { strings } from "../strings";
@@ -38,7 +38,7 @@ export function Results({ runs, of }: { runs: Run[]; of: string }) {
   );
 }
 
-function Result({ run, evaluation: { perplexityBefore, perplexity } }: { run: Run; evaluation: Evaluation }) {
+function Result({ run, evaluation: { perplexityBefore: before, perplexity: after } }: { run: Run; evaluation: Evaluation }) {
   return (
     <tr>
       <th scope="row">
@@ -47,11 +47,11 @@ function Result({ run, evaluation: { perplexityBefore, perplexity } }: { run: Ru
           {run.number}: {runTitle(run)}
         </span>
       </th>
-      <td className={table.number}>{perplexityBefore.toFixed(3)}</td>
+      <td className={table.number}>{perplexity(before)}</td>
       <td className={table.number}>
-        <strong>{perplexity.toFixed(3)}</strong>
+        <strong>{perplexity(after)}</strong>
       </td>
-      <td className={table.number}>{rise(perplexityBefore, perplexity)}</td>
+      <td className={table.number}>{rise(before, after)}</td>
     </tr>
   );
 }

@@ -40,12 +40,14 @@ export function GrowthFigure() {
         <span className={css.toggles}>
           <CheckField label={text.relative} checked={view.relative} onChange={(relative) => setView({ ...view, relative })} />
           {texts.length > 0 && (
-            <SelectField
-              label={text.on}
-              value={shown.text}
-              options={[{ value: null, title: text.calibration }, ...texts.map((t) => ({ value: t.key, title: t.label }))]}
-              onChange={(key) => setView({ ...view, text: key })}
-            />
+            <span className={css.on}>
+              <SelectField
+                label={text.on}
+                value={shown.text}
+                options={[{ value: null, title: text.calibration }, ...texts.map((t) => ({ value: t.key, title: t.label }))]}
+                onChange={(key) => setView({ ...view, text: key })}
+              />
+            </span>
           )}
         </span>
       </figcaption>

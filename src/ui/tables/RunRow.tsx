@@ -3,7 +3,7 @@ import { isRunnable } from "../../store/next";
 import type { Measured, Run } from "../../store/state";
 import { textLabel } from "../../store/texts";
 import type { BlockReport } from "../../worker/protocol";
-import { bytes, duration, figure, percent, rise, runTitle } from "../format";
+import { bytes, duration, figure, percent, perplexity, rise, runTitle } from "../format";
 import { LineSample } from "../growth/LineSample";
 import table from "../parts/table.module.css";
 import { strings } from "../strings";
@@ -25,7 +25,7 @@ export function RunRow({ run, selected, texts, calibrated }: Props) {
   const runnable = useStudioState(isRunnable);
   return (
     <tr className={selected ? css.selected : undefined}>
-      <th scope="row">
+      <th scope="row" className={css.first}>
         <label className={css.recipe}>
           <input type="radio" name="selected-run" checked={selected} onChange={() => studio.select(run.id)} />
           <LineSample slot={run.slot} />
@@ -86,12 +86,12 @@ function Delta({ block }: { block: BlockReport | undefined }) {
 
 function Perplexity({ of, measured, isOwn = false }: { of: Run; measured: Measured | null; isOwn?: boolean }) {
   if (!measured) return <td className={table.number}>{of.status === "done" ? text.notMeasured : "—"}</td>;
-  const { perplexityBefore, perplexity } = measured.evaluation;
+  const { perplexityBefore: before, perplexity: after } = measured.evaluation;
   return (
     <td className={table.number}>
-      {perplexityBefore.toFixed(3)} → {perplexity.toFixed(3)}
+      {perplexity(before)} → {perplexity(after)}
       <small className={css.quiet}>
-        {rise(perplexityBefore, perplexity)}
+        {rise(before, after)}
         {isOwn && `, ${text.own}`}
       </small>
     </td>

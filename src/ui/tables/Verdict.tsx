@@ -1,6 +1,7 @@
 import { compare, type Ends } from "../../store/compare";
 import { selectedRun } from "../../store/next";
 import { runsInSight } from "../../store/runs";
+import { perplexity } from "../format";
 import { strings } from "../strings";
 import { useStudioState } from "../studio";
 import css from "./RunsTable.module.css";
@@ -20,8 +21,8 @@ export function Verdict() {
     <div className={`${css.verdict} ${holds ? css.holds : css.fails}`}>
       {comparison.timeRatio !== null && <p>{text.cost(comparison.qep.number, comparison.base.number, comparison.timeRatio)}</p>}
       <p>{text.calibration(endSentence(calibration))}</p>
-      {evaluations.map(({ text: { key, label }, delta, perplexity }) => (
-        <p key={key}>{text.evaluation(label, endSentence(delta), perplexity.qep.toFixed(3), perplexity.base.toFixed(3))}</p>
+      {evaluations.map(({ text: { key, label }, delta, perplexity: { qep, base } }) => (
+        <p key={key}>{text.evaluation(label, endSentence(delta), perplexity(qep), perplexity(base))}</p>
       ))}
       {!evaluations.length && <p>{text.notMeasured}</p>}
     </div>

@@ -98,6 +98,13 @@ async function play() {
   await studio.measure();
   if (state === "measured") return;
   if (state === "scored") return studio.score();
+  if (state === "texts") {
+    const text = { kind: "file", pasted: "", file: new File(["words"], "a-text-of-my-own-with-a-long-name.txt") } as const;
+    studio.chooseCalibration(text);
+    await studio.run();
+    studio.editEvaluation({ text, calibrationToo: true });
+    return studio.measure();
+  }
   await studio.exportRun({ kind: "zip", name: "QEP-demo-rtn-3bit-qep-0.5" });
   if (state === "many") {
     for (const alpha of [0.25, 0.75, 1]) {

@@ -45,8 +45,9 @@ function stagePeak(spec: ModelSpec, recipe: Recipe, stage: Stage, chunk: number,
   const needs = stageNeeds(recipe, 0, stage);
   // With C comes the drift, (X − Xq)ᵀ(X − Xq).
   const statistics = (needs.H ? n * n : 0) + (needs.C ? 2 * n * n : 0);
-  const corrected = needs.corrected ? all : 0;
-  const correcting = statistics + (needs.corrected ? n * n + corrected + 3 * largest : 0);
+  // W* and its rest; with the last layer's, its live W and D.
+  const corrected = needs.corrected ? 2 * all : 0;
+  const correcting = statistics + (needs.corrected ? n * n + corrected + 2 * largest : 0);
   // Ŵ grows as codes go.
   const { elements } = quantizers[recipe.method].cost(rows(spec, stage), n, chunk);
   const rounding = statistics + (needs.corrected ? n * n : 0) + corrected + Math.max(elements, all + largest);

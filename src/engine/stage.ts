@@ -46,7 +46,7 @@ export async function quantizeStage(job: BlockJob, block: Block, stage: Stage): 
   const weights = {} as Record<LayerKind, Tensor>;
   for (const [i, result] of results.entries()) weights[stage.kinds[i]] = await settle(job, layers[i].name, result);
   if (fold) await foldBefore(job, block, stage, fold);
-  ops.free(...layers.filter((l) => l.alpha > 0).map((l) => l.weight));
+  ops.free(...layers.flatMap((l) => (l.rest ? [l.weight, l.rest] : [])));
   freeStatistics(ops, statistics, correction);
   progress.add(quantizeWork(spec, recipe, stage, tokens, needs), place(block, stage));
   return { weights, reports: layers.map((layer, i) => describe(job, block, layer, results[i], correction, insights)) };
@@ -58,12 +58,13 @@ type CorrectedLayer = StageLayer & { alpha: number; products: Tensor | null };
 function correctLayer({ recipe, ops }: BlockJob, block: Block, kind: LayerKind, correction: Correction | null): CorrectedLayer {
   const name = layerName(block.index, kind);
   const W = block.weights[kind];
-  if (!correction?.solvable) return { kind, name, alpha: 0, weight: W, products: null };
+  if (!correction?.solvable) return { kind, name, alpha: 0, weight: W, rest: null, products: null };
   const alpha = alphaOf(recipe, name, kind);
-  const { weight, products } = correction.apply(W, alpha);
+  const { weight, rest, products } = correction.apply(W, alpha);
+  if (alpha > 0) return { kind, name, alpha, weight, rest, products };
   // α = 0 is the layer as it is, dead inputs included.
-  if (alpha === 0) ops.free(weight);
-  return { kind, name, alpha, weight: alpha > 0 ? weight : W, products };
+  ops.free(weight, rest);
+  return { kind, name, alpha, weight: W, rest: null, products };
 }
 
 /** One warning for each solve that took more than the recipe's own damping. `instead`: what was done because none held, or null. */

@@ -2,7 +2,7 @@ import { throwIfCancelled } from "../errors";
 import type { GridSpec, Ops, Tensor } from "../ops/ops";
 import type { Recipe } from "../recipe/recipe";
 import { factorDamped } from "./damping";
-import { gridSpec, type QuantizedLayer, type Quantizer, type StageResult, type StageView } from "./quantizer";
+import { gridSpec, type QuantizedLayer, type Quantizer, type StageLayer, type StageResult, type StageView } from "./quantizer";
 import { roundToNearest } from "./rtn";
 
 /** Columns rounded before the rest learns of their errors; also where "block" group grids are taken (as in the reference codes). */
@@ -38,8 +38,8 @@ export async function quantizeColumns(
   const { U, order, tried } = await inverseFactor(ops, stage.H!, dead, recipe);
   const P = U && more ? more(ops, U, order) : null;
   const layers: QuantizedLayer[] = [];
-  for (const { weight } of stage.layers) {
-    const layer = U ? feedBack(weight, dead, { U, order, P }, recipe, ops) : fallBack(weight, recipe, ops);
+  for (const corrected of stage.layers) {
+    const layer = U ? feedBack(corrected, dead, { U, order, P }, recipe, ops) : fallBack(corrected, recipe, ops);
     layers.push({ ...layer, damping: tried });
     await ops.flush();
     throwIfCancelled(signal);
@@ -48,8 +48,8 @@ export async function quantizeColumns(
   return { layers, fold: null };
 }
 
-const fallBack = (weight: Tensor, recipe: Recipe, ops: Ops): QuantizedLayer => ({
-  ...roundToNearest(weight, recipe, ops),
+const fallBack = ({ weight, rest }: StageLayer, recipe: Recipe, ops: Ops): QuantizedLayer => ({
+  ...roundToNearest(weight, recipe, ops, rest),
   fallback: "the Hessian was not positive definite: rounded to nearest",
 });
 
@@ -81,7 +81,7 @@ function visitingOrder(ops: Ops, H: Tensor, dead: Tensor): Tensor {
 
 /** One layer: its grids, then its columns block by block. */
 function feedBack(
-  weight: Tensor,
+  { weight, rest }: StageLayer,
   dead: Tensor,
   { U, order, P }: { U: Tensor; order: Tensor | null; P: Tensor | null },
   recipe: Recipe,
@@ -91,7 +91,7 @@ function feedBack(
   const spec: GridSpec = { ...gridSpec(recipe), mse: recipe.gptq.mse };
   const live = ops.zeroColumns(weight, dead);
   // A row's one grid still sees the weights of dead inputs, as in the reference codes.
-  const grid = ops.grid(spec.groupSize < 0 ? weight : live, spec);
+  const grid = ops.grid(spec.groupSize < 0 ? weight : live, spec, rest);
   const W = order ? ops.gatherColumns(live, order) : live;
   const codes = ops.fromUints(new Uint32Array(out * n), [out, n]);
   const errors = ops.zeros([out, blockColumns]);
@@ -101,7 +101,7 @@ function feedBack(
   const step = moving && recipe.gptq.groupGrids === "live" ? spec.groupSize : blockColumns;
   for (let from = 0; from < n; from += step) {
     const to = Math.min(from + step, n);
-    if (moving) ops.regrid(grid, W, spec, from, to);
+    if (moving) ops.regrid(grid, W, spec, from, to, rest);
     ops.roundPanel(rounding, from, to);
   }
   const inOrder = order ? ops.scatterColumns(codes, order) : codes;

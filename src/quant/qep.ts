@@ -5,6 +5,8 @@ import { factorDamped } from "./damping";
 export interface Corrected {
   /** W*(α) [out, in], a new tensor. */
   weight: Tensor;
+  /** What W* lost when it was rounded: the two add up to W + α·D, whose last digits decide on which side of a midpoint a scale falls. New. */
+  rest: Tensor;
   /** Partial sums [p, 2] of (W·C)·D and D²: what the error's parabola in α is made of. New. */
   products: Tensor;
 }
@@ -34,10 +36,11 @@ export async function prepareCorrection(ops: Ops, H: Tensor, C: Tensor, damp: nu
       const live = ops.zeroColumns(W, dead);
       const WC = ops.matmul(live, C);
       const D = ops.solveRight(L!, WC);
-      const weight = ops.add(live, D, alpha);
       const products = ops.innerProducts(WC, D);
-      ops.free(live, WC, D);
-      return { weight, products };
+      ops.free(WC);
+      const { sum, rest } = ops.addExactly(live, D, alpha);
+      ops.free(live, D);
+      return { weight: sum, rest, products };
     },
     free: () => ops.free(dead, ...(L ? [L] : [])),
   };

@@ -7,6 +7,8 @@ export interface StageLayer {
   readonly name: string;
   /** W* [out, in]: the weights to quantize, QEP's correction already in them. Borrowed. */
   readonly weight: Tensor;
+  /** What W* lost when it was rounded to f32; null where nothing was added to the checkpoint's weights. For grids. Borrowed. */
+  readonly rest: Tensor | null;
 }
 
 /** The linear layers that share an input, with what a method may ask of them. Everything is borrowed unless said otherwise. */

@@ -9,7 +9,7 @@ export const rtn: Quantizer = {
   // One code a weight.
   cost: (rows, n) => ({ work: rows.reduce((a, b) => a + b, 0) * n, elements: rows.reduce((a, b) => a + b, 0) * n }),
   async quantize(stage, recipe, ops) {
-    return { layers: stage.layers.map((layer) => roundToNearest(layer.weight, recipe, ops)), fold: null };
+    return { layers: stage.layers.map((layer) => roundToNearest(layer.weight, recipe, ops, layer.rest)), fold: null };
   },
 };
 
@@ -17,7 +17,8 @@ export function roundToNearest(
   W: Tensor,
   recipe: Recipe,
   ops: Ops,
+  rest: Tensor | null = null,
 ): { codes: Tensor; grid: Grid; damping: number[]; fallback: string | null } {
-  const grid = ops.grid(W, gridSpec(recipe));
+  const grid = ops.grid(W, gridSpec(recipe), rest);
   return { codes: ops.encode(W, grid, recipe.bits), grid, damping: [], fallback: null };
 }

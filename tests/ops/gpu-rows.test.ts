@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import type { Floats } from "../../src/ops/ops";
 import { openGpuOps } from "../support/gpu";
-import { cpu, expectTwins, inScope, randoms, ulp } from "./helpers";
+import { cpu, expectTwins, expectWithin, inScope, randoms, ulp } from "./helpers";
 
 const gpu = await openGpuOps();
 const random = randoms(7);
@@ -29,6 +29,28 @@ it.each(shapes)("add, scale, addBias, swiglu of %i × %i", async (rows, n) => {
     },
     // Two or three roundings of numbers below 4.
     () => 3 * 4 * ulp,
+  );
+});
+
+it.each(shapes)("addExactly of %i × %i: sum and rest are a + factor · b to the last bit", async (rows, n) => {
+  // Either may be the larger one.
+  const [a, b] = [random([rows, n]), random([rows, n]).map((x, i) => x * 2 ** ((i % 41) - 20))];
+  const read = async (factor: number) => {
+    const { sum, rest } = gpu.addExactly(gpu.fromFloats(a, [rows, n]), gpu.fromFloats(b, [rows, n]), factor);
+    return inScope(gpu, () => gpu.read([sum, rest]));
+  };
+  const [sum, rest] = await read(0.5);
+  const exact = Float64Array.from(a, (x, i) => x + 0.5 * b[i]);
+  expect(Array.from(sum, (x, i) => x + rest[i])).toEqual([...exact]);
+  expect([...sum]).toEqual(Array.from(exact, Math.fround));
+  // The product of another factor is rounded.
+  const [other, left] = await read(Math.fround(0.3));
+  const bound = Float64Array.from(b, (x, i) => ulp * Math.abs(0.3 * x) + 2 ** -52 * Math.abs(a[i]));
+  const want = Float64Array.from(a, (x, i) => x + Math.fround(0.3) * b[i]);
+  expectWithin(
+    Float64Array.from(other, (x, i) => x + left[i]),
+    want,
+    bound,
   );
 });
 

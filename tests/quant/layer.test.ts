@@ -80,6 +80,19 @@ describe.each(adapters)("the oracle's layer on $name", ({ open }) => {
     },
   );
 
+  test("W* and its rest add up to W + α·D to the last bit", async () => {
+    const ops = await opening;
+    const [W, H, C] = [await load(ops, "W"), await load(ops, "H"), await load(ops, "C")];
+    const correction = await prepareCorrection(ops, H, C, 0.01);
+    const [half, whole] = [correction.apply(W, 0.5), correction.apply(W, 1)];
+    const [w, a, r, b, s] = await ops.read([W, half.weight, half.rest, whole.weight, whole.rest]);
+    // D is what α = 1 adds; half of it is exact.
+    const off = Array.from(w, (x, i) => (i % 320 === 200 ? 0 : a[i] - x - 0.5 * (b[i] - x + s[i]) + r[i]));
+    expect(Math.max(...off.map(Math.abs))).toBeLessThan(2 ** -50);
+    // Half a last digit of W* is thousands of times as much.
+    if (ops.adapter.kind === "gpu") expect(Math.max(...r.map(Math.abs))).toBeGreaterThan(2 ** -30);
+  });
+
   test.each([
     { name: "rtn.4", recipe: recipeWith({ bits: 4 }) },
     { name: "rtn.3.g32.sym", recipe: recipeWith({ bits: 3, groupSize: 32, symmetric: true }) },

@@ -7,8 +7,8 @@ const absent = (): never => {
 };
 
 /** A stage of one layer with given statistics, for methods that look at nothing else. */
-export function stageOf(weight: Tensor, H: Tensor | null, C: Tensor | null = null): StageView {
-  const layers = [{ kind: "q_proj" as const, name: "layer", weight }];
+export function stageOf(weight: Tensor, H: Tensor | null, C: Tensor | null = null, rest: Tensor | null = null): StageView {
+  const layers = [{ kind: "q_proj" as const, name: "layer", weight, rest }];
   return { block: 0, layers, H, C, tokens: 1, chunks: 0, x: absent, xq: absent, moduleOutput: absent, foldable: false };
 }
 

@@ -102,7 +102,7 @@ export function createCpuOps(): Ops {
 
     grid: (W, spec, rest) => ownGrid(gridding.grid(cpu(W), spec, rest && cpu(rest))),
     encode: (W, g, bits) => own(gridding.encode(cpu(W), cpu(g.scales), cpu(g.zeros), bits)),
-    decode: (codes, g, groupOf) => own(gridding.decode(cpu(codes), cpu(g.scales), cpu(g.zeros), groupOf && cpu(groupOf))),
+    decode: (codes, g, groupOf, half) => own(gridding.decode(cpu(codes), cpu(g.scales), cpu(g.zeros), groupOf && cpu(groupOf), half)),
     regrid: (g, W, spec, from, to, rest) =>
       gridding.regrid({ scales: cpu(g.scales), zeros: cpu(g.zeros) }, cpu(W), spec, from, to, rest && cpu(rest)),
     roundPanel: (rounding, from, to) => columns.roundPanel(rounding, from, to),

@@ -190,8 +190,8 @@ export interface Ops {
   grid(W: Tensor, spec: GridSpec, rest?: Tensor | null): Grid;
   /** uint codes clamp(round(w/s) + z, 0, 2^b − 1), half to even: [out, in]. */
   encode(W: Tensor, grid: Grid, bits: number): Tensor;
-  /** s · (code − z): float [out, in]. Column c is of group `groupOf[c]` (uint [in]), or of groups of equal size in order. */
-  decode(codes: Tensor, grid: Grid, groupOf?: Tensor): Tensor;
+  /** s · (code − z): float [out, in], with `half` rounded to f16. Column c is of group `groupOf[c]` (uint [in]), or of groups of equal size in order. */
+  decode(codes: Tensor, grid: Grid, groupOf?: Tensor, half?: boolean): Tensor;
   /** Recomputes the grid of the groups that lie in columns [from, to) of W; both are multiples of the group size. */
   regrid(grid: Grid, W: Tensor, spec: GridSpec, from: number, to: number, rest?: Tensor | null): void;
   /** Rounds columns [from, to) (at most 128), each one's error e = (w − ŵ)/U_jj taken off the later ones, and off all columns from `to` on. */

@@ -137,6 +137,20 @@ it("encode at ties and just beside them, half to even", async () => {
   expect(await codes(gpu)).toEqual(await codes(cpu));
 });
 
+it("decode to f16 rounds half to even, through subnormals to infinity", async () => {
+  // Every scale with codes on both sides of the zero: products of 11 bits and 8, halves, ties and all between.
+  const steps = [1, 3, 5, 9, 17, 33, 65, 129, 255, 85, 171, 99, 201, 7, 11, 13].flatMap((step) => [step, -step]);
+  const shape = [halves.length, steps.length];
+  const W = await inScope(gpu, async () => {
+    const zeros = gpu.fromFloats(new Float32Array(halves.length).fill(255), [halves.length, 1]);
+    const codes = Uint32Array.from({ length: halves.length * steps.length }, (_, i) => 255 + steps[i % steps.length]);
+    const grid = { scales: gpu.fromFloats(halves, [halves.length, 1]), zeros };
+    return (await gpu.read([gpu.decode(gpu.fromUints(codes, shape), grid, undefined, true)]))[0];
+  });
+  const exact = (i: number) => halves[Math.floor(i / steps.length)] * steps[i % steps.length];
+  expect([...W.keys()].filter((i) => W[i] !== toF16(exact(i))).map((i) => `${exact(i)} became ${W[i]}`)).toEqual([]);
+});
+
 it("decode by named groups", async () => {
   const codes = Array.from({ length: 21 }, (_, i) => i % 16);
   const scales = random([3, 2]).map(toF16);

@@ -92,14 +92,15 @@ export function encode(W: CpuTensor, scales: CpuTensor, zeros: CpuTensor, bits: 
   return uints(Uint32Array.from(W.data, code), W.shape);
 }
 
-export function decode(codes: CpuTensor, scales: CpuTensor, zeros: CpuTensor, groupOf?: CpuTensor): CpuTensor {
+export function decode(codes: CpuTensor, scales: CpuTensor, zeros: CpuTensor, groupOf?: CpuTensor, half = false): CpuTensor {
   const n = codes.shape[1];
   const groups = scales.shape[1];
   const W = empty(codes.shape);
   for (let i = 0; i < W.data.length; i++) {
     const c = i % n;
     const at = Math.floor(i / n) * groups + (groupOf ? groupOf.uints[c] : Math.floor((c * groups) / n));
-    W.data[i] = scales.data[at] * (codes.uints[i] - zeros.data[at]);
+    const w = scales.data[at] * (codes.uints[i] - zeros.data[at]);
+    W.data[i] = half ? toF16(w) : w;
   }
   return W;
 }

@@ -59,7 +59,7 @@ export function encode(gpu: Gpu, W: GpuTensor, g: Grid, bits: number): GpuTensor
   return codes;
 }
 
-export function decode(gpu: Gpu, codes: GpuTensor, g: Grid, groupOf?: GpuTensor): GpuTensor {
+export function decode(gpu: Gpu, codes: GpuTensor, g: Grid, groupOf?: GpuTensor, half = false): GpuTensor {
   requireGrid(codes, g, "decode");
   const [n, groups] = [codes.shape[1], g.scales.shape[1]];
   const fits = groupOf ? groupOf.kind === "uint" && size(groupOf) === n : n % groups === 0;
@@ -70,6 +70,10 @@ export function decode(gpu: Gpu, codes: GpuTensor, g: Grid, groupOf?: GpuTensor)
   );
   const W = gpu.make(codes.shape);
   const bind = [codes, own(g.scales), own(g.zeros), groupOf ?? codes, W];
-  gpu.each("decode", size(codes), { constants: { INDEXED: groupOf ? 1 : 0 }, bind, u32: [size(codes), n, groups, Math.ceil(n / groups)] });
+  gpu.each("decode", size(codes), {
+    constants: { INDEXED: groupOf ? 1 : 0, HALF: half ? 1 : 0 },
+    bind,
+    u32: [size(codes), n, groups, Math.ceil(n / groups)],
+  });
   return W;
 }

@@ -108,7 +108,7 @@ function opsOver(gpu: Gpu, matmul: Matmul): GpuOps {
 
     grid: (W, spec, rest) => grids.grid(gpu, own(W), spec, rest && own(rest)),
     encode: (W, grid, bits) => grids.encode(gpu, own(W), grid, bits),
-    decode: (codes, grid, groupOf) => grids.decode(gpu, own(codes), grid, groupOf && own(groupOf)),
+    decode: (codes, grid, groupOf, half) => grids.decode(gpu, own(codes), grid, groupOf && own(groupOf), half),
     regrid: (grid, W, spec, from, to, rest) => grids.regrid(gpu, grid, own(W), spec, from, to, rest && own(rest)),
     roundPanel: (rounding, from, to) => columns.roundPanel(gpu, matmul, rounding, from, to),
     clipSearch: (W, gram, spec) => clipSearch(gpu, matmul, own(W), own(gram), spec),

@@ -1,14 +1,22 @@
-// decode.wgsl - w = s · (code − z)
+// decode.wgsl - w = s · (code − z), or f16(s · (code − z))
 // codes, W: n elements in rows of `columns`; scales, zeros [rows, groups]; group_of [columns] (only if INDEXED, else groups are runs of `size` in order).
 override WG: u32 = 64; // 1..256
 override INDEXED: bool = false;
+override HALF: bool = false; // the second form
 struct Params { n: u32, columns: u32, groups: u32, size: u32 }
 @group(0) @binding(0) var<storage, read> codes: array<u32>;
 @group(0) @binding(1) var<storage, read> scales: array<f32>;
 @group(0) @binding(2) var<storage, read> zeros: array<f32>;
 @group(0) @binding(3) var<storage, read> group_of: array<u32>;
-@group(0) @binding(4) var<storage, read_write> W: array<f32>;
+@group(0) @binding(4) var<storage, read_write> W: array<u32>; // the bits of f32, infinity being one
 @group(1) @binding(0) var<uniform> p: Params;
+
+// v rounded to f16, half to even. Neighbouring f16 values around v differ by 2^(exponent − 10), 2⁻²⁴ at least; exact, as v has 20 bits.
+fn half(v: f32) -> u32 {
+  let field = max((bitcast<u32>(v) >> 23u) & 255u, 113u) - 10u;
+  let rounded = bitcast<u32>(round(v * bitcast<f32>((254u - field) << 23u)) * bitcast<f32>(field << 23u));
+  return select(rounded, (rounded & 0x80000000u) | 0x7f800000u, abs(v) >= 65520.0);
+}
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) nwg: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -18,5 +26,6 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) nwg: vec3u, @
   var g = c / p.size;
   if (INDEXED) { g = group_of[c]; }
   g += (i / p.columns) * p.groups;
-  W[i] = scales[g] * (f32(codes[i]) - zeros[g]);
+  let w = scales[g] * (f32(codes[i]) - zeros[g]);
+  if (HALF) { W[i] = half(w); } else { W[i] = bitcast<u32>(w); }
 }

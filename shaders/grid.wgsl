@@ -1,14 +1,16 @@
 // grid.wgsl - s = f16(range / (2ᵇ − 1)), z = clamp(round(−min / s), 0, 2ᵇ − 1); symmetric: s = f16(2·max|w| / (2ᵇ − 1)), z = 2ᵇ⁻¹
-// W [rows, all·size]; scales [rows, all] as bits (f32 of an f16 value, at least 2⁻²⁴, +∞ beyond f16); zeros [rows, all]. One invocation a group: `span`
+// W [rows, all·size], and only if WITH_REST `rest` of the same shape, the weights being W + rest; scales [rows, all] as bits (f32 of an f16 value, at least 2⁻²⁴, +∞ beyond f16); zeros [rows, all]. One invocation a group: `span`
 // groups of each row from `first` on, `groups` in all. MSE: of the ranges f·[min, max], f = 1, 0.99, … 0.21, the one with the least Σ|w − ŵ|^2.4.
 // Both roundings are exact (half to even): s·integer is exact in f32, so the quotient's rounding is settled by comparing products, not quotients.
 override WG: u32 = 64; // 1..256
 override SYMMETRIC: bool = false;
 override MSE: bool = false;
+override WITH_REST: bool = false;
 struct Params { groups: u32, span: u32, first: u32, all: u32, size: u32, top: u32 }
 @group(0) @binding(0) var<storage, read> W: array<f32>;
-@group(0) @binding(1) var<storage, read_write> scales: array<u32>;
-@group(0) @binding(2) var<storage, read_write> zeros: array<f32>;
+@group(0) @binding(1) var<storage, read> rest: array<f32>;
+@group(0) @binding(2) var<storage, read_write> scales: array<u32>;
+@group(0) @binding(3) var<storage, read_write> zeros: array<f32>;
 @group(1) @binding(0) var<uniform> p: Params;
 
 // (high + low) / top rounded to f16, half to even; inputs positive. The f32 quotient first, then a step up where the true one is beyond the midpoint.
@@ -24,28 +26,46 @@ fn f16_quotient(high: f32, low: f32, top: f32) -> f32 {
   return select(count, count + 1.0, up) * step;
 }
 
-// round(w / s), half to even, exactly, for s an f16 value; beyond ±1024 only roughly.
-fn round_quotient(w: f32, s: f32) -> f32 {
+// round((w + low) / s), half to even, exactly, for s an f16 value and |low| a rounding of w; beyond ±1024 only roughly.
+fn round_quotient(w: f32, low: f32, s: f32) -> f32 {
   let c = clamp(round(w / s), -1024.0, 1024.0);
-  let rest = w - c * s; // exact
+  let left = w - c * s; // exact
   let half = 0.5 * s;
   let odd = (i32(c) & 1) == 1;
-  if (rest > half || (rest == half && odd)) { return c + 1.0; }
-  if (rest < -half || (rest == -half && odd)) { return c - 1.0; }
+  let above = (left - half) + low;
+  let below = (left + half) + low;
+  if (above > 0.0 || (above == 0.0 && odd)) { return c + 1.0; }
+  if (below < 0.0 || (below == 0.0 && odd)) { return c - 1.0; }
   return c;
 }
 
 struct Point { s: f32, z: f32 }
 
+// A number as high + low, low within a rounding of high: ordered by high, then by low.
+struct Two { high: f32, low: f32 }
+
+fn less(a: Two, b: Two) -> bool { return a.high < b.high || (a.high == b.high && a.low < b.low); }
+
+fn minus(a: Two) -> Two { return Two(-a.high, -a.low); }
+
+fn weight(i: u32) -> Two {
+  let w = W[i];
+  if (!WITH_REST) { return Two(w, 0.0); }
+  // Two-sum: GPTQ's feedback may have left w small beside its rest.
+  let sum = w + rest[i];
+  let part = sum - w;
+  return Two(sum, (w - (sum - part)) + (rest[i] - part));
+}
+
 // The grid of the range [low, high].
-fn point(low: f32, high: f32) -> Point {
-  // range + lost = high − low exactly (two-sum): a rounded range could fall on the other side of a midpoint.
-  let range = high - low;
-  let part = range - high;
-  let lost = (high - (range - part)) + (-low - part);
+fn point(low: Two, high: Two) -> Point {
+  // range + lost = high − low (two-sum): a rounded range could fall on the other side of a midpoint.
+  let range = high.high - low.high;
+  let part = range - high.high;
+  let lost = ((high.high - (range - part)) + (-low.high - part)) + (high.low - low.low);
   let top = f32(p.top);
   let s = max(f16_quotient(range, lost, top), 0x1p-24f);
-  return Point(s, select(clamp(round_quotient(-low, s), 0.0, top), f32((p.top + 1u) / 2u), SYMMETRIC));
+  return Point(s, select(clamp(round_quotient(-low.high, -low.low, s), 0.0, top), f32((p.top + 1u) / 2u), SYMMETRIC));
 }
 
 // Σ |w − ŵ|^2.4 of the group at `start`.
@@ -53,7 +73,7 @@ fn error(start: u32, g: Point) -> f32 {
   var sum = 0.0;
   for (var i = 0u; i < p.size; i++) {
     let w = W[start + i];
-    let code = clamp(round_quotient(w, g.s) + g.z, 0.0, f32(p.top));
+    let code = clamp(round_quotient(w, 0.0, g.s) + g.z, 0.0, f32(p.top));
     let d = abs(w - g.s * (code - g.z));
     if (d > 0.0) { sum += pow(d, 2.4); }
   }
@@ -66,27 +86,27 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) nwg: vec3u, @
   if (i >= p.groups) { return; }
   let at = (i / p.span) * p.all + p.first + i % p.span;
   let start = at * p.size;
-  var low = 0.0;
-  var high = 0.0;
+  var low = Two();
+  var high = Two();
   for (var k = 0u; k < p.size; k++) {
-    let w = W[start + k];
-    low = min(low, w);
-    high = max(high, w);
+    let w = weight(start + k);
+    if (less(w, low)) { low = w; }
+    if (less(high, w)) { high = w; }
   }
   if (SYMMETRIC) {
-    high = max(-low, high);
-    low = -high;
+    if (less(high, minus(low))) { high = minus(low); }
+    low = minus(high);
   }
-  if (low == 0.0 && high == 0.0) {
-    low = -1.0;
-    high = 1.0;
+  if (low.high == 0.0 && high.high == 0.0) {
+    low.high = -1.0;
+    high.high = 1.0;
   }
   var best = point(low, high);
   if (MSE) {
     var least = error(start, best);
     for (var step = 1u; step < 80u; step++) {
       let f = 1.0 - f32(step) / 100.0;
-      let g = point(f * low, f * high);
+      let g = point(Two(f * low.high, f * low.low), Two(f * high.high, f * high.low));
       let e = error(start, g);
       if (e < least) {
         least = e;

@@ -6,7 +6,7 @@ override DEPTH: u32 = 16; // steps of k in shared memory, 4..16; SwiftShader com
 override FORM: u32 = 0; // 0 NT, 1 NN, 2 TN
 override ADD: u32 = 0; // 0 C = αAB, 1 C += αAB, 2 C = D + αAB
 override DIFFERENCE: bool = false; // A − D in place of A; ADD is not 2 then
-const RUN = 32u; // tokens summed before they join the total (xᵀx); a multiple of DEPTH
+const RUN = 32u; // terms summed before they join the total; a multiple of DEPTH
 struct Params {
   m: u32, n: u32, k: u32, first_row: u32, tiles: u32, first_batch: u32, batches: u32, heads: u32, group: u32,
   a: u32, a_stride: u32, a_window: u32, a_head: u32,
@@ -104,8 +104,8 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) nwg: vec3u, @
       c10 += outer(a1, b0);
       c11 += outer(a1, b1);
     }
-    // A Gram sum over hundreds of tokens in one float32 would lose digits that GPTQ's factor of H magnifies.
-    if (FORM == 2u && (k / DEPTH) % (RUN / DEPTH) == RUN / DEPTH - 1u) {
+    // One float32 sum over the whole depth would lose digits: hundreds of tokens in a Gram sum, thousands of inputs in a layer.
+    if ((k / DEPTH) % (RUN / DEPTH) == RUN / DEPTH - 1u) {
       totals[0] += c00;
       totals[1] += c01;
       totals[2] += c10;
@@ -117,12 +117,10 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) nwg: vec3u, @
     }
     workgroupBarrier();
   }
-  if (FORM == 2u) {
-    c00 += totals[0];
-    c01 += totals[1];
-    c10 += totals[2];
-    c11 += totals[3];
-  }
+  c00 += totals[0];
+  c01 += totals[1];
+  c10 += totals[2];
+  c11 += totals[3];
   let c = p.c + window * p.c_window + head * p.c_head;
   put_block(c, row + 4u * y, column + 4u * x, c00);
   put_block(c, row + 4u * y, column + 32u + 4u * x, c01);

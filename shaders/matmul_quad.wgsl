@@ -7,7 +7,7 @@ override WG: u32 = 4; // 4..64, the subgroup size
 override FORM: u32 = 0; // 0 NT, 1 NN, 2 TN
 override ADD: u32 = 0; // 0 C = αAB, 1 C += αAB, 2 C = D + αAB
 override DIFFERENCE: bool = false; // A − D in place of A; ADD is not 2 then
-const RUN4 = 8u; // fours of tokens summed before they join the total (xᵀx)
+const RUN4 = 8u; // fours of terms summed before they join the total
 struct Params {
   m: u32, n: u32, k: u32, first_row: u32, tiles: u32, first_batch: u32, batches: u32, heads: u32, group: u32,
   a: u32, a_stride: u32, a_window: u32, a_head: u32,
@@ -72,48 +72,48 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) nwg: vec3u, @
   let end = (depth + 3u) / 4u;
   // Rows beyond m repeat the last one and are not stored; so do columns beyond n.
   var at = vec4u();
-  var by = 1u;
   if (FORM == 2u) {
     at = a + vec4u(row / 4u) + vec4u(0u, 1u, 2u, 3u);
-    by = 4u * as4;
   } else {
     at = a + min(vec4u(row + l) + vec4u(0u, 4u, 8u, 12u), vec4u(p.m - 1u)) * as4;
   }
   var of_b = vec4u();
   if (FORM == 0u) { of_b = b + min(vec4u(column) + vec4u(0u, 1u, 2u, 3u), vec4u(p.n - 1u)) * bs4; }
   let column4 = b + min(column, p.n - 1u) / 4u;
-  var sums: array<mat4x4f, 4>;
   var totals: array<mat4x4f, 4>;
-  for (var k = select(0u, left / 4u, p.part == 3u); k < end; k++) {
-    var m: mat4x4f;
-    if (FORM == 0u) {
-      m = transpose(mat4x4f(B[of_b.x + k], B[of_b.y + k], B[of_b.z + k], B[of_b.w + k]));
-    } else {
-      let r = min(vec4u(4u * k) + vec4u(0u, 1u, 2u, 3u), vec4u(p.k - 1u)) * bs4 + column4;
-      m = mat4x4f(B[r.x], B[r.y], B[r.z], B[r.w]);
-    }
-    if (FORM == 2u) {
-      let live = select(0.0, 1.0, 4u * k + l < p.k);
-      let o = at + min(4u * k + l, p.k - 1u) * as4;
-      sums[0] += m * rows_of(live * load(o.x));
-      sums[1] += m * rows_of(live * load(o.y));
-      sums[2] += m * rows_of(live * load(o.z));
-      sums[3] += m * rows_of(live * load(o.w));
-      // A Gram sum over hundreds of tokens in one float32 would lose digits that GPTQ's factor of H magnifies.
-      if (k % RUN4 == RUN4 - 1u) {
-        for (var i = 0u; i < 4u; i++) {
-          totals[i] += sums[i];
-          sums[i] = mat4x4f();
-        }
+  // One float32 sum over the whole depth would lose digits: hundreds of tokens in a Gram sum, thousands of inputs in a layer.
+  for (var first = select(0u, left / 4u, p.part == 3u); first < end; first += RUN4) {
+    var s0 = mat4x4f();
+    var s1 = mat4x4f();
+    var s2 = mat4x4f();
+    var s3 = mat4x4f();
+    for (var k = first; k < min(first + RUN4, end); k++) {
+      var m: mat4x4f;
+      if (FORM == 0u) {
+        m = transpose(mat4x4f(B[of_b.x + k], B[of_b.y + k], B[of_b.z + k], B[of_b.w + k]));
+      } else {
+        let r = min(vec4u(4u * k) + vec4u(0u, 1u, 2u, 3u), vec4u(p.k - 1u)) * bs4 + column4;
+        m = mat4x4f(B[r.x], B[r.y], B[r.z], B[r.w]);
       }
-    } else {
-      sums[0] += m * rows_of(load(at.x + k));
-      sums[1] += m * rows_of(load(at.y + k));
-      sums[2] += m * rows_of(load(at.z + k));
-      sums[3] += m * rows_of(load(at.w + k));
+      if (FORM == 2u) {
+        let live = select(0.0, 1.0, 4u * k + l < p.k);
+        let o = at + min(4u * k + l, p.k - 1u) * as4;
+        s0 += m * rows_of(live * load(o.x));
+        s1 += m * rows_of(live * load(o.y));
+        s2 += m * rows_of(live * load(o.z));
+        s3 += m * rows_of(live * load(o.w));
+      } else {
+        s0 += m * rows_of(load(at.x + k));
+        s1 += m * rows_of(load(at.y + k));
+        s2 += m * rows_of(load(at.z + k));
+        s3 += m * rows_of(load(at.w + k));
+      }
     }
+    totals[0] += s0;
+    totals[1] += s1;
+    totals[2] += s2;
+    totals[3] += s3;
   }
   let c = p.c + window * p.c_window + head * p.c_head;
-  if (FORM == 2u) { for (var i = 0u; i < 4u; i++) { sums[i] += totals[i]; } }
-  for (var i = 0u; i < 16u; i++) { put(c, row + i, column, sums[i / 4u][i % 4u]); }
+  for (var i = 0u; i < 16u; i++) { put(c, row + i, column, totals[i / 4u][i % 4u]); }
 }

@@ -1,7 +1,8 @@
-// round_panel.wgsl - for the panel's columns j in turn: c = clamp(round(w_j / s) + z, 0, 2ᵇ − 1), e_j = (w_j − s·(c − z)) / U_jj, w_k −= e_j·U_jk − w_j·P_jk for k > j
+// round_panel.wgsl - for the panel's columns j in turn: x_j = w_j − Σ_{i<j} (e_i·U_ij − x_i·P_ij), c = clamp(round(x_j / s) + z, 0, 2ᵇ − 1), e_j = (x_j − s·(c − z)) / U_jj
 // W [rows, n], of which columns first … first + size − 1 (128 at most) are read; U [n, n] upper; P [n, n] (only if WITH_P); scales, zeros [rows, groups];
-// order [n] (only if INDEXED); codes [rows, n]; errors [rows, stride]: the e_j, and with P from column `values` on the w_j as they were rounded.
-// One lane a row: rows never talk, so there is no barrier between columns.
+// order [n] (only if INDEXED); codes [rows, n]; errors [rows, stride]: the e_j, and with P from column `values` on the x_j.
+// One lane a row: rows never talk, so there is no barrier between columns. A column gathers what the ones before it left, in one compensated sum: taken off
+// one by one, 127 roundings of w would decide which way a code falls.
 override WG: u32 = 16; // 1..32: rows, and lanes, of a workgroup; 512 bytes of shared memory each
 override INDEXED: bool = false;
 override WITH_P: bool = false;
@@ -19,14 +20,16 @@ struct Params { rows: u32, n: u32, first: u32, size: u32, stride: u32, groups: u
 // Column k of lane's row at k·WG + lane: neighbouring lanes, neighbouring addresses. A finished column holds its error.
 var<workgroup> w: array<f32, 128u * WG>;
 
-// As in encode.wgsl: half to even, exactly.
-fn round_quotient(x: f32, s: f32) -> f32 {
+// As in grid.wgsl: of x + low, half to even, exactly.
+fn round_quotient(x: f32, low: f32, s: f32) -> f32 {
   let c = clamp(round(x / s), -1024.0, 1024.0);
-  let rest = x - c * s;
+  let left = x - c * s;
   let half = 0.5 * s;
   let odd = (i32(c) & 1) == 1;
-  if (rest > half || (rest == half && odd)) { return c + 1.0; }
-  if (rest < -half || (rest == -half && odd)) { return c - 1.0; }
+  let above = (left - half) + low;
+  let below = (left + half) + low;
+  if (above > 0.0 || (above == 0.0 && odd)) { return c + 1.0; }
+  if (below < 0.0 || (below == 0.0 && odd)) { return c - 1.0; }
   return c;
 }
 
@@ -38,18 +41,22 @@ fn round_row(row: u32, lane: u32) {
     let g = row * p.groups + input / p.group_size;
     let s = scales[g];
     let z = zeros[g];
-    let x = w[j * WG + lane];
-    let code = clamp(round_quotient(x, s) + z, 0.0, f32(p.top));
-    codes[row * p.n + column] = u32(code);
-    let u = column * p.n + p.first;
-    let e = (x - s * (code - z)) / U[u + j];
-    w[j * WG + lane] = e;
-    if (WITH_P) { errors[row * p.stride + p.values + j] = x; }
-    for (var k = j + 1u; k < p.size; k++) {
-      var change = e * U[u + k];
-      if (WITH_P) { change -= x * P[u + k]; }
-      w[k * WG + lane] -= change;
+    // Kahan's sum; what it still lacks at the end goes into the rounding and the error.
+    var x = w[j * WG + lane];
+    var low = 0.0;
+    for (var i = 0u; i < j; i++) {
+      let at = (p.first + i) * p.n + column;
+      var change = w[i * WG + lane] * U[at];
+      if (WITH_P) { change -= errors[row * p.stride + p.values + i] * P[at]; }
+      let term = low - change;
+      let next = x + term;
+      low = term - (next - x);
+      x = next;
     }
+    let code = clamp(round_quotient(x, low, s) + z, 0.0, f32(p.top));
+    codes[row * p.n + column] = u32(code);
+    w[j * WG + lane] = ((x - s * (code - z)) + low) / U[column * p.n + column];
+    if (WITH_P) { errors[row * p.stride + p.values + j] = x; }
   }
 }
 

@@ -20,7 +20,7 @@ export interface CorrectedLayer extends StageLayer {
   heldOut: AlphaCurve | null;
 }
 
-/** W*(α) of a stage's layers. `weight` belongs to the caller where α > 0, and is the block's own elsewhere. */
+/** W*(α) of a stage's layers. `weight` and `rest` belong to the caller where α > 0; elsewhere the first is the block's own. */
 export async function correctLayers(job: BlockJob, block: Block, stage: Stage, correction: Correction | null): Promise<CorrectedLayer[]> {
   const held = correction?.solvable && needsHeldOut(job.recipe) ? await heldOutStatistics(job, stage) : null;
   const layers: CorrectedLayer[] = [];
@@ -41,14 +41,18 @@ async function correctLayer(
   const W = block.weights[kind];
   const settings = settingsOf(recipe, name);
   const layer = { kind, name, grid: gridSpec(settings) };
-  if (!correction?.solvable) return { ...layer, alpha: 0, weight: W, products: null, heldOut: null };
+  const untouched = { ...layer, alpha: 0, weight: W, rest: null };
+  if (!correction?.solvable) return { ...untouched, products: null, heldOut: null };
   const direction = correction.direct(W);
   const heldOut = held && (await heldOutCurve(ops, direction, held, heldTokens));
   const alpha = heldOut ? chooseAlpha(recipe.qep.choice, settings, heldOut) : settings.alpha;
+  const { live, D, products } = direction;
+  const { sum, rest } = ops.addExactly(live, D, alpha);
+  ops.free(live, D);
+  if (alpha > 0) return { ...layer, alpha, weight: sum, rest, products, heldOut };
   // α = 0 is the layer as it is, dead inputs included.
-  const weight = alpha > 0 ? ops.add(direction.live, direction.D, alpha) : W;
-  ops.free(direction.live, direction.D);
-  return { ...layer, alpha, weight, products: direction.products, heldOut };
+  ops.free(sum, rest);
+  return { ...untouched, products, heldOut };
 }
 
 /** The held-out windows' own H and C: what the parabola of their error is made of. */

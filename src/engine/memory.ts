@@ -47,9 +47,10 @@ function stagePeak(spec: ModelSpec, recipe: Recipe, block: number, stage: Stage,
   const needs = stageNeeds(recipe, block, stage);
   // With C comes the drift, (X − Xq)ᵀ(X − Xq).
   const statistics = (needs.H ? n * n : 0) + (needs.C ? 2 * n * n : 0);
-  const corrected = needs.corrected ? all : 0;
+  // W* and its rest; with the last layer's, its live W and D.
+  const corrected = needs.corrected ? 2 * all : 0;
   const choosing = needsHeldOut(recipe) ? 3 * n * n + largest : 0;
-  const correcting = statistics + (needs.corrected ? n * n + corrected + 3 * largest + choosing : 0);
+  const correcting = statistics + (needs.corrected ? n * n + corrected + 2 * largest + choosing : 0);
   // Ŵ grows as codes go.
   const elements = Math.max(...stageMethods(spec, recipe, block, stage).map((m) => quantizers[m.method].cost(m.rows, n, chunk).elements));
   const rounding = statistics + (needs.corrected ? n * n : 0) + corrected + Math.max(elements, all + largest);

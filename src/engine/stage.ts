@@ -48,7 +48,7 @@ export async function quantizeStage(job: BlockJob, block: Block, stage: Stage): 
   const weights = {} as Record<LayerKind, Tensor>;
   for (const [i, result] of results.entries()) weights[stage.kinds[i]] = await settle(job, layers[i], result);
   if (fold) await foldBefore(job, block, stage, fold);
-  ops.free(...layers.filter((l) => l.alpha > 0).map((l) => l.weight));
+  ops.free(...layers.flatMap((l) => (l.rest ? [l.weight, l.rest] : [])));
   correction?.free();
   freeStatistics(ops, statistics);
   progress.add(

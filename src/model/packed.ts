@@ -26,12 +26,13 @@ export async function readPacked(shards: Shards, name: string, shape: readonly [
   const [out, n] = shape;
   const { bits } = packing;
   const qweight = await words(shards, `${name}.qweight`);
-  const { scales, groups } = await readScales(shards, name, out);
+  const { scales, groups, half } = await readScales(shards, name, out);
   const zeros = zerosOf(await words(shards, `${name}.qzeros`), out, groups, packing);
-  return { shape, bits, words: transpose(qweight, (n * bits) / 32, out), scales, zeros, groupOf: await groupsOf(shards, name, n, groups) };
+  const codes = transpose(qweight, (n * bits) / 32, out);
+  return { shape, bits, words: codes, scales, zeros, groupOf: await groupsOf(shards, name, n, groups), half };
 }
 
-async function readScales(shards: Shards, name: string, out: number): Promise<{ scales: Float32Array; groups: number }> {
+async function readScales(shards: Shards, name: string, out: number): Promise<{ scales: Float32Array; groups: number; half: boolean }> {
   const info = shards.tensors.get(`${name}.scales`)!;
   const bytes = await shards.readTensor(info.name);
   const bad = findNonFinite(bytes, info.dtype);
@@ -42,7 +43,7 @@ async function readScales(shards: Shards, name: string, out: number): Promise<{ 
       "The checkpoint is damaged: download it again.",
     );
   const groups = info.shape[0];
-  return { scales: transpose(toFloats(bytes, info.dtype), groups, out), groups };
+  return { scales: transpose(toFloats(bytes, info.dtype), groups, out), groups, half: info.dtype === "F16" };
 }
 
 /** [out, G] from rows of packed zeros; v1 stores them minus one, a zero of 0 as the largest code. */

@@ -62,6 +62,10 @@ export function createCpuOps(): Ops {
     },
 
     add: (a, b, factor) => own(rows.add(cpu(a), cpu(b), factor)),
+    addExactly: (a, b, factor) => {
+      const { sum, rest } = rows.addExactly(cpu(a), cpu(b), factor);
+      return { sum: own(sum), rest: own(rest) };
+    },
     addBias: (y, b) => own(rows.addBias(cpu(y), cpu(b))),
     rmsNorm: (x, w, eps) => own(rows.rmsNorm(cpu(x), cpu(w), eps)),
     rope: (x, cos, sin, shape) => own(rows.rope(cpu(x), cpu(cos), cpu(sin), shape)),
@@ -96,10 +100,11 @@ export function createCpuOps(): Ops {
     scatterColumns: (A, index) => own(solve.scatterColumns(cpu(A), cpu(index))),
     zeroColumns: (W, dead) => own(solve.zeroColumns(cpu(W), cpu(dead))),
 
-    grid: (W, spec) => ownGrid(gridding.grid(cpu(W), spec)),
+    grid: (W, spec, rest) => ownGrid(gridding.grid(cpu(W), spec, rest && cpu(rest))),
     encode: (W, g, bits) => own(gridding.encode(cpu(W), cpu(g.scales), cpu(g.zeros), bits)),
-    decode: (codes, g, groupOf) => own(gridding.decode(cpu(codes), cpu(g.scales), cpu(g.zeros), groupOf && cpu(groupOf))),
-    regrid: (g, W, spec, from, to) => gridding.regrid({ scales: cpu(g.scales), zeros: cpu(g.zeros) }, cpu(W), spec, from, to),
+    decode: (codes, g, groupOf, half) => own(gridding.decode(cpu(codes), cpu(g.scales), cpu(g.zeros), groupOf && cpu(groupOf), half)),
+    regrid: (g, W, spec, from, to, rest) =>
+      gridding.regrid({ scales: cpu(g.scales), zeros: cpu(g.zeros) }, cpu(W), spec, from, to, rest && cpu(rest)),
     roundPanel: (rounding, from, to) => columns.roundPanel(rounding, from, to),
     pack: (codes, bits) => own(columns.pack(cpu(codes), bits)),
     unpack: (words, bits, n) => own(columns.unpack(cpu(words), bits, n)),

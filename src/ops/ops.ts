@@ -124,6 +124,8 @@ export interface Ops {
   // --- elementwise and rows
   /** a + factor · b, same shape. */
   add(a: Tensor, b: Tensor, factor?: number): Tensor;
+  /** a + factor · b as two tensors: itself rounded, and what the rounding lost (so that the two add up to it). */
+  addExactly(a: Tensor, b: Tensor, factor?: number): { sum: Tensor; rest: Tensor };
   /** y + b on every row: [T, n], [n] → [T, n]. */
   addBias(y: Tensor, b: Tensor): Tensor;
   /** x / sqrt(mean(x²) + eps) · w over rows of w's length n (x may hold several such rows per token: Qwen3's q/k norm). */
@@ -183,14 +185,15 @@ export interface Ops {
   /**
    * Scale and zero per row and group of W. The range always holds 0; asymmetric s = (max − min)/(2^b − 1), z = clamp(round(−min/s)); symmetric
    * s = 2·max|w|/(2^b − 1), z = 2^(b−1); an all-zero group has range [−1, 1]. s is rounded to f16 (half to even, at least 2⁻²⁴); beyond f16's range it is +∞.
+   * @param rest [out, in], added to W: what W lost when it was rounded to the tensor's own numbers, as a rounded range can lie on the wrong side of a midpoint.
    */
-  grid(W: Tensor, spec: GridSpec): Grid;
+  grid(W: Tensor, spec: GridSpec, rest?: Tensor | null): Grid;
   /** uint codes clamp(round(w/s) + z, 0, 2^b − 1), half to even: [out, in]. */
   encode(W: Tensor, grid: Grid, bits: number): Tensor;
-  /** s · (code − z): float [out, in]. Column c is of group `groupOf[c]` (uint [in]), or of groups of equal size in order. */
-  decode(codes: Tensor, grid: Grid, groupOf?: Tensor): Tensor;
+  /** s · (code − z): float [out, in], with `half` rounded to f16. Column c is of group `groupOf[c]` (uint [in]), or of groups of equal size in order. */
+  decode(codes: Tensor, grid: Grid, groupOf?: Tensor, half?: boolean): Tensor;
   /** Recomputes the grid of the groups that lie in columns [from, to) of W; both are multiples of the group size. */
-  regrid(grid: Grid, W: Tensor, spec: GridSpec, from: number, to: number): void;
+  regrid(grid: Grid, W: Tensor, spec: GridSpec, from: number, to: number, rest?: Tensor | null): void;
   /** Rounds columns [from, to) (at most 128), each one's error e = (w − ŵ)/U_jj taken off the later ones, and off all columns from `to` on. */
   roundPanel(rounding: ColumnRounding, from: number, to: number): void;
 

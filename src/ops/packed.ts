@@ -14,6 +14,8 @@ export interface PackedMatrix {
   readonly zeros: Uint8Array;
   /** Group of each input column; absent: equal runs in order. */
   readonly groupOf?: Uint32Array;
+  /** ŵ is rounded to f16: a checkpoint's, as every client multiplies its f16 scales in f16. A run's own are exact. */
+  readonly half?: boolean;
 }
 
 /** Codes of rows [from, to), one a byte, [to − from, in]. */
@@ -24,14 +26,14 @@ export function codesOf({ words, shape: [out, n], bits }: PackedMatrix, from = 0
   return codes;
 }
 
-/** Ŵ = s·(code − z) on the device, unpacked there. */
-export function restore(ops: Ops, { words, shape: [out, n], bits, scales, zeros, groupOf }: PackedMatrix): Tensor {
+/** Ŵ on the device, unpacked there. */
+export function restore(ops: Ops, { words, shape: [out, n], bits, scales, zeros, groupOf, half }: PackedMatrix): Tensor {
   const shape = [out, scales.length / out];
   const packed = ops.fromUints(words, [out, words.length / out]);
   const codes = ops.unpack(packed, bits, n);
   const grid = { scales: ops.fromFloats(scales, shape), zeros: ops.fromFloats(zeros, shape) };
   const groups = groupOf && ops.fromUints(groupOf, [n]);
-  const W = ops.decode(codes, grid, groups);
+  const W = ops.decode(codes, grid, groups, half);
   ops.free(packed, codes, grid.scales, grid.zeros, ...(groups ? [groups] : []));
   return W;
 }

@@ -39,7 +39,7 @@ export async function quantizeColumns(
   const P = U && more ? more(ops, U, order) : null;
   const layers: QuantizedLayer[] = [];
   for (const layer of stage.layers) {
-    const result = U ? feedBack(layer, dead, { U, order, P }, recipe, ops) : roundToNearest(layer.weight, layer.grid, ops);
+    const result = U ? feedBack(layer, dead, { U, order, P }, recipe, ops) : roundToNearest(layer.weight, layer.grid, ops, layer.rest);
     layers.push({ ...result, damping: tried, fallback: U ? null : "the Hessian was not positive definite: rounded to nearest" });
     await ops.flush();
     throwIfCancelled(signal);
@@ -76,7 +76,7 @@ function visitingOrder(ops: Ops, H: Tensor, dead: Tensor): Tensor {
 
 /** One layer: its grids, then its columns block by block. */
 function feedBack(
-  { weight, grid: wanted }: StageLayer,
+  { weight, rest, grid: wanted }: StageLayer,
   dead: Tensor,
   { U, order, P }: { U: Tensor; order: Tensor | null; P: Tensor | null },
   recipe: Recipe,
@@ -86,7 +86,7 @@ function feedBack(
   const spec: GridSpec = { ...wanted, mse: recipe.gptq.mse };
   const live = ops.zeroColumns(weight, dead);
   // A row's one grid still sees the weights of dead inputs, as in the reference codes.
-  const grid = ops.grid(spec.groupSize < 0 ? weight : live, spec);
+  const grid = ops.grid(spec.groupSize < 0 ? weight : live, spec, rest);
   const W = order ? ops.gatherColumns(live, order) : live;
   const codes = ops.fromUints(new Uint32Array(out * n), [out, n]);
   const errors = ops.zeros([out, blockColumns]);
@@ -96,7 +96,7 @@ function feedBack(
   const step = moving && recipe.gptq.groupGrids === "live" ? spec.groupSize : blockColumns;
   for (let from = 0; from < n; from += step) {
     const to = Math.min(from + step, n);
-    if (moving) ops.regrid(grid, W, spec, from, to);
+    if (moving) ops.regrid(grid, W, spec, from, to, rest);
     ops.roundPanel(rounding, from, to);
   }
   const inOrder = order ? ops.scatterColumns(codes, order) : codes;

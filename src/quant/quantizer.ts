@@ -10,6 +10,8 @@ export interface StageLayer {
   readonly weight: Tensor;
   /** The grid that the recipe wants for it. */
   readonly grid: GridSpec;
+  /** What W* lost when it was rounded to f32; null where nothing was added to the checkpoint's weights. For grids. Borrowed. */
+  readonly rest: Tensor | null;
 }
 
 /** The linear layers that share an input, with what a method may ask of them. Everything is borrowed unless said otherwise. */

@@ -9,13 +9,14 @@ export const rtn: Quantizer = {
   cost: (rows, n) => ({ work: rows.reduce((a, b) => a + b, 0) * n, elements: rows.reduce((a, b) => a + b, 0) * n }),
   async quantize(stage, _, ops) {
     return {
-      layers: stage.layers.map(({ weight, grid }) => ({ ...roundToNearest(weight, grid, ops), damping: [], fallback: null })),
+      layers: stage.layers.map(({ weight, grid, rest }) => ({ ...roundToNearest(weight, grid, ops, rest), damping: [], fallback: null })),
       fold: null,
     };
   },
 };
 
-export function roundToNearest(W: Tensor, spec: GridSpec, ops: Ops): { codes: Tensor; grid: Grid } {
-  const grid = ops.grid(W, spec);
+/** @param rest what W lost when it was rounded to f32, for its grids. */
+export function roundToNearest(W: Tensor, spec: GridSpec, ops: Ops, rest: Tensor | null = null): { codes: Tensor; grid: Grid } {
+  const grid = ops.grid(W, spec, rest);
   return { codes: ops.encode(W, grid, spec.bits), grid };
 }

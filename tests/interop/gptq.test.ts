@@ -51,7 +51,7 @@ function matrix(): Case[] {
 }
 
 /** How far from exact it gets, over all cases. */
-const worst = { logits: 0, float16: 0, float32: 0, opened: 0 };
+const worst = { logits: 0, float16: 0, float32: 0 };
 afterAll(() => console.log(`Largest deviations: ${JSON.stringify(worst)}`));
 const off = (a: number, b: number) => Math.abs(a / b - 1);
 
@@ -76,9 +76,7 @@ test.each(process.env.QEP_INTEROP === "all" ? [...usual, ...matrix()] : usual)("
     worst.logits = Math.max(worst.logits, report.logit_difference!);
     worst[dtype] = Math.max(worst[dtype], off(report.perplexity!, perplexity));
   }
-  // Opened again by ourselves, packed weights are not rounded to f16.
-  const ours = off(perplexityOf(packed, subject, reference), perplexity);
-  worst.opened = Math.max(worst.opened, ours);
-  expect(ours).toBeLessThan(1e-3);
+  // Opened again by ourselves it has the clients' weights, which are the dense ones.
+  expect(perplexityOf(packed, subject, reference)).toBe(perplexity);
   rmSync(out, { recursive: true });
 });

@@ -111,6 +111,26 @@ describe("roundPanel", () => {
     if (n > 8) expect(actual.codes.some((c, i) => c !== plain[i])).toBe(true);
   });
 
+  it.each(["U", "P"])("what many columns leave through %s counts, however little each", async (through) => {
+    // 127 columns of ¼ leave 2⁻²⁵ each to the last one, a quarter of the last digit of its 1½; together they take it off the tie.
+    const n = 128;
+    const little = (on: boolean, sign: number) =>
+      Float32Array.from({ length: n * n }, (_, i) => (on && i % n === n - 1 && i < n * (n - 1) ? sign * 2 ** -23 : 0));
+    const W = new Float32Array(n).fill(0.25).fill(1.5, n - 1);
+    const U = little(through === "U", 1).map((x, i) => (i % (n + 1) === 0 ? 1 : x));
+    const { codes, errors } = await inScope(gpu, async () => {
+      const job = {
+        ...{ W: gpu.fromFloats(W, [1, n]), U: gpu.fromFloats(U, [n, n]), codes: gpu.fromUints(new Uint32Array(n), [1, n]) },
+        ...{ errors: gpu.zeros([1, n]), grid: { scales: gpu.fromFloats([1], [1, 1]), zeros: gpu.fromFloats([8], [1, 1]) } },
+        ...{ bits: 4, groupSize: -1, order: null, P: through === "P" ? gpu.fromFloats(little(true, -1), [n, n]) : null },
+      };
+      gpu.roundPanel(job, 0, n);
+      return { codes: await gpu.readUints(job.codes), errors: (await gpu.read([job.errors]))[0] };
+    });
+    expect([...codes]).toEqual(Array.from({ length: n }, (_, i) => (i < n - 1 ? 8 : 9)));
+    if (through === "U") expect(errors[n - 1]).toBe(Math.fround(0.5 - 127 * 2 ** -25));
+  });
+
   it("refuses what does not fit, in a sentence", () => {
     const scope = gpu.scope();
     const job = {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { toF16 } from "../../src/io/dtype";
-import type { Ops } from "../../src/ops/ops";
+import type { Floats, Ops } from "../../src/ops/ops";
 import { openGpuOps } from "../support/gpu";
 import { cpu, expectTwins, inScope, randoms, ulp } from "./helpers";
 
@@ -47,6 +47,56 @@ describe("the scale is rounded to f16 half to even", () => {
   });
 });
 
+describe("what W lost when it was rounded decides at a midpoint", () => {
+  const bits = 4;
+  const top = 2 ** bits - 1;
+  /** Ranges at midpoints of f16 scales, each with a rest below, of and above 0. */
+  const cases = Array.from(halves.subarray(0x400, 0x7bfe), (h, i) => ({ range: (top * (h + halves[0x401 + i])) / 2, sign: (i % 3) - 1 }));
+  /** Of rows of two weights. */
+  const scales = (W: readonly number[], rest: readonly number[], symmetric: boolean) =>
+    inScope(gpu, async () => {
+      const shape = [W.length / 2, 2];
+      const g = gpu.grid(gpu.fromFloats(W, shape), { bits, groupSize: -1, symmetric }, gpu.fromFloats(rest, shape));
+      return (await gpu.read([g.scales]))[0];
+    });
+  const expected = ({ range, sign }: (typeof cases)[number]) => toF16((range * (1 + sign * 2 ** -30)) / top);
+  const wrong = (actual: Floats) => cases.filter((c, i) => actual[i] !== expected(c));
+
+  it.each([1, -1])("symmetric, the largest weight of sign %i", async (side) => {
+    // The largest weight stands beside one that is equal but for its rest.
+    const W = cases.flatMap(({ range }) => [(side * range) / 2, (side * range) / 2]);
+    const rest = cases.flatMap(({ range, sign }) => [side * range * (sign - 1) * 2 ** -31, side * range * sign * 2 ** -31]);
+    expect(wrong(await scales(W, rest, true))).toEqual([]);
+  });
+
+  it("asymmetric, the rest at either end", async () => {
+    const W = cases.flatMap(({ range }) => [-range / 4, (3 * range) / 4]);
+    const rest = cases.flatMap(({ range, sign }, i) => (i % 2 === 0 ? [-range * sign * 2 ** -30, 0] : [0, range * sign * 2 ** -30]));
+    expect(wrong(await scales(W, rest, false))).toEqual([]);
+  });
+
+  it("a zero too, and weights that lie in the rest altogether", async () => {
+    const s = 3 * 2 ** -6;
+    // −min/s is 2½ but for the rest; range 15·s.
+    const W = Float32Array.from([0, 1, -1].flatMap(() => [-2.5 * s, 12.5 * s]));
+    const rest = Float32Array.from([0, 1, -1].flatMap((sign) => [-sign * s * 2 ** -28, -sign * s * 2 ** -28]));
+    const spec = { bits, groupSize: -1, symmetric: false };
+    await expectTwins(
+      gpu,
+      (o) => {
+        const g = o.grid(o.fromFloats(W, [3, 2]), spec, o.fromFloats(rest, [3, 2]));
+        const moved = o.grid(o.zeros([3, 2]), spec, o.fromFloats(W, [3, 2]));
+        return [g.scales, g.zeros, moved.scales];
+      },
+      () => 0,
+    );
+    const zeros = async (r: Float32Array) =>
+      (await inScope(gpu, () => gpu.read([gpu.grid(gpu.fromFloats(W, [3, 2]), spec, gpu.fromFloats(r, [3, 2])).zeros])))[0];
+    expect([...(await zeros(rest))]).toEqual([2, 3, 2]);
+    expect([...(await zeros(rest.map((r) => -r)))]).toEqual([2, 2, 3]);
+  });
+});
+
 const gridOf = (o: Ops, W: Float32Array, shape: number[], bits: number, groupSize: number, symmetric: boolean) => {
   const w = o.fromFloats(W, shape);
   const g = o.grid(w, { bits, groupSize, symmetric });
@@ -85,6 +135,20 @@ it("encode at ties and just beside them, half to even", async () => {
     return [...(await o.readUints(o.encode(o.fromFloats(w, [1, w.length]), grid, 4)))];
   };
   expect(await codes(gpu)).toEqual(await codes(cpu));
+});
+
+it("decode to f16 rounds half to even, through subnormals to infinity", async () => {
+  // Every scale with codes on both sides of the zero: products of 11 bits and 8, halves, ties and all between.
+  const steps = [1, 3, 5, 9, 17, 33, 65, 129, 255, 85, 171, 99, 201, 7, 11, 13].flatMap((step) => [step, -step]);
+  const shape = [halves.length, steps.length];
+  const W = await inScope(gpu, async () => {
+    const zeros = gpu.fromFloats(new Float32Array(halves.length).fill(255), [halves.length, 1]);
+    const codes = Uint32Array.from({ length: halves.length * steps.length }, (_, i) => 255 + steps[i % steps.length]);
+    const grid = { scales: gpu.fromFloats(halves, [halves.length, 1]), zeros };
+    return (await gpu.read([gpu.decode(gpu.fromUints(codes, shape), grid, undefined, true)]))[0];
+  });
+  const exact = (i: number) => halves[Math.floor(i / steps.length)] * steps[i % steps.length];
+  expect([...W.keys()].filter((i) => W[i] !== toF16(exact(i))).map((i) => `${exact(i)} became ${W[i]}`)).toEqual([]);
 });
 
 it("decode by named groups", async () => {
@@ -138,6 +202,7 @@ it("shapes that do not fit are refused in a sentence", () => {
   const spec = { bits: 4, groupSize: 4, symmetric: true };
   expect(() => gpu.grid(W, spec)).toThrow("grid got 4 × 6 in groups of 4");
   const g = gpu.grid(W, { ...spec, groupSize: 3 });
+  expect(() => gpu.grid(W, { ...spec, groupSize: 3 }, gpu.zeros([4, 5]))).toThrow("regrid got 4 × 6 with a rest of 4 × 5");
   expect(() => gpu.encode(gpu.zeros([3, 6]), g, 4)).toThrow("encode got 3 × 6 with a grid of 4 × 2");
   expect(() => gpu.decode(W, g)).toThrow("decode got floats of 4 × 6");
   expect(() => gpu.regrid(g, W, { ...spec, groupSize: 3 }, 1, 6)).toThrow("regrid got columns 1 to 6 of 6 in groups of 3");

@@ -54,6 +54,16 @@ describe.each(Object.entries(variants))("%s", (name, gpu) => {
     );
   });
 
+  it.each([256, 4096])("equal terms, which drift the same way at every step, over %i", async (k) => {
+    const [x, w] = [new Float32Array(3 * k).fill(0.3), new Float32Array(5 * k).fill(0.7)];
+    await expectTwins(
+      gpu,
+      (o) => [o.linear(o.fromFloats(x, [3, k]), o.fromFloats(w, [5, k])), o.matmul(o.fromFloats(x, [3, k]), o.fromFloats(w, [k, 5]))],
+      // Runs of 32, then the sum of the runs.
+      (e) => times(e, (32 + k / 32 + 4) * ulp),
+    );
+  });
+
   it("refuses shapes that do not fit, in a sentence", () => {
     const scope = gpu.scope();
     const [a, b, v] = [gpu.zeros([3, 4]), gpu.zeros([5, 6]), gpu.zeros([4])];

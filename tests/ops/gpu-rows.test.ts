@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import type { Floats } from "../../src/ops/ops";
 import { openGpuOps } from "../support/gpu";
-import { expectTwins, randoms, ulp } from "./helpers";
+import { cpu, expectTwins, expectWithin, inScope, randoms, ulp } from "./helpers";
 
 const gpu = await openGpuOps();
 const random = randoms(7);
@@ -32,24 +32,76 @@ it.each(shapes)("add, scale, addBias, swiglu of %i × %i", async (rows, n) => {
   );
 });
 
+it.each(shapes)("addExactly of %i × %i: sum and rest are a + factor · b to the last bit", async (rows, n) => {
+  // Either may be the larger one.
+  const [a, b] = [random([rows, n]), random([rows, n]).map((x, i) => x * 2 ** ((i % 41) - 20))];
+  const read = async (factor: number) => {
+    const { sum, rest } = gpu.addExactly(gpu.fromFloats(a, [rows, n]), gpu.fromFloats(b, [rows, n]), factor);
+    return inScope(gpu, () => gpu.read([sum, rest]));
+  };
+  const [sum, rest] = await read(0.5);
+  const exact = Float64Array.from(a, (x, i) => x + 0.5 * b[i]);
+  expect(Array.from(sum, (x, i) => x + rest[i])).toEqual([...exact]);
+  expect([...sum]).toEqual(Array.from(exact, Math.fround));
+  // The product of another factor is rounded.
+  const [other, left] = await read(Math.fround(0.3));
+  const bound = Float64Array.from(b, (x, i) => ulp * Math.abs(0.3 * x) + 2 ** -52 * Math.abs(a[i]));
+  const want = Float64Array.from(a, (x, i) => x + Math.fround(0.3) * b[i]);
+  expectWithin(
+    Float64Array.from(other, (x, i) => x + left[i]),
+    want,
+    bound,
+  );
+});
+
 it("swiglu, from deep saturation to overflow of exp", async () => {
   const gate = Float32Array.of(-1e30, -1000, -100, -88.8, -80, -20, -3, -1e-20, 0, 1e-20, 0.5, 3, 20, 88.8, 100, 1000, 1e30);
   const up = gate.map((_, i) => 1 + i / 16);
-  // exp is good to 3 + 2|x| ulp (WGSL), x at most 80 here.
   await expectTwins(
     gpu,
     (o) => o.swiglu(o.fromFloats(gate, [1, 17]), o.fromFloats(up, [1, 17])),
-    (e) => Float64Array.from(e, (v) => 2 * (2 * 80 + 8) * ulp * Math.abs(v) + 1e-30),
+    // e^−g: 1 ulp; the sum, the division (2.5 ulp) and two products.
+    (e) => Float64Array.from(e, (v) => 2 * 6 * ulp * Math.abs(v) + 1e-30),
   );
   const g = random([33, 67]);
   const u = random([33, 67]);
-  await expectTwins(gpu, (o) => o.swiglu(o.fromFloats(g, [33, 67]), o.fromFloats(u, [33, 67])), relative(30));
+  await expectTwins(gpu, (o) => o.swiglu(o.fromFloats(g, [33, 67]), o.fromFloats(u, [33, 67])), relative(12));
+  const wide = Float32Array.from({ length: 4096 }, (_, i) => 88 - i / 25.6);
+  const one = new Float32Array(4096).fill(1);
+  // Down to −75, where the result is still a normal number.
+  await expectTwins(
+    gpu,
+    (o) => o.swiglu(o.fromFloats(wide, [1, 4096]), o.fromFloats(one, [1, 4096])),
+    (e) => Float64Array.from(e, (v) => 2 * 6 * ulp * Math.abs(v) + 1e-30),
+  );
+  const [nan] = await gpu.read([gpu.swiglu(gpu.fromFloats([Number.NaN, 1], [2]), gpu.fromFloats([1, Number.NaN], [2]))]);
+  expect([...nan]).toEqual([Number.NaN, Number.NaN]);
 });
 
-it.each(shapes)("rmsNorm of %i × %i", async (rows, n) => {
+it.each([...shapes, [5, 4096]])("rmsNorm of %i × %i", async (rows, n) => {
   const [x, w] = [random([rows, n]), random([n])];
-  // The sum of squares has only positive terms: n roundings, halved by the root; then sqrt, division and two products.
-  await expectTwins(gpu, (o) => o.rmsNorm(o.fromFloats(x, [rows, n]), o.fromFloats(w, [n]), 1e-5), relative(n / 2 + 12));
+  // Kahan's sum of squares has the roundings of its terms, however many there are; they are halved by the root. Then sqrt, division and two products.
+  await expectTwins(gpu, (o) => o.rmsNorm(o.fromFloats(x, [rows, n]), o.fromFloats(w, [n]), 1e-5), relative(12));
+});
+
+it("rmsNorm of equal values, whose plain sum would drift the same way at every step", async () => {
+  const x = Float32Array.from({ length: 8 * 4096 }, (_, i) => 0.1 + 0.1 * Math.floor(i / 4096));
+  await expectTwins(
+    gpu,
+    (o) => o.rmsNorm(o.fromFloats(x, [8, 4096]), o.fromFloats(new Float32Array(4096).fill(1), [4096]), 0),
+    relative(8),
+  );
+});
+
+it("rmsNorm errs to neither side: what is systematic no mean over tokens takes away", async () => {
+  const shape = [2048, 64];
+  const [x, w] = [random(shape), new Float32Array(64).fill(1)];
+  const [actual, exact] = await Promise.all(
+    [gpu, cpu].map((o) => inScope(o, async () => (await o.read([o.rmsNorm(o.fromFloats(x, shape), o.fromFloats(w, [64]), 1e-5)]))[0])),
+  );
+  const mean = Float64Array.from(exact, (y, i) => actual[i] / y - 1).reduce((sum, e) => sum + e, 0) / exact.length;
+  // 2048 independent factors, each within 2 ulp, scatter by some 2/√2048 of one.
+  expect(Math.abs(mean)).toBeLessThan(0.1 * ulp);
 });
 
 it("rmsNorm of several heads in a row, and of a zero row", async () => {

@@ -3,6 +3,7 @@ import { run } from "../../src/engine/run";
 import { openModel } from "../../src/model/checkpoint";
 import { createCpuOps } from "../../src/ops/cpu";
 import { gptq } from "../../src/quant/gptq";
+import { quantizers } from "../../src/quant/registry";
 import { roundToNearest } from "../../src/quant/rtn";
 import { defaultRecipe, type Recipe } from "../../src/recipe/recipe";
 import { openLayer } from "../support/layer";
@@ -84,6 +85,33 @@ describe("GPTQ", () => {
     expect(held).toBe(2 * (4 * out * n + 16 * out * groups) + 2 * 8 * out * n);
   });
 });
+
+test.each([
+  ["rtn", {}],
+  ["gptq", { groupSize: -1 }],
+  ["gptq", { groupSize: 32 }],
+  ["gptq", { groupSize: 32, actOrder: true }],
+] as const)(
+  "%s %o: a scale is that of W* itself, not of its rounding",
+  async (method, { groupSize = -1, actOrder = false }: { groupSize?: Recipe["groupSize"]; actOrder?: boolean }) => {
+    const ops = createCpuOps();
+    // 2·|w|/15 lies midway between two f16 values; half to even goes down, the rest up.
+    const middle = (1024.5 * 2 ** -12 * 15) / 2;
+    const n = 32;
+    const rows = (first: readonly number[], others: number) => Array.from({ length: 2 * n }, (_, i) => (i % n ? others : first[i / n]));
+    const W = ops.fromFloats(rows([middle, -middle], 0.1), [2, n]);
+    const rest = ops.fromFloats(rows([2 ** -30, -(2 ** -30)], 0), [2, n]);
+    const identity = Array.from({ length: n * n }, (_, i) => (i % (n + 1) ? 0 : 1));
+    const H = ops.fromFloats(identity, [n, n]);
+    const recipe = recipeOf({ method, bits: 4, symmetric: true, groupSize }, { actOrder });
+    const scales = async (lost: typeof rest | null) => {
+      const { layers } = await quantizers[method].quantize(stageOf(recipe, W, H, null, lost), recipe, ops);
+      return [...(await ops.read([onGrid(layers[0]).grid.scales]))[0]];
+    };
+    expect(await scales(null)).toEqual([2 ** -2, 2 ** -2]);
+    expect(await scales(rest)).toEqual([1025 * 2 ** -12, 1025 * 2 ** -12]);
+  },
+);
 
 test("a whole run with GPTQ and QEP ends with less error than RTN, and counts every solve", async () => {
   const ops = createCpuOps();

@@ -74,12 +74,25 @@ describe.each(adapters)("the oracle's layer on $name", ({ open }) => {
       expect(correction.solvable).toBe(true);
       expect(correction.damping).toEqual([damp]);
       const { live, D } = correction.direct(W);
-      const [star] = await ops.read([ops.add(live, D, alpha)]);
+      const [star] = await ops.read([ops.addExactly(live, D, alpha).sum]);
       expect(relative(star, (await layer.floats(`W_star.${alpha}.${damp}`)).data)).toBeLessThan(1e-4);
       // Input 200 is dead: its column is zero.
       for (let row = 0; row < 96; row++) expect(star[row * 320 + 200]).toBe(0);
     },
   );
+
+  test("W* and its rest add up to W + α·D to the last bit", async () => {
+    const ops = await opening;
+    const [W, H, C] = [await load(ops, "W"), await load(ops, "H"), await load(ops, "C")];
+    const correction = await prepareCorrection(ops, H, C, 0.01);
+    const { live, D } = correction.direct(W);
+    const { sum, rest } = ops.addExactly(live, D, 0.5);
+    const [w, d, a, r] = await ops.read([live, D, sum, rest]);
+    const off = Array.from(w, (x, i) => a[i] + r[i] - (x + 0.5 * d[i]));
+    expect(Math.max(...off.map(Math.abs))).toBeLessThan(2 ** -50);
+    // Half a last digit of W* is thousands of times as much.
+    if (ops.adapter.kind === "gpu") expect(Math.max(...r.map(Math.abs))).toBeGreaterThan(2 ** -30);
+  });
 
   test.each([
     { name: "rtn.4", recipe: recipeWith({ bits: 4 }) },

@@ -8,8 +8,8 @@ const absent = (): never => {
 };
 
 /** A stage of one layer with given statistics, for methods that look at nothing else. */
-export function stageOf(recipe: Recipe, weight: Tensor, H: Tensor | null, C: Tensor | null = null): StageView {
-  const layers = [{ kind: "q_proj" as const, name: "layer", weight, grid: gridSpec(recipe) }];
+export function stageOf(recipe: Recipe, weight: Tensor, H: Tensor | null, C: Tensor | null = null, rest: Tensor | null = null): StageView {
+  const layers = [{ kind: "q_proj" as const, name: "layer", weight, grid: gridSpec(recipe), rest }];
   return { block: 0, layers, H, C, tokens: 1, chunks: 0, x: absent, xq: absent, moduleOutput: absent, foldable: false };
 }
 

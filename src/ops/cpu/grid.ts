@@ -53,12 +53,12 @@ export function groupGrid(w: Float64Array, { bits, symmetric, mse = false }: Pic
   return candidates[errors.indexOf(Math.min(...errors))];
 }
 
-export function grid(W: CpuTensor, spec: GridSpec): { scales: CpuTensor; zeros: CpuTensor } {
+export function grid(W: CpuTensor, spec: GridSpec, rest?: CpuTensor | null): { scales: CpuTensor; zeros: CpuTensor } {
   const [out, n] = W.shape;
   const g = spec.groupSize < 0 ? n : spec.groupSize;
   requireShape(n % g === 0, "grid", `${W.shape.join(" × ")} in groups of ${spec.groupSize}`);
   const made = { scales: empty([out, n / g]), zeros: empty([out, n / g]) };
-  regrid(made, W, spec, 0, n);
+  regrid(made, W, spec, 0, n, rest);
   return made;
 }
 
@@ -68,13 +68,16 @@ export function regrid(
   spec: GridSpec,
   from: number,
   to: number,
+  rest?: CpuTensor | null,
 ): void {
   const [out, n] = W.shape;
   const g = spec.groupSize < 0 ? n : spec.groupSize;
   requireShape(from % g === 0 && to % g === 0, "regrid", `columns ${from} to ${to} in groups of ${g}`);
   for (let row = 0; row < out; row++)
     for (let c = from; c < to; c += g) {
-      const { s, z } = groupGrid(W.data.subarray(row * n + c, row * n + c + g), spec);
+      const at = row * n + c;
+      const w = W.data.subarray(at, at + g);
+      const { s, z } = groupGrid(rest ? w.map((x, k) => x + rest.data[at + k]) : w, spec);
       scales.data[(row * n + c) / g] = s;
       zeros.data[(row * n + c) / g] = z;
     }
@@ -89,14 +92,15 @@ export function encode(W: CpuTensor, scales: CpuTensor, zeros: CpuTensor, bits: 
   return uints(Uint32Array.from(W.data, code), W.shape);
 }
 
-export function decode(codes: CpuTensor, scales: CpuTensor, zeros: CpuTensor, groupOf?: CpuTensor): CpuTensor {
+export function decode(codes: CpuTensor, scales: CpuTensor, zeros: CpuTensor, groupOf?: CpuTensor, half = false): CpuTensor {
   const n = codes.shape[1];
   const groups = scales.shape[1];
   const W = empty(codes.shape);
   for (let i = 0; i < W.data.length; i++) {
     const c = i % n;
     const at = Math.floor(i / n) * groups + (groupOf ? groupOf.uints[c] : Math.floor((c * groups) / n));
-    W.data[i] = scales.data[at] * (codes.uints[i] - zeros.data[at]);
+    const w = scales.data[at] * (codes.uints[i] - zeros.data[at]);
+    W.data[i] = half ? toF16(w) : w;
   }
   return W;
 }

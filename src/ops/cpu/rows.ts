@@ -9,6 +9,17 @@ export function add(a: CpuTensor, b: CpuTensor, factor = 1): CpuTensor {
   );
 }
 
+/** Knuth's two-sum of a and factor · b. */
+export function addExactly(a: CpuTensor, b: CpuTensor, factor = 1): { sum: CpuTensor; rest: CpuTensor } {
+  const sum = add(a, b, factor);
+  const rest = sum.data.map((s, i) => {
+    const term = factor * b.data[i];
+    const ofTerm = s - a.data[i];
+    return a.data[i] - (s - ofTerm) + (term - ofTerm);
+  });
+  return { sum, rest: floats(rest, a.shape) };
+}
+
 export function addBias(y: CpuTensor, b: CpuTensor): CpuTensor {
   const n = rowsOf(y).columns;
   requireShape(b.data.length === n, "addBias", `${y.shape.join(" × ")} and ${b.shape.join(" × ")}`);

@@ -5,12 +5,12 @@ import { dims, isMatrix, requireShape } from "./shape";
 const size = (t: Tensor) => elements(t.shape);
 const own = (t: Tensor) => t as GpuTensor;
 
-export function grid(gpu: Gpu, W: GpuTensor, spec: GridSpec): Grid {
+export function grid(gpu: Gpu, W: GpuTensor, spec: GridSpec, rest?: GpuTensor | null): Grid {
   const [out, n] = W.shape;
   const run = spec.groupSize < 0 ? n : spec.groupSize;
   requireShape(isMatrix(W) && run > 0 && n % run === 0, "grid", `${dims(W)} in groups of ${spec.groupSize}`);
   const made = { scales: gpu.make([out, n / run]), zeros: gpu.make([out, n / run]) };
-  regrid(gpu, made, W, spec, 0, n);
+  regrid(gpu, made, W, spec, 0, n, rest);
   return made;
 }
 
@@ -21,6 +21,7 @@ export function regrid(
   { bits, groupSize, symmetric, mse }: GridSpec,
   from: number,
   to: number,
+  rest?: GpuTensor | null,
 ): void {
   const [out, n] = W.shape;
   const run = groupSize < 0 ? n : groupSize;
@@ -32,10 +33,16 @@ export function regrid(
     `${dims(W)} with a grid of ${dims(scales)}`,
   );
   const span = (to - from) / run;
-  const constants = { SYMMETRIC: symmetric ? 1 : 0, MSE: mse ? 1 : 0 };
+  requireShape(!rest || dims(rest) === dims(W), "regrid", `${dims(W)} with a rest of ${rest ? dims(rest) : ""}`);
+  const constants = { SYMMETRIC: symmetric ? 1 : 0, MSE: mse ? 1 : 0, WITH_REST: rest ? 1 : 0 };
   const u32 = [out * span, span, from / run, n / run, run, 2 ** bits - 1];
   // The search tries 80 ranges, each with a power for every weight.
-  gpu.each("grid", out * span, { constants, bind: [W, own(scales), own(zeros)], u32, work: (mse ? 4000 : 10) * out * (to - from) });
+  gpu.each("grid", out * span, {
+    constants,
+    bind: [W, rest ?? W, own(scales), own(zeros)],
+    u32,
+    work: (mse ? 4000 : 10) * out * (to - from),
+  });
 }
 
 function requireGrid(t: Tensor, { scales, zeros }: Grid, name: string): void {
@@ -52,7 +59,7 @@ export function encode(gpu: Gpu, W: GpuTensor, g: Grid, bits: number): GpuTensor
   return codes;
 }
 
-export function decode(gpu: Gpu, codes: GpuTensor, g: Grid, groupOf?: GpuTensor): GpuTensor {
+export function decode(gpu: Gpu, codes: GpuTensor, g: Grid, groupOf?: GpuTensor, half = false): GpuTensor {
   requireGrid(codes, g, "decode");
   const [n, groups] = [codes.shape[1], g.scales.shape[1]];
   const fits = groupOf ? groupOf.kind === "uint" && size(groupOf) === n : n % groups === 0;
@@ -63,6 +70,10 @@ export function decode(gpu: Gpu, codes: GpuTensor, g: Grid, groupOf?: GpuTensor)
   );
   const W = gpu.make(codes.shape);
   const bind = [codes, own(g.scales), own(g.zeros), groupOf ?? codes, W];
-  gpu.each("decode", size(codes), { constants: { INDEXED: groupOf ? 1 : 0 }, bind, u32: [size(codes), n, groups, Math.ceil(n / groups)] });
+  gpu.each("decode", size(codes), {
+    constants: { INDEXED: groupOf ? 1 : 0, HALF: half ? 1 : 0 },
+    bind,
+    u32: [size(codes), n, groups, Math.ceil(n / groups)],
+  });
   return W;
 }

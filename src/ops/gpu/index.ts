@@ -78,6 +78,7 @@ function opsOver(gpu: Gpu, matmul: Matmul): GpuOps {
     scale: (t, factor) => rows.scale(gpu, own(t), factor),
 
     add: (a, b, factor) => rows.add(gpu, own(a), own(b), factor),
+    addExactly: (a, b, factor) => rows.addExactly(gpu, own(a), own(b), factor),
     addBias: (y, b) => rows.addBias(gpu, own(y), own(b)),
     rmsNorm: (x, w, eps) => rows.rmsNorm(gpu, own(x), own(w), eps),
     rope: (x, cos, sin, shape) => rows.rope(gpu, own(x), own(cos), own(sin), shape),
@@ -105,10 +106,10 @@ function opsOver(gpu: Gpu, matmul: Matmul): GpuOps {
     gatherColumns: (A, index) => columns.permuteColumns(gpu, own(A), own(index), false),
     scatterColumns: (A, index) => columns.permuteColumns(gpu, own(A), own(index), true),
 
-    grid: (W, spec) => grids.grid(gpu, own(W), spec),
+    grid: (W, spec, rest) => grids.grid(gpu, own(W), spec, rest && own(rest)),
     encode: (W, grid, bits) => grids.encode(gpu, own(W), grid, bits),
-    decode: (codes, grid, groupOf) => grids.decode(gpu, own(codes), grid, groupOf && own(groupOf)),
-    regrid: (grid, W, spec, from, to) => grids.regrid(gpu, grid, own(W), spec, from, to),
+    decode: (codes, grid, groupOf, half) => grids.decode(gpu, own(codes), grid, groupOf && own(groupOf), half),
+    regrid: (grid, W, spec, from, to, rest) => grids.regrid(gpu, grid, own(W), spec, from, to, rest && own(rest)),
     roundPanel: (rounding, from, to) => columns.roundPanel(gpu, matmul, rounding, from, to),
     clipSearch: (W, gram, spec) => clipSearch(gpu, matmul, own(W), own(gram), spec),
     pack: (codes, bits) => columns.pack(gpu, own(codes), bits),

@@ -1,5 +1,6 @@
 import add from "../../../shaders/add.wgsl?raw";
 import addBias from "../../../shaders/add_bias.wgsl?raw";
+import addExactly from "../../../shaders/add_exactly.wgsl?raw";
 import affine from "../../../shaders/affine.wgsl?raw";
 import choleskyBlock from "../../../shaders/cholesky_block.wgsl?raw";
 import clip from "../../../shaders/clip.wgsl?raw";
@@ -39,6 +40,7 @@ import zeroColumns from "../../../shaders/zero_columns.wgsl?raw";
 export const kernels = {
   add,
   addBias,
+  addExactly,
   choleskyBlock,
   crossEntropy,
   damp,

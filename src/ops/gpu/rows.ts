@@ -16,6 +16,14 @@ export function add(gpu: Gpu, a: GpuTensor, b: GpuTensor, factor = 1): GpuTensor
   return y;
 }
 
+/** a + factor · b as an unevaluated sum of two f32: itself rounded, and what that lost. */
+export function addExactly(gpu: Gpu, a: GpuTensor, b: GpuTensor, factor = 1): { sum: GpuTensor; rest: GpuTensor } {
+  requireShape(size(a) === size(b), "addExactly", dims(a, b));
+  const [sum, rest] = [gpu.make(a.shape), gpu.make(a.shape)];
+  gpu.each("addExactly", size(a), { bind: [a, b, sum, rest], u32: [size(a)], f32: [factor] });
+  return { sum, rest };
+}
+
 export function addBias(gpu: Gpu, x: GpuTensor, b: GpuTensor): GpuTensor {
   const { columns } = rowsOf(x);
   requireShape(size(b) === columns, "addBias", dims(x, b));

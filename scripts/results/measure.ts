@@ -13,6 +13,7 @@ import { parseQuestions } from "../../src/model/tasks";
 import { type Encoder, openTokenizer } from "../../src/model/tokenizer";
 import type { Ops } from "../../src/ops/ops";
 import type { BlockReport, TaskScore } from "../../src/worker/protocol";
+import { isTabled } from "./scores";
 import type { Growth, Measurement, Original } from "./types";
 
 export interface Bench {
@@ -62,7 +63,8 @@ export async function measureRecipe(bench: Bench, name: string, flags: string[])
     calibration: growthOf(result.report.blocks),
     evaluation: growthOf(compared.blocks),
     layers: Object.fromEntries(result.report.layers.map((layer) => [layer.name, layer.relativeError])),
-    tasks: await tasksOf(bench, result),
+    // The questions take longest, and only the table tells of them.
+    tasks: isTabled(name) ? await tasksOf(bench, result) : [],
   };
 }
 

@@ -72,8 +72,12 @@ export const tasks = {
   change: "change ± s.e.",
   changed: "lost, won",
   run: (n: number, title: string) => `${n}: ${title}`,
-  chance: (questions: string, points: string) =>
-    `Lost and won count the questions whose answer turned wrong, and right. Bold: chance alone would part them so far less than once in 20 times. With ${questions} questions a change of all has a standard error of up to ${points} points; more questions tell more.`,
+  chance: (questions: string, points: string | null) =>
+    `Lost and won count the questions whose answer turned wrong, and right. Bold: chance alone would part them so far less than once in 20 times. ${
+      points === null
+        ? `None of the ${questions} answers changed; more questions tell more.`
+        : `With ${questions} questions a change of all has a standard error of up to ${points} points; more questions tell more.`
+    }`,
   chanceAlone: (questions: string, points: string) => `With ${questions} questions the standard error is up to ${points} points.`,
 };
 

@@ -42,7 +42,7 @@ export function RunScores({ runs, of }: { runs: Run[]; of: string }) {
           </tbody>
         ))}
       </Scores>
-      <p className={css.quiet}>{text.chance(count(questions), points(most))}</p>
+      <p className={css.quiet}>{text.chance(count(questions), most > 0 ? points(most) : null)}</p>
     </>
   );
 }

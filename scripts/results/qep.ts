@@ -19,11 +19,12 @@ export function pairs(recipes: readonly Measurement[]): Pair[] {
 }
 
 const last = (m: Measurement) => m.evaluation.delta.at(-1)!;
-const all = (m: Measurement) => m.tasks.find((t) => t.kind === "all")!;
+const all = (m: Measurement) => m.tasks.find((t) => t.kind === "all");
 
-/** Points of accuracy over all kinds, and the standard error of their difference, the two answers taken as independent. */
-export function accuracyChange({ base, qep }: Pair): { change: number; error: number } {
+/** Points of accuracy over all kinds, and the standard error of their difference, the two answers taken as independent. Null: not asked. */
+export function accuracyChange({ base, qep }: Pair): { change: number; error: number } | null {
   const [b, q] = [all(base), all(qep)];
+  if (!b || !q) return null;
   const error = Math.hypot(standardError(b.accuracy, b.questions), standardError(q.accuracy, q.questions));
   return { change: q.accuracy - b.accuracy, error };
 }
@@ -40,7 +41,10 @@ function verdict(what: string, among: readonly Pair[], value: (m: Measurement) =
 }
 
 function taskVerdict(among: readonly Pair[]): string {
-  const told = among.map((p) => ({ label: label(p.name), ...accuracyChange(p) }));
+  const told = among.flatMap((p) => {
+    const asked = accuracyChange(p);
+    return asked ? [{ label: label(p.name), ...asked }] : [];
+  });
   const count = (test: (change: number) => boolean) => told.filter((t) => test(t.change)).length;
   const clear = told.filter((t) => Math.abs(t.change) > 2 * t.error);
   const sure = clear.length
@@ -69,7 +73,7 @@ export function qepSection({ original, recipes }: Results): string {
   const rows = found.map((pair) => {
     const { base, qep } = pair;
     const added = original ? (qep.perplexity - original.perplexity) / (base.perplexity - original.perplexity) : Number.NaN;
-    const { change, error } = accuracyChange(pair);
+    const asked = accuracyChange(pair);
     return [
       label(pair.name),
       base.perplexity.toFixed(3),
@@ -77,7 +81,7 @@ export function qepSection({ original, recipes }: Results): string {
       (qep.perplexity / base.perplexity).toFixed(3),
       original ? added.toFixed(2) : "",
       (last(qep) / last(base)).toFixed(3),
-      `${signed(100 * change, 1)} ± ${(100 * error).toFixed(1)}`,
+      asked ? `${signed(100 * asked.change, 1)} ± ${(100 * asked.error).toFixed(1)}` : "not asked",
     ];
   });
   const head = ["", "perplexity", "with QEP", "ratio", "of what quantization adds", "Δ, last block", "accuracy, points"];

@@ -38,7 +38,7 @@ Written by \`npm run results\`, which measures the demo model with this project'
 
 - Adapter: ${adapter}, in Node with Dawn. Build and data: ${fingerprint}.
 - Model: \`public/demo/model\`, ${model.blocks} blocks, ${model.hidden} wide. Calibration: ${size(calibration)}; evaluation: ${size(evaluation)}, the oracle's own (\`tests/fixtures/demo\`).
-- Tasks: the ${questions} questions of \`public/demo/tasks.jsonl\` in four kinds, zero-shot by log-likelihood, asked of the dense f16 export, opened again.
+- Tasks: the ${questions} questions of \`public/demo/tasks.jsonl\` in four kinds, zero-shot by log-likelihood, asked of the weights as the run left them.
 - QEP: α ½ (0 for \`down_proj\`), damping 0.01, unless a recipe says otherwise. Grids are asymmetric and span a whole row unless it says \`sym\` or \`g\`. QuIP draws from seed 0.
   Windows are used whole and in order, so no other seed takes part.
 - All figures: [results.json](results/results.json).`;

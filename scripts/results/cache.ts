@@ -12,6 +12,7 @@ const inputs = [
   "public/demo/model",
   "public/demo/tasks.jsonl",
   "tests/fixtures/demo",
+  "tests/fixtures/oracle",
   "scripts/results/measure.ts",
 ];
 const packages = ["webgpu", "@huggingface/tokenizers"];

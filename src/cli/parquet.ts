@@ -1,6 +1,15 @@
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
-import { asQuantError, QuantError } from "../errors";
-import { endless, type ParquetRequest, parquetDeadlineMs, parquetRequest, parquetRows, type ReadParquet, type Row } from "../io/parquet";
+import { asQuantError, QuantError, throwIfCancelled } from "../errors";
+import {
+  endless,
+  type ParquetRequest,
+  parquetDeadlineMs,
+  parquetRequest,
+  parquetRows,
+  type ReadParquet,
+  type Row,
+  unreadable,
+} from "../io/parquet";
 import type { Reply } from "../worker/protocol";
 
 /** In a thread of its own (main.ts again), which is ended on Ctrl-C or when it takes too long. */
@@ -8,13 +17,14 @@ export const readParquet =
   (signal: AbortSignal): ReadParquet =>
   async (file, wanted) => {
     const request = await parquetRequest(file, wanted);
+    throwIfCancelled(signal);
     const worker = new Worker(new URL(import.meta.url), { workerData: request, resourceLimits: { maxOldGenerationSizeMb: 2048 } });
     let timer: ReturnType<typeof setTimeout> | undefined;
     try {
       return await new Promise<Row[]>((resolve, reject) => {
         timer = setTimeout(() => reject(endless(file.name)), parquetDeadlineMs);
         signal.addEventListener("abort", () => reject(new QuantError("cancelled")));
-        worker.on("error", () => reject(endless(file.name)));
+        worker.on("error", (e) => reject(unreadable(file.name, (e as Error).message)));
         worker.on("message", (reply: Reply<Row[]>) => (reply.ok ? resolve(reply.value) : reject(QuantError.fromFlat(reply.error))));
       });
     } finally {

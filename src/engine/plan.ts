@@ -11,6 +11,7 @@ import type { ModelSpec } from "../model/spec";
 import { quantizers } from "../quant/registry";
 import { isBase, type LayerKind, layerKinds, type Recipe } from "../recipe/recipe";
 import { matches, settingsOf } from "../recipe/rules";
+import { parseRecipe } from "../recipe/schema";
 import type { PlanSummary } from "../worker/protocol";
 import { windowsPerChunk } from "./chunks";
 import { peakBytes, recordingBytes } from "./memory";
@@ -37,6 +38,7 @@ export function bitsPerWeight(layers: Iterable<LayerShape>): number {
 
 /** @throws QuantError `bad-recipe`, `bad-rule`; `group-size` naming the first layer whose inputs the group does not divide, and the sizes that fit all. */
 export function checkRecipe(spec: ModelSpec, recipe: Recipe): void {
+  parseRecipe(recipe);
   if (spec.packing)
     throw new QuantError(
       "bad-recipe",
@@ -105,7 +107,8 @@ export function plan(model: Model, recipe: Recipe, calibration: Calibration, { r
   checkRecipe(spec, recipe);
   const layers = [...plannedLayers(model, recipe).values()];
   const load = loadOf(calibration);
-  const chunk = Math.min(windowsPerChunk(spec, tokens.length), tokens.windows) * tokens.length;
+  const most = Math.max(tokens.windows, calibration.heldOut?.windows ?? 0);
+  const chunk = Math.min(windowsPerChunk(spec, tokens.length), most) * tokens.length;
   return {
     bytesIn: census(model.original ?? model).bytes,
     bytesOut: pieces(model, recipe).reduce((sum, piece) => sum + specBytes(piece.spec), 0),

@@ -7,6 +7,7 @@ import { type Stage, stages } from "../model/layers";
 import type { Ops, Scope, Tensor } from "../ops/ops";
 import type { QuantizedModel } from "../quant/stored";
 import { isBase, needsHeldOut, type Recipe, recipeTitle } from "../recipe/recipe";
+import { settingsOf } from "../recipe/rules";
 import type { BlockReport, LayerReport, RunReport } from "../worker/protocol";
 import { quantizeBlock } from "./block";
 import { chunkCount, startOf } from "./chunks";
@@ -118,7 +119,7 @@ async function runBlocks(input: RunInput, load: Load, start: readonly Tensor[], 
   quantizedStream.end();
   job.progress.finish("Done");
   listen({ type: "log", ...summaryOf(reports) });
-  if (needsHeldOut(recipe)) listen({ type: "log", level: "info", message: choiceSummary(recipe, reports) });
+  if (needsHeldOut(recipe) && !isBase(recipe)) listen({ type: "log", level: "info", message: choiceSummary(recipe, reports) });
   return { blocks, layers: reports, quantized: { layers: job.layers, replaced: job.replaced }, streamMs: job.streamMs };
 }
 
@@ -138,8 +139,9 @@ function summaryOf(layers: readonly LayerReport[]): { level: "info" | "warning";
 }
 
 /** What the held-out windows chose, in numbers. */
-function choiceSummary({ qep }: Recipe, layers: readonly LayerReport[]): string {
-  const looked = layers.filter((l) => l.heldOut);
+function choiceSummary(recipe: Recipe, layers: readonly LayerReport[]): string {
+  const { qep } = recipe;
+  const looked = layers.filter((l) => l.heldOut && !settingsOf(recipe, l.name).alphaFixed);
   const none = looked.filter((l) => l.alpha === 0);
   if (qep.choice === "guarded")
     return `The guard set α to 0 in ${none.length} of ${looked.length} layers, where QEP errs more on held-out windows.`;

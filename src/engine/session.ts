@@ -8,7 +8,7 @@ import type { Question } from "../model/question";
 import { rotateModel } from "../model/rotated";
 import { summarize } from "../model/summary";
 import { openTokenizer } from "../model/tokenizer";
-import type { Ops } from "../ops/ops";
+import type { Ops, Tensor } from "../ops/ops";
 import type { Recipe } from "../recipe/recipe";
 import type { Evaluation, LayerFacts, ModelSummary, Perplexity, PlanSummary, RunReport, TasksResult } from "../worker/protocol";
 import { changesOf, scoresOf } from "./accuracy";
@@ -50,6 +50,7 @@ export class Session {
     this.runs.clear();
     this.texts.clear();
     this.answers.clear();
+    this.rotated = null;
     this.checkpoint = checkpoint;
     return summarize(checkpoint);
   }
@@ -156,7 +157,14 @@ export class Session {
     if (this.recording?.key === key) return this.recording.value;
     this.dropRecording();
     if (!fitsRecording(this.opened.spec, calibration)) return null;
-    const start = await startOf(this.ops, model, calibration);
+    const scope = this.ops.scope();
+    let start: Tensor[];
+    try {
+      start = await startOf(this.ops, model, calibration);
+      scope.keep(...start);
+    } finally {
+      scope.end();
+    }
     this.recording = { key, value: new Recording(this.ops, start) };
     return this.recording.value;
   }

@@ -11,6 +11,7 @@ import { roundToNearest } from "../quant/rtn";
 import { type StoredLayer, store } from "../quant/stored";
 import { isBase, type Recipe, recipeTitle } from "../recipe/recipe";
 import { settingsOf } from "../recipe/rules";
+import { parseRecipe } from "../recipe/schema";
 import type { LayerReport, PlanSummary } from "../worker/protocol";
 import { squaredErrors } from "./growth";
 import { bitsPerWeight, checkRules } from "./plan";
@@ -138,6 +139,7 @@ async function msPerWeight(ops: Ops): Promise<number> {
 
 /** @throws QuantError `bad-recipe` for anything that needs a forward pass; `group-size`, `bad-rule`, `bad-format`. */
 export function checkUncalibrated(checkpoint: Checkpoint, recipe: Recipe): void {
+  parseRecipe(recipe);
   checkRules(recipe, checkpoint.layers);
   const methods = new Set(checkpoint.layers.map(({ name }) => settingsOf(recipe, name).method));
   if (!isBase(recipe) || methods.size > 1 || !methods.has("rtn") || recipe.rotation !== null)
@@ -155,6 +157,8 @@ export function checkUncalibrated(checkpoint: Checkpoint, recipe: Recipe): void 
         "Use another, or −1 (the whole row).",
       );
   }
+  if (!chosen(checkpoint, recipe).length)
+    throw new QuantError("bad-recipe", `the first ${recipe.blocks} blocks have no linear layer that can be told`, "Quantize more blocks.");
   pieces(checkpoint, recipe);
 }
 

@@ -57,7 +57,9 @@ export function modelCard(model: Checkpoint, report: RunReport, evaluations: rea
     ...rows.map(([name, value]) => `| ${name} | ${value} |`),
     "",
     ...formats[recipe.format].notes(recipe),
-    "Layers that are not quantized are as in the source.",
+    recipe.rotation === null
+      ? "Layers that are not quantized are as in the source."
+      : "Embeddings, norms, head and biases are the source's, rotated.",
     "`recipe.json` reproduces the run.",
     "",
   ].join("\n");

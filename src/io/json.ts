@@ -54,10 +54,13 @@ export async function readJson(file: SourceFile, capBytes: number): Promise<unkn
  */
 export function parseJsonKept(bytes: Uint8Array, fileName: string): unknown {
   const plain = parseJson(bytes, fileName);
-  const text = decodeUtf8(bytes, fileName, "bad-json").replace(/"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g, (token) =>
+  if (typeof plain !== "object") return plain;
+  // Nobody but us marks: NUL is in no real config, and is shown as what cannot be read.
+  const source = decodeUtf8(bytes, fileName, "bad-json").replace(/\\u0000/gi, "\\ufffd");
+  const text = source.replace(/"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g, (token) =>
     !token.startsWith('"') && String(Number(token)) !== token && Number.isInteger(Number(token)) ? `"\\u0000${token}"` : token,
   );
-  return typeof plain === "object" ? parse(text) : plain;
+  return parse(text);
 }
 
 /** A JSON file of a value, with the numbers of `parseJsonKept` as they were written. */

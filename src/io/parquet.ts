@@ -28,6 +28,10 @@ const bad = (name: string, problem: string, hint: string, cause?: unknown) =>
 export const endless = (name: string) =>
   bad(name, `took longer than ${parquetDeadlineMs / 1000} s to read`, "It may be damaged: download it again, or save it as .jsonl.");
 
+/** The helper that reads it failed: out of memory, or its code could not be loaded. */
+export const unreadable = (name: string, why: string) =>
+  bad(name, `could not be read${why ? `: ${shown(why)}` : ""}`, "Save it as .jsonl, or reload the page and try again.");
+
 /** @throws QuantError `bad-file` for one that is too large. */
 export async function parquetRequest(file: SourceFile, wanted: readonly string[]): Promise<ParquetRequest> {
   if (file.size > mostBytes) throw bad(file.name, "is larger than 64 MB", "Give a file with fewer rows.");

@@ -70,9 +70,12 @@ export function runnable(checkpoint: Checkpoint): Model {
   return checkpoint as Model;
 }
 
-/** Null where there is nothing to be done: quantized already, stored the other way round (GPT-2's Conv1D), or no layer that can be told. */
+/** Families whose linear layers are stored [in, out] (GPT-2's Conv1D). */
+const transposed: readonly string[] = ["gpt2", "openai-gpt", "imagegpt", "decision_transformer"];
+
+/** Null where there is nothing to be done: quantized already, stored the other way round, or no layer that can be told. */
 async function openUnknown(source: Source, config: Json, unsupported: QuantError): Promise<Checkpoint | null> {
-  if (config.quantization_config || config.model_type === "gpt2") return null;
+  if (config.quantization_config || transposed.includes(String(config.model_type))) return null;
   const shards = await openShards(source);
   const layers = genericLayers(shards);
   return layers.length ? { source, spec: null, unsupported, architecture: nameOf(config), config, shards, layers } : null;

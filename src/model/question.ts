@@ -49,7 +49,7 @@ function arc(q: Row, kind: string): Question | null {
   const stem = nested ? nested.stem : q.question;
   const given = nested ? nested.choices : q.choices;
   if (typeof stem !== "string" || typeof q.answerKey !== "string" || typeof given !== "object" || given === null) return null;
-  const list = Array.isArray(given) ? (given as Row[]) : zip(given as Row);
+  const list = Array.isArray(given) ? given.filter((c): c is Row => typeof c === "object" && c !== null) : zip(given as Row);
   const texts = list.map((c) => c.text);
   if (!isTexts(texts)) return null;
   return { kind, context: asked(stem), choices: texts.map((t) => ` ${t}`), answer: list.findIndex((c) => c.label === q.answerKey) };
@@ -61,8 +61,10 @@ function zip({ text, label }: Row): Row[] {
 }
 
 function piqa({ goal, sol1, sol2, label }: Row, kind: string): Question | null {
-  if (typeof goal !== "string" || typeof sol1 !== "string" || typeof sol2 !== "string" || !Number.isInteger(label)) return null;
-  return { kind, context: asked(goal), choices: [` ${sol1}`, ` ${sol2}`], answer: label as number };
+  // A .csv has its label as text.
+  const answer = label === "0" || label === "1" ? Number(label) : label;
+  if (typeof goal !== "string" || typeof sol1 !== "string" || typeof sol2 !== "string" || !Number.isInteger(answer)) return null;
+  return { kind, context: asked(goal), choices: [` ${sol1}`, ` ${sol2}`], answer: answer as number };
 }
 
 const asked = (question: string) => `Question: ${question}\nAnswer:`;

@@ -1,3 +1,4 @@
+import type { QuantError } from "../errors";
 import { findFile } from "../io/source";
 import type { ModelSummary } from "../worker/protocol";
 import { type Checkpoint, census } from "./checkpoint";
@@ -31,10 +32,14 @@ export function summarize(checkpoint: Checkpoint): ModelSummary {
   };
 }
 
-function warnings({ spec, architecture, layers }: Checkpoint, hasTokenizer: boolean): string[] {
+function warnings({ spec, architecture, unsupported, layers }: Checkpoint, hasTokenizer: boolean): string[] {
   if (!spec)
     return [
-      `${architecture} cannot be run here, so nothing is calibrated: its ${layers.length} linear layers are rounded to nearest, without QEP, Δ or perplexity.`,
+      `${architecture} cannot be run here${reason(unsupported, architecture)}, so nothing is calibrated: its ${layers.length} linear layers are rounded to nearest, without QEP, Δ or perplexity.`,
     ];
   return hasTokenizer ? [] : ["tokenizer.json is missing: calibration text cannot be read without it. Add it, or use token ids (.npy)."];
 }
+
+/** What about a known architecture cannot be run. */
+const reason = (unsupported: QuantError | null, architecture: string): string =>
+  unsupported && unsupported.where !== architecture ? ` (${unsupported.where})` : "";

@@ -103,18 +103,18 @@ export const defaultRecipe: Recipe = {
   format: "dense",
 };
 
-/** True when α is chosen on windows that H and C have not seen. */
-export const needsHeldOut = (recipe: Recipe): boolean => recipe.qep.choice !== "given" && !isBase(recipe);
+/** True when windows are kept out of H and C, for a choice of α; a base run keeps out the same, so that both see the same windows. */
+export const needsHeldOut = ({ qep }: Recipe): boolean => qep.choice !== "given";
 
 /** True when no layer would be corrected: a run of the base method. */
 export function isBase({ qep, rules }: Recipe): boolean {
   return qep.alpha === 0 && qep.choice !== "best" && rules.every((r) => !r.alpha);
 }
 
-/** Same recipe without QEP: the base that a QEP run is compared with. */
+/** Same recipe without QEP, on the same windows: the base that a QEP run is compared with. */
 export function baseOf(recipe: Recipe): Recipe {
   const rules = recipe.rules.map(({ alpha: _, ...rule }) => rule).filter((rule) => Object.keys(rule).length > 1);
-  return { ...recipe, qep: { ...recipe.qep, alpha: 0, choice: "given" }, rules };
+  return { ...recipe, qep: { ...recipe.qep, alpha: 0, choice: needsHeldOut(recipe) ? "guarded" : "given" }, rules };
 }
 
 /** One line for a legend or a table: "RTN 3-bit g64 sym + QEP α 0.5". */

@@ -25,11 +25,25 @@ const count = (what: string, least = 1) =>
 const method = v.picklist(methodIds, `method must be one of ${methodIds.join(", ")}`);
 const bits = v.picklist(bitWidths, `bits must be one of ${bitWidths.join(", ")}`);
 const groupSize = v.picklist(groupSizes, `groupSize must be one of ${groupSizes.join(", ")}`);
-/** Names are short; a pattern that is not is no pattern. */
+/** What `ruleOf` can read again. */
 const pattern = v.pipe(
   v.string("match must be a text"),
   v.minLength(1, "match is empty"),
   v.maxLength(200, "match is longer than 200 characters"),
+  v.regex(/^[\w.*-]+$/, "match may hold letters, digits, dots, dashes, underscores and *"),
+);
+const rule = v.pipe(
+  v.strictObject({
+    match: pattern,
+    method: v.optional(method),
+    bits: v.optional(bits),
+    groupSize: v.optional(groupSize),
+    alpha: v.optional(alpha),
+  }),
+  v.check(
+    (r) => Object.values(r).filter((x) => x !== undefined).length > 1,
+    "a rule changes nothing: it needs method, bits, groupSize or alpha",
+  ),
 );
 
 const schema = v.strictObject({
@@ -44,19 +58,7 @@ const schema = v.strictObject({
     choice: v.picklist(alphaChoices, `qep.choice must be one of ${alphaChoices.join(", ")}`),
     heldOut: count("qep.heldOut"),
   }),
-  rules: v.pipe(
-    v.array(
-      v.strictObject({
-        match: pattern,
-        method: v.optional(method),
-        bits: v.optional(bits),
-        groupSize: v.optional(groupSize),
-        alpha: v.optional(alpha),
-      }),
-      "rules must be a list",
-    ),
-    v.maxLength(200, "there are more than 200 rules"),
-  ),
+  rules: v.pipe(v.array(rule, "rules must be a list"), v.maxLength(200, "there are more than 200 rules")),
   rotation: v.nullable(count("rotation", 0)),
   gptq: v.strictObject({
     damp: fraction("gptq.damp"),
@@ -82,12 +84,12 @@ const schema = v.strictObject({
 export function parseRecipe(input: unknown): Recipe {
   if (typeof input !== "object" || input === null || Array.isArray(input)) throw new QuantError("bad-recipe", "it is not a JSON object");
   const given = input as Partial<Recipe>;
-  const { alphaFor, ...qep } = { alphaFor: undefined, ...given.qep };
+  const { alphaFor, ...qep } = { alphaFor: {}, ...given.qep };
   const merged = {
     ...defaultRecipe,
     ...given,
     qep: { ...defaultRecipe.qep, ...qep },
-    rules: alphaFor ? [...alphaRules(alphaFor), ...(given.rules ?? [])] : (given.rules ?? defaultRecipe.rules),
+    rules: Array.isArray(given.rules ?? []) ? [...alphaRules(alphaFor), ...(given.rules ?? [])] : given.rules,
     gptq: { ...defaultRecipe.gptq, ...given.gptq },
     quip: { ...defaultRecipe.quip, ...given.quip },
     gptaq: { ...defaultRecipe.gptaq, ...given.gptaq },

@@ -1,5 +1,5 @@
 /** A QEP run beside the run of its base method: what it cost, and whether its error ends lower (the paper's Eq. 5). */
-import { baseOf, isBase, type Recipe } from "../recipe/recipe";
+import { baseOf, isBase, needsHeldOut, type Recipe } from "../recipe/recipe";
 import type { BlockReport } from "../worker/protocol";
 import { type EvaluatedText, evaluatedTexts, measuredOn } from "./measuring";
 import type { Run } from "./state";
@@ -29,7 +29,10 @@ export function isPair(a: Run, b: Run): boolean {
 }
 
 function settings(run: Run): string {
-  return JSON.stringify({ ...baseOf(run.recipe), qep: null }) + textKey(run.text);
+  const { calibration, qep } = run.recipe;
+  // Of all windows, those held out are missing from the calibration; of a number of them, none is.
+  const missing = calibration.windows === null && needsHeldOut(run.recipe) ? qep.heldOut : 0;
+  return JSON.stringify([{ ...baseOf(run.recipe), qep: null }, missing]) + textKey(run.text);
 }
 
 /** The finished run to compare with: for a QEP run its base, for a base the latest QEP run. */
@@ -40,7 +43,8 @@ export function partnerOf(runs: Run[], run: Run): Run | null {
 /** The recipe of the run that is missing from the pair: α = 0 for a QEP run, else the α of the recipe panel, or ½. */
 export function partnerRecipe(recipe: Recipe, panel: Recipe): Recipe {
   if (!isBase(recipe)) return baseOf(recipe);
-  return { ...recipe, qep: isBase(panel) ? { ...panel.qep, alpha: 0.5 } : panel.qep };
+  const partner = { ...recipe, qep: panel.qep };
+  return isBase(partner) ? { ...partner, qep: { ...panel.qep, alpha: 0.5 } } : partner;
 }
 
 export function compare(runs: Run[], run: Run | null): Comparison | null {

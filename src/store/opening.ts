@@ -17,6 +17,8 @@ export interface Opening {
 }
 
 export function createOpening(store: StoreApi<State>, session: Session, planner: Planner, say: Say): Opening {
+  /** The person's recipe, while a model is open that can only be rounded. */
+  let aside: Recipe | null = null;
   let last: { label: string; demo: boolean; work: (client: Client) => Promise<ModelSummary> } | null = null;
 
   async function open(label: string, demo: boolean, work: (client: Client) => Promise<ModelSummary>, again = false) {
@@ -29,10 +31,12 @@ export function createOpening(store: StoreApi<State>, session: Session, planner:
         store.setState((s) => ({ model: { ...s.model, summary, opening: null, error: null } }));
       } else {
         const forgotten = store.getState().runs;
+        const wanted = aside ?? store.getState().recipe;
+        aside = summary.shape ? null : wanted;
         store.setState((s) => ({
           model: { summary, opening: null, error: null, measured: [], scored: [], demo },
           outcome: { kind: "opened", label: summary.label },
-          recipe: recipeFor(s.recipe, s.bitsChosen, summary, demo),
+          recipe: recipeFor(wanted, s.bitsChosen, summary, demo),
           runs: [],
           selected: null,
           plan: { pending: false, summary: null, error: null },
@@ -64,8 +68,7 @@ export function createOpening(store: StoreApi<State>, session: Session, planner:
 
 /** A newly opened model starts from what suits its size; what is not about size stays as the person set it. */
 export function recipeFor(given: Recipe, bitsChosen: boolean, model: ModelSummary, demo: boolean): Recipe {
-  // What cannot be run can only be rounded.
-  const recipe: Recipe = model.shape ? given : { ...baseOf(given), method: "rtn", rules: [], rotation: null, format: "dense" };
+  const recipe = possibleFor(given, model);
   const length = Math.min(demo ? 128 : 256, model.shape?.maxPositions ?? Number.POSITIVE_INFINITY);
   return {
     ...recipe,
@@ -73,4 +76,12 @@ export function recipeFor(given: Recipe, bitsChosen: boolean, model: ModelSummar
     blocks: null,
     calibration: { ...recipe.calibration, windows: demo ? 16 : 32, windowLength: length },
   };
+}
+
+/** What cannot be run can only be rounded. */
+export function possibleFor(recipe: Recipe, model: ModelSummary | null): Recipe {
+  if (!model || model.shape) return recipe;
+  const { qep, rules } = baseOf(recipe);
+  const rounding = rules.map(({ method: _, ...rule }) => rule).filter((rule) => Object.keys(rule).length > 1);
+  return { ...recipe, qep: { ...qep, choice: "given" }, rules: rounding, method: "rtn", rotation: null, format: "dense" };
 }

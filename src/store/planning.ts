@@ -2,10 +2,11 @@
 import type { StoreApi } from "zustand/vanilla";
 import { asQuantError } from "../errors";
 import { parseRecipe } from "../recipe/schema";
+import { isRunnable } from "./next";
 import { streamKey } from "./runs";
 import type { Session } from "./session";
 import type { State } from "./state";
-import { sourceOf } from "./texts";
+import { noText, sourceOf } from "./texts";
 
 export interface Planner {
   refresh(): void;
@@ -28,7 +29,7 @@ export function createPlanner(store: StoreApi<State>, session: Session): Planner
     const isStale = () => mine !== generation;
     try {
       const { recipe, calibration } = store.getState();
-      const source = sourceOf(calibration);
+      const source = isRunnable(store.getState()) ? sourceOf(calibration) : noText;
       parseRecipe(recipe);
       const summary = await session.queue(async (c) => (isStale() || !hasDevice() ? null : c.call("plan", recipe, source)));
       if (isStale()) return;

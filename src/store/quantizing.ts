@@ -4,10 +4,11 @@ import { asQuantError, QuantError } from "../errors";
 import { type Recipe, recipeTitle } from "../recipe/recipe";
 import type { Caller } from "./calling";
 import type { Say } from "./log";
+import { isRunnable } from "./next";
 import { familyKey, freePlace, newRun, runsInSight, streamKey } from "./runs";
 import type { Session } from "./session";
 import type { Run, State } from "./state";
-import { sourceOf, type TextChoice, textLabel } from "./texts";
+import { noText, sourceOf, type TextChoice, textLabel } from "./texts";
 
 export interface Quantizing {
   /** A run that the person asked for. `keepSelection`: it is there to be compared with. */
@@ -30,7 +31,7 @@ export function createQuantizing(store: StoreApi<State>, session: Session, calle
     const { id, recipe, text } = run;
     await caller.job({ kind: "run", runId: id, expectedSeconds: given.seconds, live: given.live }, async () => {
       try {
-        const calibration = sourceOf(text);
+        const calibration = isRunnable(get()) ? sourceOf(text) : noText;
         const { blocks, layers, ms, streamMs, peakGpuBytes } = await caller.call(id, async (c, listen) => {
           if (!given.live) {
             const plan = await c.call("plan", recipe, calibration);

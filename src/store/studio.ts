@@ -7,7 +7,7 @@ import { watchLayer } from "./inspecting";
 import { createJobs, type Jobs } from "./jobs";
 import { createLive, type Live } from "./live";
 import { createLog } from "./log";
-import { createOpening, type Opening } from "./opening";
+import { createOpening, type Opening, possibleFor } from "./opening";
 import { createPlanner } from "./planning";
 import { pollLiveBytes } from "./polling";
 import { createQuantizing } from "./quantizing";
@@ -100,8 +100,10 @@ export function createStudio(connect: () => Client, now: () => number = () => pe
       if (qep?.alpha !== undefined) follow();
     },
     loadRecipe(recipe) {
-      const blocks = store.getState().model.summary?.blocks ?? Number.POSITIVE_INFINITY;
-      const fitting = recipe.blocks !== null && recipe.blocks >= blocks ? { ...recipe, blocks: null } : recipe;
+      const { summary } = store.getState().model;
+      const blocks = summary?.blocks ?? Number.POSITIVE_INFINITY;
+      const possible = possibleFor(recipe, summary);
+      const fitting = possible.blocks !== null && possible.blocks >= blocks ? { ...possible, blocks: null } : possible;
       store.setState({ recipe: fitting, bitsChosen: true, outcome: { kind: "none" } });
       planner.refresh();
     },

@@ -22,6 +22,9 @@ export function sourceOf(choice: TextChoice): TextSource {
   return { kind: "text", text: choice.pasted };
 }
 
+/** For a model that can only be rounded: nothing is calibrated. */
+export const noText: TextSource = { kind: "text", text: "" };
+
 export function textLabel(choice: TextChoice, use: "calibration" | "evaluation"): string {
   if (choice.kind === "demo") return `demo ${use} text`;
   return choice.kind === "file" ? (choice.file?.name ?? "no file") : "pasted text";

@@ -1,5 +1,5 @@
 /** A run as the command line that does the same (flags as in src/cli/args.ts). */
-import { defaultRecipe, needsHeldOut, type Recipe } from "../recipe/recipe";
+import { defaultRecipe, type MethodId, needsHeldOut, type Recipe } from "../recipe/recipe";
 import { ruleText } from "../recipe/rules";
 import type { TextChoice } from "../store/texts";
 
@@ -7,7 +7,10 @@ const same = (a: object, b: object) => JSON.stringify(a) === JSON.stringify(b);
 
 /** Methods that the recipe's gptq part is for. */
 const family: readonly string[] = ["gptq", "gptaq"];
-export const takesGptq = (method: string): boolean => family.includes(method);
+export const takesGptq = (recipe: Recipe): boolean => methodsOf(recipe).some((method) => family.includes(method));
+
+/** The recipe's method, and those that its rules name. */
+export const methodsOf = ({ method, rules }: Recipe): MethodId[] => [method, ...rules.flatMap((rule) => rule.method ?? [])];
 
 export function commandOf(recipe: Recipe, text: TextChoice): string {
   const { qep, gptq, calibration } = recipe;
@@ -16,8 +19,8 @@ export function commandOf(recipe: Recipe, text: TextChoice): string {
   if (recipe.symmetric) words.push("--sym");
   // Without flags of their own; the run's recipe.json has them.
   if (!same(recipe.quip, defaultRecipe.quip) || !same(recipe.gptaq, defaultRecipe.gptaq)) words.push("--recipe recipe.json");
-  if (takesGptq(recipe.method) || recipe.method === "quip") words.push(`--damp ${gptq.damp}`);
-  if (takesGptq(recipe.method)) {
+  if (takesGptq(recipe) || methodsOf(recipe).includes("quip")) words.push(`--damp ${gptq.damp}`);
+  if (takesGptq(recipe)) {
     if (gptq.actOrder) words.push("--act-order");
     if (gptq.mse) words.push("--mse");
     if (gptq.groupGrids === "live") words.push("--live-groups");

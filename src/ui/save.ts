@@ -30,7 +30,8 @@ export function exportName(label: string, recipe: Recipe): string {
   const parts = [label, recipe.method, `${recipe.bits}bit`];
   if (recipe.groupSize !== -1) parts.push(`g${recipe.groupSize}`);
   if (recipe.symmetric) parts.push("sym");
-  if (!isBase(recipe)) parts.push(recipe.qep.choice === "best" ? "qep-best" : `qep-${recipe.qep.alpha}`);
+  if (!isBase(recipe))
+    parts.push(recipe.qep.choice === "best" ? "qep-best" : `qep-${recipe.qep.alpha}${recipe.qep.choice === "guarded" ? "-guarded" : ""}`);
   if (recipe.rotation !== null) parts.push("rotated");
   if (recipe.rules.length) parts.push("rules");
   if (recipe.blocks !== null) parts.push(`first-${recipe.blocks}`);

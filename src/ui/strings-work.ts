@@ -50,7 +50,7 @@ export const verdict = {
 export const tasks = {
   title: "Zero-shot tasks",
   score: "Score tasks",
-  what: "How often the model finds the likeliest right answer to multiple-choice questions, before quantization and after.",
+  what: "Multiple-choice questions: how often the answer that the model finds likeliest is the right one, before quantization and after.",
   which: "Which questions",
   settings: "Questions",
   demo: "The demo’s tasks",

@@ -34,6 +34,11 @@ test("counts rules in bits and bytes, and held-out windows in work", async () =>
   // down_proj is 2048 of a block's 8192 + 512 weights; its rows' zeros grow too.
   const weights = all.quantizedWeights / 3;
   expect(down.bitsPerWeight - all.bitsPerWeight).toBeCloseTo((4 * 2048 + 4 * 32) / weights, 9);
+  const many = { tokens: tinyTokens(1, 16), heldOut: tinyTokens(16, 16) };
+  const few = { tokens: tinyTokens(16, 16), heldOut: tinyTokens(1, 16) };
+  const peak = (c: typeof many) => plan(model, recipeWith({}, { choice: "best" }), c, circumstances).peakGpuBytes;
+  // The largest chunk is the held-out one.
+  expect(peak(many)).toBe(peak(few));
   const choosing = of(recipeWith({}, { choice: "best" }));
   expect(choosing.heldOutWindows).toBe(2);
   expect(choosing.seconds).toBeGreaterThan(all.seconds);

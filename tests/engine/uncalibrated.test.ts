@@ -1,3 +1,4 @@
+import Ajv from "ajv";
 import { describe, expect, test } from "vitest";
 import { runUncalibrated } from "../../src/engine/uncalibrated";
 import { exportCheckpoint } from "../../src/export/checkpoint";
@@ -6,11 +7,13 @@ import { toFloats } from "../../src/io/dtype";
 import { bytesFile, memorySink, memorySource } from "../../src/io/memory";
 import { openShards } from "../../src/io/shards";
 import { openCheckpoint, openModel } from "../../src/model/checkpoint";
+import { genericLayers } from "../../src/model/generic";
 import { createCpuOps } from "../../src/ops/cpu";
 import type { Recipe } from "../../src/recipe/recipe";
 import type { RunEvent } from "../../src/worker/protocol";
 import { recipeWith } from "../support/recipe";
 import { safetensors, type Tensors } from "../support/tiny";
+import { readText } from "../support/tree";
 
 /** As GPT-NeoX names its tensors, with what is not to be touched among them. */
 const shapes: Record<string, number[]> = {
@@ -57,6 +60,25 @@ describe("an architecture that cannot be run", () => {
     await expect(openCheckpoint(source(config))).rejects.toMatchObject({ code: "unsupported-architecture" });
   });
 
+  test("is told by names that are a stranger's: quickly, and within reason", () => {
+    const shards = (names: string[]) => ({
+      tensors: new Map(names.map((name) => [name, { name, shape: [64, 64], dtype: "F32" }])) as never,
+      readTensor: () => Promise.reject(new Error("not read")),
+    });
+    const hostile = [
+      `${".1".repeat(500_000)}!.weight`,
+      `x.1.${"embed".repeat(200_000)}!.weight`,
+      "a.4294967296.b.weight",
+      "a.99999.b.weight",
+    ];
+    const started = process.cpuUsage();
+    expect(genericLayers(shards(hostile))).toEqual([]);
+    expect(process.cpuUsage(started).user / 1000).toBeLessThan(500);
+    // Two stacks: blocks of one number are told apart.
+    const stacks = genericLayers(shards(["encoder.block.0.layer.0.q.weight", "decoder.block.0.layer.0.q.weight"]));
+    expect(new Set(stacks.map((l) => l.kind)).size).toBe(2);
+  });
+
   test("is rounded to nearest and exported, everything else as it was", async () => {
     const ops = createCpuOps();
     const model = await openCheckpoint(source());
@@ -65,6 +87,8 @@ describe("an architecture that cannot be run", () => {
     const result = await runUncalibrated(ops, model, recipe, (e) => events.push(e));
     expect(ops.liveBytes).toBe(0);
     expect(result.report).toMatchObject({ blocks: [], streamMs: 0 });
+    const validate = new Ajv().compile(JSON.parse(readText("docs/report.schema.json")));
+    expect(validate(JSON.parse(JSON.stringify(result.report))), JSON.stringify(validate.errors)).toBe(true);
     const errors = result.report.layers.map((l) => l.relativeError);
     // Half a step of 15 of the range, uniformly: about (2/15)²/12 over a sine's ½; 8 bits 289 times less.
     for (const error of errors.slice(0, 2)) expect(error).toBeGreaterThan(0.0015);

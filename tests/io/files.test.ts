@@ -94,8 +94,15 @@ describe("a config that is written again", () => {
     expect(again(text)).toBe(text);
   });
 
-  it("obeys no text that looks like a mark, but as the number it is", () => {
-    expect(JSON.parse(again('{"a": "\\u00001, \\"b\\": 2"}'))).toEqual({ a: '\u00001, "b": 2' });
+  it("takes no text for a mark of its own", () => {
+    for (const hostile of [
+      '{"a": "x\\"\\u00001"}',
+      '{"\\u00005": 1.0}',
+      '{"a": "\\u00001"}',
+      '{"a": "\\\\u00001"}',
+      '{"a": ["\\u00001.0"]}',
+    ])
+      expect(JSON.parse(again(hostile))).toEqual(JSON.parse(hostile.replaceAll("\\u0000", "\\ufffd")));
     expect(again('{"__proto__": {"x": 1.0}, "y": 2.0}')).toBe('{\n  "y": 2.0\n}\n');
   });
 });

@@ -34,6 +34,7 @@ describe("questions of text files", () => {
 
   test("of PIQA with labels", () => {
     expect(parseQuestions("piqa.jsonl", JSON.stringify(piqa))).toEqual([soup]);
+    expect(parseQuestions("piqa.csv", "goal,sol1,sol2,label\nCool soup,Blow.,Heat.,0\n")).toEqual([soup]);
   });
 
   test("of StoryCloze, with quoted commas, quotes and line breaks", () => {
@@ -55,6 +56,7 @@ describe("questions of text files", () => {
     ["a.jsonl", "{", "a.jsonl, line 1"],
     ["a.jsonl", '{"context":"x","choices":["a","b"],"answer":2}', "line 1 is no question"],
     ["a.jsonl", `\n${JSON.stringify({ ...piqa, label: undefined })}`, "a.jsonl, line 2 is a question of PIQA's without its answer"],
+    ["a.jsonl", JSON.stringify({ question: "Why?", choices: [null, { text: "so", label: "A" }], answerKey: "A" }), "a.jsonl, line 1"],
     ["a.jsonl", JSON.stringify({ ...piqa, label: -1 }), "PIQA publishes the answers in a file of their own"],
     ["a.jsonl", "null", "line 1 is no question"],
     ["a.csv", "a,b\n1,2", "a.csv, line 2 is no question"],

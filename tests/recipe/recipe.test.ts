@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { baseOf, defaultRecipe, isBase, type LayerRule, recipeTitle } from "../../src/recipe/recipe";
+import { baseOf, defaultRecipe, isBase, type LayerRule, needsHeldOut, recipeTitle } from "../../src/recipe/recipe";
 import { alphaOf, matches, ruleOf, ruleText, settingsOf } from "../../src/recipe/rules";
 import { parseRecipe } from "../../src/recipe/schema";
 import { recipeWith } from "../support/recipe";
@@ -63,6 +63,8 @@ describe("settings of a layer", () => {
       ),
     );
     expect(isBase(base)).toBe(true);
+    // On the same windows.
+    expect(needsHeldOut(base)).toBe(true);
     expect(base.rules).toEqual([{ match: "o_proj", bits: 8 }]);
   });
 });
@@ -115,7 +117,10 @@ describe("recipe.json", () => {
     [{ qep: { choice: "magic" } }, "qep.choice must be one of given, guarded, best"],
     [{ rules: [{ match: "q_proj", bits: 5 }] }, "bits must be one of"],
     [{ rules: [{ match: "q_proj", colour: 5 }] }, "colour"],
-    [{ rules: [{ match: "" }] }, "match is empty"],
+    [{ rules: [{ match: "", bits: 8 }] }, "match is empty"],
+    [{ rules: [{ match: "a:b", bits: 8 }] }, "match may hold"],
+    [{ rules: [{ match: "down_proj" }] }, "a rule changes nothing"],
+    [{ rules: 5, qep: { alphaFor: { q_proj: 1 } } }, "rules must be a list"],
     [{ calibration: { windowLength: 1 } }, "windowLength must be at least 2"],
     [{ blocks: 1.5 }, "blocks must be a whole number"],
     [{ colour: "red" }, "colour"],

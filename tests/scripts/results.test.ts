@@ -160,7 +160,7 @@ describe("the cache", () => {
   });
 
   it("has another key for another adapter, shader or model, and the same one for other words", () => {
-    for (const path of ["src", "shaders", "public/demo", "tests/fixtures/demo", "scripts/results", "package.json"]) {
+    for (const path of ["src", "shaders", "public/demo", "tests/fixtures", "scripts/results", "package.json"]) {
       cpSync(join(root, path), join(folder, path), { recursive: true });
     }
     const first = fingerprint(folder, "adapter");
@@ -169,10 +169,10 @@ describe("the cache", () => {
     writeFileSync(join(folder, "docs/results.md"), "words");
     writeFileSync(join(folder, "scripts/results/growth.md"), "words");
     expect(fingerprint(folder, "adapter")).toBe(first);
-    const keys = ["shaders/add.wgsl", "src/engine/run.ts", "public/demo/tasks.jsonl"].map((path) => {
+    const keys = ["shaders/add.wgsl", "src/engine/run.ts", "public/demo/tasks.jsonl", "tests/fixtures/oracle/figures.json"].map((path) => {
       writeFileSync(join(folder, path), "changed");
       return fingerprint(folder, "adapter");
     });
-    expect(new Set([first, ...keys]).size).toBe(4);
+    expect(new Set([first, ...keys]).size).toBe(5);
   });
 });

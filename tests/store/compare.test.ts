@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { baseOf, defaultRecipe, type Recipe } from "../../src/recipe/recipe";
+import { baseOf, defaultRecipe, isBase, type Recipe } from "../../src/recipe/recipe";
 import { compare, isPair, partnerRecipe } from "../../src/store/compare";
 import { applyToJob, secondsLeft } from "../../src/store/inbox";
 import type { Job, Run } from "../../src/store/state";
@@ -110,4 +110,19 @@ it("texts are told apart by what they hold", () => {
   expect(sourceOf({ kind: "file", pasted: "", file })).toEqual({ kind: "file", file });
   const other = new File(["abcd"], "a.txt", { lastModified: 1 });
   expect(textKey({ kind: "file", pasted: "", file })).not.toBe(textKey({ kind: "file", pasted: "", file: other }));
+});
+
+it("a base on other windows is no partner; of a number of windows none is missing", () => {
+  const best = { ...defaultRecipe, qep: { ...defaultRecipe.qep, choice: "best" as const } };
+  const chosen = run("best", best, 100);
+  expect(isPair(base, chosen)).toBe(false);
+  expect(isPair(run("held", baseOf(best), 100), chosen)).toBe(true);
+  const some = { ...defaultRecipe.calibration, windows: 4 };
+  expect(isPair(run("x", { ...base.recipe, calibration: some }, 1), run("y", { ...best, calibration: some }, 1))).toBe(true);
+});
+
+it("the QEP run that is added is one, whatever the panel's rules say", () => {
+  const panel = { ...baseOf(defaultRecipe), rules: [{ match: "down_proj", alpha: 0.5 }] };
+  expect(isBase(partnerRecipe(base.recipe, panel))).toBe(false);
+  expect(isPair(base, run("x", partnerRecipe(base.recipe, panel), 1))).toBe(true);
 });

@@ -30,6 +30,7 @@ const recipes: [string, Recipe][] = [
       groupSize: 64,
       symmetric: true,
       qep: { alpha: 0.35, damp: 1e-7, choice: "best", heldOut: 2 },
+      gptq: { ...defaultRecipe.gptq, actOrder: true, damp: 0.05 },
       rules: [
         { match: "down_proj", alpha: 0.25 },
         { match: "layers.0.*", method: "gptq", bits: 8, groupSize: 32 },

@@ -18,6 +18,7 @@ const bottom = 30;
 export function CurveFigure({ told }: { told: Told }) {
   const source = useStudioState((s) => curveOf(s, told));
   const alpha = useStudioState((s) => alphaOf(s.recipe, told.layer.name));
+  const given = useStudioState((s) => s.recipe.qep.choice !== "best");
   if (!source) return <p className={css.quiet}>{text.none}</p>;
   const { curve } = source;
   const held = source.layer.heldOut?.curve ?? null;
@@ -33,7 +34,7 @@ export function CurveFigure({ told }: { told: Told }) {
   const points = [
     { key: "base", mark: "base", at: 0, error: curve.base, say: text.base },
     { key: "best", mark: "best", at: best, error: errorAt(curve, best), say: text.best(best.toFixed(2)) },
-    { key: "now", mark: "now", at: alpha, error: errorAt(curve, alpha), say: text.now(alpha.toFixed(2)) },
+    ...(given ? ([{ key: "now", mark: "now", at: alpha, error: errorAt(curve, alpha), say: text.now(alpha.toFixed(2)) }] as const) : []),
     { key: "measured", mark: "measured", at: measured.alpha, error: measured.error, say: text.measured(measured.alpha.toFixed(2)) },
   ] as const;
   return (
@@ -56,7 +57,7 @@ export function CurveFigure({ told }: { told: Told }) {
         <text className={css.tick} x={x(0.5)} y={height - 1} textAnchor="middle">
           {text.axis}
         </text>
-        <line className={css.slider} x1={x(alpha)} x2={x(alpha)} y1={top} y2={height - bottom} />
+        {given && <line className={css.slider} x1={x(alpha)} x2={x(alpha)} y1={top} y2={height - bottom} />}
         {held && <polyline className={css.held} points={path(held)} />}
         <polyline className={css.curve} points={path(curve)} />
         {points.map((p) => (

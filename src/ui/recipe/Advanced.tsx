@@ -1,6 +1,6 @@
 import { useState } from "react";
 import { isRunnable } from "../../store/next";
-import { takesGptq } from "../command";
+import { methodsOf, takesGptq } from "../command";
 import { strings } from "../strings";
 import { useStudioState } from "../studio";
 import { CalibrationFields } from "./CalibrationFields";
@@ -12,7 +12,8 @@ const text = strings.recipe;
 
 /** Opens by itself when what is wrong is inside. */
 export function Advanced({ calibrationError, rulesError }: { calibrationError: string | null; rulesError: string | null }) {
-  const method = useStudioState((s) => s.recipe.method);
+  const recipe = useStudioState((s) => s.recipe);
+  const methods = methodsOf(recipe);
   const runnable = useStudioState(isRunnable);
 
   const [open, setOpen] = useState(false);
@@ -29,9 +30,9 @@ export function Advanced({ calibrationError, rulesError }: { calibrationError: s
       <div className={css.inside}>
         {runnable && <CalibrationFields error={calibrationError} />}
         <RulesField error={rulesError} />
-        {takesGptq(method) && <GptqFields />}
-        {method === "quip" && <QuipFields />}
-        {method === "gptaq" && <GptaqField />}
+        {takesGptq(recipe) && <GptqFields />}
+        {methods.includes("quip") && <QuipFields />}
+        {methods.includes("gptaq") && <GptaqField />}
       </div>
     </details>
   );

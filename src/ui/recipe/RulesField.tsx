@@ -15,6 +15,13 @@ export function RulesField({ error }: { error: string | null }) {
   const rules = useStudioState((s) => s.recipe.rules);
   const [draft, setDraft] = useState<string | null>(null);
   const [fault, setFault] = useState<string | null>(null);
+  const [known, setKnown] = useState(rules);
+  // Loaded from elsewhere: what is being written gives way.
+  if (rules !== known) {
+    setKnown(rules);
+    setDraft(null);
+    setFault(null);
+  }
 
   function edit(value: string) {
     setDraft(value);
@@ -22,7 +29,10 @@ export function RulesField({ error }: { error: string | null }) {
     const read = lines.map(ruleOf);
     const wrong = read.find((r) => "fault" in r);
     setFault(wrong && "fault" in wrong ? wrong.fault : null);
-    if (!wrong) editRecipe({ rules: read.flatMap((r) => ("rule" in r ? [r.rule] : [])) });
+    if (wrong) return;
+    const mine = read.flatMap((r) => ("rule" in r ? [r.rule] : []));
+    setKnown(mine);
+    editRecipe({ rules: mine });
   }
 
   return (

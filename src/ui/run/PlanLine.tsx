@@ -37,6 +37,7 @@ export function planParts(plan: PlanSummary, model: ModelSummary, format: Format
     `${bytes(plan.bytesIn)} ${model.dtypes[0] ?? ""} → ${bytes(plan.bytesOut)} ${strings.run.formats[format]}`,
     `${Number(plan.bitsPerWeight.toFixed(2))} bits per weight`,
     model.shape ? `${count(plan.tokens)} tokens` : strings.run.uncalibrated,
+    ...(plan.heldOutWindows ? [strings.run.heldOut(plan.heldOutWindows)] : []),
     `peak GPU ~${bytes(plan.peakGpuBytes)}`,
     roughly(plan.seconds),
   ];

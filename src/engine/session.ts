@@ -87,7 +87,8 @@ export class Session {
     const tokens = await this.texts.tokens(this.opened, file, cutting, signal);
     const model = runnable(finished.model);
     const evaluation = await compare({ ops: this.ops, model, tokens, emit, signal }, finished.quantized);
-    finished.evaluations.set(windowsKey(tokens), { text: file.name, evaluation });
+    const own = cutting.seed === null ? "" : " - own calibration windows";
+    finished.evaluations.set(windowsKey(tokens), { text: `${file.name}${own}`, evaluation });
     return evaluation;
   }
 

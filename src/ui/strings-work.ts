@@ -66,14 +66,14 @@ export const tasks = {
   kind: "Kind",
   questions: "Questions",
   accuracy: "Accuracy",
-  normalized: "Over length in bytes",
+  normalized: "Accuracy, likelihood per byte",
   before: "before",
   after: "after",
   change: "change ± s.e.",
-  changed: "lost, won",
+  changed: "turned wrong, right",
   run: (n: number, title: string) => `${n}: ${title}`,
   chance: (questions: string, points: string | null) =>
-    `Lost and won count the questions whose answer turned wrong, and right. Bold: chance alone would part them so far less than once in 20 times. ${
+    `± is one standard error. Bold: a change so large comes by chance less than once in 20 times. ${
       points === null
         ? `None of the ${questions} answers changed; more questions tell more.`
         : `With ${questions} questions a change of all has a standard error of up to ${points} points; more questions tell more.`

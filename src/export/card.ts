@@ -6,7 +6,7 @@ import type { Evaluation, RunReport } from "../worker/protocol";
 import { formats } from "./layout";
 
 /** Characters that mean something to Markdown or HTML are shown, not obeyed: names come from files. */
-const plain = (text: string) => text.replace(/[^\p{L}\p{N} ._:=-]/gu, "·").slice(0, 120);
+const plain = (text: string) => text.replace(/[^\p{L}\p{N} ._-]/gu, "·").slice(0, 120);
 
 /** On the text of that file. */
 export interface NamedEvaluation {
@@ -31,7 +31,7 @@ export function modelCard(model: Checkpoint, report: RunReport, evaluations: rea
     ...(recipe.rotation === null
       ? []
       : [["Rotation", `fused (residual stream and values), seed ${recipe.rotation}; the head is untied`] as [string, string]]),
-    ...recipe.rules.map((rule): [string, string] => ["Rule", plain(ruleText(rule))]),
+    ...recipe.rules.map((rule): [string, string] => ["Rule", ruleText(rule).replaceAll("*", "\\*")]),
     last
       ? ["Error after the last block", `Δ = ${last.delta.toPrecision(6)}, relative ${last.relativeDelta.toPrecision(4)}`]
       : ["Calibration", "none: this architecture cannot be run by QEP Studio, its layers were rounded to nearest"],

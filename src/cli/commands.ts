@@ -38,6 +38,7 @@ export async function inspect(args: string[]): Promise<void> {
         ]
       : [`${summary.blocks} blocks, ${summary.layers} linear layers`]),
     ...(summary.packing ? [`Quantized already: ${summary.packing}. It can be evaluated, not quantized again.`] : []),
+    ...summary.notes,
     ...summary.warnings,
   ];
   result(lines.map(safe).join("\n"));

@@ -54,6 +54,7 @@ export async function openShards(source: Source): Promise<Shards> {
   if (index) checkIndex(index, tensors);
   return {
     tensors,
+    notes: [],
     async readTensor(name, rows) {
       const t = tensors.get(name);
       if (!t) throw new QuantError("missing-tensor", shown(name), "The checkpoint is incomplete or of another architecture.");

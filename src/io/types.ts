@@ -59,6 +59,8 @@ export interface TensorInfo {
 
 /** All shards of a checkpoint as one: names are unique over them. */
 export interface Shards {
+  /** What a person should know of how the weight files were chosen, as sentences. */
+  readonly notes: readonly string[];
   readonly tensors: ReadonlyMap<string, TensorInfo & { readonly file: SourceFile }>;
   /** Bytes of a whole tensor, or of rows [from, to) of its first dimension. Throws missing-tensor, file-changed. */
   readTensor(name: string, rows?: { from: number; to: number }): Promise<Uint8Array>;

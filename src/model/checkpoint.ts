@@ -23,6 +23,8 @@ export interface Checkpoint {
   /** config.json as it was given, for `writeJson`: floats that are whole numbers are marked texts. */
   readonly config: Record<string, unknown>;
   readonly shards: Shards;
+  /** How files and settings were read, wherever there was a choice, as sentences. */
+  readonly notes: readonly string[];
   /** The checkpoint as it was opened, where this one is another form of it. */
   readonly original?: Model;
   /** What can be quantized, block by block. */
@@ -78,7 +80,9 @@ async function openUnknown(source: Source, config: Json, unsupported: QuantError
   if (config.quantization_config || transposed.includes(String(config.model_type))) return null;
   const shards = await openShards(source);
   const layers = genericLayers(shards);
-  return layers.length ? { source, spec: null, unsupported, architecture: nameOf(config), config, shards, layers } : null;
+  return layers.length
+    ? { source, spec: null, unsupported, architecture: nameOf(config), config, shards, notes: shards.notes, layers }
+    : null;
 }
 
 async function openKnown(source: Source, config: unknown, kept: Json): Promise<Model> {
@@ -88,7 +92,7 @@ async function openKnown(source: Source, config: unknown, kept: Json): Promise<M
   const layers = linearLayers(spec);
   for (const { name, shape } of layers) checkLayer(shards, spec, name, shape);
   checkBlockCount(shards, spec);
-  return { source, spec, unsupported: null, architecture: spec.architecture, config: kept, shards, layers };
+  return { source, spec, unsupported: null, architecture: spec.architecture, config: kept, shards, notes: shards.notes, layers };
 }
 
 const linearLayers = (spec: ModelSpec): LinearLayer[] =>

@@ -33,12 +33,13 @@ export async function rotateModel(model: Model, seed: number): Promise<Model> {
     original: model,
     spec: { ...model.spec, tied: false },
     config: { ...model.config, tie_word_embeddings: false },
-    shards: shardsOf(tensors),
+    shards: shardsOf(tensors, model.shards.notes),
   };
 }
 
-const shardsOf = (tensors: Shards["tensors"]): Shards => ({
+const shardsOf = (tensors: Shards["tensors"], notes: Shards["notes"]): Shards => ({
   tensors,
+  notes,
   readTensor(name, rows) {
     const { file, start, end, shape } = tensors.get(name)!;
     const row = (end - start) / (shape[0] || 1);

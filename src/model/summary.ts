@@ -28,6 +28,7 @@ export function summarize(checkpoint: Checkpoint): ModelSummary {
     files: new Set([...shards.tensors.values()].map((t) => t.file)).size,
     hasTokenizer,
     packing: spec?.packing ? packingTitle(spec.packing) : null,
+    notes: [...checkpoint.notes],
     warnings: warnings(checkpoint, hasTokenizer),
   };
 }

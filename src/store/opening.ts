@@ -48,6 +48,7 @@ export function createOpening(store: StoreApi<State>, session: Session, planner:
         for (const run of forgotten) session.aside((c) => c.call("forget", run.id));
       }
       say("info", `Opened ${summary.label}: ${summary.architecture}, ${summary.blocks} blocks, ${summary.dtypes.join(", ")}.`);
+      for (const note of summary.notes) say("info", note);
       for (const warning of summary.warnings) say("warning", warning);
       planner.refresh();
     } catch (cause) {

@@ -63,6 +63,7 @@ describe("an architecture that cannot be run", () => {
   test("is told by names that are a stranger's: quickly, and within reason", () => {
     const shards = (names: string[]) => ({
       tensors: new Map(names.map((name) => [name, { name, shape: [64, 64], dtype: "F32" }])) as never,
+      notes: [],
       readTensor: () => Promise.reject(new Error("not read")),
     });
     const hostile = [

@@ -61,6 +61,7 @@ export const demoModel: ModelSummary = {
   files: 2,
   hasTokenizer: true,
   packing: null,
+  notes: [],
   warnings: [],
 };
 

@@ -23,6 +23,13 @@ export function Facts({ model: m }: { model: ModelSummary }) {
           </div>
         ))}
       </dl>
+      {m.notes.length > 0 && (
+        <ul className={css.notes}>
+          {m.notes.map((n) => (
+            <li key={n}>{n}</li>
+          ))}
+        </ul>
+      )}
       {m.warnings.length > 0 && (
         <ul className={css.warnings}>
           {m.warnings.map((w) => (

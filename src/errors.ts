@@ -19,6 +19,7 @@ export const meanings = {
   "non-finite-weights": "The weights contain NaN or infinity",
   "non-finite-activations": "The activations became NaN or infinite",
   "scale-overflow": "A quantization scale is beyond the range of f16",
+  "weight-overflow": "A weight is beyond the range of f16",
   "file-changed": "A file changed or vanished while it was being read",
   "bad-file": "This file cannot be read",
   "bad-tokenizer": "The tokenizer cannot be used",
@@ -44,35 +45,114 @@ export const meanings = {
 
 export type ErrorCode = keyof typeof meanings;
 
+/** What an error is about, and so whom it asks to do something: exit codes and the field that the page marks follow from it. */
+export type Subject = "command" | "recipe" | "checkpoint" | "text" | "adapter" | "output" | "cancellation" | "ourselves";
+
+/** "file": whatever the file was given as, which `givenAs` tells where it is opened. */
+const subjects: Record<ErrorCode, Subject | "file"> = {
+  "bad-argument": "command",
+  "bad-recipe": "recipe",
+  "bad-rule": "recipe",
+  "bad-json": "file",
+  "bad-config": "checkpoint",
+  "unsupported-architecture": "checkpoint",
+  "missing-file": "file",
+  "missing-tensor": "checkpoint",
+  contradiction: "checkpoint",
+  "bad-safetensors": "checkpoint",
+  "header-too-large": "checkpoint",
+  truncated: "file",
+  "unsupported-dtype": "checkpoint",
+  "wrong-shape": "checkpoint",
+  "non-finite-weights": "checkpoint",
+  "non-finite-activations": "checkpoint",
+  "scale-overflow": "checkpoint",
+  "weight-overflow": "checkpoint",
+  "file-changed": "file",
+  "bad-file": "file",
+  "bad-tokenizer": "text",
+  "text-too-short": "text",
+  "bad-tokens": "text",
+  "group-size": "recipe",
+  "bad-format": "recipe",
+  "no-webgpu": "adapter",
+  "gpu-limit": "adapter",
+  "gpu-out-of-memory": "adapter",
+  "gpu-fault": "adapter",
+  "device-lost": "adapter",
+  "disk-full": "output",
+  "output-exists": "output",
+  "output-is-input": "output",
+  "write-failed": "output",
+  "verify-failed": "output",
+  "worker-died": "ourselves",
+  busy: "ourselves",
+  cancelled: "cancellation",
+  internal: "ourselves",
+};
+
 /** What crosses the worker boundary: Comlink would keep only message, name and stack. */
 export interface FlatError {
   code: ErrorCode;
+  about: Subject;
   where: string;
   hint: string;
   message: string;
 }
 
-/** The only error class: what is wrong (code), where (file, tensor, block, with the figures) and what to do (hint). */
+/** What a file was given as; only these can be told of an error. */
+type Given = Extract<Subject, "recipe" | "checkpoint" | "text" | "output">;
+
+interface QuantErrorOptions extends ErrorOptions {
+  about?: Subject;
+}
+
+/** The only error class: what is wrong (code), what it is about, where (file, tensor, block, with the figures) and what to do (hint). */
 export class QuantError extends Error {
   override name = "QuantError";
   readonly code: ErrorCode;
   readonly where: string;
   readonly hint: string;
+  private readonly given: Subject | undefined;
 
-  constructor(code: ErrorCode, where = "", hint = "", options?: ErrorOptions) {
+  constructor(code: ErrorCode, where = "", hint = "", options?: QuantErrorOptions) {
     const sentence = where ? `${meanings[code]}: ${where}.` : `${meanings[code]}.`;
     super(hint ? `${sentence} ${hint}` : sentence, options);
     this.code = code;
     this.where = where;
     this.hint = hint;
+    this.given = options?.about;
+  }
+
+  /** Files are the checkpoint's unless they were given as something else. */
+  get about(): Subject {
+    const fixed = subjects[this.code];
+    return fixed === "file" ? (this.given ?? "checkpoint") : fixed;
+  }
+
+  /** This error, of a file that was given as that; the innermost word counts. */
+  of(about: Given): QuantError {
+    if (this.given !== undefined || subjects[this.code] !== "file") return this;
+    const placed = new QuantError(this.code, this.where, this.hint, { cause: this.cause, about });
+    placed.stack = this.stack;
+    return placed;
   }
 
   flat(): FlatError {
-    return { code: this.code, where: this.where, hint: this.hint, message: this.message };
+    return { code: this.code, about: this.about, where: this.where, hint: this.hint, message: this.message };
   }
 
   static fromFlat(e: FlatError): QuantError {
-    return new QuantError(e.code, e.where, e.hint);
+    return new QuantError(e.code, e.where, e.hint, { about: e.about });
+  }
+}
+
+/** Work on a file that was given as that: what it throws about the file is about that. */
+export async function givenAs<T>(about: Given, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (e) {
+    throw e instanceof QuantError ? e.of(about) : e;
   }
 }
 

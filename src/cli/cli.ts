@@ -2,7 +2,7 @@ import { version } from "../../package.json";
 import { asQuantError } from "../errors";
 import { usage, wrong } from "./args";
 import { evaluate, inspect, quantize, tasks } from "./commands";
-import { exitCodeOf, exits } from "./exit";
+import { exitOf, exits } from "./exit";
 import { result, say } from "./terminal";
 
 const commands: Record<string, (args: string[], signal: AbortSignal) => Promise<void>> = { inspect, quantize, evaluate, tasks };
@@ -37,6 +37,6 @@ export async function main(args: readonly string[]): Promise<number> {
   } catch (e) {
     const error = asQuantError(e);
     say(error.message);
-    return exitCodeOf(error.code);
+    return exitOf[error.about];
   }
 }

@@ -1,3 +1,4 @@
+import { givenAs } from "../errors";
 import { readJson } from "../io/json";
 import { diskSourceFile } from "../io/node";
 import type { LayerRule, Recipe } from "../recipe/recipe";
@@ -33,7 +34,8 @@ export interface RecipeFlags {
 
 /** The recipe file, if one is given, with the flags on top. @throws QuantError bad-argument, bad-recipe, bad-json. */
 export async function recipeOf(flags: RecipeFlags): Promise<Recipe> {
-  const base = parseRecipe(flags.recipe ? await readJson(await diskSourceFile(flags.recipe), 2 ** 20) : {});
+  const { recipe: path } = flags;
+  const base = parseRecipe(path ? await givenAs("recipe", async () => readJson(await diskSourceFile(path), 2 ** 20)) : {});
   const number = (flag: keyof RecipeFlags & string, fallback: number | null) => {
     const text = flags[flag];
     return typeof text === "string" ? numberOf(flag, text) : fallback;

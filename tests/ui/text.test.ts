@@ -113,13 +113,19 @@ describe("the status line", () => {
     expect(statusOf(ended({ kind: "exported", name: "demo", files: 6, bytes: 1.5e6, zip: true })).text).toBe(
       "Done: 6 files, 1.5 MB, in demo.zip.",
     );
-    const error = { code: "truncated", where: "a", hint: "", message: "This file is shorter than its header says: a." } as const;
+    const error = {
+      code: "truncated",
+      about: "checkpoint",
+      where: "a",
+      hint: "",
+      message: "This file is shorter than its header says: a.",
+    } as const;
     expect(statusOf(ended({ kind: "failed", error }))).toMatchObject({ text: error.message, tone: "bad" });
     expect(statusOf(ended({ kind: "cancelled", what: "run" })).text).toMatch(/^Cancelled/);
   });
 
   it("says what is wrong with the recipe", () => {
-    const error = { code: "group-size", where: "", hint: "", message: "The group size does not fit." } as const;
+    const error = { code: "group-size", about: "recipe", where: "", hint: "", message: "The group size does not fit." } as const;
     expect(statusOf({ ...ended({ kind: "none" }), plan: { pending: false, summary: null, error } }).text).toBe(error.message);
   });
 });

@@ -1,11 +1,20 @@
-import type { FlatError } from "../../errors";
+import type { ErrorCode, FlatError, Subject } from "../../errors";
+
+export type Field = "groupSize" | "format" | "calibration" | "rules" | "other";
+
+/** Fields that one kind of error is about, wherever it comes from. */
+const byCode: Partial<Record<ErrorCode, Field>> = { "group-size": "groupSize", "bad-format": "format", "bad-rule": "rules" };
+
+const bySubject: Record<Subject, Field> = {
+  command: "other",
+  recipe: "other",
+  checkpoint: "other",
+  text: "calibration",
+  adapter: "other",
+  output: "other",
+  cancellation: "other",
+  ourselves: "other",
+};
 
 /** The field that a plan's error is about, so that the sentence stands beside it. */
-export function faultOf(error: FlatError | null): "groupSize" | "format" | "calibration" | "rules" | "other" | null {
-  if (!error) return null;
-  if (error.code === "group-size") return "groupSize";
-  if (error.code === "bad-format") return "format";
-  if (error.code === "bad-rule") return "rules";
-  const aboutText = ["text-too-short", "bad-tokens", "bad-file", "bad-json", "bad-tokenizer", "missing-file"].includes(error.code);
-  return aboutText ? "calibration" : "other";
-}
+export const faultOf = (error: FlatError | null): Field | null => error && (byCode[error.code] ?? bySubject[error.about]);

@@ -58,7 +58,7 @@ export async function quantize(args: string[], signal: AbortSignal): Promise<voi
         ? await calibrated(ops, runnable(checkpoint), recipe, options.calibration!, signal)
         : await uncalibrated(ops, checkpoint, recipe, signal);
       await exportCheckpoint({ model, quantized, report, evaluations: [], sink, signal });
-      await verifyCheckpoint(await folderSource(options.out!), model, quantized, recipe);
+      await verifyCheckpoint(await folderSource(options.out!), model, quantized, recipe, signal);
       if (options.report) await writeFile(options.report, `${JSON.stringify(report, null, 2)}\n`);
       say(`Done: ${options.out} in ${(report.ms / 1000).toFixed(1)} s, read back and verified.`);
     });

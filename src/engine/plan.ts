@@ -121,7 +121,7 @@ export function plan(model: Model, recipe: Recipe, calibration: Calibration, { r
     seconds: (runWork(spec, recipe, load, stream === "kept") * rate) / 1000,
     streamKept: stream === "kept",
     warnings: warnings(model, recipe, tokens),
-    notes: formats[recipe.format].notes(recipe),
+    notes: formats[recipe.format].notes(recipe, model),
   };
 }
 

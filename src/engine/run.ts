@@ -1,5 +1,6 @@
 import { version } from "../../package.json";
 import { QuantError, throwIfCancelled } from "../errors";
+import { checkCopies } from "../export/range";
 import type { Calibration, TokenWindows } from "../model/calibration";
 import type { Model } from "../model/checkpoint";
 import { type Block, createGeometry, freeBlock, loadBlock } from "../model/forward";
@@ -50,6 +51,7 @@ export async function run(input: RunInput): Promise<RunResult> {
   try {
     const calibration: Calibration = { tokens: input.tokens, heldOut: input.heldOut ?? null };
     if (needsHeldOut(recipe) && !calibration.heldOut) throw new QuantError("internal", "no windows were held out");
+    await checkCopies(model, recipe, input.signal);
     const start = recording?.start ?? (await startOf(ops, model, calibration));
     const { quantized, ...told } = await runBlocks(input, loadOf(calibration), start, scope);
     const ms = performance.now() - started;

@@ -1,3 +1,4 @@
+import { checkPackedRange } from "../export/range";
 import type { Block } from "../model/forward";
 import { type Stage, stageInputs } from "../model/layers";
 import type { Tensor } from "../ops/ops";
@@ -86,8 +87,11 @@ function warnOfDamping(
 }
 
 /** Takes a layer to the host and leaves Ŵ on the device. */
-async function settle({ ops, layers }: BlockJob, { name, grid }: StageLayer, result: QuantizedLayer): Promise<Tensor> {
-  layers.set(name, await store(ops, name, result, grid));
+async function settle({ ops, layers, recipe }: BlockJob, { name, grid }: StageLayer, result: QuantizedLayer): Promise<Tensor> {
+  const stored = await store(ops, name, result, grid);
+  // Now, not after hours of work.
+  checkPackedRange(stored, recipe);
+  layers.set(name, stored);
   if (!("codes" in result)) return result.weight;
   const W = ops.decode(result.codes, result.grid);
   ops.free(result.codes, result.grid.scales, result.grid.zeros);

@@ -1,6 +1,7 @@
 import { version } from "../../package.json";
 import { QuantError, throwIfCancelled } from "../errors";
 import { formats, type Piece, pieces, plannedLayers } from "../export/layout";
+import { checkCopies } from "../export/range";
 import { specBytes } from "../io/writer";
 import { type Checkpoint, census, loadTensor } from "../model/checkpoint";
 import { blockCount } from "../model/generic";
@@ -48,6 +49,7 @@ export async function runUncalibrated(
     message: `${recipeTitle(recipe)}: nothing is calibrated. A layer's error is that of its weights.`,
   });
   try {
+    await checkCopies(checkpoint, recipe, signal);
     for (const layer of layers) {
       throwIfCancelled(signal);
       const report = await roundLayer(ops, checkpoint, layer, recipe, stored);
@@ -116,7 +118,7 @@ export async function planUncalibrated(ops: Ops, checkpoint: Checkpoint, recipe:
     seconds: (sizeOf(layers) * (await msPerWeight(ops))) / 1000,
     streamKept: false,
     warnings: [],
-    notes: formats[recipe.format].notes(recipe),
+    notes: formats[recipe.format].notes(recipe, checkpoint),
   };
 }
 

@@ -56,7 +56,7 @@ export function modelCard(model: Checkpoint, report: RunReport, evaluations: rea
     "|---|---|",
     ...rows.map(([name, value]) => `| ${name} | ${value} |`),
     "",
-    ...formats[recipe.format].notes(recipe),
+    ...formats[recipe.format].notes(recipe, model),
     recipe.rotation === null
       ? "Layers that are not quantized are as in the source."
       : "Embeddings, norms, head and biases are the source's, rotated.",

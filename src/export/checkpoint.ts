@@ -1,8 +1,7 @@
 import { throwIfCancelled } from "../errors";
 import { toF16Words } from "../io/dtype";
 import { writeJson } from "../io/json";
-import { findFile } from "../io/source";
-import type { Sink, SourceFile } from "../io/types";
+import type { Sink } from "../io/types";
 import { CheckpointWriter, layoutShards, writeFile } from "../io/writer";
 import type { Checkpoint } from "../model/checkpoint";
 import type { QuantizedModel } from "../quant/stored";
@@ -10,6 +9,8 @@ import type { Recipe } from "../recipe/recipe";
 import type { RunReport } from "../worker/protocol";
 import { modelCard, type NamedEvaluation } from "./card";
 import { formats, type Piece, pieces } from "./layout";
+import { beyondF16 } from "./range";
+import { sideFiles } from "./side-files";
 
 export interface ExportInput {
   model: Checkpoint;
@@ -22,18 +23,6 @@ export interface ExportInput {
   signal?: AbortSignal;
 }
 
-/** Files that clients want and that quantization does not touch. */
-const copied = [
-  "tokenizer.json",
-  "tokenizer_config.json",
-  "special_tokens_map.json",
-  "tokenizer.model",
-  "generation_config.json",
-  "chat_template.jinja",
-  "added_tokens.json",
-  "vocab.json",
-  "merges.txt",
-];
 const maxShardBytes = 4e9;
 const copyBytes = 8 * 2 ** 20;
 
@@ -54,8 +43,10 @@ export async function exportCheckpoint(input: ExportInput): Promise<{ files: str
     },
   };
   try {
-    await writeTensors(input, listing);
-    await writeSmallFiles(input, listing);
+    const { model, quantized, report, signal } = input;
+    const wide = await beyondF16(pieces(model, report.recipe, { ...quantized, wide: new Set() }), model, quantized, report.recipe, signal);
+    await writeTensors(input, wide, listing);
+    await writeSmallFiles(input, wide.size > 0, listing, files);
     throwIfCancelled(input.signal);
     await sink.finish();
   } catch (e) {
@@ -65,8 +56,12 @@ export async function exportCheckpoint(input: ExportInput): Promise<{ files: str
   return { files, bytes };
 }
 
-async function writeTensors({ model, quantized, report, progress, signal }: ExportInput, sink: Sink): Promise<void> {
-  const list = pieces(model, report.recipe, quantized.replaced);
+async function writeTensors(
+  { model, quantized, report, progress, signal }: ExportInput,
+  wide: ReadonlySet<string>,
+  sink: Sink,
+): Promise<void> {
+  const list = pieces(model, report.recipe, { ...quantized, wide });
   const layout = layoutShards(
     list.map((p) => p.spec),
     maxShardBytes,
@@ -84,18 +79,19 @@ async function writeTensors({ model, quantized, report, progress, signal }: Expo
 }
 
 /** A layer's tensor, packed now; or a tensor of the source as it stands there, a few megabytes at a time. */
-async function* pieceBytes(
-  { spec, part, replaced }: Piece,
+export async function* pieceBytes(
+  { spec, part, replaced, wide = false }: Piece,
   model: Checkpoint,
   quantized: QuantizedModel,
   recipe: Recipe,
 ): AsyncGenerator<Uint8Array> {
   if (part) {
-    yield* formats[recipe.format].bytes(quantized.layers.get(part.name)!)[part.index];
+    yield* formats[recipe.format].bytes(quantized.layers.get(part.name)!, wide)[part.index];
     return;
   }
   if (replaced) {
-    yield new Uint8Array(toF16Words(quantized.replaced.get(spec.name)!).buffer);
+    const values = quantized.replaced.get(spec.name)!;
+    yield new Uint8Array(wide ? values.slice().buffer : toF16Words(values).buffer);
     return;
   }
   const { file, start, end } = model.shards.tensors.get(spec.name)!;
@@ -104,13 +100,17 @@ async function* pieceBytes(
   for (let at = start; at < end; at += copyBytes) yield await file.read(at, Math.min(end, at + copyBytes));
 }
 
-async function writeSmallFiles({ model, report, evaluations }: ExportInput, sink: Sink): Promise<void> {
+async function writeSmallFiles(
+  { model, report, evaluations }: ExportInput,
+  wide: boolean,
+  sink: Sink,
+  written: readonly string[],
+): Promise<void> {
   const format = formats[report.recipe.format];
   // An unknown architecture may not stand f16 at run time: its own dtype stays.
-  await writeFile(sink, "config.json", writeJson(model.spec ? format.config(model.config, report.recipe) : model.config));
+  await writeFile(sink, "config.json", writeJson(model.spec ? format.config(model.config, report.recipe, wide) : model.config));
   for (const [name, value] of Object.entries(format.files(report.recipe))) await writeFile(sink, name, writeJson(value));
-  for (const file of copied.map((name) => findFile(model.source, name)).filter((f): f is SourceFile => f !== undefined))
-    await writeFile(sink, file.name, await file.read(0, file.size));
   await writeFile(sink, "recipe.json", writeJson(report.recipe));
   await writeFile(sink, "README.md", new TextEncoder().encode(modelCard(model, report, evaluations)));
+  for (const file of sideFiles(model.source, written)) await writeFile(sink, file.name, await file.read(0, file.size));
 }

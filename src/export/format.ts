@@ -1,4 +1,5 @@
 import type { TensorSpec } from "../io/writer";
+import type { Checkpoint } from "../model/checkpoint";
 import type { StoredLayer } from "../quant/stored";
 import type { Recipe } from "../recipe/recipe";
 
@@ -15,21 +16,21 @@ export interface Format {
   /** Holds layers on grids only. */
   packed: boolean;
   /** The layer's tensors, known before any work. */
-  tensors(layer: LayerShape): TensorSpec[];
-  /** Their bytes, in the same order, each in pieces. */
-  bytes(layer: StoredLayer): Generator<Uint8Array>[];
-  /** config.json of the export, from the source's. */
-  config(source: Record<string, unknown>, recipe: Recipe): Record<string, unknown>;
+  tensors(layer: LayerShape, wide: boolean): TensorSpec[];
+  /** Their bytes, in the same order, each in pieces. `wide`: in f32, because f16 cannot hold them; never asked of a packed format. */
+  bytes(layer: StoredLayer, wide: boolean): Generator<Uint8Array>[];
+  /** config.json of the export, from the source's; `wide`: some tensor needs f32. */
+  config(source: Record<string, unknown>, recipe: Recipe, wide: boolean): Record<string, unknown>;
   /** Further JSON files beside it, by name. */
   files(recipe: Recipe): Record<string, unknown>;
   /** @throws QuantError `bad-format` when it cannot hold these layers, or only all of a model's (`whole`). */
   check(layers: readonly LayerShape[], recipe: Recipe, whole: boolean): void;
-  /** Sentences on which clients load it and which refuse, for beside the choice. */
-  notes(recipe: Recipe): string[];
+  /** Sentences on which clients load it and which refuse, for beside the choice; true of this model. */
+  notes(recipe: Recipe, model: Pick<Checkpoint, "spec" | "config">): string[];
 }
 
-/** A client that loads with the config's own dtype must not round f16 scales and weights again to bf16. */
-export function asFloat16(source: Record<string, unknown>): Record<string, unknown> {
+/** A client that loads with the config's own dtype must not round f16 scales and weights again to bf16, nor f32 ones to f16. */
+export function withDtype(source: Record<string, unknown>, dtype: "float16" | "float32"): Record<string, unknown> {
   const { quantization_config: _, dtype: __, ...rest } = source;
-  return { ...rest, torch_dtype: "float16" };
+  return { ...rest, torch_dtype: dtype };
 }

@@ -4,7 +4,7 @@ import { toF16Words } from "../io/dtype";
 import { packBits } from "../ops/bits";
 import type { PackedLayer } from "../quant/stored";
 import type { Recipe } from "../recipe/recipe";
-import { asFloat16, type Format, type LayerShape } from "./format";
+import { type Format, type LayerShape, withDtype } from "./format";
 
 /**
  * GPTQ's packed layout (FORMATS.md (a)): qweight [in·b/32, out] with the bit stream down the inputs, qzeros [G, out·b/32] along the outputs,
@@ -23,7 +23,7 @@ export const gptq: Format = {
     if (layer.kind === "dense") throw new QuantError("internal", `${layer.name} is on no grid`);
     return [weights(layer), one(zeros(layer)), one(scales(layer)), one(groupIndex(layer))];
   },
-  config: (source, recipe) => ({ ...asFloat16(source), quantization_config: settings(recipe) }),
+  config: (source, recipe) => ({ ...withDtype(source, "float16"), quantization_config: settings(recipe) }),
   files: (recipe) => ({ "quantize_config.json": settings(recipe) }),
   check,
   notes,

@@ -18,6 +18,8 @@ export interface Piece {
   part: { name: string; index: number } | null;
   /** The run folded a scale into this tensor: f16 in place of the source's dtype. */
   replaced?: boolean;
+  /** f16 cannot hold it: f32. */
+  wide?: boolean;
 }
 
 /** The layers that a recipe quantizes, by name. */
@@ -31,8 +33,18 @@ export function plannedLayers({ layers }: Pick<Checkpoint, "layers">, recipe: Re
   );
 }
 
+/** What only a finished run can tell of its tensors, by their names. */
+export interface Outcome {
+  /** Those that the run changed without quantizing them. */
+  readonly replaced: { has(name: string): boolean };
+  /** Those that f16 cannot hold. */
+  readonly wide: { has(name: string): boolean };
+}
+
+const nothing: Outcome = { replaced: new Set<string>(), wide: new Set<string>() };
+
 /** @throws QuantError `bad-format` when the format cannot hold what the recipe makes of this model. */
-export function pieces(model: Checkpoint, recipe: Recipe, replaced: ReadonlyMap<string, unknown> = new Map()): Piece[] {
+export function pieces(model: Checkpoint, recipe: Recipe, { replaced, wide }: Outcome = nothing): Piece[] {
   const format = formats[recipe.format];
   const layers = plannedLayers(model, recipe);
   if (format.packed && !model.spec)
@@ -41,9 +53,11 @@ export function pieces(model: Checkpoint, recipe: Recipe, replaced: ReadonlyMap<
   format.check([...layers.values()], recipe, layers.size === model.layers.length);
   return [...model.shards.tensors.values()].flatMap((t): Piece[] => {
     const layer = layers.get(t.name.replace(/\.weight$/, ""));
-    if (replaced.has(t.name)) return [{ spec: { name: t.name, dtype: "F16", shape: t.shape }, part: null, replaced: true }];
+    const isWide = wide.has(t.name);
+    if (replaced.has(t.name))
+      return [{ spec: { name: t.name, dtype: isWide ? "F32" : "F16", shape: t.shape }, part: null, replaced: true, wide: isWide }];
     if (!layer || !t.name.endsWith(".weight")) return [{ spec: { name: t.name, dtype: t.dtype, shape: t.shape }, part: null }];
-    return format.tensors(layer).map((spec, index) => ({ spec, part: { name: layer.name, index } }));
+    return format.tensors(layer, isWide).map((spec, index) => ({ spec, part: { name: layer.name, index }, wide: isWide }));
   });
 }
 

@@ -1,38 +1,81 @@
-import { QuantError } from "../errors";
+import { givenAs, QuantError, throwIfCancelled } from "../errors";
+import { findBeyondF16, findNonFinite } from "../io/dtype";
+import { readJson } from "../io/json";
 import { openShards } from "../io/shards";
-import type { Source } from "../io/types";
+import { findFile } from "../io/source";
+import type { Shards, Source } from "../io/types";
 import type { Checkpoint } from "../model/checkpoint";
 import type { QuantizedModel } from "../quant/stored";
 import type { Recipe } from "../recipe/recipe";
-import { formats, pieces } from "./layout";
+import { pieceBytes } from "./checkpoint";
+import { pieces } from "./layout";
+import { isWeight, madeBeyond } from "./range";
 
 /**
- * Reads a written checkpoint back with the strict reader and compares: every tensor with its dtype and shape, every quantized layer
- * byte for byte with what the run measured.
+ * Reads a written checkpoint back with the strict reader: every tensor has its dtype and shape, is byte for byte what the run measured or the source holds,
+ * and what a client multiplies with is finite in the dtype that config.json names.
  * @throws QuantError `verify-failed` naming the tensor.
  */
-export async function verifyCheckpoint(written: Source, model: Checkpoint, quantized: QuantizedModel, recipe: Recipe): Promise<void> {
-  const shards = await openShards(written);
-  const list = pieces(model, recipe, quantized.replaced);
+export async function verifyCheckpoint(
+  written: Source,
+  model: Checkpoint,
+  quantized: QuantizedModel,
+  recipe: Recipe,
+  signal?: AbortSignal,
+): Promise<void> {
+  const shards = await givenAs("output", () => openShards(written));
+  const list = pieces(model, recipe, { ...quantized, wide: madeBeyond(quantized) });
   for (const { spec } of list) {
     const tensor = shards.tensors.get(spec.name);
     if (!tensor || tensor.dtype !== spec.dtype || tensor.shape.join() !== spec.shape.join())
       throw failed(spec.name, "is missing or has another shape");
   }
   if (shards.tensors.size !== list.length) throw failed(written.label, `holds ${shards.tensors.size} tensors instead of ${list.length}`);
-  for (const { spec, part } of list)
-    if (part)
-      await compare(shards.readTensor(spec.name), formats[recipe.format].bytes(quantized.layers.get(part.name)!)[part.index], spec.name);
+  const isHalf = await saysFloat16(written);
+  for (const piece of list) {
+    throwIfCancelled(signal);
+    const check = isWeight(piece.spec.name)
+      ? (bytes: Uint8Array) => checkValues(piece.spec.name, bytes, piece.spec.dtype, isHalf)
+      : () => {};
+    await compare(shards, piece.spec.name, pieceBytes(piece, model, quantized, recipe), check);
+  }
 }
 
-async function compare(written: Promise<Uint8Array>, expected: Generator<Uint8Array>, name: string): Promise<void> {
-  const bytes = await written;
-  let at = 0;
-  for (const part of expected) {
-    if (part.some((byte, i) => bytes[at + i] !== byte)) throw failed(name, "does not read back as it was written");
+async function saysFloat16(written: Source): Promise<boolean> {
+  const config = findFile(written, "config.json");
+  if (!config) throw failed(written.label, "has no config.json");
+  const json = (await givenAs("output", () => readJson(config, 2 ** 20))) as { torch_dtype?: unknown; dtype?: unknown };
+  return (json.dtype ?? json.torch_dtype) === "float16";
+}
+
+function checkValues(name: string, bytes: Uint8Array, dtype: Parameters<typeof findNonFinite>[1], isHalf: boolean): void {
+  if (findNonFinite(bytes, dtype)) throw failed(name, "holds NaN or infinity");
+  if (isHalf && findBeyondF16(bytes, dtype)) throw failed(name, "becomes infinite in the float16 that config.json names");
+}
+
+/** In the pieces in which it was written. */
+async function compare(
+  shards: Shards,
+  name: string,
+  expected: AsyncIterable<Uint8Array>,
+  check: (bytes: Uint8Array) => void,
+): Promise<void> {
+  const { file, start, end } = shards.tensors.get(name)!;
+  let at = start;
+  for await (const part of expected) {
+    if (at + part.length > end) throw failed(name, `has ${end - start} bytes, which are too few`);
+    const bytes = await givenAs("output", () => file.read(at, at + part.length));
+    if (!areEqual(bytes, part)) throw failed(name, "does not read back as it was written");
+    check(bytes);
     at += part.length;
   }
-  if (at !== bytes.length) throw failed(name, `has ${bytes.length} bytes instead of ${at}`);
+  if (at !== end) throw failed(name, `has ${end - start} bytes instead of ${at - start}`);
+}
+
+/** A loop, because `some` calls a function for each of billions of bytes. */
+function areEqual(a: Uint8Array, b: Uint8Array): boolean {
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return a.length === b.length;
 }
 
 const failed = (where: string, detail: string) =>

@@ -170,3 +170,24 @@ export function findNonFinite(bytes: Uint8Array, dtype: Dtype): NonFinite | null
   if (dtype === "F8_E4M3") return countAllOnes(bytes, 0x7f);
   return null;
 }
+
+/** The least magnitudes, as bits, that round to infinity in f16. */
+const beyond = { BF16: 0x4780, F32: 0x477ff000 };
+
+/** The first finite element that f16 cannot hold; null when there is none (always, for dtypes that cannot reach so far). */
+export function findBeyondF16(bytes: Uint8Array, dtype: Dtype): { index: number; value: number } | null {
+  if (dtype === "F64") {
+    const values = new Float64Array(new Uint8Array(bytes).buffer);
+    const at = values.findIndex((x) => Math.abs(x) >= 65520);
+    return at < 0 ? null : { index: at, value: values[at] };
+  }
+  if (dtype !== "BF16" && dtype !== "F32") return null;
+  const words = dtype === "BF16" ? u16(bytes) : u32(bytes);
+  const magnitude = dtype === "BF16" ? 0x7fff : 0x7fffffff;
+  for (let i = 0; i < words.length; i++)
+    if ((words[i] & magnitude) >= beyond[dtype]) {
+      const width = dtypeBytes[dtype];
+      return { index: i, value: toFloats(bytes.subarray(i * width, (i + 1) * width), dtype)[0] };
+    }
+  return null;
+}

@@ -53,7 +53,20 @@ export async function store(ops: Ops, name: string, layer: QuantizedLayer, { bit
 async function storeDense(ops: Ops, name: string, weight: Tensor): Promise<DenseLayer> {
   const [values] = await ops.read([weight]);
   const [out, n] = weight.shape;
-  return { kind: "dense", name, shape: [out, n], words: toF16Words(values) };
+  return { kind: "dense", name, shape: [out, n], words: finiteWords(name, values) };
+}
+
+/** Weights off the grid are kept as f16 alone. @throws QuantError `weight-overflow`. */
+function finiteWords(name: string, values: Float32Array | Float64Array): Uint16Array {
+  const words = toF16Words(values);
+  const at = words.findIndex((word) => (word & 0x7c00) === 0x7c00);
+  if (at >= 0)
+    throw new QuantError(
+      "weight-overflow",
+      `${name} has ${values[at]} at index ${at}`,
+      "Use a method whose weights are on a grid, such as GPTQ.",
+    );
+  return words;
 }
 
 const overflow = (name: string) =>
@@ -75,7 +88,13 @@ export function divideRows(layer: StoredLayer, s: ArrayLike<number>): StoredLaye
   const [out] = layer.shape;
   if (layer.kind === "dense") {
     const n = layer.shape[1];
-    return { ...layer, words: toF16Words(valuesOf(layer).map((w, i) => w / s[Math.floor(i / n)])) };
+    return {
+      ...layer,
+      words: finiteWords(
+        layer.name,
+        valuesOf(layer).map((w, i) => w / s[Math.floor(i / n)]),
+      ),
+    };
   }
   const groups = layer.scales.length / out;
   const scales = layer.scales.map((x, i) => Math.max(toF16(x / s[Math.floor(i / groups)]), 2 ** -24));

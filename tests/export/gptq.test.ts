@@ -117,7 +117,7 @@ describe("what goes beside the weights", () => {
   });
 
   test("notes name the clients that refuse", () => {
-    const notes = (change: Partial<Recipe>) => formats.gptq.notes(packedRecipe(change)).join(" ");
+    const notes = (change: Partial<Recipe>) => formats.gptq.notes(packedRecipe(change), { spec: null, config: {} }).join(" ");
     expect(notes({ bits: 4, symmetric: true })).not.toMatch(/refuse|only/);
     expect(notes({ bits: 3, symmetric: true })).toContain("refuse 3-bit GPTQ");
     expect(notes({ bits: 4, symmetric: false })).toContain("symmetric GPTQ only");

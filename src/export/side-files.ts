@@ -1,0 +1,25 @@
+import { isPlainName } from "../io/text";
+import type { Source, SourceFile } from "../io/types";
+
+/** Tokenizers of large vocabularies take 30 MB; what is larger is no side file. */
+const largest = 50 * 2 ** 20;
+
+const weights = /\.(safetensors|bin|pth?|ckpt|gguf|ggml|onnx|onnx_data|h5|msgpack|tflite|npz|mlmodel|ot)$/i;
+/** They name weights that are not in the export, or say how other weights are to be read. */
+const stale = /\.index\.json$|^(adapter_config|params|quantize_config|quant_config|quantization_config)\.json$/i;
+
+/**
+ * What goes beside the weights as it was: tokenizer, chat template, processor configs, remote code, licence. Not weights and what describes them, hidden files,
+ * or files that the export has by itself.
+ */
+export function sideFiles({ files }: Source, written: readonly string[]): SourceFile[] {
+  // Some disks do not tell a from A.
+  const taken = new Set(written.map((name) => name.toLowerCase()));
+  return files.filter(({ name, size }) => {
+    const key = name.toLowerCase();
+    if (size > largest || name.startsWith(".") || !isPlainName(name) || weights.test(name) || stale.test(name) || taken.has(key))
+      return false;
+    taken.add(key);
+    return true;
+  });
+}

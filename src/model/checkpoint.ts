@@ -5,11 +5,13 @@ import { openShards } from "../io/shards";
 import { findFile } from "../io/source";
 import type { Shards, Source } from "../io/types";
 import { elements, type FloatDtype, type Ops, type Tensor } from "../ops/ops";
-import { layerKinds } from "../recipe/recipe";
+import { type LayerKind, layerKinds } from "../recipe/recipe";
+import { familyNotes, familyOf, nameOf } from "./families";
 import { genericLayers } from "./generic";
+import { hasOtherHead } from "./head";
 import { embeddingName, finalNormName, headName, type LinearLayer, layerName, layerShape, normNames } from "./layers";
 import { packedShapes } from "./packing";
-import { type ModelSpec, nameOf, parseSpec } from "./spec";
+import { type ModelSpec, parseSpec } from "./spec";
 
 /** An open checkpoint: its tensors, its other files. Nothing is loaded yet. */
 export interface Checkpoint {
@@ -86,13 +88,35 @@ async function openUnknown(source: Source, config: Json, unsupported: QuantError
 }
 
 async function openKnown(source: Source, config: unknown, kept: Json): Promise<Model> {
-  const spec = parseSpec(config);
+  const parsed = parseSpec(config);
   const shards = await openShards(source);
-  for (const [name, shape] of expectedTensors(spec)) checkTensor(shards, name, shape, floatDtypes);
-  const layers = linearLayers(spec);
-  for (const { name, shape } of layers) checkLayer(shards, spec, name, shape);
-  checkBlockCount(shards, spec);
-  return { source, spec, unsupported: null, architecture: spec.architecture, config: kept, shards, notes: shards.notes, layers };
+  for (const [name, shape] of expectedTensors(parsed)) checkTensor(shards, name, shape, floatDtypes);
+  const layers = linearLayers(parsed);
+  for (const { name, shape } of layers) checkLayer(shards, parsed, name, shape);
+  checkBlockCount(shards, parsed);
+  const untied = parsed.tied && (await untiedHead(shards, parsed));
+  const spec = untied ? { ...parsed, tied: false } : parsed;
+  const notes = [...shards.notes, ...familyNotes(kept, familyOf(kept)), ...biasNotes(shards, spec, layers), ...(untied ? [otherHead] : [])];
+  const written = untied ? { ...kept, tie_word_embeddings: false } : kept;
+  return { source, spec, unsupported: null, architecture: spec.architecture, config: written, shards, notes, layers };
+}
+
+const otherHead =
+  "config.json ties head and embeddings, but the file has a head of its own that differs: it is used, as in transformers, and exports say so.";
+
+/** A head that is there although config.json ties it, and is another one. */
+async function untiedHead(shards: Shards, { vocabulary, hidden }: ModelSpec): Promise<boolean> {
+  if (!shards.tensors.has(headName)) return false;
+  checkTensor(shards, headName, [vocabulary, hidden], floatDtypes);
+  return hasOtherHead(shards);
+}
+
+/** Biases that the architecture does not have are no part of the model. */
+function biasNotes(shards: Shards, { biases, architecture }: ModelSpec, layers: readonly LinearLayer[]): string[] {
+  const ignored = layers.filter(({ name, kind }) => !biases.has(kind as LayerKind) && shards.tensors.has(`${name}.bias`));
+  if (!ignored.length) return [];
+  const kinds = [...new Set(ignored.map(({ kind }) => kind))].join(", ");
+  return [`Biases of ${kinds} are ignored: ${architecture} has none there by this config.json, and transformers ignores them too.`];
 }
 
 const linearLayers = (spec: ModelSpec): LinearLayer[] =>
@@ -105,6 +129,7 @@ function* expectedTensors(spec: ModelSpec): Generator<[string, number[]]> {
   for (let m = 0; m < spec.blocks; m++) {
     yield [normNames(m).input, [spec.hidden]];
     yield [normNames(m).postAttention, [spec.hidden]];
+    for (const kind of spec.biases) yield [`${layerName(m, kind)}.bias`, [layerShape(spec, kind)[0]]];
     if (spec.qkNorm) for (const name of [normNames(m).q, normNames(m).k]) yield [name, [spec.headDim]];
   }
   yield [finalNormName, [spec.hidden]];
@@ -113,7 +138,6 @@ function* expectedTensors(spec: ModelSpec): Generator<[string, number[]]> {
 
 /** A linear layer's tensors: its weight, or in a packed checkpoint what stands for it. */
 function checkLayer(shards: Shards, { packing }: ModelSpec, name: string, shape: readonly [number, number]): void {
-  if (shards.tensors.has(`${name}.bias`)) checkTensor(shards, `${name}.bias`, [shape[0]], floatDtypes);
   if (!packing || shards.tensors.has(`${name}.weight`)) {
     checkTensor(shards, `${name}.weight`, shape, floatDtypes);
     return;

@@ -44,7 +44,7 @@ export async function loadBlock(ops: Ops, model: Model, index: number): Promise<
   for (const kind of stages.flatMap((s) => s.kinds)) {
     const name = layerName(index, kind);
     weights[kind] = await loadLayer(ops, model, name, kind);
-    if (model.shards.tensors.has(`${name}.bias`)) biases[kind] = await loadTensor(ops, model, `${name}.bias`);
+    if (model.spec.biases.has(kind)) biases[kind] = await loadTensor(ops, model, `${name}.bias`);
   }
   return { index, norms, weights, biases };
 }
@@ -125,8 +125,9 @@ export function addBias(ops: Ops, block: Block, kind: LayerKind, y: Tensor): Ten
 }
 
 /** Rotary embedding (of normalised heads, where the family has that) and causal attention: the input of o_proj. */
-function mix(ops: Ops, { spec, length, cos, sin }: Geometry, { norms }: Block, q: Tensor, k: Tensor, v: Tensor): Tensor {
-  const { heads, kvHeads, headDim, slidingWindow } = spec;
+function mix(ops: Ops, { spec, length, cos, sin }: Geometry, { index, norms }: Block, q: Tensor, k: Tensor, v: Tensor): Tensor {
+  const { heads, kvHeads, headDim } = spec;
+  const slidingWindow = spec.slidingWindows[index];
   const nq = norms.q ? ops.rmsNorm(q, norms.q, spec.eps) : q;
   const nk = norms.k ? ops.rmsNorm(k, norms.k, spec.eps) : k;
   const rq = ops.rope(nq, cos, sin, { headDim, length });

@@ -1,19 +1,56 @@
+import type { RopeScaling } from "./rope-settings";
 import type { ModelSpec } from "./spec";
 
-/** cos and sin [length, headDim/2] of the rotary embedding, in float64. Llama 3's scaling as in transformers' rope utilities. */
+/** cos and sin [length, headDim/2] of the rotary embedding, in float64, as transformers' rope utilities compute them for a sequence of that length. */
 export function ropeTables(spec: ModelSpec, length: number): { cos: Float64Array; sin: Float64Array; half: number } {
   const half = spec.headDim / 2;
-  const frequencies = Array.from({ length: half }, (_, i) => scaled(spec, spec.ropeTheta ** (-(2 * i) / spec.headDim)));
+  const frequencies = frequenciesOf(spec, length);
   const angle = (_: unknown, i: number) => Math.floor(i / half) * frequencies[i % half];
   const angles = Float64Array.from({ length: length * half }, angle);
-  return { cos: angles.map(Math.cos), sin: angles.map(Math.sin), half };
+  const factor = spec.ropeScaling.kind === "yarn" ? spec.ropeScaling.attentionFactor : 1;
+  return { cos: angles.map((x) => factor * Math.cos(x)), sin: angles.map((x) => factor * Math.sin(x)), half };
 }
 
-function scaled({ ropeScaling: s }: ModelSpec, frequency: number): number {
-  if (s.kind === "default") return frequency;
-  if (s.kind === "linear") return frequency / s.factor;
+/** Radians a position, by pair of dimensions. */
+function frequenciesOf(spec: ModelSpec, length: number): number[] {
+  const { ropeScaling: s, headDim } = spec;
+  const base = s.kind === "dynamic" ? dynamicBase(spec, s.factor, length) : spec.ropeTheta;
+  const plain = Array.from({ length: headDim / 2 }, (_, i) => base ** (-(2 * i) / headDim));
+  switch (s.kind) {
+    case "default":
+    case "dynamic":
+      return plain;
+    case "linear":
+      return plain.map((f) => f / s.factor);
+    case "llama3":
+      return plain.map((f) => llama3(s, f));
+    case "yarn":
+      return yarn(s, plain, base, headDim);
+  }
+}
+
+/** The trained base, within the trained length. */
+function dynamicBase({ ropeTheta, headDim, maxPositions }: ModelSpec, factor: number, length: number): number {
+  const stretch = (factor * Math.max(length, maxPositions)) / maxPositions - (factor - 1);
+  return ropeTheta * stretch ** (headDim / (headDim - 2));
+}
+
+function llama3(s: Extract<RopeScaling, { kind: "llama3" }>, frequency: number): number {
   const wavelength = (2 * Math.PI) / frequency;
   const ramp = (s.originalPositions / wavelength - s.lowFrequency) / (s.highFrequency - s.lowFrequency);
   const smooth = Math.min(Math.max(ramp, 0), 1);
   return ((1 - smooth) * frequency) / s.factor + smooth * frequency;
+}
+
+/** High frequencies stay, low ones are divided, and between two dimensions there is a linear ramp (Peng et al., YaRN). */
+function yarn(s: Extract<RopeScaling, { kind: "yarn" }>, plain: readonly number[], base: number, headDim: number): number[] {
+  const dimensionOf = (rotations: number) => (headDim * Math.log(s.originalPositions / (rotations * 2 * Math.PI))) / (2 * Math.log(base));
+  const [from, to] = [dimensionOf(s.betaFast), dimensionOf(s.betaSlow)];
+  const low = Math.max(s.truncate ? Math.floor(from) : from, 0);
+  const high = Math.min(s.truncate ? Math.ceil(to) : to, headDim - 1);
+  const width = high === low ? 0.001 : high - low;
+  return plain.map((f, i) => {
+    const divided = Math.min(Math.max((i - low) / width, 0), 1);
+    return (f / s.factor) * divided + f * (1 - divided);
+  });
 }

@@ -74,13 +74,14 @@ async function recastsOf(model: Model, seed: number): Promise<Map<string, Recast
     add(`${of("v_proj")}.weight`, both(scaleInputs(input), turnInputs(Q), turnOutputs(R, headDim)), { whole: true });
     add(`${of("o_proj")}.weight`, both(turnHeads(R, headDim), turnOutputs(Q, hidden)), { whole: true });
     add(`${of("down_proj")}.weight`, turnOutputs(Q, hidden), { whole: true });
-    addBias(`${of("v_proj")}.bias`, turnOutputs(R, headDim));
-    for (const kind of ["o_proj", "down_proj"] as const) addBias(`${of(kind)}.bias`, turnOutputs(Q, hidden));
+    addBias(of("v_proj"), "v_proj", turnOutputs(R, headDim));
+    for (const kind of ["o_proj", "down_proj"] as const) addBias(of(kind), kind, turnOutputs(Q, hidden));
   }
   return recasts;
 
-  function addBias(name: string, change: Change) {
-    if (shards.tensors.has(name)) add(name, change, { whole: true, dtype: dtypeOf(name) });
+  function addBias(layer: string, kind: LayerKind, change: Change) {
+    const name = `${layer}.bias`;
+    if (spec.biases.has(kind)) add(name, change, { whole: true, dtype: dtypeOf(name) });
   }
 }
 

@@ -1,6 +1,8 @@
 import { QuantError } from "../errors";
-import { architectures, type RopeScaling, supported } from "./architectures";
+import type { LayerKind } from "../recipe/recipe";
+import { biasedKinds, familyOf, slidingWindows } from "./families";
 import { type Packing, parsePacking } from "./packing";
+import { type RopeScaling, ropeOf } from "./rope-settings";
 
 /** The shape of a model, from config.json; everything the forward pass needs besides tensors. */
 export interface ModelSpec {
@@ -16,8 +18,10 @@ export interface ModelSpec {
   tied: boolean;
   ropeTheta: number;
   ropeScaling: RopeScaling;
-  /** 0: none. */
-  slidingWindow: number;
+  /** By block; 0: its attention sees all. */
+  slidingWindows: readonly number[];
+  /** The layers that have a bias. */
+  biases: ReadonlySet<LayerKind>;
   maxPositions: number;
   /** Queries and keys are normalised head by head. */
   qkNorm: boolean;
@@ -51,49 +55,45 @@ export function parseSpec(input: unknown): ModelSpec {
   if (typeof input !== "object" || input === null || Array.isArray(input))
     throw new QuantError("bad-config", "config.json is not a JSON object");
   const config = input as Json;
-  const architecture = architectureOf(config);
-  const entry = architectures[architecture];
+  const family = familyOf(config);
+  const { defaults } = family;
   if (typeof config.hidden_act === "string" && !["silu", "swish"].includes(config.hidden_act))
     throw new QuantError(
       "unsupported-architecture",
       `hidden_act is ${config.hidden_act.slice(0, 40)}`,
       "Only models with the SiLU activation can be run.",
     );
+  const blocks = count(config, "num_hidden_layers");
+  const maxPositions = count(config, "max_position_embeddings", defaults.max_position_embeddings as number);
   const spec: ModelSpec = {
-    architecture,
-    blocks: count(config, "num_hidden_layers"),
+    architecture: family.architecture,
+    blocks,
     hidden: count(config, "hidden_size"),
     intermediate: count(config, "intermediate_size"),
     heads: count(config, "num_attention_heads"),
-    kvHeads: count(config, "num_key_value_heads", config.num_attention_heads as number),
+    kvHeads: count(config, "num_key_value_heads", kvHeadsOf(config, defaults)),
     headDim: 0,
     vocabulary: count(config, "vocab_size"),
     eps: positive(config, "rms_norm_eps", 1e-6),
     tied: config.tie_word_embeddings === true,
-    ...entry.position(config),
-    maxPositions: count(config, "max_position_embeddings", 2048),
-    qkNorm: entry.qkNorm ?? false,
+    ...ropeOf(config, maxPositions),
+    slidingWindows: slidingWindows(config, family, blocks),
+    biases: biasedKinds(config, family),
+    maxPositions,
+    qkNorm: family.qkNorm ?? false,
     packing: parsePacking(config.quantization_config),
   };
-  if (config.head_dim === undefined || config.head_dim === null)
-    requireDivides(spec.heads, spec.hidden, "num_attention_heads", "hidden_size");
-  spec.headDim = count({ ...config, head_dim: config.head_dim ?? undefined }, "head_dim", spec.hidden / spec.heads);
+  const headDim = config.head_dim ?? defaults.head_dim;
+  if (headDim === undefined) requireDivides(spec.heads, spec.hidden, "num_attention_heads", "hidden_size");
+  spec.headDim = count({ head_dim: headDim }, "head_dim", spec.hidden / spec.heads);
   requireDivides(spec.kvHeads, spec.heads, "num_key_value_heads", "num_attention_heads");
   if (spec.headDim % 2) throw where("head_dim", `is ${spec.headDim}, an odd number, which rotary embeddings cannot halve`);
   return spec;
 }
 
-function architectureOf(config: Json): string {
-  const name = nameOf(config);
-  if (Object.hasOwn(architectures, name)) return name;
-  throw new QuantError("unsupported-architecture", name, `This version runs ${supported()}.`);
-}
-
-/** What an untrusted config.json calls its architecture, for people. */
-export function nameOf({ architectures: list, model_type: type }: Json): string {
-  const name = Array.isArray(list) && typeof list[0] === "string" ? list[0] : "";
-  return (name || (typeof type === "string" ? type : "no architecture in config.json")).slice(0, 80);
-}
+/** Null means as many as query heads; missing, what the family takes. */
+const kvHeadsOf = (config: Json, defaults: Json): number =>
+  (config.num_key_value_heads === null ? undefined : (defaults.num_key_value_heads as number)) ?? (config.num_attention_heads as number);
 
 function requireDivides(divisor: number, value: number, divisorName: string, name: string): void {
   if (value % divisor) throw where(divisorName, `(${divisor}) does not divide ${name} (${value})`);

@@ -22,7 +22,7 @@ describe("config.json", () => {
       headDim: 6,
       tied: false,
       ropeTheta: 10000,
-      slidingWindow: 0,
+      slidingWindows: [0, 0, 0],
     });
   });
 
@@ -31,8 +31,69 @@ describe("config.json", () => {
     expect(parseSpec(rest)).toMatchObject({ headDim: 6, kvHeads: 4 });
   });
 
-  test("Mistral's sliding window, and rope settings in both places", () => {
-    expect(parseSpec({ ...tinyConfig, architectures: ["MistralForCausalLM"], sliding_window: 8 }).slidingWindow).toBe(8);
+  const mistral = { ...tinyConfig, architectures: ["MistralForCausalLM"], model_type: "mistral" };
+  const qwen = { ...tinyConfig, architectures: ["Qwen2ForCausalLM"], model_type: "qwen2" };
+  const [full, sliding] = ["full_attention", "sliding_attention"];
+
+  test.each<[string, Record<string, unknown>, number[]]>([
+    ["Mistral's window", { ...mistral, sliding_window: 8 }, [8, 8, 8]],
+    ["Mistral's default", mistral, [4096, 4096, 4096]],
+    ["Mistral without one", { ...mistral, sliding_window: null }, [0, 0, 0]],
+    ["Mistral's layer types", { ...mistral, sliding_window: 8, layer_types: [full, sliding, full] }, [0, 8, 0]],
+    ["Qwen2 without sliding", { ...qwen, sliding_window: 8 }, [0, 0, 0]],
+    ["Qwen2 beyond max_window_layers", { ...qwen, use_sliding_window: true, sliding_window: 8, max_window_layers: 2 }, [0, 0, 8]],
+    ["Qwen2 where no layer slides", { ...qwen, use_sliding_window: true, sliding_window: 8, max_window_layers: 3 }, [0, 0, 0]],
+    ["Qwen2's layer types", { ...qwen, use_sliding_window: true, sliding_window: 8, layer_types: [sliding, full, full] }, [8, 0, 0]],
+    ["Llama, which looks at none of it", { ...tinyConfig, sliding_window: 8, layer_types: [sliding, sliding, sliding] }, [0, 0, 0]],
+  ])("windows by block: %s", (_, config, windows) => {
+    expect(parseSpec(config).slidingWindows).toEqual(windows);
+  });
+
+  test("model_type chooses the family, whatever the architecture's name, and defaults are the family's", () => {
+    expect(parseSpec({ ...tinyConfig, architectures: undefined, model_type: "qwen3" })).toMatchObject({
+      architecture: "Qwen3ForCausalLM",
+      qkNorm: true,
+    });
+    expect(parseSpec({ ...tinyConfig, architectures: ["LLaMAForCausalLM"] }).architecture).toBe("LlamaForCausalLM");
+    expect(parseSpec({ ...tinyConfig, architectures: ["LlamaForCausalLMEagle3", "LlamaForCausalLM"] }).architecture).toBe(
+      "LlamaForCausalLM",
+    );
+    expect(parseSpec({ ...tinyConfig, model_type: undefined }).architecture).toBe("LlamaForCausalLM");
+    const bare = {
+      ...mistral,
+      num_attention_heads: 8,
+      hidden_size: 64,
+      num_key_value_heads: undefined,
+      max_position_embeddings: undefined,
+    };
+    expect(parseSpec(bare)).toMatchObject({ kvHeads: 8, maxPositions: 131_072 });
+    expect(parseSpec({ ...bare, num_attention_heads: 4, num_key_value_heads: null })).toMatchObject({ kvHeads: 4 });
+    expect(parseSpec({ ...qwen, model_type: "qwen3", architectures: undefined, head_dim: undefined }).headDim).toBe(128);
+  });
+
+  test("biases are where the config has them", () => {
+    const biases = (config: Record<string, unknown>) => [...parseSpec(config).biases];
+    expect(biases(tinyConfig)).toEqual([]);
+    expect(biases({ ...tinyConfig, attention_bias: true })).toEqual(["q_proj", "k_proj", "v_proj", "o_proj"]);
+    expect(biases({ ...tinyConfig, mlp_bias: true })).toEqual(["gate_proj", "up_proj", "down_proj"]);
+    expect(biases({ ...mistral, attention_bias: true, mlp_bias: true })).toEqual([]);
+    expect(biases({ ...qwen, attention_bias: false })).toEqual(["q_proj", "k_proj", "v_proj"]);
+  });
+
+  test("rope settings in all places, rope_scaling first", () => {
+    const yarn = { type: "yarn", factor: 4, original_max_position_embeddings: 16 };
+    const both = parseSpec({ ...tinyConfig, rope_parameters: { rope_type: "default", rope_theta: 5e5 }, rope_scaling: yarn });
+    expect(both).toMatchObject({
+      ropeTheta: 10_000,
+      ropeScaling: { kind: "yarn", factor: 4, originalPositions: 16, attentionFactor: 0.1 * Math.log(4) + 1 },
+    });
+    const llama3 = { rope_type: "llama3", factor: 8, low_freq_factor: 1, high_freq_factor: 4 };
+    expect(parseSpec({ ...tinyConfig, rope_parameters: llama3 }).ropeScaling).toMatchObject({ originalPositions: 64 });
+    expect(parseSpec({ ...tinyConfig, rope_parameters: llama3, original_max_position_embeddings: 32 }).ropeScaling).toMatchObject({
+      originalPositions: 32,
+    });
+    expect(parseSpec({ ...tinyConfig, rope_scaling: {}, rope_parameters: { rope_theta: 5e5 } }).ropeTheta).toBe(5e5);
+    expect(parseSpec({ ...tinyConfig, rope_scaling: null, partial_rotary_factor: 0.5 }).ropeScaling).toEqual({ kind: "default" });
     expect(parseSpec({ ...tinyConfig, rope_parameters: { rope_theta: 5e5, rope_type: "default" } }).ropeTheta).toBe(5e5);
     expect(parseSpec({ ...tinyConfig, rope_scaling: { type: "linear", factor: 2 } }).ropeScaling).toEqual({ kind: "linear", factor: 2 });
   });
@@ -42,7 +103,25 @@ describe("config.json", () => {
     [{ architectures: undefined, model_type: "gpt2" }, "unsupported-architecture", "gpt2"],
     [{ architectures: ["__proto__"] }, "unsupported-architecture", "__proto__"],
     [{ hidden_act: "gelu" }, "unsupported-architecture", "gelu"],
-    [{ rope_scaling: { rope_type: "yarn" } }, "unsupported-architecture", "yarn"],
+    [{ rope_scaling: { rope_type: "longrope" } }, "unsupported-architecture", "rope type longrope"],
+    [
+      { rope_scaling: { rope_type: "linear", factor: 2, partial_rotary_factor: 0.5 } },
+      "unsupported-architecture",
+      "partial_rotary_factor 0.5",
+    ],
+    [{ rope_scaling: { rope_type: "linear" } }, "bad-config", "rope_scaling's factor is not a positive number"],
+    [{ rope_parameters: { full_attention: { rope_theta: 1e6 } } }, "unsupported-architecture", "rope_parameters by layer type"],
+    [{ rope_parameters: "yarn" }, "bad-config", "rope_parameters is not an object"],
+    [
+      { model_type: "qwen2", layer_types: ["sliding_attention", "full_attention", "full_attention"] },
+      "bad-config",
+      "use_sliding_window is not true",
+    ],
+    [{ model_type: "mistral", layer_types: ["sliding_attention"] }, "bad-config", "each of the 3 blocks"],
+    [{ model_type: "mistral", layer_types: ["x", "x", "x"] }, "unsupported-architecture", "layer_types has x"],
+    [{ architectures: ["LlamaForSequenceClassification"] }, "unsupported-architecture", "LlamaForSequenceClassification"],
+    [{ architectures: ["LlamaModel"] }, "unsupported-architecture", "LlamaModel"],
+    [{ model_type: "mamba2" }, "unsupported-architecture", "LlamaForCausalLM"],
     [{ hidden_size: undefined }, "bad-config", "hidden_size is missing"],
     [{ hidden_size: "24" }, "bad-config", "hidden_size is not a positive whole number"],
     [{ num_hidden_layers: 0 }, "bad-config", "num_hidden_layers"],

@@ -1,0 +1,112 @@
+import { QuantError } from "../errors";
+import { shown } from "../io/text";
+
+type Json = Record<string, unknown>;
+
+/** How the rotary embedding's frequencies are scaled; the fields as transformers' rope utilities name them. */
+export type RopeScaling =
+  | { kind: "default" }
+  | { kind: "linear"; factor: number }
+  | { kind: "dynamic"; factor: number }
+  | { kind: "llama3"; factor: number; lowFrequency: number; highFrequency: number; originalPositions: number }
+  | {
+      kind: "yarn";
+      factor: number;
+      betaFast: number;
+      betaSlow: number;
+      originalPositions: number;
+      /** Factor of cos and sin. */
+      attentionFactor: number;
+      /** The ramp's ends are rounded outwards. */
+      truncate: boolean;
+    };
+
+export interface Rope {
+  ropeTheta: number;
+  ropeScaling: RopeScaling;
+}
+
+const wrong = (detail: string) => new QuantError("bad-config", `config.json: ${detail}`, "Check that this is the model's own config.json.");
+const unsupported = (detail: string) =>
+  new QuantError("unsupported-architecture", detail, "Rope types default, linear, dynamic, llama3 and yarn can be run.");
+
+/** transformers 4 wrote rope_theta and rope_scaling, 5 writes rope_parameters; where both stand, rope_scaling wins whole, as it does in transformers. */
+function settingsOf(config: Json): { settings: Json; field: string } {
+  for (const field of ["rope_scaling", "rope_parameters"]) {
+    const value = config[field];
+    if (value === undefined || value === null) continue;
+    if (typeof value !== "object" || Array.isArray(value)) throw wrong(`${field} is not an object`);
+    if (Object.keys(value).length) return { settings: value as Json, field };
+  }
+  return { settings: {}, field: "rope_parameters" };
+}
+
+/**
+ * The rotary embedding's settings, wherever an untrusted config.json keeps them.
+ * @throws QuantError `bad-config` naming the field, `unsupported-architecture` naming the type.
+ */
+export function ropeOf(config: Json, maxPositions: number): Rope {
+  const { settings, field } = settingsOf(config);
+  if (["full_attention", "sliding_attention"].some((type) => type in settings)) throw unsupported(`${field} by layer type`);
+  const read = reader(settings, field);
+  const ropeTheta = read.number("rope_theta", typeof config.rope_theta === "number" ? config.rope_theta : 10_000);
+  const kind = settings.rope_type ?? settings.type ?? "default";
+  const partial = settings.partial_rotary_factor ?? config.partial_rotary_factor ?? 1;
+  // These families' default rope turns every dimension whatever this says; with another type transformers fails on it.
+  if (kind !== "default" && partial !== 1)
+    throw unsupported(`rope type ${shown(String(kind))} with partial_rotary_factor ${shown(String(partial))}`);
+  const original = () =>
+    read.number("original_max_position_embeddings", maxPositions, config.original_max_position_embeddings as number | undefined);
+  return { ropeTheta, ropeScaling: scalingOf(kind, settings, read, original, maxPositions) };
+}
+
+type Reader = ReturnType<typeof reader>;
+
+function reader(settings: Json, field: string) {
+  return {
+    /** `over` beats the settings, `fallback` stands in for what is missing; without one it must be there. */
+    number(name: string, fallback?: number, over?: number): number {
+      const value = over ?? settings[name] ?? fallback;
+      if (typeof value !== "number" || !(value > 0) || !Number.isFinite(value)) throw wrong(`${field}'s ${name} is not a positive number`);
+      return value;
+    },
+  };
+}
+
+function scalingOf(kind: unknown, settings: Json, read: Reader, original: () => number, maxPositions: number): RopeScaling {
+  switch (kind) {
+    case "default":
+      return { kind };
+    case "linear":
+    case "dynamic":
+      return { kind, factor: read.number("factor") };
+    case "llama3":
+      return {
+        kind,
+        factor: read.number("factor"),
+        lowFrequency: read.number("low_freq_factor"),
+        highFrequency: read.number("high_freq_factor"),
+        originalPositions: original(),
+      };
+    case "yarn":
+      return yarn(settings, read, original(), maxPositions);
+    default:
+      throw unsupported(`rope type ${shown(String(kind))}`);
+  }
+}
+
+function yarn(settings: Json, read: Reader, originalPositions: number, maxPositions: number): RopeScaling {
+  const factor = read.number("factor", maxPositions / originalPositions);
+  const scale = (mscale = 1) => (factor <= 1 ? 1 : 0.1 * mscale * Math.log(factor) + 1);
+  const both = settings.mscale && settings.mscale_all_dim;
+  const inferred = both ? scale(read.number("mscale")) / scale(read.number("mscale_all_dim")) : scale();
+  return {
+    kind: "yarn",
+    factor,
+    betaFast: read.number("beta_fast", 32),
+    betaSlow: read.number("beta_slow", 1),
+    originalPositions,
+    attentionFactor: read.number("attention_factor", inferred),
+    truncate: settings.truncate !== false,
+  };
+}

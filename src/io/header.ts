@@ -5,6 +5,7 @@
 import { QuantError } from "../errors";
 import { parseDtype, tensorBytes } from "./dtype";
 import { Scanner } from "./scan";
+import { sniff } from "./sniff";
 import { decodeUtf8, shown } from "./text";
 import type { Dtype, SourceFile, TensorInfo } from "./types";
 
@@ -97,7 +98,7 @@ export function parseHeader(bytes: Uint8Array, fileSize: number, fileName: strin
     s.context = name;
     if (name === "__metadata__" ? metadata : tensors.has(name)) s.fail("the name is given twice");
     if (tensors.size === MAX_TENSORS) s.fail(`there are more than ${MAX_TENSORS} tensors`);
-    if (name === "__metadata__") metadata = readMetadata(s);
+    if (name === "__metadata__") metadata = s.takeNull() ? new Map() : readMetadata(s);
     else tensors.set(name, readEntry(s, name, fileName));
   });
   s.context = "";
@@ -127,16 +128,12 @@ function checkLength(length: number, fileSize: number, fileName: string): void {
 export async function readHeader(file: SourceFile): Promise<Header> {
   if (file.size < 8) throw new QuantError("truncated", `${shown(file.name)}: ${file.size} bytes, not even a header length`, AGAIN);
   const head = await file.read(0, 8);
-  if (String.fromCharCode(...head) === "version ") {
-    throw new QuantError(
-      "bad-safetensors",
-      `${shown(file.name)} is a Git LFS pointer, not the data`,
-      'Run "git lfs pull" in the model folder.',
-    );
-  }
   const view = new DataView(head.buffer, head.byteOffset, 8);
   // Above 2^53 this rounds, which is harmless: no file is that long.
   const length = view.getUint32(4, true) * 2 ** 32 + view.getUint32(0, true);
+  // No file is as long as text says when it is taken for a length.
+  const other = 8 + length > file.size ? sniff(head) : null;
+  if (other) throw new QuantError("bad-safetensors", `${shown(file.name)} is ${other.what}`, other.hint);
   checkLength(length, file.size, file.name);
   return parseHeader(await file.read(8, 8 + length), file.size, file.name);
 }

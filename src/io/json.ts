@@ -1,5 +1,6 @@
 /** JSON files of a checkpoint, read with the care that files from strangers need. */
 import { QuantError } from "../errors";
+import { sniff } from "./sniff";
 import { decodeUtf8, shown } from "./text";
 import type { SourceFile } from "./types";
 
@@ -31,14 +32,34 @@ function parse(text: string): unknown {
   return suspect ? JSON.parse(text, (key, value) => (key === "__proto__" ? undefined : value)) : JSON.parse(text);
 }
 
-/** Parses JSON bytes. Throws `bad-json` naming the file. Keys called `__proto__` are dropped. */
+/** Strings, and what stands outside them: numbers, and the words that Python writes for numbers that JSON has none for. */
+const tokens = /"(?:[^"\\]|\\.)*"|-?Infinity|NaN|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
+const pythonWord = /^(-?Infinity|NaN)$/;
+const mark = "\\u0000";
+
+/** As Python's reader: NaN, Infinity and -Infinity are numbers. */
+function parsePython(text: string): unknown {
+  const marked = text.replace(tokens, (token) => (pythonWord.test(token) ? `"${mark}${token}"` : token));
+  return JSON.parse(marked, (key, value) => {
+    if (key === "__proto__") return undefined;
+    return typeof value === "string" && /^\0(-?Infinity|NaN)$/.test(value) ? Number(value.slice(1)) : value;
+  });
+}
+
+/** Parses JSON bytes, Python's too. Throws `bad-json` naming the file. Keys called `__proto__` are dropped. */
 export function parseJson(bytes: Uint8Array, fileName: string): unknown {
+  const other = sniff(bytes.subarray(0, 200));
+  if (other) throw new QuantError("bad-json", `${shown(fileName)} is ${other.what}`, other.hint);
   checkDepth(bytes, fileName);
   const text = decodeUtf8(bytes, fileName, "bad-json");
   try {
     return parse(text);
   } catch (cause) {
-    throw bad(fileName, shown(cause instanceof Error ? cause.message : String(cause)), cause);
+    try {
+      return parsePython(text);
+    } catch {
+      throw bad(fileName, shown(cause instanceof Error ? cause.message : String(cause)), cause);
+    }
   }
 }
 
@@ -49,22 +70,23 @@ export async function readJson(file: SourceFile, capBytes: number): Promise<unkn
 }
 
 /**
- * As `parseJson`, but a whole number that is written as a float ("10000.0") comes as a marked text, which `writeJson` writes as it was. Python's readers
- * tell 30.0 from 30, and some refuse the second (transformers' checked configs).
+ * As `parseJson`, but a whole number that is written as a float ("10000.0") comes as a marked text, which `writeJson` writes as it was, and so do
+ * Python's NaN and Infinity. Python's readers tell 30.0 from 30, and some refuse the second (transformers' checked configs).
  */
 export function parseJsonKept(bytes: Uint8Array, fileName: string): unknown {
   const plain = parseJson(bytes, fileName);
   if (typeof plain !== "object") return plain;
   // Nobody but us marks: NUL is in no real config, and is shown as what cannot be read.
   const source = decodeUtf8(bytes, fileName, "bad-json").replace(/\\u0000/gi, "\\ufffd");
-  const text = source.replace(/"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g, (token) =>
-    !token.startsWith('"') && String(Number(token)) !== token && Number.isInteger(Number(token)) ? `"\\u0000${token}"` : token,
-  );
+  const text = source.replace(tokens, (token) => (isKept(token) ? `"${mark}${token}"` : token));
   return parse(text);
 }
 
+const isKept = (token: string) =>
+  pythonWord.test(token) || (!token.startsWith('"') && String(Number(token)) !== token && Number.isInteger(Number(token)));
+
 /** A JSON file of a value, with the numbers of `parseJsonKept` as they were written. */
 export function writeJson(value: unknown): Uint8Array {
-  const text = JSON.stringify(value, null, 2).replace(/"\\u0000(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)"/g, "$1");
+  const text = JSON.stringify(value, null, 2).replace(/"\\u0000(-?Infinity|NaN|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)"/g, "$1");
   return new TextEncoder().encode(`${text}\n`);
 }

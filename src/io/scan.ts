@@ -56,6 +56,13 @@ export class Scanner {
     return true;
   }
 
+  /** Steps over `null` if it is next. */
+  takeNull(): boolean {
+    if (!this.text.startsWith("null", this.at)) return false;
+    this.at += 4;
+    return true;
+  }
+
   end(): void {
     this.blanks();
     if (this.at !== this.text.length) this.fail(`expected the end but ${this.got()}`);

@@ -1,9 +1,10 @@
 /** All safetensors files of a checkpoint as one set of tensors. */
 import { QuantError } from "../errors";
 import { readHeader } from "./header";
-import { findShards, INDEX_NAME } from "./shard-set";
-import { shown } from "./text";
+import { findShards } from "./shard-set";
+import { shown, shownList } from "./text";
 import type { Shards, Source, SourceFile, TensorInfo } from "./types";
+import { INDEX_NAME } from "./weight-files";
 
 type Placed = TensorInfo & { readonly file: SourceFile };
 
@@ -19,17 +20,17 @@ function addTensors(all: Map<string, Placed>, file: SourceFile, tensors: readonl
   }
 }
 
-/** The index and the headers must say the same, both ways. */
-function checkIndex(index: ReadonlyMap<string, string>, all: ReadonlyMap<string, Placed>): void {
-  for (const [name, file] of index) {
-    const found = all.get(name)?.file.name;
-    if (found === file) continue;
-    const truth = found === undefined ? "no file has it" : `it is in ${shown(found)}`;
-    throw contradiction(`${INDEX_NAME} says that tensor ${shown(name)} is in ${shown(file)}, but ${truth}`);
-  }
-  for (const [name, { file }] of all) {
-    if (!index.has(name)) throw contradiction(`tensor ${shown(name)} of ${shown(file.name)} is not in ${INDEX_NAME}`);
-  }
+/** transformers loads whatever the files hold, so an index that says something else is harmless, as long as nothing that is needed is missing. */
+function indexNotes(index: ReadonlyMap<string, string>, all: ReadonlyMap<string, Placed>): string[] {
+  const absent = [...index.keys()].filter((name) => !all.has(name));
+  const moved = [...index].filter(([name, file]) => all.has(name) && all.get(name)!.file.name !== file).map(([name]) => name);
+  const unnamed = [...all.keys()].filter((name) => !index.has(name));
+  const tell = (names: string[], what: string) => (names.length ? [`${INDEX_NAME} ${what}: ${shownList(names, 5)}.`] : []);
+  return [
+    ...tell(absent, "names tensors that no file has"),
+    ...tell(moved, "names another file for tensors, read where they are"),
+    ...tell(unnamed, "does not name tensors that the files have"),
+  ];
 }
 
 /** Byte range of rows [from, to) of the first dimension, in the file. */
@@ -44,17 +45,17 @@ function rowRange(t: Placed, rows: { from: number; to: number }): [number, numbe
 }
 
 /**
- * Opens a checkpoint: finds its shards, reads every header, checks index and headers against each other. Reads no data.
+ * Opens a checkpoint: finds its shards, reads every header, compares index and headers. Reads no data.
+ * @param named the weights that config.json names, if it does.
  * Throws missing-file, contradiction, bad-file, bad-json, and what readHeader throws.
  */
-export async function openShards(source: Source): Promise<Shards> {
-  const { files, index } = await findShards(source);
+export async function openShards(source: Source, named?: string): Promise<Shards> {
+  const { files, index, notes } = await findShards(source, named);
   const tensors = new Map<string, Placed>();
   for (const file of files) addTensors(tensors, file, (await readHeader(file)).tensors);
-  if (index) checkIndex(index, tensors);
   return {
     tensors,
-    notes: [],
+    notes: index ? [...notes, ...indexNotes(index, tensors)] : notes,
     async readTensor(name, rows) {
       const t = tensors.get(name);
       if (!t) throw new QuantError("missing-tensor", shown(name), "The checkpoint is incomplete or of another architecture.");

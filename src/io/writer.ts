@@ -2,9 +2,10 @@
 import { QuantError } from "../errors";
 import { tensorBytes } from "./dtype";
 import { HEADER_LIMIT } from "./header";
-import { INDEX_NAME } from "./shard-set";
+
 import { shown } from "./text";
 import type { Dtype, Sink, SinkFile } from "./types";
+import { INDEX_NAME } from "./weight-files";
 
 /** A tensor to be written. */
 export interface TensorSpec {

@@ -1,12 +1,14 @@
-import { asQuantError, QuantError } from "../errors";
+import { asQuantError, givenAs, QuantError } from "../errors";
 import { findNonFinite } from "../io/dtype";
 import { parseJsonKept, readJson } from "../io/json";
 import { openShards } from "../io/shards";
 import { findFile } from "../io/source";
-import type { Shards, Source } from "../io/types";
+import type { Shards, Source, SourceFile } from "../io/types";
+import { noWeights } from "../io/weight-files";
 import { elements, type FloatDtype, type Ops, type Tensor } from "../ops/ops";
 import { type LayerKind, layerKinds } from "../recipe/recipe";
 import { familyNotes, familyOf, nameOf } from "./families";
+import { leftoverSettings, refuseForeign } from "./foreign";
 import { genericLayers } from "./generic";
 import { hasOtherHead } from "./head";
 import { embeddingName, finalNormName, headName, type LinearLayer, layerName, layerShape, normNames } from "./layers";
@@ -48,19 +50,53 @@ const floatDtypes: readonly string[] = ["F32", "F16", "BF16"];
  * is not known opens without a spec, as long as it is of floats and has layers that can be told.
  * @throws QuantError missing-file, bad-json, bad-config, unsupported-architecture, bad-safetensors, missing-tensor, wrong-shape, …
  */
-export async function openCheckpoint(source: Source): Promise<Checkpoint> {
+export const openCheckpoint = (source: Source): Promise<Checkpoint> => givenAs("checkpoint", () => open(source));
+
+async function open(source: Source): Promise<Checkpoint> {
   const file = findFile(source, "config.json");
-  if (!file) throw new QuantError("missing-file", "config.json", "Add the model's config.json to the files you choose.");
-  const config = await readJson(file, megabyte);
-  const kept = parseJsonKept(await file.read(0, file.size), file.name) as Json;
+  if (!file) throw missingConfig(source);
+  const opened = await readConfig(source, file);
   try {
-    return await openKnown(source, config, kept);
+    return await openKnown(opened);
   } catch (cause) {
     const error = asQuantError(cause);
-    const unknown = error.code === "unsupported-architecture" && (await openUnknown(source, kept, error));
+    const unknown = error.code === "unsupported-architecture" && openUnknown(opened, error);
     if (unknown) return unknown;
     throw cause;
   }
+}
+
+/** config.json's own sentence, unless the files say more clearly what they are. */
+function missingConfig(source: Source): QuantError {
+  const isModel = source.files.some(({ name }) => /\.safetensors$/.test(name) && !/^(adapter_|consolidated)/.test(name));
+  if (!isModel && source.files.some(({ name }) => /\.(safetensors|gguf|bin|pth?)$/i.test(name))) return noWeights(source);
+  if (/^models--/.test(source.label)) return noWeights(source);
+  return new QuantError("missing-file", "config.json", "Add the model's config.json to the files you choose.");
+}
+
+/** What is read before anything is known of the architecture. */
+interface Opened {
+  source: Source;
+  config: Json;
+  /** As `Checkpoint.config`. */
+  kept: Json;
+  shards: Shards;
+  notes: readonly string[];
+}
+
+async function readConfig(source: Source, file: SourceFile): Promise<Opened> {
+  const config = await readJson(file, megabyte);
+  if (typeof config !== "object" || config === null || Array.isArray(config))
+    throw new QuantError("bad-config", "config.json is not a JSON object");
+  const kept = parseJsonKept(await file.read(0, file.size), file.name) as Json;
+  const named = (config as Json).transformers_weights;
+  const shards = await openShards(source, typeof named === "string" ? named : undefined);
+  refuseForeign(config as Json, shards);
+  const field = leftoverSettings(config as Json, shards);
+  if (!field) return { source, config: config as Json, kept, shards, notes: shards.notes };
+  const without = (json: Json) => Object.fromEntries(Object.entries(json).filter(([key]) => key !== field));
+  const note = `config.json's ${field} is left over from a quantization that the weights show no trace of; it is ignored and not copied.`;
+  return { source, config: without(config as Json), kept: without(kept), shards, notes: [...shards.notes, note] };
 }
 
 /** As `openCheckpoint`, for what is to be run. @throws QuantError `unsupported-architecture`. */
@@ -74,29 +110,22 @@ export function runnable(checkpoint: Checkpoint): Model {
   return checkpoint as Model;
 }
 
-/** Families whose linear layers are stored [in, out] (GPT-2's Conv1D). */
-const transposed: readonly string[] = ["gpt2", "openai-gpt", "imagegpt", "decision_transformer"];
-
-/** Null where there is nothing to be done: quantized already, stored the other way round, or no layer that can be told. */
-async function openUnknown(source: Source, config: Json, unsupported: QuantError): Promise<Checkpoint | null> {
-  if (config.quantization_config || transposed.includes(String(config.model_type))) return null;
-  const shards = await openShards(source);
+/** Null where there is nothing to be done: quantized already, or no layer that can be told. */
+function openUnknown({ source, config, kept, shards, notes }: Opened, unsupported: QuantError): Checkpoint | null {
+  if (config.quantization_config) return null;
   const layers = genericLayers(shards);
-  return layers.length
-    ? { source, spec: null, unsupported, architecture: nameOf(config), config, shards, notes: shards.notes, layers }
-    : null;
+  return layers.length ? { source, spec: null, unsupported, architecture: nameOf(config), config: kept, shards, notes, layers } : null;
 }
 
-async function openKnown(source: Source, config: unknown, kept: Json): Promise<Model> {
+async function openKnown({ source, config, kept, shards, notes: told }: Opened): Promise<Model> {
   const parsed = parseSpec(config);
-  const shards = await openShards(source);
   for (const [name, shape] of expectedTensors(parsed)) checkTensor(shards, name, shape, floatDtypes);
   const layers = linearLayers(parsed);
   for (const { name, shape } of layers) checkLayer(shards, parsed, name, shape);
   checkBlockCount(shards, parsed);
   const untied = parsed.tied && (await untiedHead(shards, parsed));
   const spec = untied ? { ...parsed, tied: false } : parsed;
-  const notes = [...shards.notes, ...familyNotes(kept, familyOf(kept)), ...biasNotes(shards, spec, layers), ...(untied ? [otherHead] : [])];
+  const notes = [...told, ...familyNotes(config, familyOf(config)), ...biasNotes(shards, spec, layers), ...(untied ? [otherHead] : [])];
   const written = untied ? { ...kept, tie_word_embeddings: false } : kept;
   return { source, spec, unsupported: null, architecture: spec.architecture, config: written, shards, notes, layers };
 }

@@ -1,4 +1,5 @@
 import { QuantError } from "../errors";
+import { isAutoGptq } from "./foreign";
 
 /** GPTQ's packed layout as a config declares it (FORMATS.md (a)). */
 export interface Packing {
@@ -22,13 +23,19 @@ export function parsePacking(input: unknown): Packing | null {
     throw new QuantError("bad-config", "config.json: quantization_config is not an object");
   const config = input as Record<string, unknown>;
   const shown = (value: unknown) => String(value).slice(0, 40);
-  if (config.quant_method !== "gptq") throw unsupported(`quant_method is ${shown(config.quant_method)}`);
+  const method = config.quant_method;
+  if (method !== "gptq" && !isAutoGptq(input)) throw unsupported(`quant_method is ${shown(method)}`);
   const { bits, group_size: groupSize = 128 } = config;
   if (bits !== 2 && bits !== 3 && bits !== 4 && bits !== 8) throw unsupported(`bits is ${shown(bits)}`);
   if (typeof groupSize !== "number" || !Number.isSafeInteger(groupSize) || groupSize === 0 || groupSize < -1)
     throw unsupported(`group_size is ${shown(groupSize)}`);
   if ((config.pack_dtype ?? "int32") !== "int32") throw unsupported(`pack_dtype is ${shown(config.pack_dtype)}`);
-  if (config.dynamic && Object.keys(config.dynamic).length) throw unsupported("layers have different bits (dynamic)");
+  // Rules that only leave layers out ("-:pattern") are read in the files themselves: such a layer has a weight.
+  const rules = typeof config.dynamic === "object" && config.dynamic !== null ? Object.entries(config.dynamic) : [];
+  const other = rules.find(([pattern, change]) => !pattern.startsWith("-:") && Object.keys(Object(change)).length);
+  if (other) throw unsupported(`layers have different settings (dynamic: ${shown(other[0])})`);
+  if (isAutoGptq(input) && Object.keys(Object(config.extra_config)).length)
+    throw unsupported("layers have different settings (extra_config)");
   const format = config.checkpoint_format ?? config.format ?? "gptq";
   if (format !== "gptq" && format !== "gptq_v2") throw unsupported(`checkpoint_format is ${shown(format)}`);
   return { bits, groupSize, zeroOffset: format === "gptq" ? 1 : 0 };

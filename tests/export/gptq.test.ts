@@ -179,10 +179,10 @@ describe("a packed checkpoint from elsewhere", () => {
   });
 
   test.each([
-    [{ quant_method: "awq" }, "quant_method is awq"],
+    [{ quant_method: "awq" }, "quantized already: by AWQ"],
     [{ bits: 5 }, "bits is 5"],
     [{ checkpoint_format: "marlin" }, "checkpoint_format is marlin"],
-    [{ dynamic: { "+:.*": { bits: 8 } } }, "different bits"],
+    [{ dynamic: { "+:.*": { bits: 8 } } }, "different settings (dynamic: +:.*)"],
   ])("%j is refused by name", async (change, words) => {
     const { source } = await reopened((files) => {
       const all = json(files.get("config.json"));

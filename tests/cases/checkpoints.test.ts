@@ -1,0 +1,28 @@
+import { describe, expect, test } from "vitest";
+import { QuantError } from "../../src/errors";
+import { openCheckpoint } from "../../src/model/checkpoint";
+import { summarize } from "../../src/model/summary";
+import { type Case, readCases, refusedCases } from "./checkpoints";
+
+const named = (cases: Case[]) => cases.map((c) => [c.what, c] as const);
+
+describe("read", () => {
+  test.each(named(readCases))("%s", async (_, { make, says }) => {
+    const { notes } = summarize(await openCheckpoint(make()));
+    if (says) expect(notes.join("\n")).toContain(says);
+    else expect(notes).toEqual([]);
+  });
+});
+
+describe("refused", () => {
+  test.each(named(refusedCases))("%s", async (_, { make, says }) => {
+    const error = await openCheckpoint(make()).then(
+      () => null,
+      (e) => e,
+    );
+    expect(error).toBeInstanceOf(QuantError);
+    expect(error.message).toContain(says);
+    expect(error.about).toBe("checkpoint");
+    expect(error.hint).not.toBe("");
+  });
+});

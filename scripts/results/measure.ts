@@ -6,10 +6,11 @@ import { compare, perplexity } from "../../src/engine/evaluate";
 import { type RunResult, run } from "../../src/engine/run";
 import { answerQuestions } from "../../src/engine/tasks";
 import { diskSourceFile, folderSource } from "../../src/io/node";
-import { decodeText, type TokenWindows, windowsFromNpy } from "../../src/model/calibration";
+import { type TokenWindows, windowsFromNpy } from "../../src/model/calibration";
 import { type Model, openModel } from "../../src/model/checkpoint";
 import type { Question } from "../../src/model/question";
 import { parseQuestions } from "../../src/model/tasks";
+import { decode } from "../../src/model/text-file";
 import { type Encoder, openTokenizer } from "../../src/model/tokenizer";
 import type { Ops } from "../../src/ops/ops";
 import type { BlockReport, TaskScore } from "../../src/worker/protocol";
@@ -42,7 +43,7 @@ export async function openBench(root: string, ops: Ops): Promise<Bench> {
     calibration: await tokens("calibration.npy"),
     evaluation: await tokens("evaluation.npy"),
     encoder: await openTokenizer(model.source),
-    questions: parseQuestions("tasks.jsonl", decodeText("tasks.jsonl", await bytes("public/demo/tasks.jsonl"))),
+    questions: parseQuestions("tasks.jsonl", decode("tasks.jsonl", await bytes("public/demo/tasks.jsonl"))),
   };
 }
 

@@ -12,13 +12,13 @@ export const usage = `qep-studio: quantize Llama-family checkpoints on WebGPU, a
              [--quip-seed 0] [--gptaq-alpha 0.25]
              [--alpha 0.5] [--alpha-choice given|guarded|best] [--held-out 4] [--qep-damp 0.01]
              [--rule "PATTERN: bits=8 group=32 method=rtn alpha=0"]... [--rotate [--rotation-seed 0]] [--blocks n]
-             [--windows n] [--window-length 256] [--seed 0] [--format dense|gptq]
+             [--text-field NAME] [--windows n] [--window-length 256] [--seed 0] [--format dense|gptq]
              [--recipe recipe.json] [--report FILE.json] [--force] [--cpu]
   qep-studio evaluate MODEL_DIR --text FILE | --tokens FILE.npy
-             [--windows n] [--window-length 256] [--json] [--cpu]
+             [--text-field NAME] [--windows n] [--window-length 256] [--json] [--cpu]
   qep-studio tasks    MODEL_DIR --tasks FILE [--limit n] [--json] [--cpu]
 
-Calibration and evaluation files: .txt (one document), .jsonl (a document a line, field "text"), .npy (int32 token ids).
+Calibration and evaluation files: plain text (one document); .jsonl, .json, .csv, .tsv, .parquet (a document a row), gzipped too; .npy (int32 token ids).
 --cpu runs the float64 reference instead of a GPU: slow, and right everywhere. Exit codes are in docs/cli.md.`;
 
 export const inspectOptions = { json: { type: "boolean" } } satisfies Options;
@@ -44,6 +44,7 @@ export const quantizeOptions = {
   "gptaq-alpha": { type: "string" },
   blocks: { type: "string" },
   calibration: { type: "string" },
+  "text-field": { type: "string" },
   windows: { type: "string" },
   "window-length": { type: "string" },
   seed: { type: "string" },
@@ -57,6 +58,7 @@ export const quantizeOptions = {
 export const evaluateOptions = {
   text: { type: "string" },
   tokens: { type: "string" },
+  "text-field": { type: "string" },
   windows: { type: "string" },
   "window-length": { type: "string" },
   json: { type: "boolean" },

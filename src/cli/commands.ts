@@ -4,8 +4,9 @@ import { perplexity } from "../engine/evaluate";
 import { checkRecipe, plan } from "../engine/plan";
 import { type RunResult, run } from "../engine/run";
 import { answerQuestions } from "../engine/tasks";
-import { type Cutting, loadCalibration, loadTokens } from "../engine/tokens";
+import { type Cutting, loadCalibration, loadTokens, type Reading } from "../engine/tokens";
 import { planUncalibrated, runUncalibrated } from "../engine/uncalibrated";
+import { givenAs } from "../errors";
 import { exportCheckpoint } from "../export/checkpoint";
 import { verifyCheckpoint } from "../export/verify";
 import { diskSourceFile, folderSink, folderSource } from "../io/node";
@@ -19,9 +20,9 @@ import { type Recipe, recipeTitle } from "../recipe/recipe";
 import type { PlanSummary } from "../worker/protocol";
 import { evaluateOptions, inspectOptions, numberOf, parse, quantizeOptions, tasksOptions, wrong } from "./args";
 import { openOps } from "./gpu";
-import { readParquet } from "./parquet";
+import { threadHelper } from "./helper";
 import { recipeOf } from "./recipe";
-import { listener, result, safe, say } from "./terminal";
+import { listener, result, safe, say, tokenizing } from "./terminal";
 
 const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
 
@@ -55,7 +56,7 @@ export async function quantize(args: string[], signal: AbortSignal): Promise<voi
   try {
     await withOps(options.cpu === true, async (ops) => {
       const { model, report, quantized } = checkpoint.spec
-        ? await calibrated(ops, runnable(checkpoint), recipe, options.calibration!, signal)
+        ? await calibrated(ops, runnable(checkpoint), recipe, { path: options.calibration!, field: options["text-field"] }, signal)
         : await uncalibrated(ops, checkpoint, recipe, signal);
       await exportCheckpoint({ model, quantized, report, evaluations: [], sink, signal });
       await verifyCheckpoint(await folderSource(options.out!), model, quantized, recipe, signal);
@@ -69,10 +70,19 @@ export async function quantize(args: string[], signal: AbortSignal): Promise<voi
 
 type Finished = RunResult & { model: Checkpoint };
 
-async function calibrated(ops: Ops, opened: Model, recipe: Recipe, path: string, signal: AbortSignal): Promise<Finished> {
+const textFile = (path: string) => givenAs("text", () => diskSourceFile(path));
+
+const reading = (signal: AbortSignal, field?: string): Reading => ({ signal, field, helper: threadHelper(signal), progress: tokenizing() });
+
+interface GivenText {
+  path: string;
+  field?: string;
+}
+
+async function calibrated(ops: Ops, opened: Model, recipe: Recipe, { path, field }: GivenText, signal: AbortSignal): Promise<Finished> {
   checkRecipe(opened.spec, recipe);
   const model = recipe.rotation === null ? opened : await rotateModel(opened, recipe.rotation);
-  const calibration = await loadCalibration(model, await diskSourceFile(path), recipe, () => ops.flush(), signal);
+  const calibration = await loadCalibration(model, await textFile(path), recipe, reading(signal, field));
   sayPlan(recipe, plan(model, recipe, calibration, { rate: 0, stream: "passing" }));
   return { model, ...(await run({ ops, model, ...calibration, recipe, emit: listener(), signal })) };
 }
@@ -101,7 +111,7 @@ export async function evaluate(args: string[], signal: AbortSignal): Promise<voi
   const model = await openModel(await folderSource(folder));
   await withOps(options.cpu === true, async (ops) => {
     const started = performance.now();
-    const tokens = await loadTokens(model, await diskSourceFile(path), cutting, () => ops.flush(), signal);
+    const tokens = await loadTokens(model, await textFile(path), cutting, reading(signal, options["text-field"]));
     const measured = await perplexity({ ops, model, tokens, emit: listener(), signal });
     const value = { ...measured, adapter: ops.adapter.description, ms: performance.now() - started };
     result(
@@ -116,7 +126,7 @@ export async function tasks(args: string[], signal: AbortSignal): Promise<void> 
   const { folder, options } = parse(args, tasksOptions);
   if (!options.tasks) throw wrong("--tasks is missing", "Name a .jsonl, .csv or .parquet file of questions.");
   const model = await openModel(await folderSource(folder));
-  const all = await readQuestions(await diskSourceFile(options.tasks), readParquet(signal));
+  const all = await givenAs("text", async () => readQuestions(await diskSourceFile(options.tasks!), threadHelper(signal).parquet));
   const limit = options.limit === undefined ? all.length : numberOf("limit", options.limit);
   if (!Number.isInteger(limit) || limit < 1) throw wrong(`--limit is ${limit}`, "Give a whole number of questions, at least 1.");
   const questions = all.slice(0, limit);

@@ -1,5 +1,5 @@
 import { main } from "./cli";
-import { isParquetThread } from "./parquet";
+import { isHelperThread } from "./helper";
 
 // Exits by itself: a native WebGPU instance keeps Node's event loop alive.
-if (!isParquetThread()) main(process.argv.slice(2)).then((code) => process.stdout.write("", () => process.exit(code)));
+if (!isHelperThread()) main(process.argv.slice(2)).then((code) => process.stdout.write("", () => process.exit(code)));

@@ -7,6 +7,7 @@ import { type Checkpoint, type Model, openCheckpoint, runnable } from "../model/
 import type { Question } from "../model/question";
 import { rotateModel } from "../model/rotated";
 import { summarize } from "../model/summary";
+import type { Helper } from "../model/text-file";
 import { openTokenizer } from "../model/tokenizer";
 import type { Ops, Tensor } from "../ops/ops";
 import type { Recipe } from "../recipe/recipe";
@@ -22,7 +23,7 @@ import { type RunResult, run } from "./run";
 import { Recording } from "./stream";
 import { type Answer, answerQuestions } from "./tasks";
 import { hash, Texts, windowsKey } from "./texts";
-import type { Cutting } from "./tokens";
+import type { Cutting, Reading } from "./tokens";
 import { planUncalibrated, runUncalibrated } from "./uncalibrated";
 import { loadOf, runWork } from "./work";
 
@@ -34,15 +35,17 @@ export class Session {
   private checkpoint: Checkpoint | null = null;
   private recording: { key: string; value: Recording } | null = null;
   private readonly runs = new Map<string, FinishedRun>();
-  private readonly texts: Texts;
+  private readonly texts = new Texts();
   private rotated: { seed: number; model: Model } | null = null;
   /** The checkpoint's own, by their questions. */
   private readonly answers = new Map<string, Answer[]>();
   private rate: number | null = null;
 
-  constructor(readonly ops: Ops) {
-    this.texts = new Texts(() => ops.flush());
-  }
+  /** @param helperFor does what may take too long for a job, where it can be ended. */
+  constructor(
+    readonly ops: Ops,
+    private readonly helperFor: (signal: AbortSignal) => Helper | undefined = () => undefined,
+  ) {}
 
   async open(source: Source): Promise<ModelSummary> {
     const checkpoint = await openCheckpoint(source);
@@ -55,10 +58,10 @@ export class Session {
     return summarize(checkpoint);
   }
 
-  async plan(recipe: Recipe, text: SourceFile): Promise<PlanSummary> {
+  async plan(recipe: Recipe, text: SourceFile, signal: AbortSignal): Promise<PlanSummary> {
     const { checkpoint } = this;
     if (checkpoint && !checkpoint.spec) return planUncalibrated(this.ops, checkpoint, recipe);
-    const calibration = await this.texts.calibration(this.opened, text, recipe);
+    const calibration = await this.texts.calibration(this.opened, text, recipe, this.reading(signal));
     this.rate ??= await measureRate(this.ops, this.opened.spec, calibration.tokens.length);
     return plan(await this.formOf(recipe), recipe, calibration, { rate: this.rate, stream: this.streamOf(calibration, recipe) });
   }
@@ -70,7 +73,7 @@ export class Session {
       this.runs.set(id, { ...result, model: checkpoint, evaluations: new Map() });
       return result.report;
     }
-    const calibration = await this.texts.calibration(this.opened, text, recipe, signal);
+    const calibration = await this.texts.calibration(this.opened, text, recipe, this.reading(signal, emit));
     checkRecipe(this.opened.spec, recipe);
     const model = await this.formOf(recipe);
     const kept = this.streamOf(calibration, recipe) === "kept";
@@ -84,7 +87,7 @@ export class Session {
   /** Perplexity before and after, and Δ_m, of a finished run on another text. */
   async measure(id: string, file: SourceFile, cutting: Cutting, emit: Emit, signal: AbortSignal): Promise<Evaluation> {
     const finished = this.finished(id);
-    const tokens = await this.texts.tokens(this.opened, file, cutting, signal);
+    const tokens = await this.texts.tokens(this.opened, file, cutting, this.reading(signal, emit));
     const model = runnable(finished.model);
     const evaluation = await compare({ ops: this.ops, model, tokens, emit, signal }, finished.quantized);
     const own = cutting.seed === null ? "" : " - own calibration windows";
@@ -94,7 +97,7 @@ export class Session {
 
   /** Perplexity of the open checkpoint as it is. */
   async measureModel(text: SourceFile, cutting: Cutting, emit: Emit, signal: AbortSignal): Promise<Perplexity> {
-    const tokens = await this.texts.tokens(this.opened, text, cutting, signal);
+    const tokens = await this.texts.tokens(this.opened, text, cutting, this.reading(signal, emit));
     return perplexity({ ops: this.ops, model: this.opened, tokens, emit, signal });
   }
 
@@ -128,6 +131,12 @@ export class Session {
 
   forget(id: string): void {
     this.runs.delete(id);
+  }
+
+  private reading(signal: AbortSignal, emit?: Emit): Reading {
+    const progress = (done: number, most: number) =>
+      Number.isFinite(most) && emit?.({ type: "progress", done: Math.min(done, most), total: most, where: "tokenizing" });
+    return { signal, helper: this.helperFor(signal), progress };
   }
 
   private get anything(): Checkpoint {

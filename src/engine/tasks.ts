@@ -41,7 +41,11 @@ interface Candidate {
 const tokensPerPass = 4096;
 
 /** Zero-shot multiple choice by log-likelihood, an answer a question. */
-export async function answerQuestions(input: TasksInput, encoder: Encoder, questions: readonly Question[]): Promise<Answer[]> {
+export async function answerQuestions(
+  input: TasksInput,
+  encoder: Pick<Encoder, "encode">,
+  questions: readonly Question[],
+): Promise<Answer[]> {
   const { spec } = input.model;
   const candidates = questions.flatMap((q, i) => q.choices.map((choice) => candidateOf(encoder, q, choice, i, spec.maxPositions)));
   const likelihoods = new Float64Array(candidates.length);
@@ -60,7 +64,13 @@ export async function answerQuestions(input: TasksInput, encoder: Encoder, quest
   return answersOf(questions, candidates, likelihoods);
 }
 
-function candidateOf(encoder: Encoder, { context }: Question, choice: string, index: number, maxPositions: number): Candidate {
+function candidateOf(
+  encoder: Pick<Encoder, "encode">,
+  { context }: Question,
+  choice: string,
+  index: number,
+  maxPositions: number,
+): Candidate {
   const start = encoder.encode(context).length;
   const ids = encoder.encode(context + choice);
   if (ids.length > maxPositions)

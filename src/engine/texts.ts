@@ -2,22 +2,19 @@ import type { SourceFile } from "../io/types";
 import type { Calibration, TokenWindows } from "../model/calibration";
 import type { Model } from "../model/checkpoint";
 import { needsHeldOut, type Recipe } from "../recipe/recipe";
-import { type Cutting, loadCalibration, loadTokens } from "./tokens";
+import { type Cutting, loadCalibration, loadTokens, type Reading } from "./tokens";
 
 /** Texts of one model, tokenized once for each cutting: the plan line asks at every change of the recipe. */
 export class Texts {
   private readonly known = new Map<string, unknown>();
 
-  /** @param pause lets others have a turn. */
-  constructor(private readonly pause: () => Promise<void>) {}
-
-  tokens(model: Model, file: SourceFile, cutting: Cutting, signal?: AbortSignal): Promise<TokenWindows> {
-    return this.once(file, [cutting], () => loadTokens(model, file, cutting, this.pause, signal));
+  tokens(model: Model, file: SourceFile, cutting: Cutting, reading: Reading): Promise<TokenWindows> {
+    return this.once(file, [cutting, reading.field], () => loadTokens(model, file, cutting, reading));
   }
 
-  calibration(model: Model, file: SourceFile, recipe: Recipe, signal?: AbortSignal): Promise<Calibration> {
+  calibration(model: Model, file: SourceFile, recipe: Recipe, reading: Reading): Promise<Calibration> {
     const held = needsHeldOut(recipe) && recipe.qep.heldOut;
-    return this.once(file, [recipe.calibration, held], () => loadCalibration(model, file, recipe, this.pause, signal));
+    return this.once(file, [recipe.calibration, held, reading.field], () => loadCalibration(model, file, recipe, reading));
   }
 
   clear(): void {
@@ -25,7 +22,7 @@ export class Texts {
   }
 
   private async once<T>(file: SourceFile, cut: unknown[], load: () => Promise<T>): Promise<T> {
-    const key = JSON.stringify([file.name, file.size, hash(await file.read(0, file.size)), ...cut]);
+    const key = JSON.stringify([file.name, file.size, file.version ?? hash(await file.read(0, file.size)), ...cut]);
     const known = this.known.get(key) as T | undefined;
     if (known) return known;
     const loaded = await load();

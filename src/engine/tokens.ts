@@ -1,18 +1,9 @@
+import { givenAs } from "../errors";
 import type { SourceFile } from "../io/types";
-import {
-  type Calibration,
-  checkTokens,
-  cut,
-  decodeText,
-  documentsOf,
-  encodeDocuments,
-  first,
-  pick,
-  type TokenWindows,
-  windowsFromNpy,
-} from "../model/calibration";
+import { type Calibration, checkTokens, cut, encodeDocuments, first, pick, type TokenWindows, windowsFromNpy } from "../model/calibration";
 import type { Model } from "../model/checkpoint";
-import { openTokenizer } from "../model/tokenizer";
+import { type Helper, readDocuments } from "../model/text-file";
+import { chatTemplateOf, openTokenizer } from "../model/tokenizer";
 import { needsHeldOut, type Recipe } from "../recipe/recipe";
 
 export interface Cutting {
@@ -25,56 +16,54 @@ export interface Cutting {
   heldOut?: number;
 }
 
-type Pause = () => Promise<void>;
+/** How a text is read, besides how it is cut. */
+export interface Reading {
+  signal?: AbortSignal;
+  /** The field that holds the text, where a file has several. */
+  field?: string;
+  /** For what may take too long; without it no parquet and no conversations are read. */
+  helper?: Helper;
+  /** Told now and then while a text is tokenized: ids so far, of at most how many. */
+  progress?(done: number, most: number): void;
+}
+
+/** Windows are drawn from this many times as many as are asked for, from the text's beginning: a book need not be tokenized for a few of them. */
+const drawnFrom = 64;
 
 /**
- * A text to measure on as token windows: .npy holds ids, .jsonl a document a line, anything else is one document.
- * @throws QuantError text-too-short, bad-tokens, bad-json, bad-file, bad-tokenizer, missing-file (tokenizer.json).
+ * A text to measure on as token windows: .npy holds ids, anything else is read by what it holds (`readDocuments`).
+ * @throws QuantError text-too-short, bad-tokens, bad-text, bad-file, bad-tokenizer, missing-file (tokenizer.json).
  */
-export async function loadTokens(
-  model: Model,
-  file: SourceFile,
-  cutting: Cutting,
-  pause: Pause,
-  signal?: AbortSignal,
-): Promise<TokenWindows> {
-  const { windows, windowLength, seed, heldOut } = cutting;
-  const all = await allWindows(model, file, windowLength, pause, signal);
-  const tokens = seed === null ? first(all, windows) : pick(all, windows, seed, file.name, heldOut).tokens;
-  checkTokens(tokens, model.spec.vocabulary, model.spec.maxPositions, file.name);
-  return tokens;
+export function loadTokens(model: Model, file: SourceFile, cutting: Cutting, reading: Reading = {}): Promise<TokenWindows> {
+  const { windows, windowLength, seed, heldOut = 0 } = cutting;
+  return givenAs("text", async () => {
+    const enough = windows === null ? null : seed === null ? windows : drawnFrom * (windows + heldOut);
+    const all = await allWindows(model, file, windowLength, enough, reading);
+    const tokens = seed === null ? first(all, windows) : pick(all, windows, seed, file.name, heldOut).tokens;
+    checkTokens(tokens, model.spec.vocabulary, model.spec.maxPositions, file.name);
+    return tokens;
+  });
 }
 
 /** The windows that a recipe calibrates on, drawn by its seed, and those that it holds out. @throws as `loadTokens`. */
-export async function loadCalibration(
-  model: Model,
-  file: SourceFile,
-  recipe: Recipe,
-  pause: Pause,
-  signal?: AbortSignal,
-): Promise<Calibration> {
+export function loadCalibration(model: Model, file: SourceFile, recipe: Recipe, reading: Reading = {}): Promise<Calibration> {
   const { windows, windowLength, seed } = recipe.calibration;
-  const all = await allWindows(model, file, windowLength, pause, signal);
-  checkTokens(all, model.spec.vocabulary, model.spec.maxPositions, file.name);
-  return pick(all, windows, seed, file.name, needsHeldOut(recipe) ? recipe.qep.heldOut : 0);
+  const heldOut = needsHeldOut(recipe) ? recipe.qep.heldOut : 0;
+  return givenAs("text", async () => {
+    const enough = windows === null ? null : drawnFrom * (windows + heldOut);
+    const all = await allWindows(model, file, windowLength, enough, reading);
+    checkTokens(all, model.spec.vocabulary, model.spec.maxPositions, file.name);
+    return pick(all, windows, seed, file.name, heldOut);
+  });
 }
 
-async function allWindows(model: Model, file: SourceFile, length: number, pause: Pause, signal?: AbortSignal): Promise<TokenWindows> {
-  const bytes = await file.read(0, file.size);
-  return file.name.toLowerCase().endsWith(".npy")
-    ? windowsFromNpy(file.name, bytes, length)
-    : encodeText(model, file.name, bytes, length, pause, signal);
-}
-
-async function encodeText(
-  model: Model,
-  name: string,
-  bytes: Uint8Array,
-  length: number,
-  pause: Pause,
-  signal?: AbortSignal,
-): Promise<TokenWindows> {
-  const documents = documentsOf(name, decodeText(name, bytes));
-  const encoder = await openTokenizer(model.source);
-  return cut(await encodeDocuments(encoder, documents, pause, signal), length, name);
+/** Windows from the text's beginning: `enough` of them, or all for null. */
+async function allWindows(model: Model, file: SourceFile, length: number, enough: number | null, reading: Reading): Promise<TokenWindows> {
+  if (file.name.toLowerCase().endsWith(".npy")) return windowsFromNpy(file.name, await file.read(0, file.size), length);
+  const { signal, field, helper, progress } = reading;
+  const encoder = await openTokenizer(model.source, helper);
+  const documents = readDocuments(file, { signal, field, helper, chatTemplate: () => chatTemplateOf(model.source) });
+  const most = enough === null ? Number.POSITIVE_INFINITY : enough * length;
+  const ids = await encodeDocuments(encoder, documents, most, { name: file.name, signal, progress: (done) => progress?.(done, most) });
+  return cut(ids, length, file.name);
 }

@@ -8,6 +8,7 @@ export function blobFile(file: File): SourceFile {
   return {
     name: file.name,
     size: file.size,
+    version: String(file.lastModified),
     async read(start, end) {
       checkRange(this, start, end);
       try {

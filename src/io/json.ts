@@ -46,6 +46,16 @@ function parsePython(text: string): unknown {
   });
 }
 
+/** JSON text, Python's too. Throws SyntaxError. */
+export function parseLoose(text: string): unknown {
+  try {
+    return parse(text);
+  } catch (cause) {
+    if (!/NaN|Infinity/.test(text)) throw cause;
+    return parsePython(text);
+  }
+}
+
 /** Parses JSON bytes, Python's too. Throws `bad-json` naming the file. Keys called `__proto__` are dropped. */
 export function parseJson(bytes: Uint8Array, fileName: string): unknown {
   const other = sniff(bytes.subarray(0, 200));
@@ -53,13 +63,9 @@ export function parseJson(bytes: Uint8Array, fileName: string): unknown {
   checkDepth(bytes, fileName);
   const text = decodeUtf8(bytes, fileName, "bad-json");
   try {
-    return parse(text);
+    return parseLoose(text);
   } catch (cause) {
-    try {
-      return parsePython(text);
-    } catch {
-      throw bad(fileName, shown(cause instanceof Error ? cause.message : String(cause)), cause);
-    }
+    throw bad(fileName, shown(cause instanceof Error ? cause.message : String(cause)), cause);
   }
 }
 

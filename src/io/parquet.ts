@@ -6,17 +6,17 @@ import type { SourceFile } from "./types";
 
 export type Row = Record<string, unknown>;
 
-/** What a helper thread is asked: see `parquetRows`. */
+/** What `parquetRows` is asked, fit for another thread. */
 export interface ParquetRequest {
   name: string;
   content: ArrayBuffer;
-  wanted: readonly string[];
+  /** Null: all columns. */
+  wanted: readonly string[] | null;
 }
 
 /** Reads a file's rows somewhere that can be ended: a damaged file may keep hyparquet busy for hours. */
-export type ReadParquet = (file: SourceFile, wanted: readonly string[]) => Promise<Row[]>;
+export type ReadParquet = (file: SourceFile, wanted: readonly string[] | null) => Promise<Row[]>;
 
-export const parquetDeadlineMs = 10_000;
 const mostBytes = 64 * 2 ** 20;
 const mostRows = 1_000_000;
 /** What hyparquet unpacks by itself. The others need a wasm module or a dictionary of 80 KB; data sets are published with snappy. */
@@ -25,15 +25,12 @@ const codecs = ["UNCOMPRESSED", "SNAPPY"];
 const bad = (name: string, problem: string, hint: string, cause?: unknown) =>
   new QuantError("bad-file", `${shown(name)} ${problem}`, hint, { cause });
 
-export const endless = (name: string) =>
-  bad(name, `took longer than ${parquetDeadlineMs / 1000} s to read`, "It may be damaged: download it again, or save it as .jsonl.");
-
 /** The helper that reads it failed: out of memory, or its code could not be loaded. */
 export const unreadable = (name: string, why: string) =>
   bad(name, `could not be read${why ? `: ${shown(why)}` : ""}`, "Save it as .jsonl, or reload the page and try again.");
 
 /** @throws QuantError `bad-file` for one that is too large. */
-export async function parquetRequest(file: SourceFile, wanted: readonly string[]): Promise<ParquetRequest> {
+export async function parquetRequest(file: SourceFile, wanted: readonly string[] | null): Promise<ParquetRequest> {
   if (file.size > mostBytes) throw bad(file.name, "is larger than 64 MB", "Give a file with fewer rows.");
   return { name: file.name, content: (await file.read(0, file.size)).slice().buffer, wanted };
 }
@@ -48,7 +45,11 @@ export async function parquetRows({ name, content, wanted }: ParquetRequest): Pr
     const metadata = parquetMetadata(content);
     check(name, metadata);
     const columns = parquetSchema(metadata).children.map((child) => child.element.name);
-    const rows = await parquetReadObjects({ file: content, metadata, columns: columns.filter((column) => wanted.includes(column)) });
+    const rows = await parquetReadObjects({
+      file: content,
+      metadata,
+      columns: columns.filter((column) => !wanted || wanted.includes(column)),
+    });
     return rows.map((row) => numbered(row) as Row);
   } catch (cause) {
     if (cause instanceof QuantError) throw cause;

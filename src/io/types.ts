@@ -5,6 +5,8 @@ export interface SourceFile {
   /** Plain file name, no folder. */
   readonly name: string;
   readonly size: number;
+  /** Changes with the content, where the platform tells it without reading (its time of change). */
+  readonly version?: string;
   /** Bytes [start, end). Throws `file-changed` when the file changed since it was opened. */
   read(start: number, end: number): Promise<Uint8Array>;
 }

@@ -1,5 +1,7 @@
 import { QuantError, throwIfCancelled } from "../errors";
 import { parseNpy } from "../io/npy";
+import { shown } from "../io/text";
+import type { Document } from "./documents";
 import { mulberry32, permutation } from "./random";
 import type { Encoder } from "./tokenizer";
 
@@ -17,57 +19,48 @@ export interface Calibration {
   readonly heldOut: TokenWindows | null;
 }
 
-const textLimit = 64 * 2 ** 20;
+/** A turn for whoever wants to stop us: Ctrl-C and Cancel come as events, which nothing but a new task lets in. */
+const turn = () => new Promise<void>((resolve) => setTimeout(resolve));
+const turnMs = 30;
 
 /**
- * The documents of a text file: `.jsonl` has one a line in its field "text", anything else is one document.
- * @throws QuantError `bad-json` naming the line, `text-too-short` when there is no text.
+ * Every document through the tokenizer, one after the other, up to `most` ids: no more is tokenized than is needed, and a long document comes in pieces.
+ * @throws QuantError `text-too-short` where there is no text at all, `cancelled`.
  */
-export function documentsOf(name: string, text: string): string[] {
-  const documents = name.toLowerCase().endsWith(".jsonl") ? text.split("\n").flatMap((line, i) => documentOfLine(name, line, i)) : [text];
-  if (!documents.some((d) => d.trim())) throw new QuantError("text-too-short", `${name} holds no text`, "Give a longer text.");
-  return documents;
-}
-
-function documentOfLine(name: string, line: string, index: number): string[] {
-  if (!line.trim()) return [];
-  const at = `${name}, line ${index + 1}`;
-  let value: unknown;
-  try {
-    value = JSON.parse(line);
-  } catch {
-    throw new QuantError("bad-json", at, 'A .jsonl file has one JSON object a line, each with a field "text".');
-  }
-  const text = (value as { text?: unknown } | null)?.text;
-  if (typeof text !== "string")
-    throw new QuantError("bad-json", `${at} has no field "text"`, 'A .jsonl file has one JSON object a line, each with a field "text".');
-  return [text];
-}
-
-/** Decodes a text file strictly. @throws QuantError `bad-file` for what is not UTF-8 or too large. */
-export function decodeText(name: string, bytes: Uint8Array): string {
-  if (bytes.length > textLimit) throw new QuantError("bad-file", `${name} is larger than 64 MB`, "A part of it is enough for calibration.");
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch {
-    throw new QuantError("bad-file", `${name} is not UTF-8 text`, "Use .txt or .jsonl in UTF-8, or .npy with token ids.");
-  }
-}
-
-/** Every document through the tokenizer's template, concatenated. Yields between documents through `pause`, so that a long text can be cancelled. */
 export async function encodeDocuments(
   encoder: Encoder,
-  documents: readonly string[],
-  pause: () => Promise<void>,
-  signal?: AbortSignal,
+  documents: AsyncIterable<Document>,
+  most: number,
+  { name, signal, progress }: { name: string; signal?: AbortSignal; progress?(ids: number): void },
 ): Promise<Int32Array> {
-  const parts: number[][] = [];
-  for (const [i, document] of documents.entries()) {
-    parts.push(encoder.encode(document));
-    if (i % 64 === 63) await pause();
-    throwIfCancelled(signal);
+  let ids = new Int32Array(4096);
+  let count = 0;
+  let isBlank = true;
+  let last = performance.now();
+  for await (const document of documents) {
+    isBlank &&= !document.text.trim();
+    for await (const piece of encoder.pieces(document)) {
+      if (count + piece.length > ids.length) ids = grown(ids, count + piece.length);
+      ids.set(piece, count);
+      count += piece.length;
+      if (performance.now() - last > turnMs) {
+        progress?.(count);
+        await turn();
+        last = performance.now();
+      }
+      throwIfCancelled(signal);
+      if (count >= most) break;
+    }
+    if (count >= most) break;
   }
-  return Int32Array.from(parts.flat());
+  if (isBlank) throw new QuantError("text-too-short", `${shown(name)} holds no text`, "Give a longer text.");
+  return ids.slice(0, count);
+}
+
+function grown(ids: Int32Array<ArrayBuffer>, size: number): Int32Array<ArrayBuffer> {
+  const larger = new Int32Array(Math.max(size, 2 * ids.length));
+  larger.set(ids);
+  return larger;
 }
 
 /** Consecutive windows; the rest that does not fill one is dropped. @throws QuantError `text-too-short` with both counts. */

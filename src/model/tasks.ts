@@ -2,8 +2,9 @@ import { QuantError } from "../errors";
 import type { ReadParquet, Row } from "../io/parquet";
 import { shown } from "../io/text";
 import type { SourceFile } from "../io/types";
-import { decodeText } from "./calibration";
+import { csvRows } from "./csv";
 import { columns, isUnlabelled, type Question, questionOf } from "./question";
+import { decode } from "./text-file";
 
 const mostBytes = 64 * 2 ** 20;
 
@@ -15,7 +16,7 @@ export async function readQuestions(file: SourceFile, readParquet: ReadParquet):
   if (file.name.toLowerCase().endsWith(".parquet")) return questionsOf(file.name, "row", await readParquet(file, columns), 1);
   if (file.size > mostBytes)
     throw new QuantError("bad-file", `${shown(file.name)} is larger than 64 MB`, "Give a file with fewer questions.");
-  return parseQuestions(file.name, decodeText(file.name, await file.read(0, file.size)));
+  return parseQuestions(file.name, decode(file.name, await file.read(0, file.size)));
 }
 
 /** As `readQuestions`, of a file that is text. */
@@ -75,20 +76,3 @@ const unlabelled = (name: string, at: string) =>
     `${shown(name)}, ${at} is a question of PIQA's without its answer`,
     'PIQA publishes the answers in a file of their own (train-labels.lst, valid-labels.lst), one a line: add each to its question as "label", or give the validation set as .parquet, which has them. The test set’s are not published.',
   );
-
-/** RFC 4180: fields in quotes may hold commas, line breaks and doubled quotes. */
-function csvRows(text: string): string[][] {
-  const rows: string[][] = [];
-  const field = /("(?:[^"]|"")*"|[^,\r\n]*)(,|\r?\n|$)/y;
-  let row: string[] = [];
-  while (field.lastIndex < text.length) {
-    const match = field.exec(text);
-    if (!match) break;
-    row.push(match[1].startsWith('"') ? match[1].slice(1, -1).replaceAll('""', '"') : match[1]);
-    if (match[2] === ",") continue;
-    if (row.length > 1 || row[0]) rows.push(row);
-    row = [];
-  }
-  if (row.length) rows.push(row);
-  return rows;
-}

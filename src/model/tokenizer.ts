@@ -1,38 +1,82 @@
 import { QuantError } from "../errors";
 import { readJson } from "../io/json";
 import { findFile } from "../io/source";
+import { decodeUtf8 } from "../io/text";
 import type { Source } from "../io/types";
+import type { Document } from "./documents";
+import { cutterOf } from "./pieces";
+import type { Helper } from "./text-file";
 
 /** Text to ids, through the tokenizer's own template (so that a document starts as the model expects, with BOS for Llama). */
 export interface Encoder {
   encode(text: string): number[];
+  /** The same ids of a document, a piece at a time. */
+  pieces(document: Document): AsyncIterable<readonly number[]>;
 }
 
 const limit = 50 * 2 ** 20;
+/** A piece that no cut made shorter takes long, and is encoded where it can be stopped. */
+const longPiece = 32_768;
 
 /**
  * The checkpoint's tokenizer.json. The library is loaded on first use: opening a model does not need it.
  * @throws QuantError `missing-file` or `bad-tokenizer`.
  */
-export async function openTokenizer(source: Source): Promise<Encoder> {
+export async function openTokenizer(source: Source, helper?: Helper): Promise<Encoder> {
   const file = findFile(source, "tokenizer.json");
   if (!file)
-    throw new QuantError("missing-file", "tokenizer.json", "Add it to the model's files, or give token ids as .npy instead of text.");
+    throw new QuantError("missing-file", "tokenizer.json", "Add it to the model's files, or give token ids as .npy instead of text.", {
+      about: "checkpoint",
+    });
   const settings = findFile(source, "tokenizer_config.json");
-  const json = await readJson(file, limit);
-  const config = settings ? await readJson(settings, limit) : {};
+  const json = (await readJson(file, limit)) as Record<string, unknown>;
+  const config = (settings ? await readJson(settings, limit) : {}) as object;
+  const encode = await tokenizerOf(json, config);
+  const cutter = cutterOf(json, encode);
+  return {
+    encode: (text) => encode(text, true),
+    async *pieces({ text, templated }) {
+      if (!cutter) return yield encode(text, !templated);
+      if (!templated) yield cutter.prefix;
+      for (const piece of cutter.cut(text))
+        yield helper && piece.length > longPiece ? await helper.encode(json, config, piece) : encode(piece, false);
+      if (!templated) yield cutter.suffix;
+    },
+  };
+}
+
+/** @throws QuantError `bad-tokenizer`. */
+export async function tokenizerOf(json: object, config: object): Promise<(text: string, special: boolean) => number[]> {
   const { Tokenizer } = await import("@huggingface/tokenizers");
   try {
-    const tokenizer = new Tokenizer(json as object, config as object);
-    return { encode: (text) => tokenizer.encode(text).ids };
-  } catch (e) {
+    const tokenizer = new Tokenizer(json, config);
+    return (text, special) => tokenizer.encode(text, { add_special_tokens: special }).ids;
+  } catch (cause) {
     throw new QuantError(
       "bad-tokenizer",
-      `tokenizer.json: ${(e as Error).message.slice(0, 200)}`,
+      `tokenizer.json: ${(cause as Error).message.slice(0, 200)}`,
       "Use the tokenizer.json of this model, or token ids as .npy.",
-      {
-        cause: e,
-      },
+      { cause },
     );
   }
 }
+
+const mostTemplate = 2 ** 20;
+
+/** The model's chat template with the special tokens that it may name; null where it has none. */
+export async function chatTemplateOf(source: Source): Promise<{ template: string; variables: Record<string, string> } | null> {
+  const settings = findFile(source, "tokenizer_config.json");
+  const config = (settings ? await readJson(settings, limit) : {}) as Record<string, unknown>;
+  const file = findFile(source, "chat_template.jinja");
+  const given = config.chat_template;
+  const named = Array.isArray(given) ? (given.find((t) => t?.name === "default") ?? given[0])?.template : given;
+  const template = file && file.size <= mostTemplate ? decodeUtf8(await file.read(0, file.size), file.name, "bad-json") : named;
+  if (typeof template !== "string" || template.length > mostTemplate) return null;
+  const tokens = ["bos_token", "eos_token", "unk_token", "pad_token"].map((name) => [name, contentOf(config[name])]);
+  return { template, variables: Object.fromEntries(tokens.filter(([, text]) => text !== null)) };
+}
+
+const contentOf = (token: unknown): string | null => {
+  const text = typeof token === "object" && token !== null ? (token as { content?: unknown }).content : token;
+  return typeof text === "string" ? text : null;
+};

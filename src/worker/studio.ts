@@ -1,5 +1,5 @@
 import { Session } from "../engine/session";
-import { asQuantError, QuantError } from "../errors";
+import { asQuantError, givenAs, QuantError } from "../errors";
 import { blobFile, filesSource } from "../io/browser";
 import { httpSource } from "../io/http";
 import { bytesFile } from "../io/memory";
@@ -10,7 +10,7 @@ import { readQuestions } from "../model/tasks";
 import { createCpuOps } from "../ops/cpu";
 import { createGpuOps } from "../ops/gpu";
 import { browserGpu } from "../ops/gpu/browser";
-import { readParquet } from "./parquet";
+import { workerHelper } from "./helper";
 import type { ExportTarget, Reply, RunEvent, StudioApi, TaskSource, TextSource } from "./protocol";
 
 const demoFiles = [
@@ -58,13 +58,13 @@ export function createStudio(): StudioApi {
     async init(reference) {
       return answered(async () => {
         session?.ops.destroy();
-        session = new Session(reference ? createCpuOps() : await createGpuOps(browserGpu()));
+        session = new Session(reference ? createCpuOps() : await createGpuOps(browserGpu()), workerHelper);
         return session.ops.adapter;
       });
     },
     openDemo: () => exclusive(async (s) => s.open(await httpSource("QEP demo", new URL("model/", demoBase).href, demoFiles))),
     openFiles: (files, label) => exclusive(async (s) => s.open({ ...filesSource(files), label })),
-    plan: (recipe, text) => exclusive(async (s) => s.plan(recipe, await textFile(text, "calibration"))),
+    plan: (recipe, text) => exclusive(async (s, signal) => s.plan(recipe, await textFile(text, "calibration"), signal)),
     run: ({ id, recipe, calibration }, onEvent) =>
       told(onEvent, async (s, signal) => s.run(id, recipe, await textFile(calibration, "calibration"), onEvent, signal)),
     measure: ({ runId, text, use, ...cutting }, onEvent) =>
@@ -73,7 +73,7 @@ export function createStudio(): StudioApi {
       told(onEvent, async (s, signal) => s.measureModel(await textFile(text, use), cutting, onEvent, signal)),
     scoreTasks: ({ runId, tasks, limit }, onEvent) =>
       told(onEvent, async (s, signal) => {
-        const questions = await readQuestions(await taskFile(tasks), readParquet(signal));
+        const questions = await givenAs("text", async () => readQuestions(await taskFile(tasks), workerHelper(signal).parquet));
         return s.scoreTasks(runId, limit === null ? questions : questions.slice(0, limit), onEvent, signal);
       }),
     exportRun: (runId, target, onEvent) => told(onEvent, (s, signal) => exportTo(s, runId, target, onEvent, signal)),

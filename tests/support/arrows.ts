@@ -32,7 +32,7 @@ const packages: readonly [name: RegExp, home: RegExp][] = [
 
 const started: Record<string, string> = {
   "src/worker/client.ts": "src/worker/worker.ts",
-  "src/worker/parquet.ts": "src/worker/parquet-worker.ts",
+  "src/worker/helper.ts": "src/worker/helper-worker.ts",
 };
 
 const globals = ["document", "window", "navigator"];

@@ -1,0 +1,39 @@
+import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
+import { asQuantError, QuantError, throwIfCancelled } from "../errors";
+import { unreadable } from "../io/parquet";
+import { type Ask, doRequest, type HelperRequest, helperOf, lateAnswer } from "../model/helper";
+import type { Helper } from "../model/text-file";
+import type { Reply } from "../worker/protocol";
+
+/** A thread of its own (main.ts again) for each request, ended on Ctrl-C or when it takes too long. */
+const ask =
+  (signal: AbortSignal): Ask =>
+  async <T>(request: HelperRequest, deadlineMs: number | null) => {
+    throwIfCancelled(signal);
+    const worker = new Worker(new URL(import.meta.url), { workerData: request, resourceLimits: { maxOldGenerationSizeMb: 2048 } });
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    try {
+      return await new Promise<T>((resolve, reject) => {
+        if (deadlineMs !== null) timer = setTimeout(() => reject(lateAnswer), deadlineMs);
+        signal.addEventListener("abort", () => reject(new QuantError("cancelled")));
+        worker.on("error", (e) => reject(unreadable("name" in request ? request.name : "the text", (e as Error).message)));
+        worker.on("message", (reply: Reply<T>) => (reply.ok ? resolve(reply.value) : reject(QuantError.fromFlat(reply.error))));
+      });
+    } finally {
+      clearTimeout(timer);
+      await worker.terminate();
+    }
+  };
+
+export const threadHelper = (signal: AbortSignal): Helper => helperOf(ask(signal));
+
+/** True in that thread, which then does its work. */
+export function isHelperThread(): boolean {
+  if (isMainThread) return false;
+  const answer = (reply: Reply<unknown>) => parentPort!.postMessage(reply);
+  doRequest(workerData as HelperRequest).then(
+    (value) => answer({ ok: true, value }),
+    (e) => answer({ ok: false, error: asQuantError(e).flat() }),
+  );
+  return true;
+}

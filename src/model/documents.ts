@@ -1,0 +1,192 @@
+import { QuantError } from "../errors";
+import { parseLoose } from "../io/json";
+import type { Row } from "../io/parquet";
+import { shown, shownList } from "../io/text";
+import { csvRows } from "./csv";
+
+/** One text of a file, as the tokenizer takes it. */
+export interface Document {
+  text: string;
+  /** A chat template wrote the special tokens already. */
+  templated?: boolean;
+}
+
+export interface Message {
+  role: string;
+  content: string;
+}
+
+/** Where a row keeps its text, best first: one field, or several that belong together. */
+const forms: readonly (readonly string[])[] = [
+  ...["text", "content", "document", "article", "body", "passage", "story", "sentence"].map((field) => [field]),
+  ["prompt", "completion"],
+  ["prompt", "response"],
+  ["instruction", "input", "output"],
+  ["instruction", "output"],
+  ["instruction", "response"],
+  ["question", "answer"],
+];
+const chats: readonly string[] = ["messages", "conversations", "conversation"];
+
+export const badText = (where: string, hint: string, cause?: unknown) => new QuantError("bad-text", where, hint, { cause });
+
+/** Renders conversations through the model's chat template, or throws why it cannot. */
+export type Render = (conversations: readonly Message[][]) => Promise<string[]>;
+
+interface Reading {
+  name: string;
+  /** The field that the person named. */
+  field?: string;
+  render: Render;
+}
+
+/** The documents of rows; rows come one at a time, so that a large file need not be read to its end. @throws QuantError `bad-text` naming row and fields. */
+export async function* documentsOfRows(
+  rows: Iterable<readonly [string, unknown]>,
+  { name, field, render }: Reading,
+): AsyncGenerator<Document> {
+  let form: Form | null = null;
+  for (const [at, row] of rows) {
+    const place = `${shown(name)}, ${at}`;
+    if (typeof row === "string" && !field) {
+      yield { text: row };
+      continue;
+    }
+    if (typeof row !== "object" || row === null || Array.isArray(row))
+      throw badText(`${place} is no object with a text in it`, "Give one object a line or row.");
+    form ??= formOf(row as Row, place, field);
+    if (form.kind === "chat")
+      yield { text: (await render([messagesOf((row as Row)[form.field], `${place}, ${form.field}`)]))[0], templated: true };
+    else
+      yield {
+        text: form.fields
+          .map((f) => textOf(row as Row, f, place))
+          .filter(Boolean)
+          .join("\n"),
+      };
+  }
+}
+
+type Form = { kind: "text"; fields: readonly string[] } | { kind: "chat"; field: string };
+
+function formOf(row: Row, place: string, field?: string): Form {
+  const has = (name: string) => Object.hasOwn(row, name);
+  if (field !== undefined) {
+    if (!has(field)) throw noField(row, place, `has no field ${shown(field)}`);
+    return Array.isArray(row[field]) ? { kind: "chat", field } : { kind: "text", fields: [field] };
+  }
+  const chat = chats.find((name) => Array.isArray(row[name]));
+  const fields = forms.find((names) => names.every(has));
+  if (fields) return { kind: "text", fields };
+  if (chat) return { kind: "chat", field: chat };
+  throw noField(row, place, "has no field that is known to hold text");
+}
+
+const noField = (row: Row, place: string, what: string) =>
+  badText(
+    `${place} ${what}; its fields are ${shownList(Object.keys(row), 12) || "none"}`,
+    "Name the one that holds the text with --text-field, or call it text.",
+  );
+
+function textOf(row: Row, field: string, place: string): string {
+  const value = row[field];
+  if (typeof value !== "string")
+    throw badText(
+      `${place}: ${shown(field)} is ${value === null ? "null" : value === undefined ? "missing" : `no text but ${typeof value}`}`,
+      "Leave such rows out, or give them a text.",
+    );
+  return value;
+}
+
+/** [{role, content}], or ShareGPT's [{from, value}]. */
+function messagesOf(value: unknown, place: string): Message[] {
+  const roles: Record<string, string> = { human: "user", gpt: "assistant" };
+  if (!Array.isArray(value)) throw badText(`${place} is no list of messages`, "Each is {role, content} or {from, value}.");
+  return value.map((message: Row | null, i) => {
+    const role = message?.role ?? message?.from;
+    const content = message?.content ?? message?.value;
+    if (typeof role !== "string" || typeof content !== "string")
+      throw badText(`${place}: message ${i + 1} has no role and text`, "Each is {role, content} or {from, value}.");
+    return { role: roles[role] ?? role, content };
+  });
+}
+
+/** What a decoded text file holds: rows, or one plain text. By content; the name decides only what content leaves open. */
+export function rowsOfText(name: string, text: string): Iterable<readonly [string, unknown]> | null {
+  const lower = name.toLowerCase();
+  if (/\.(csv|tsv)$/.test(lower)) return csvDocuments(name, text, lower.endsWith(".tsv") ? "\t" : ",");
+  const start = text.trimStart()[0];
+  if (/\.(jsonl|ndjson)$/.test(lower) && start !== "[") return lines(name, text);
+  const isJson = /\.(json|jsonl|ndjson)$/.test(lower);
+  if (start !== "{" && start !== "[") {
+    if (isJson && text.trim()) throw badText(`${shown(name)} is no JSON`, "Correct it, or call it .txt if it is plain text.");
+    return null;
+  }
+  if (start === "{" && looksLikeLines(text)) return lines(name, text);
+  const value = tryParse(text);
+  if (value === undefined) {
+    if (isJson) throw badText(`${shown(name)} is no valid JSON`, "Correct it, or give one object a line.");
+    return null;
+  }
+  return jsonRows(name, value);
+}
+
+function tryParse(text: string): unknown {
+  try {
+    return parseLoose(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The first two lines that are not blank are whole objects. */
+function looksLikeLines(text: string): boolean {
+  const first: string[] = [];
+  for (const [, line] of linesOf(text)) if (line.trim() && first.push(line) === 2) break;
+  return first.length === 2 && first.every((line) => typeof tryParse(line) === "object");
+}
+
+/** Without holding all of them at once. */
+function* linesOf(text: string): Generator<readonly [number, string]> {
+  for (let at = 0, number = 1; at < text.length; number++) {
+    const end = text.indexOf("\n", at);
+    yield [number, text.slice(at, end < 0 ? text.length : end)];
+    at = end < 0 ? text.length : end + 1;
+  }
+}
+
+function* lines(name: string, text: string): Generator<readonly [string, unknown]> {
+  for (const [number, line] of linesOf(text)) {
+    if (!line.trim()) continue;
+    const row = tryParse(line);
+    if (row === undefined) throw badText(`${shown(name)}, line ${number} is no valid JSON`, "A .jsonl file has one JSON object a line.");
+    yield [`line ${number}`, row];
+  }
+}
+
+/** A list, an object that holds one list of rows, columns, or a single row. */
+function jsonRows(name: string, value: unknown): Iterable<readonly [string, unknown]> {
+  const numbered = (list: readonly unknown[]) => list.map((row, i) => [`row ${i + 1}`, row] as const);
+  if (Array.isArray(value)) return numbered(value);
+  const object = Object(value) as Row;
+  if (forms.some((fields) => fields.every((f) => typeof object[f] === "string")) || chats.some((f) => Array.isArray(object[f])))
+    return numbered([object]);
+  const lists = Object.entries(object).filter((entry): entry is [string, unknown[]] => Array.isArray(entry[1]) && entry[1].length > 0);
+  const named =
+    lists.find(([key]) => /^(data|rows|train|examples|documents|text)$/.test(key)) ?? (lists.length === 1 ? lists[0] : undefined);
+  if (!named)
+    throw badText(
+      `${shown(name)} is an object without one list of rows; its fields are ${shownList(Object.keys(object), 12) || "none"}`,
+      "Give a list of objects, or one object a line.",
+    );
+  return numbered(named[1].map((row) => Object(row)?.row ?? row));
+}
+
+function* csvDocuments(name: string, text: string, separator: string): Generator<readonly [string, unknown]> {
+  const [header, ...rows] = csvRows(text, separator);
+  for (const [i, row] of rows.entries()) {
+    if (row.length < header.length)
+      throw badText(`${shown(name)}, row ${i + 2} has ${row.length} fields, the first has ${header.length}`, "Correct the file.");
+    yield [`row ${i + 2}`, Object.fromEntries(header.map((title, c) => [title, row[c]]))];
+  }
+}

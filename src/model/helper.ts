@@ -1,0 +1,60 @@
+/** What a helper thread does, on either platform. */
+import { QuantError } from "../errors";
+import { type ParquetRequest, parquetRequest, parquetRows, type Row } from "../io/parquet";
+import { shown } from "../io/text";
+import type { Message } from "./documents";
+import type { Helper } from "./text-file";
+import { tokenizerOf } from "./tokenizer";
+
+export type HelperRequest =
+  | ({ kind: "parquet" } & ParquetRequest)
+  | { kind: "chat"; template: string; variables: Record<string, string>; conversations: readonly Message[][] }
+  | { kind: "encode"; tokenizer: object; config: object; text: string };
+
+const deadlineMs = 10_000;
+
+/** Starts a thread, gives it a request, and ends it with the answer, at the deadline (null: none) or when the job is cancelled. */
+export type Ask = <T>(request: HelperRequest, deadlineMs: number | null) => Promise<T>;
+
+/** Thrown by `Ask` at the deadline. */
+export const lateAnswer = Symbol("late");
+
+export async function doRequest(request: HelperRequest): Promise<unknown> {
+  if (request.kind === "parquet") return parquetRows(request);
+  if (request.kind === "encode") return (await tokenizerOf(request.tokenizer, request.config))(request.text, false);
+  const { Template } = await import("@huggingface/jinja");
+  try {
+    const template = new Template(request.template);
+    return request.conversations.map((messages) => template.render({ ...request.variables, messages, add_generation_prompt: false }));
+  } catch (cause) {
+    throw badTemplate(`the model's chat template fails: ${shown((cause as Error).message ?? String(cause))}`);
+  }
+}
+
+const badTemplate = (where: string) => new QuantError("bad-text", where, "Give plain text, or mend chat_template.");
+
+export function helperOf(ask: Ask): Helper {
+  const within = async <T>(request: HelperRequest, late: () => QuantError): Promise<T> => {
+    try {
+      return await ask<T>(request, deadlineMs);
+    } catch (e) {
+      throw e === lateAnswer ? late() : e;
+    }
+  };
+  return {
+    async parquet(file, wanted) {
+      const late = () =>
+        new QuantError(
+          "bad-file",
+          `${shown(file.name)} took longer than ${deadlineMs / 1000} s to read`,
+          "It may be damaged: download it again, or save it as .jsonl.",
+        );
+      return within<Row[]>({ kind: "parquet", ...(await parquetRequest(file, wanted)) }, late);
+    },
+    chat: (template, variables, conversations) =>
+      within<string[]>({ kind: "chat", template, variables, conversations }, () =>
+        badTemplate(`the model's chat template takes longer than ${deadlineMs / 1000} s`),
+      ),
+    encode: (tokenizer, config, text) => ask<number[]>({ kind: "encode", tokenizer, config, text }, null),
+  };
+}

@@ -1,0 +1,102 @@
+/** A long text in pieces whose ids, one after the other, are those of the whole: so that the tokenizer can be stopped, and stops when enough is there. */
+
+/** What is asked of the tokenizer library. */
+export type Tokenize = (text: string, special: boolean) => number[];
+
+export interface Cutter {
+  /** Ids before and after every document. */
+  prefix: readonly number[];
+  suffix: readonly number[];
+  /** The text in pieces, each to be encoded without special tokens; the whole text where no cut is certain. */
+  cut(text: string): Iterable<string>;
+}
+
+const pieceLength = 4096;
+const sampleLength = 512;
+
+type Json = Record<string, unknown>;
+
+/**
+ * Words begin at a space, and a tokenizer that splits there, or whose vocabulary has no token that reaches over one, gives the same ids on both sides of it. Where
+ * a space becomes part of the word ("▁" put before every text), the cut takes the space away. Which of the two holds is tried on the text itself.
+ */
+export function cutterOf(tokenizer: Json, encode: Tokenize): Cutter | null {
+  const template = templateOf(encode);
+  if (!template) return null;
+  const added = addedTokens(tokenizer);
+  const mayCut = splitsAtSpaces(tokenizer);
+  return {
+    ...template,
+    *cut(text) {
+      const strip =
+        mayCut && text.length > pieceLength && !added.spaced.some((token) => text.includes(token))
+          ? stripOf(text, encode, added.all)
+          : null;
+      if (strip === null) yield text;
+      else yield* split(text, pieceLength, strip, added.all);
+    },
+  };
+}
+
+/** Ids that stand before and after a text's own; null where they cannot be told apart. */
+function templateOf(encode: Tokenize): { prefix: number[]; suffix: number[] } | null {
+  const [all, own] = [encode("a", true), encode("a", false)];
+  const at = all.findIndex((_, i) => own.every((id, j) => all[i + j] === id));
+  return at < 0 || !own.length ? null : { prefix: all.slice(0, at), suffix: all.slice(at + own.length) };
+}
+
+/** Tokens that are found in a text before anything else; `spaced` ones look at the spaces around them. */
+function addedTokens({ added_tokens: list }: Json): { all: string[]; spaced: string[] } {
+  const tokens = (Array.isArray(list) ? list : []) as { content?: unknown; lstrip?: boolean; rstrip?: boolean; single_word?: boolean }[];
+  const known = tokens.filter((t): t is typeof t & { content: string } => typeof t?.content === "string" && t.content !== "");
+  const spaced = known.filter((t) => t.lstrip || t.rstrip || t.single_word || /\s/.test(t.content));
+  return { all: known.map((t) => t.content), spaced: spaced.map((t) => t.content) };
+}
+
+const splitting = ["Sequence", "ByteLevel", "Split", "Digits", "Punctuation", "Whitespace", "WhitespaceSplit", "BertPreTokenizer"];
+
+/** A pre-tokenizer of a kind that ends a word at a space; without one, a vocabulary in which no token goes on over "▁". */
+function splitsAtSpaces({ pre_tokenizer: pre, model }: Json): boolean {
+  const kind = (pre as { type?: string } | null)?.type;
+  if (kind && splitting.includes(kind)) return true;
+  if (kind && kind !== "Metaspace") return false;
+  const vocabulary = (model as { vocab?: unknown } | undefined)?.vocab;
+  if (typeof vocabulary !== "object" || vocabulary === null) return false;
+  const tokens = Array.isArray(vocabulary) ? vocabulary.map((entry) => String(entry?.[0])) : Object.keys(vocabulary);
+  return tokens.every((token) => !/[^▁ ][▁ ]/.test(token));
+}
+
+/** Whether the space at a cut is taken away; null where neither way gives the ids of the whole. */
+function stripOf(text: string, encode: Tokenize, added: readonly string[]): boolean | null {
+  const sample = text.slice(0, 8 * sampleLength);
+  const want = encode(sample, false).join();
+  for (const strip of [false, true]) {
+    const pieces = [...split(sample, sampleLength, strip, added)];
+    if (pieces.length > 1 && pieces.flatMap((piece) => encode(piece, false)).join() === want) return strip;
+  }
+  return null;
+}
+
+const word = /(?<=[^\s]) (?=\p{L})/gu;
+
+/** At the first single space before a letter after each `length` characters. */
+function* split(text: string, length: number, strip: boolean, added: readonly string[]): Generator<string> {
+  let from = 0;
+  while (text.length - from > length) {
+    const at = nextCut(text, from + length, added);
+    if (at < 0) break;
+    yield text.slice(from, at);
+    from = strip ? at + 1 : at;
+  }
+  yield text.slice(from);
+}
+
+function nextCut(text: string, from: number, added: readonly string[]): number {
+  word.lastIndex = from;
+  for (let match = word.exec(text); match; match = word.exec(text)) {
+    const at = match.index;
+    const besideToken = added.some((token) => text.endsWith(token, at) || text.startsWith(token, at + 1));
+    if (!besideToken) return at;
+  }
+  return -1;
+}

@@ -1,0 +1,103 @@
+import { throwIfCancelled } from "../errors";
+import type { Row } from "../io/parquet";
+import { shown } from "../io/text";
+import type { SourceFile } from "../io/types";
+import { badText, type Document, documentsOfRows, type Message, rowsOfText } from "./documents";
+
+/** Work that may take too long or never end, done where it can be ended. */
+export interface Helper {
+  parquet(file: SourceFile, wanted: readonly string[] | null): Promise<Row[]>;
+  chat(template: string, variables: Record<string, string>, conversations: readonly Message[][]): Promise<string[]>;
+  encode(tokenizer: object, config: object, text: string): Promise<number[]>;
+}
+
+export interface TextReading {
+  signal?: AbortSignal;
+  /** The field that holds the text, where a file has several. */
+  field?: string;
+  helper?: Helper;
+  chatTemplate(): Promise<{ template: string; variables: Record<string, string> } | null>;
+}
+
+const mostBytes = 512 * 2 ** 20;
+
+/**
+ * The documents of a text file, by what it holds: gzip is unpacked; parquet, JSON, JSON lines, .csv and .tsv are rows; anything else is one document.
+ * @throws QuantError `bad-text` with what was found instead.
+ */
+export async function* readDocuments(file: SourceFile, reading: TextReading): AsyncGenerator<Document> {
+  if (file.size > mostBytes) throw badText(`${shown(file.name)} is larger than 512 MB`, "A part of it is enough.");
+  const start = await file.read(0, Math.min(4, file.size));
+  if (isParquet(start)) return yield* parquetDocuments(file, reading);
+  let name = file.name;
+  let bytes = await file.read(0, file.size);
+  throwIfCancelled(reading.signal);
+  if (start[0] === 0x1f && start[1] === 0x8b) {
+    bytes = await gunzip(name, bytes);
+    name = name.replace(/\.gz$/i, "");
+    if (isParquet(bytes))
+      return yield* parquetDocuments({ ...file, name, size: bytes.length, read: async (a, b) => bytes.slice(a, b) }, reading);
+  }
+  const text = decode(name, bytes);
+  const rows = rowsOfText(name, text);
+  if (rows === null) yield { text };
+  else yield* documentsOfRows(rows, asked(name, reading));
+}
+
+const isParquet = (bytes: Uint8Array) => [0x50, 0x41, 0x52, 0x31].every((byte, i) => bytes[i] === byte);
+
+async function* parquetDocuments(file: SourceFile, reading: TextReading): AsyncGenerator<Document> {
+  if (!reading.helper) throw badText(`${shown(file.name)} is parquet`, "Save it as .jsonl.");
+  const rows = await reading.helper.parquet(file, null);
+  yield* documentsOfRows(
+    rows.map((row, i) => [`row ${i + 1}`, row] as const),
+    asked(file.name, reading),
+  );
+}
+
+const asked = (name: string, reading: TextReading) => ({
+  name,
+  field: reading.field,
+  render: async (conversations: readonly Message[][]) => {
+    const chat = await reading.chatTemplate();
+    if (!chat || !reading.helper)
+      throw badText(
+        `${shown(name)} holds conversations, and the model has no chat template`,
+        "Add its tokenizer_config.json or chat_template.jinja, or give plain text.",
+      );
+    return reading.helper.chat(chat.template, chat.variables, conversations);
+  },
+});
+
+async function gunzip(name: string, bytes: Uint8Array): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  try {
+    const stream = new Blob([bytes as BlobPart]).stream().pipeThrough(new DecompressionStream("gzip"));
+    const reader = stream.getReader();
+    for (let next = await reader.read(); !next.done && size <= mostBytes; next = await reader.read()) {
+      parts.push(next.value);
+      size += next.value.length;
+    }
+  } catch (cause) {
+    throw badText(`${shown(name)} is no whole gzip file`, "Download it again.", cause);
+  }
+  if (size > mostBytes) throw badText(`${shown(name)} unpacks to more than 512 MB`, "A part of it is enough.");
+  const out = new Uint8Array(size);
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
+}
+
+/** UTF-8, or UTF-16 that says so by its mark; a mark is no text. */
+export function decode(name: string, bytes: Uint8Array): string {
+  const wide = bytes[0] === 0xff && bytes[1] === 0xfe ? "utf-16le" : bytes[0] === 0xfe && bytes[1] === 0xff ? "utf-16be" : null;
+  try {
+    return new TextDecoder(wide ?? "utf-8", { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw badText(`${shown(name)} is not ${wide ? "UTF-16" : "UTF-8"} text`, "Save it as UTF-8, or give .npy with token ids.", cause);
+  }
+}

@@ -1,0 +1,29 @@
+import { QuantError, throwIfCancelled } from "../errors";
+import { unreadable } from "../io/parquet";
+import { type Ask, type HelperRequest, helperOf, lateAnswer } from "../model/helper";
+import type { Helper } from "../model/text-file";
+import type { Reply } from "./protocol";
+
+/** A worker of its own for each request, ended when the job is cancelled or it takes too long. */
+const ask =
+  (signal: AbortSignal): Ask =>
+  async <T>(request: HelperRequest, deadlineMs: number | null) => {
+    throwIfCancelled(signal);
+    const worker = new Worker(new URL("./helper-worker.ts", import.meta.url), { type: "module", name: "qep-helper" });
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    try {
+      return await new Promise<T>((resolve, reject) => {
+        if (deadlineMs !== null) timer = setTimeout(() => reject(lateAnswer), deadlineMs);
+        signal.addEventListener("abort", () => reject(new QuantError("cancelled")));
+        // Not the death of the engine's worker: runs and their weights are still there.
+        worker.onerror = (e) => reject(unreadable("name" in request ? request.name : "the text", e.message ?? ""));
+        worker.onmessage = ({ data }: MessageEvent<Reply<T>>) => (data.ok ? resolve(data.value) : reject(QuantError.fromFlat(data.error)));
+        worker.postMessage(request, request.kind === "parquet" ? [request.content] : []);
+      });
+    } finally {
+      clearTimeout(timer);
+      worker.terminate();
+    }
+  };
+
+export const workerHelper = (signal: AbortSignal): Helper => helperOf(ask(signal));

@@ -1,0 +1,49 @@
+import { readFileSync } from "node:fs";
+import { gzipSync } from "node:zlib";
+import { describe, expect, test } from "vitest";
+import { bytesFile } from "../../src/io/memory";
+import { parquetRequest, parquetRows } from "../../src/io/parquet";
+import type { SourceFile } from "../../src/io/types";
+import { doRequest } from "../../src/model/helper";
+import { type Helper, readDocuments } from "../../src/model/text-file";
+import { textCases } from "./texts";
+
+const helper: Helper = {
+  parquet: async (file, wanted) => parquetRows(await parquetRequest(file, wanted)),
+  chat: (template, variables, conversations) => doRequest({ kind: "chat", template, variables, conversations }) as Promise<string[]>,
+  encode: async () => [],
+};
+const chatTemplate = async () => ({ template: "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}", variables: {} });
+
+async function read(
+  file: SourceFile,
+  field?: string,
+  template: typeof chatTemplate | (() => Promise<null>) = chatTemplate,
+): Promise<string[]> {
+  const out: string[] = [];
+  for await (const { text } of readDocuments(file, { field, helper, chatTemplate: template })) out.push(text);
+  return out;
+}
+
+test.each(textCases.map((c) => [c.what, c] as const))("%s", async (_, { name, content, documents, says, field }) => {
+  const got = read(bytesFile(name, content), field);
+  if (documents) expect(await got).toEqual(documents);
+  else await expect(got).rejects.toMatchObject({ code: "bad-text", about: "text", message: expect.stringContaining(says!) });
+});
+
+describe("parquet", () => {
+  const arc = readFileSync(new URL("../fixtures/arc.parquet", import.meta.url));
+
+  test("is told by its content, gzipped too, and its fields are named", async () => {
+    await expect(read(bytesFile("a.bin", arc))).rejects.toThrow(/row 1 has no field.*its fields are .*question/);
+    expect(await read(bytesFile("a.bin", gzipSync(arc)), "question")).toHaveLength(2);
+  });
+});
+
+test("conversations without a chat template, or with one that fails, say so", async () => {
+  const file = bytesFile("m.jsonl", '{"messages":[{"role":"user","content":"Hi"}]}');
+  await expect(read(file, undefined, async () => null)).rejects.toThrow("m.jsonl holds conversations, and the model has no chat template");
+  await expect(read(file, undefined, async () => ({ template: "{{ raise_exception('no') }}{% bad", variables: {} }))).rejects.toThrow(
+    /chat template fails/,
+  );
+});

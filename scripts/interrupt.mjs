@@ -25,7 +25,11 @@ function start(args, after) {
       env: { ...process.env, ...gpuEnvironment() },
       stdio: "ignore",
     });
-    const timer = after === null ? undefined : setTimeout(() => ((asked = performance.now()), child.kill("SIGINT")), after);
+    const interrupt = () => {
+      asked = performance.now();
+      child.kill("SIGINT");
+    };
+    const timer = after === null ? undefined : setTimeout(interrupt, after);
     child.on("exit", (code) => {
       clearTimeout(timer);
       resolve({ code, ms: performance.now() - began, answered: performance.now() - asked });

@@ -1,7 +1,7 @@
 import { QuantError } from "../errors";
 import type { NamedEvaluation } from "../export/card";
 import { exportCheckpoint } from "../export/checkpoint";
-import type { Sink, Source, SourceFile } from "../io/types";
+import type { Sink, Source } from "../io/types";
 import type { Calibration } from "../model/calibration";
 import { type Checkpoint, type Model, openCheckpoint, runnable } from "../model/checkpoint";
 import type { Question } from "../model/question";
@@ -23,7 +23,7 @@ import { type RunResult, run } from "./run";
 import { Recording } from "./stream";
 import { type Answer, answerQuestions } from "./tasks";
 import { hash, Texts, windowsKey } from "./texts";
-import type { Cutting, Reading } from "./tokens";
+import type { Cutting, GivenText, Reading } from "./tokens";
 import { planUncalibrated, runUncalibrated } from "./uncalibrated";
 import { loadOf, runWork } from "./work";
 
@@ -58,22 +58,22 @@ export class Session {
     return summarize(checkpoint);
   }
 
-  async plan(recipe: Recipe, text: SourceFile, signal: AbortSignal): Promise<PlanSummary> {
+  async plan(recipe: Recipe, text: GivenText, signal: AbortSignal): Promise<PlanSummary> {
     const { checkpoint } = this;
     if (checkpoint && !checkpoint.spec) return planUncalibrated(this.ops, checkpoint, recipe);
-    const calibration = await this.texts.calibration(this.opened, text, recipe, this.reading(signal));
+    const calibration = await this.texts.calibration(this.opened, text.file, recipe, this.reading(text, signal));
     this.rate ??= await measureRate(this.ops, this.opened.spec, calibration.tokens.length);
     return plan(await this.formOf(recipe), recipe, calibration, { rate: this.rate, stream: this.streamOf(calibration, recipe) });
   }
 
-  async run(id: string, recipe: Recipe, text: SourceFile, emit: Emit, signal: AbortSignal): Promise<RunReport> {
+  async run(id: string, recipe: Recipe, text: GivenText, emit: Emit, signal: AbortSignal): Promise<RunReport> {
     const { checkpoint } = this;
     if (checkpoint && !checkpoint.spec) {
       const result = await runUncalibrated(this.ops, checkpoint, recipe, emit, signal);
       this.runs.set(id, { ...result, model: checkpoint, evaluations: new Map() });
       return result.report;
     }
-    const calibration = await this.texts.calibration(this.opened, text, recipe, this.reading(signal, emit));
+    const calibration = await this.texts.calibration(this.opened, text.file, recipe, this.reading(text, signal, emit));
     checkRecipe(this.opened.spec, recipe);
     const model = await this.formOf(recipe);
     const kept = this.streamOf(calibration, recipe) === "kept";
@@ -85,19 +85,19 @@ export class Session {
   }
 
   /** Perplexity before and after, and Δ_m, of a finished run on another text. */
-  async measure(id: string, file: SourceFile, cutting: Cutting, emit: Emit, signal: AbortSignal): Promise<Evaluation> {
+  async measure(id: string, text: GivenText, cutting: Cutting, emit: Emit, signal: AbortSignal): Promise<Evaluation> {
     const finished = this.finished(id);
-    const tokens = await this.texts.tokens(this.opened, file, cutting, this.reading(signal, emit));
+    const tokens = await this.texts.tokens(this.opened, text.file, cutting, this.reading(text, signal, emit));
     const model = runnable(finished.model);
     const evaluation = await compare({ ops: this.ops, model, tokens, emit, signal }, finished.quantized);
     const own = cutting.seed === null ? "" : " - own calibration windows";
-    finished.evaluations.set(windowsKey(tokens), { text: `${file.name}${own}`, evaluation });
+    finished.evaluations.set(windowsKey(tokens), { text: `${text.file.name}${own}`, evaluation });
     return evaluation;
   }
 
   /** Perplexity of the open checkpoint as it is. */
-  async measureModel(text: SourceFile, cutting: Cutting, emit: Emit, signal: AbortSignal): Promise<Perplexity> {
-    const tokens = await this.texts.tokens(this.opened, text, cutting, this.reading(signal, emit));
+  async measureModel(text: GivenText, cutting: Cutting, emit: Emit, signal: AbortSignal): Promise<Perplexity> {
+    const tokens = await this.texts.tokens(this.opened, text.file, cutting, this.reading(text, signal, emit));
     return perplexity({ ops: this.ops, model: this.opened, tokens, emit, signal });
   }
 
@@ -133,10 +133,10 @@ export class Session {
     this.runs.delete(id);
   }
 
-  private reading(signal: AbortSignal, emit?: Emit): Reading {
+  private reading({ field }: GivenText, signal: AbortSignal, emit?: Emit): Reading {
     const progress = (done: number, most: number) =>
       Number.isFinite(most) && emit?.({ type: "progress", done: Math.min(done, most), total: most, where: "tokenizing" });
-    return { signal, helper: this.helperFor(signal), progress };
+    return { signal, field, helper: this.helperFor(signal), progress };
   }
 
   private get anything(): Checkpoint {

@@ -16,6 +16,13 @@ export interface Cutting {
   heldOut?: number;
 }
 
+/** A text that a person gave. */
+export interface GivenText {
+  readonly file: SourceFile;
+  /** The field that holds the text, where a file has several and none is known. */
+  readonly field?: string;
+}
+
 /** How a text is read, besides how it is cut. */
 export interface Reading {
   signal?: AbortSignal;

@@ -2,6 +2,7 @@
 import { QuantError } from "../errors";
 import { shown } from "../io/text";
 import type { Shards } from "../io/types";
+import { nameOf } from "./families";
 
 type Json = Record<string, unknown>;
 
@@ -90,7 +91,7 @@ export function refuseForeign(config: Json, shards: Shards): void {
   if (isTransposed(config))
     throw new QuantError(
       "unsupported-architecture",
-      `${shown(String(config.model_type))} stores its linear layers transposed (Conv1D), which is not read here, so that it cannot be rounded either`,
+      `${shown(nameOf(config))} stores its linear layers transposed (Conv1D), which is not read here, so that it cannot be rounded either`,
       "Choose a model of another family.",
     );
 }

@@ -6,6 +6,8 @@ export interface TextChoice {
   kind: "demo" | "file" | "pasted";
   /** Kept while another kind is chosen, so that coming back loses nothing. */
   file: File | null;
+  /** The field that holds the text, where the person named it. */
+  field?: string;
   pasted: string;
 }
 
@@ -16,7 +18,7 @@ export function sourceOf(choice: TextChoice): TextSource {
   if (choice.kind === "demo") return { kind: "demo" };
   if (choice.kind === "file") {
     if (!choice.file) throw new QuantError("missing-file", "no text file is chosen yet", "Choose one, or take the demo text.");
-    return { kind: "file", file: choice.file };
+    return { kind: "file", file: choice.file, field: choice.field?.trim() || undefined };
   }
   if (!choice.pasted.trim()) throw new QuantError("text-too-short", "nothing is pasted yet", "Paste some text, or take the demo text.");
   return { kind: "text", text: choice.pasted };
@@ -34,5 +36,5 @@ export function textLabel(choice: TextChoice, use: "calibration" | "evaluation")
 export function textKey(choice: TextChoice): string {
   if (choice.kind === "demo") return "demo";
   if (choice.kind === "pasted") return `pasted:${choice.pasted}`;
-  return `file:${choice.file?.name}:${choice.file?.size}:${choice.file?.lastModified}`;
+  return `file:${choice.file?.name}:${choice.file?.size}:${choice.file?.lastModified}:${choice.field?.trim() ?? ""}`;
 }

@@ -111,7 +111,9 @@ export const strings = {
     pasted: "Pasted text",
     chooseFile: (what: string) => `${what} file`,
     paste: (what: string) => `${what}, pasted`,
-    formats: ".txt, .jsonl with a “text” field, or .npy token ids",
+    formats: "plain text, .jsonl, .json, .csv, .parquet (.gz too), or .npy token ids",
+    field: "Field that holds the text",
+    fieldHint: "Only where it is not found by itself: a name that the file’s rows have.",
   },
 
   run: {

@@ -49,7 +49,7 @@ export interface ModelSummary {
 }
 
 /** Text to tokenize, or ids. `demo`: the texts that come with the demo model. */
-export type TextSource = { kind: "demo" } | { kind: "text"; text: string } | { kind: "file"; file: File };
+export type TextSource = { kind: "demo" } | { kind: "text"; text: string } | { kind: "file"; file: File; field?: string };
 
 export interface PlanSummary {
   /** Bytes of the checkpoint and of the file that would be written. */

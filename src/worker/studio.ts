@@ -1,4 +1,5 @@
 import { Session } from "../engine/session";
+import type { GivenText } from "../engine/tokens";
 import { asQuantError, givenAs, QuantError } from "../errors";
 import { blobFile, filesSource } from "../io/browser";
 import { httpSource } from "../io/http";
@@ -64,13 +65,13 @@ export function createStudio(): StudioApi {
     },
     openDemo: () => exclusive(async (s) => s.open(await httpSource("QEP demo", new URL("model/", demoBase).href, demoFiles))),
     openFiles: (files, label) => exclusive(async (s) => s.open({ ...filesSource(files), label })),
-    plan: (recipe, text) => exclusive(async (s, signal) => s.plan(recipe, await textFile(text, "calibration"), signal)),
+    plan: (recipe, text) => exclusive(async (s, signal) => s.plan(recipe, await givenText(text, "calibration"), signal)),
     run: ({ id, recipe, calibration }, onEvent) =>
-      told(onEvent, async (s, signal) => s.run(id, recipe, await textFile(calibration, "calibration"), onEvent, signal)),
+      told(onEvent, async (s, signal) => s.run(id, recipe, await givenText(calibration, "calibration"), onEvent, signal)),
     measure: ({ runId, text, use, ...cutting }, onEvent) =>
-      told(onEvent, async (s, signal) => s.measure(runId, await textFile(text, use), cutting, onEvent, signal)),
+      told(onEvent, async (s, signal) => s.measure(runId, await givenText(text, use), cutting, onEvent, signal)),
     measureModel: ({ text, use, runId: _, ...cutting }, onEvent) =>
-      told(onEvent, async (s, signal) => s.measureModel(await textFile(text, use), cutting, onEvent, signal)),
+      told(onEvent, async (s, signal) => s.measureModel(await givenText(text, use), cutting, onEvent, signal)),
     scoreTasks: ({ runId, tasks, limit }, onEvent) =>
       told(onEvent, async (s, signal) => {
         const questions = await givenAs("text", async () => readQuestions(await taskFile(tasks), workerHelper(signal).parquet));
@@ -101,11 +102,16 @@ async function answered<T>(work: () => Promise<T>): Promise<Reply<T>> {
 }
 
 /** A text as a file: the demo's own, the person's, or what they pasted. */
-async function textFile(text: TextSource, use: "calibration" | "evaluation"): Promise<SourceFile> {
-  if (text.kind === "file") return blobFile(text.file);
-  if (text.kind === "text") return bytesFile("the pasted text", text.text);
-  const name = `${use}.jsonl`;
-  return (await httpSource("demo texts", demoBase, [name])).files[0];
+async function givenText(text: TextSource, use: "calibration" | "evaluation"): Promise<GivenText> {
+  if (text.kind === "file") return { file: givenFile(text.file), field: text.field };
+  if (text.kind === "text") return { file: bytesFile("the pasted text", text.text) };
+  return { file: (await httpSource("demo texts", demoBase, [`${use}.jsonl`])).files[0] };
+}
+
+/** Its read errors are about the text, whoever reads it. */
+function givenFile(file: File): SourceFile {
+  const source = blobFile(file);
+  return { ...source, read: (start, end) => givenAs("text", () => source.read(start, end)) };
 }
 
 const taskFile = async (tasks: TaskSource): Promise<SourceFile> =>

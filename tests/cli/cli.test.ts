@@ -119,6 +119,8 @@ describe("bad input gets one sentence and its exit code", () => {
   beforeAll(() => {
     cpSync(model, truncated, { recursive: true });
     truncateSync(join(truncated, "model.safetensors"), 5000);
+    writeFileSync(at("broken.json"), "{");
+    writeFileSync(at("caption.jsonl"), '{"caption":"One."}');
   });
 
   test.each<[string, () => ReturnType<typeof cli>, number, RegExp]>([
@@ -139,6 +141,14 @@ describe("bad input gets one sentence and its exit code", () => {
     ["a folder that is not there", () => cli("inspect", at("nowhere")), 3, /missing/],
     ["a truncated shard", () => cli("inspect", truncated), 3, /shorter than its header says: model\.safetensors/],
     ["too many windows", () => quantize("--out", at("x"), "--windows", "9"), 4, /9 are asked for/],
+    ["a recipe that is no JSON", () => quantize("--out", at("x"), "--recipe", at("broken.json")), 2, /not valid JSON: broken\.json/],
+    ["a text that is not there", () => cli("evaluate", model, "--text", at("nowhere.txt"), "--cpu"), 4, /missing: nowhere\.txt/],
+    [
+      "a text without a field that is known",
+      () => cli("evaluate", demoFolder, "--text", at("caption.jsonl"), "--cpu"),
+      4,
+      /its fields are caption/,
+    ],
     ["text without a tokenizer", () => cli("evaluate", model, "--text", join(model, "config.json"), "--cpu"), 3, /tokenizer\.json/],
   ])("%s", (_, call, status, words) => {
     const got = call();
@@ -169,6 +179,6 @@ describe("tasks", () => {
     writeFileSync(at("endless.parquet"), endless);
     const { status, stderr } = cli("tasks", demoFolder, "--tasks", at("endless.parquet"));
     expect(stderr).toContain("This file cannot be read: endless.parquet took longer than 10 s to read. It may be damaged");
-    expect(status).toBe(3);
+    expect(status).toBe(4);
   });
 });

@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, type Page, test } from "@playwright/test";
-import { broken, demoWith, hostileName, type Upload } from "./checkpoints";
+import { broken, demoWith, hostileName, told, type Upload } from "./checkpoints";
 import { button, openDemo, openStudio, recipe, region, status, type Watch } from "./studio";
 
 /** One page for all: whatever is dropped on it, it has to stay usable. */
@@ -45,6 +45,16 @@ for (const [what, files, sentence] of broken) {
   });
 }
 
+for (const [what, files, note] of told) {
+  test(`tells of ${what}`, async ({ browserName: _ }, info) => {
+    await region(page)
+      .getByLabel("Choose files")
+      .setInputFiles(onDisk(files(), info.outputPath("model")));
+    await expect(region(page)).toContainText(note);
+    await openDemo(page);
+  });
+}
+
 test("the same files, whole, are opened", async () => {
   await region(page).getByLabel("Choose files").setInputFiles(demoWith());
   await expect(status(page)).toContainText("Opened model");
@@ -70,6 +80,27 @@ test("a calibration text that is too short stops the run before it starts", asyn
   await expect(button(page, "Run")).toBeDisabled();
   await recipe(page).getByLabel("Demo text").check();
   await expect(button(page, "Run")).toBeEnabled();
+});
+
+test("texts are read by what they hold, and what is not found can be named", async ({ browserName: _ }, info) => {
+  const sentence = "The little fox went to the river and drank. ".repeat(400);
+  const [named, unknown] = onDisk(
+    [
+      { name: "array.txt", mimeType: "text/plain", buffer: Buffer.from(JSON.stringify([{ text: sentence }])) },
+      { name: "caption.jsonl", mimeType: "text/plain", buffer: Buffer.from(JSON.stringify({ caption: sentence, id: 1 })) },
+    ],
+    info.outputPath("texts"),
+  );
+  const calibration = recipe(page);
+  await calibration.getByLabel("Own file").check();
+  await calibration.getByLabel("Calibration text file").setInputFiles(unknown);
+  await expect(calibration).toContainText("has no field that is known to hold text; its fields are caption, id");
+  await calibration.getByLabel("Field that holds the text").fill("caption");
+  await expect(calibration).not.toContainText("has no field");
+  await calibration.getByLabel("Calibration text file").setInputFiles(named);
+  await calibration.getByLabel("Field that holds the text").fill("");
+  await expect(calibration).not.toContainText("cannot be read");
+  await calibration.getByLabel("Demo text").check();
 });
 
 test("a group that does not divide names the layer and the sizes that fit", async () => {

@@ -22,6 +22,27 @@ export function demoWith(changes: Record<string, Change> = {}): Upload[] {
   });
 }
 
+const file = (name: string, content: string): Upload => ({ name, mimeType: "application/octet-stream", buffer: Buffer.from(content) });
+
+/** Changes that leave out every other file. */
+const only = (kept: string): Record<string, Change> =>
+  Object.fromEntries(names.filter((name) => name !== kept).map((name) => [name, () => null]));
+
+/** Whole, with files beside it that are no part of the model, and a tied head that differs: how it is told. */
+export const told: [what: string, files: () => Upload[], note: RegExp][] = [
+  [
+    "Mistral's own copy and an adapter beside the model",
+    () => [...demoWith(), file("consolidated.safetensors", "x"), file("adapter_model.safetensors", "x")],
+    /Read the 2 files that model\.safetensors\.index\.json names; left out: consolidated\.safetensors, adapter_model\.safetensors/,
+  ],
+  [
+    "settings left over from a quantization",
+    () => demoWith(config({ quantization_config: { quant_method: "bitsandbytes", load_in_4bit: true } })),
+    /quantization_config is left over/,
+  ],
+  ["a model known by its model_type only", () => demoWith(config({ architectures: ["LLaMAForCausalLMWithTools"] })), /read as Llama/],
+];
+
 const config = (change: Record<string, unknown>): Record<string, Change> => ({
   "config.json": (content) => Buffer.from(JSON.stringify({ ...JSON.parse(content.toString()), ...change })),
 });
@@ -93,6 +114,23 @@ export const broken: [what: string, files: () => Upload[], sentence: RegExp][] =
     () => demoWith(config({ architectures: ["GPT2LMHeadModel"], model_type: "gpt2" })),
     /architecture is not supported.*GPT2LMHeadModel/,
   ],
+  [
+    "a web page in place of config.json",
+    () => demoWith({ "config.json": () => Buffer.from("<!doctype html><html>") }),
+    /config\.json is a web page/,
+  ],
+  [
+    "a Git LFS pointer in place of a shard",
+    () => demoWith({ [shards[0]]: () => Buffer.from("version https://git-lfs.github.com/spec/v1\n") }),
+    /Git LFS pointer/,
+  ],
+  [
+    "a LoRA adapter",
+    () => [...demoWith(only("config.json")), file("adapter_model.safetensors", "x"), file("adapter_config.json", "{}")],
+    /is a LoRA adapter.*Merge it/,
+  ],
+  ["PyTorch's pickles only", () => [...demoWith(only("config.json")), file("pytorch_model.bin", "PK")], /PyTorch's pickle format/],
+  ["a GGUF file", () => [file("model-Q4_K_M.gguf", "GGUF")], /is a GGUF file/],
   [
     "a hostile tensor name",
     () =>

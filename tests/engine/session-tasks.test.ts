@@ -22,7 +22,7 @@ test("the checkpoint's own answers are computed once and kept for the next run",
   await session.open(worded());
   const signal = new AbortController().signal;
   const recipe = recipeWith({ bits: 2, blocks: 1, calibration: { windows: 1, windowLength: 32, seed: 0 } });
-  await session.run("a", recipe, bytesFile("calibration.jsonl", demo("calibration.jsonl")), () => {}, signal);
+  await session.run("a", recipe, { file: bytesFile("calibration.jsonl", demo("calibration.jsonl")) }, () => {}, signal);
   const questions = parseQuestions("tasks.jsonl", demo("tasks.jsonl")).slice(0, 6);
   const scored = async (id: string | null) => {
     const events: RunEvent[] = [];

@@ -22,8 +22,10 @@ export function OpenPanel() {
   const [empty, setEmpty] = useState(false);
 
   function open({ files, label }: Dropped) {
-    setEmpty(!files.length);
-    if (files.length) studio.openFiles(files, label || text.looseLabel);
+    // The engine says which of the cache's folders holds the model.
+    const isHubCache = label.startsWith("models--");
+    setEmpty(!files.length && !isHubCache);
+    if (files.length || isHubCache) studio.openFiles(files, label || text.looseLabel);
   }
 
   const over = useDrop((dropped) => {

@@ -31,7 +31,6 @@ export function TextChooser({ what, choice, onChange, error }: Props) {
         <div className={css.file}>
           <FileButton
             label={strings.text.chooseFile(what)}
-            accept=".txt,.jsonl,.npy"
             onChange={(e) => {
               const file = e.target.files?.[0];
               if (file) onChange({ file });
@@ -39,6 +38,11 @@ export function TextChooser({ what, choice, onChange, error }: Props) {
           />
           <span className={css.name}>{choice.file?.name ?? strings.text.formats}</span>
         </div>
+      )}
+      {choice.kind === "file" && choice.file && (error || choice.field) && (
+        <Field label={strings.text.field} hint={strings.text.fieldHint}>
+          {(wired) => <input {...wired} type="text" value={choice.field ?? ""} onChange={(e) => onChange({ field: e.target.value })} />}
+        </Field>
       )}
       {choice.kind === "pasted" && (
         <Field label={strings.text.paste(what)}>

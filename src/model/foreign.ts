@@ -14,7 +14,7 @@ const byTensor: readonly [RegExp, string][] = [
   [/\.weight_packed$/, "compressed-tensors"],
   [/\.weight_scale(_inv)?$|\.input_scale$/, "FP8 or another scaled format"],
   [/\.q_weight$|\.q_scale_max$/, "EXL2"],
-  [/\.(W_q|meta)$|\.qmeta$/, "HQQ"],
+  [/\.W_q$|\.qmeta$/, "HQQ"],
   [/\.qweight$/, "GPTQ or AWQ"],
 ];
 

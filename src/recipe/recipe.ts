@@ -19,7 +19,7 @@ export const methodTitles: Record<MethodId, string> = {
   quip: "QuIP (rotated, dense only)",
   gptaq: "GPTAQ (GPTQ against upstream errors)",
 };
-export const formatTitles: Record<FormatId, string> = { dense: "Dense f16 (loads everywhere)", gptq: "GPTQ (packed)" };
+export const formatTitles: Record<FormatId, string> = { dense: "Dense f16 (loads where the original does)", gptq: "GPTQ (packed)" };
 
 export const alphaChoices = ["given", "guarded", "best"] as const;
 /**

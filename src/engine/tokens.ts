@@ -34,8 +34,12 @@ export interface Reading {
   progress?(done: number, most: number): void;
 }
 
-/** Windows are drawn from this many times as many as are asked for, from the text's beginning: a book need not be tokenized for a few of them. */
-const drawnFrom = 64;
+/**
+ * Windows are drawn over the whole text up to this many tokens (about 4 MB), and from that beginning of a longer one: a library need not be tokenized for a few
+ * windows. Four times what is asked for, where that is more.
+ */
+const drawnFrom = 2 ** 20;
+const poolOf = (windows: number, length: number): number => Math.max(drawnFrom, 4 * windows * length);
 
 /**
  * A text to measure on as token windows: .npy holds ids, anything else is read by what it holds (`readDocuments`).
@@ -44,7 +48,7 @@ const drawnFrom = 64;
 export function loadTokens(model: Model, file: SourceFile, cutting: Cutting, reading: Reading = {}): Promise<TokenWindows> {
   const { windows, windowLength, seed, heldOut = 0 } = cutting;
   return givenAs("text", async () => {
-    const enough = windows === null ? null : seed === null ? windows : drawnFrom * (windows + heldOut);
+    const enough = windows === null ? null : seed === null ? windows * windowLength : poolOf(windows + heldOut, windowLength);
     const all = await allWindows(model, file, windowLength, enough, reading);
     const tokens = seed === null ? first(all, windows) : pick(all, windows, seed, file.name, heldOut).tokens;
     checkTokens(tokens, model.spec.vocabulary, model.spec.maxPositions, file.name);
@@ -57,20 +61,20 @@ export function loadCalibration(model: Model, file: SourceFile, recipe: Recipe, 
   const { windows, windowLength, seed } = recipe.calibration;
   const heldOut = needsHeldOut(recipe) ? recipe.qep.heldOut : 0;
   return givenAs("text", async () => {
-    const enough = windows === null ? null : drawnFrom * (windows + heldOut);
+    const enough = windows === null ? null : poolOf(windows + heldOut, windowLength);
     const all = await allWindows(model, file, windowLength, enough, reading);
     checkTokens(all, model.spec.vocabulary, model.spec.maxPositions, file.name);
     return pick(all, windows, seed, file.name, heldOut);
   });
 }
 
-/** Windows from the text's beginning: `enough` of them, or all for null. */
+/** Windows of the first `enough` ids, or of all for null. */
 async function allWindows(model: Model, file: SourceFile, length: number, enough: number | null, reading: Reading): Promise<TokenWindows> {
   if (file.name.toLowerCase().endsWith(".npy")) return windowsFromNpy(file.name, await file.read(0, file.size), length);
   const { signal, field, helper, progress } = reading;
   const encoder = await openTokenizer(model.source, helper);
   const documents = readDocuments(file, { signal, field, helper, chatTemplate: () => chatTemplateOf(model.source) });
-  const most = enough === null ? Number.POSITIVE_INFINITY : enough * length;
+  const most = enough ?? Number.POSITIVE_INFINITY;
   const ids = await encodeDocuments(encoder, documents, most, { name: file.name, signal, progress: (done) => progress?.(done, most) });
   return cut(ids, length, file.name);
 }

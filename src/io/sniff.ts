@@ -4,6 +4,8 @@ interface Sniffed {
   /** Completes "config.json is …". */
   what: string;
   hint: string;
+  /** Nothing that was meant to be read as text. */
+  isForeign?: boolean;
 }
 
 const again = "Download the file itself again.";
@@ -15,14 +17,16 @@ export function sniff(bytes: Uint8Array): Sniffed | null {
   if (!bytes.length) return { what: "empty", hint: again };
   if (startsWith(bytes, 0x1f, 0x8b)) return { what: "packed with gzip", hint: "Unpack it first." };
   if (startsWith(bytes, 0x50, 0x4b, 3, 4))
-    return { what: "a zip archive (PyTorch's .bin and .pt are such)", hint: "Get the .safetensors version." };
-  if (startsWith(bytes, 0x47, 0x47, 0x55, 0x46)) return { what: "a GGUF file under another name", hint: "Get the .safetensors version." };
+    return { what: "a zip archive (PyTorch's .bin and .pt are such)", hint: "Get the .safetensors version.", isForeign: true };
+  if (startsWith(bytes, 0x47, 0x47, 0x55, 0x46))
+    return { what: "a GGUF file under another name", hint: "Get the .safetensors version.", isForeign: true };
   if (startsWith(bytes, 0xef, 0xbb, 0xbf))
     return { what: "text that begins with a byte order mark", hint: "Save it as UTF-8 without BOM." };
   if (startsWith(bytes, 0xff, 0xfe) || startsWith(bytes, 0xfe, 0xff)) return { what: "UTF-16 text", hint: "Save it as UTF-8 without BOM." };
   const text = new TextDecoder("latin1").decode(bytes.subarray(0, 200)).trimStart().toLowerCase();
-  if (text.startsWith("version ")) return { what: "a Git LFS pointer, not the data", hint: 'Run "git lfs pull" in the model folder.' };
+  if (text.startsWith("version "))
+    return { what: "a Git LFS pointer, not the data", hint: 'Run "git lfs pull" in the model folder.', isForeign: true };
   if (text.startsWith("<!doct") || text.startsWith("<html"))
-    return { what: "a web page, not the file", hint: `${again} A browser saved the page that shows it.` };
+    return { what: "a web page, not the file", hint: `${again} A browser saved the page that shows it.`, isForeign: true };
   return null;
 }

@@ -119,16 +119,30 @@ export function rowsOfText(name: string, text: string): Iterable<readonly [strin
   if (/\.(jsonl|ndjson)$/.test(lower) && start !== "[") return lines(name, text);
   const isJson = /\.(json|jsonl|ndjson)$/.test(lower);
   if (start !== "{" && start !== "[") {
+    const separator = isJson ? null : separatorOf(text);
+    if (separator) return csvDocuments(name, text, separator);
     if (isJson && text.trim()) throw badText(`${shown(name)} is no JSON`, "Correct it, or call it .txt if it is plain text.");
     return null;
   }
   if (start === "{" && looksLikeLines(text)) return lines(name, text);
   const value = tryParse(text);
   if (value === undefined) {
-    if (isJson) throw badText(`${shown(name)} is no valid JSON`, "Correct it, or give one object a line.");
+    if (isJson || /^\s*\[?\s*\{\s*"/.test(text)) throw badText(`${shown(name)} is no valid JSON`, "Correct it, or give one object a line.");
     return null;
   }
   return jsonRows(name, value);
+}
+
+/** Of a table under another name: its first line names a field that holds text, and its second row is as wide. */
+function separatorOf(text: string): string | null {
+  const head = text.slice(0, 65_536);
+  for (const separator of [",", "\t"]) {
+    const [header, row] = csvRows(head, separator);
+    const names = header?.map((title) => title.trim());
+    if (row && names.length > 1 && names.length === row.length && forms.some((fields) => fields.every((f) => names.includes(f))))
+      return separator;
+  }
+  return null;
 }
 
 function tryParse(text: string): unknown {

@@ -53,13 +53,36 @@ function addedTokens({ added_tokens: list }: Json): { all: string[]; spaced: str
   return { all: known.map((t) => t.content), spaced: spaced.map((t) => t.content) };
 }
 
-const splitting = ["Sequence", "ByteLevel", "Split", "Digits", "Punctuation", "Whitespace", "WhitespaceSplit", "BertPreTokenizer"];
+type Part = {
+  type?: string;
+  use_regex?: boolean;
+  pattern?: { Regex?: string; String?: string };
+  pretokenizers?: Part[];
+  normalizers?: Part[];
+} | null;
 
-/** A pre-tokenizer of a kind that ends a word at a space; without one, a vocabulary in which no token goes on over "▁". */
-function splitsAtSpaces({ pre_tokenizer: pre, model }: Json): boolean {
-  const kind = (pre as { type?: string } | null)?.type;
-  if (kind && splitting.includes(kind)) return true;
-  if (kind && kind !== "Metaspace") return false;
+/** A pre-tokenizer that ends a word at a space: GPT-2's pattern and its kin ("\\p{L}"), or one that splits at every space. */
+function endsWords(pre: Part): boolean {
+  if (pre?.type === "ByteLevel") return pre.use_regex !== false;
+  if (pre?.type === "Split") return /\\p\{L\}/.test(pre.pattern?.Regex ?? "");
+  if (pre?.type === "Sequence") return (pre.pretokenizers ?? []).some(endsWords);
+  return ["Whitespace", "WhitespaceSplit", "BertPreTokenizer"].includes(pre?.type ?? "");
+}
+
+/** A normalizer that looks at one character after the other, so that a space changes nothing beside it. */
+function isLocal(normalizer: Part | undefined): boolean {
+  if (!normalizer) return true;
+  if (normalizer.type === "Sequence") return (normalizer.normalizers ?? []).every(isLocal);
+  if (normalizer.type === "Replace") return normalizer.pattern?.String?.length === 1;
+  return ["NFC", "NFD", "NFKC", "NFKD", "Prepend", "Lowercase"].includes(normalizer.type ?? "");
+}
+
+/** A pre-tokenizer that ends a word at a space; without one, a vocabulary in which no token goes on over "▁". */
+function splitsAtSpaces({ pre_tokenizer, normalizer, model }: Json): boolean {
+  const pre = pre_tokenizer as Part;
+  if (!isLocal(normalizer as Part)) return false;
+  if (pre && endsWords(pre)) return true;
+  if (pre && pre.type !== "Metaspace") return false;
   const vocabulary = (model as { vocab?: unknown } | undefined)?.vocab;
   if (typeof vocabulary !== "object" || vocabulary === null) return false;
   const tokens = Array.isArray(vocabulary) ? vocabulary.map((entry) => String(entry?.[0])) : Object.keys(vocabulary);

@@ -1,5 +1,6 @@
 import { throwIfCancelled } from "../errors";
 import type { Row } from "../io/parquet";
+import { sniff } from "../io/sniff";
 import { shown } from "../io/text";
 import type { SourceFile } from "../io/types";
 import { badText, type Document, documentsOfRows, type Message, rowsOfText } from "./documents";
@@ -94,7 +95,11 @@ async function gunzip(name: string, bytes: Uint8Array): Promise<Uint8Array> {
 
 /** UTF-8, or UTF-16 that says so by its mark; a mark is no text. */
 export function decode(name: string, bytes: Uint8Array): string {
+  const other = sniff(bytes.subarray(0, 200));
+  if (other?.isForeign) throw badText(`${shown(name)} is ${other.what}`, other.hint);
   const wide = bytes[0] === 0xff && bytes[1] === 0xfe ? "utf-16le" : bytes[0] === 0xfe && bytes[1] === 0xff ? "utf-16be" : null;
+  if (!wide && bytes.subarray(0, 4096).includes(0))
+    throw badText(`${shown(name)} is no text: it holds zero bytes (binary data, or UTF-16 without its mark)`, "Save it as UTF-8.");
   try {
     return new TextDecoder(wide ?? "utf-8", { fatal: true }).decode(bytes);
   } catch (cause) {

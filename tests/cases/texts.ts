@@ -80,6 +80,7 @@ export const textCases: readonly TextCase[] = [
   { what: "A field that is named with --text-field", name: "f.jsonl", content: lines(rows("caption")), field: "caption", documents: two },
   { what: "Comma- and tab-separated values", name: "a.csv", content: 'id,text\r\n1,One.\r\n2,"Two, three."\r\n', documents: two },
   { what: "Tab-separated values", name: "a.tsv", content: "id\ttext\n1\tOne.\n2\tTwo, three.\n", documents: two },
+  { what: "A table under another name, told by its header", name: "train", content: 'id,text\n1,One.\n2,"Two, three."\n', documents: two },
   { what: "Any of these packed with gzip", name: "a.jsonl.gz", content: gzipSync(lines(rows("text"))), documents: two },
   {
     what: "Conversations (messages), through the model's chat template",
@@ -128,6 +129,30 @@ export const textCases: readonly TextCase[] = [
     name: "bad.csv",
     content: "id,text\n1,One.\n2\n",
     says: "bad.csv, row 3 has 1 fields, the first has 2",
+  },
+  {
+    what: "JSON that is cut off, under another name",
+    name: "a.txt",
+    content: '[{"text": "one"}, {"text": "two"',
+    says: "a.txt is no valid JSON",
+  },
+  {
+    what: "JSON lines that are damaged, under another name",
+    name: "b.txt",
+    content: '{"text":"One."}\n{"text":"Tw',
+    says: "b.txt is no valid JSON",
+  },
+  {
+    what: "Binary data, or UTF-16 without its mark",
+    name: "w.txt",
+    content: Uint8Array.of(0x41, 0, 0x42, 0),
+    says: "w.txt is no text: it holds zero bytes",
+  },
+  {
+    what: "A Git LFS pointer or a web page in place of a text",
+    name: "l.txt",
+    content: "version https://git-lfs.github.com/spec/v1\noid",
+    says: "l.txt is a Git LFS pointer",
   },
   {
     what: "Text that is not UTF-8 (Latin-1)",

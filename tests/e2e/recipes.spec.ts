@@ -42,7 +42,8 @@ test("rules, a rotation and α on held-out windows", async ({ page }) => {
 
 test("an architecture that cannot be run is rounded, said so, and exported", async ({ page }) => {
   const watch = await openStudio(page);
-  const config = (content: Buffer) => Buffer.from(content.toString().replace("LlamaForCausalLM", "OtherForCausalLM"));
+  const config = (content: Buffer) =>
+    Buffer.from(content.toString().replace("LlamaForCausalLM", "OtherForCausalLM").replace('"llama"', '"other"'));
   await page
     .locator("input[type=file]")
     .first()

@@ -97,6 +97,16 @@ describe.each([
   });
 });
 
+test.each([
+  ["a byte-level one without its pattern", { type: "ByteLevel", use_regex: false }, null],
+  ["a split at line ends only", { type: "Split", pattern: { Regex: "\\n" } }, null],
+  ["a normalizer that looks at more than one character", null, { type: "Replace", pattern: { Regex: " t" }, content: "x" }],
+])("nothing is cut where a space is no certain end of a word: %s", async (_, pre_tokenizer, normalizer) => {
+  const json = { ...llama2(), pre_tokenizer, ...(normalizer ? { normalizer } : {}) };
+  const encode = (text: string) => [...text].map((c) => c.charCodeAt(0));
+  expect([...cutterOf(json, encode)!.cut(prose(20_000, words))]).toHaveLength(1);
+});
+
 test("a vocabulary with a token that reaches over a space is never cut", async () => {
   const json = llama2({ "e▁t": 0 });
   const cutter = cutterOf(json, await tokenizerOf(json, {}))!;

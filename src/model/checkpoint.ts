@@ -3,6 +3,7 @@ import { findNonFinite } from "../io/dtype";
 import { parseJsonKept, readJson } from "../io/json";
 import { openShards } from "../io/shards";
 import { findFile } from "../io/source";
+import { shown } from "../io/text";
 import type { Shards, Source, SourceFile } from "../io/types";
 import { noWeights } from "../io/weight-files";
 import { elements, type FloatDtype, type Ops, type Tensor } from "../ops/ops";
@@ -125,7 +126,13 @@ async function openKnown({ source, config, kept, shards, notes: told }: Opened):
   checkBlockCount(shards, parsed);
   const untied = parsed.tied && (await untiedHead(shards, parsed));
   const spec = untied ? { ...parsed, tied: false } : parsed;
-  const notes = [...told, ...familyNotes(config, familyOf(config)), ...biasNotes(shards, spec, layers), ...(untied ? [otherHead] : [])];
+  const notes = [
+    ...told,
+    ...familyNotes(config, familyOf(config)),
+    ...biasNotes(shards, spec, layers),
+    ...strayNotes(shards, spec, layers),
+    ...(untied ? [otherHead] : []),
+  ];
   const written = untied ? { ...kept, tie_word_embeddings: false } : kept;
   return { source, spec, unsupported: null, architecture: spec.architecture, config: written, shards, notes, layers };
 }
@@ -146,6 +153,17 @@ function biasNotes(shards: Shards, { biases, architecture }: ModelSpec, layers: 
   if (!ignored.length) return [];
   const kinds = [...new Set(ignored.map(({ kind }) => kind))].join(", ");
   return [`Biases of ${kinds} are ignored: ${architecture} has none there by this config.json, and transformers ignores them too.`];
+}
+
+/** Any other tensor that the architecture has no place for; old files hold the rotary embedding's frequencies, which are computed. */
+function strayNotes({ tensors }: Shards, spec: ModelSpec, layers: readonly LinearLayer[]): string[] {
+  const own = new Set([headName, ...[...expectedTensors(spec)].map(([name]) => name)]);
+  const parts = ["weight", "bias", ...(spec.packing ? ["qweight", "qzeros", "scales", "g_idx"] : [])];
+  for (const { name } of layers) for (const part of parts) own.add(`${name}.${part}`);
+  const stray = [...tensors.keys()].filter((name) => !own.has(name) && !name.endsWith(".rotary_emb.inv_freq"));
+  if (!stray.length) return [];
+  const more = stray.length > 1 ? ` and ${stray.length - 1} more` : "";
+  return [`Ignored, as in transformers: ${shown(stray[0])}${more}, for which ${spec.architecture} has no place.`];
 }
 
 const linearLayers = (spec: ModelSpec): LinearLayer[] =>

@@ -19,7 +19,15 @@ export interface Family {
 
 const attention: readonly LayerKind[] = ["q_proj", "k_proj", "v_proj", "o_proj"];
 const mlp: readonly LayerKind[] = ["gate_proj", "up_proj", "down_proj"];
-const attentionBias = ({ attention_bias }: Json) => (attention_bias === true ? attention : []);
+const attentionBias = (config: Json) => (flag(config, "attention_bias") ? attention : []);
+
+/** A switch of config.json, off where it is missing. @throws QuantError `bad-config` for anything but true and false: 1 would be taken for off. */
+export function flag(config: Json, field: string): boolean {
+  const value = config[field] ?? false;
+  if (typeof value !== "boolean")
+    throw new QuantError("bad-config", `config.json: ${field} is neither true nor false`, `Set ${field} to true or false.`);
+  return value;
+}
 
 const mistral = { num_key_value_heads: 8, max_position_embeddings: 131_072, sliding_window: 4096 };
 const qwen = { num_key_value_heads: 32, max_position_embeddings: 32_768, sliding_window: 4096, max_window_layers: 28 };
@@ -30,7 +38,7 @@ const families: Record<string, Family> = {
     title: "Llama",
     architecture: "LlamaForCausalLM",
     defaults: { max_position_embeddings: 2048 },
-    biases: (config) => [...attentionBias(config), ...(config.mlp_bias === true ? mlp : [])],
+    biases: (config) => [...attentionBias(config), ...(flag(config, "mlp_bias") ? mlp : [])],
     sliding: "never",
   },
   mistral: { title: "Mistral", architecture: "MistralForCausalLM", defaults: mistral, biases: () => [], sliding: "always" },
@@ -94,7 +102,7 @@ export function nameOf(config: Json): string {
 export function slidingWindows(config: Json, { sliding, defaults }: Family, blocks: number): number[] {
   const given = config.layer_types ?? undefined;
   if (sliding === "never" || (sliding === "always" && given === undefined && !windowOf(config, defaults))) return new Array(blocks).fill(0);
-  const window = sliding === "later" && config.use_sliding_window !== true ? 0 : windowOf(config, defaults);
+  const window = sliding === "later" && !flag(config, "use_sliding_window") ? 0 : windowOf(config, defaults);
   const types = given === undefined ? derivedTypes(config, defaults, sliding, window, blocks) : givenTypes(given, blocks);
   if (window === 0 && types.includes("sliding_attention"))
     throw new QuantError(
@@ -114,21 +122,24 @@ function windowOf(config: Json, defaults: Json): number {
 }
 
 function derivedTypes(config: Json, defaults: Json, sliding: string, window: number, blocks: number): string[] {
-  const first = sliding === "always" ? 0 : Number(config.max_window_layers ?? defaults.max_window_layers);
-  return Array.from({ length: blocks }, (_, m) => (window > 0 && m >= first ? "sliding_attention" : "full_attention"));
+  const first = sliding === "always" ? 0 : (config.max_window_layers ?? defaults.max_window_layers);
+  if (!Number.isSafeInteger(first)) throw new QuantError("bad-config", "config.json: max_window_layers is not a whole number");
+  return Array.from({ length: blocks }, (_, m) => (window > 0 && m >= (first as number) ? "sliding_attention" : "full_attention"));
 }
 
 function givenTypes(given: unknown, blocks: number): string[] {
   if (!Array.isArray(given) || given.length !== blocks)
     throw new QuantError("bad-config", `config.json: layer_types does not name the attention of each of the ${blocks} blocks`);
-  const other = given.find((type) => type !== "full_attention" && type !== "sliding_attention");
+  // transformers' own older name.
+  const types = given.map((type) => (type === "attention" ? "full_attention" : type));
+  const other = types.find((type) => type !== "full_attention" && type !== "sliding_attention");
   if (other !== undefined)
     throw new QuantError(
       "unsupported-architecture",
       `layer_types has ${shown(String(other))}`,
       "Only full_attention and sliding_attention can be run.",
     );
-  return given;
+  return types;
 }
 
 /** The layers of a config that have a bias, in the order of a block. */

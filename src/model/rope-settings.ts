@@ -34,7 +34,7 @@ const unsupported = (detail: string) =>
 function settingsOf(config: Json): { settings: Json; field: string } {
   for (const field of ["rope_scaling", "rope_parameters"]) {
     const value = config[field];
-    if (value === undefined || value === null) continue;
+    if (value === undefined || value === null || value === false) continue;
     if (typeof value !== "object" || Array.isArray(value)) throw wrong(`${field} is not an object`);
     if (Object.keys(value).length) return { settings: value as Json, field };
   }
@@ -48,28 +48,33 @@ function settingsOf(config: Json): { settings: Json; field: string } {
 export function ropeOf(config: Json, maxPositions: number): Rope {
   const { settings, field } = settingsOf(config);
   if (["full_attention", "sliding_attention"].some((type) => type in settings)) throw unsupported(`${field} by layer type`);
+  const ropeTheta = positive("rope_theta" in settings ? settings.rope_theta : config.rope_theta, "rope_theta", 10_000);
   const read = reader(settings, field);
-  const ropeTheta = read.number("rope_theta", typeof config.rope_theta === "number" ? config.rope_theta : 10_000);
-  const kind = settings.rope_type ?? settings.type ?? "default";
-  const partial = settings.partial_rotary_factor ?? config.partial_rotary_factor ?? 1;
+  const kind = "rope_type" in settings ? settings.rope_type : (settings.type ?? "default");
+  const partial = "partial_rotary_factor" in settings ? settings.partial_rotary_factor : (config.partial_rotary_factor ?? 1);
   // These families' default rope turns every dimension whatever this says; with another type transformers fails on it.
   if (kind !== "default" && partial !== 1)
     throw unsupported(`rope type ${shown(String(kind))} with partial_rotary_factor ${shown(String(partial))}`);
-  const original = () =>
-    read.number("original_max_position_embeddings", maxPositions, config.original_max_position_embeddings as number | undefined);
+  const original = () => read.number("original_max_position_embeddings", maxPositions, config.original_max_position_embeddings);
   return { ropeTheta, ropeScaling: scalingOf(kind, settings, read, original, maxPositions) };
 }
 
 type Reader = ReturnType<typeof reader>;
 
+/** Only what is missing has a default: null is a value, which transformers fails on, and so is a number in quotation marks. */
+function positive(value: unknown, name: string, fallback?: number): number {
+  const number = value === undefined ? fallback : value;
+  if (typeof number !== "number" || !(number > 0) || !Number.isFinite(number)) throw wrong(`${name} is not a positive number`);
+  return number;
+}
+
 function reader(settings: Json, field: string) {
   return {
     /** `over` beats the settings, `fallback` stands in for what is missing; without one it must be there. */
-    number(name: string, fallback?: number, over?: number): number {
-      const value = over ?? settings[name] ?? fallback;
-      if (typeof value !== "number" || !(value > 0) || !Number.isFinite(value)) throw wrong(`${field}'s ${name} is not a positive number`);
-      return value;
-    },
+    number: (name: string, fallback?: number, over?: unknown) =>
+      positive(over === undefined ? settings[name] : over, `${field}'s ${name}`, fallback),
+    /** As Python's `or`: nothing, null and 0 are all none. */
+    or: (name: string, fallback: number) => positive(settings[name] || undefined, `${field}'s ${name}`, fallback),
   };
 }
 
@@ -96,17 +101,18 @@ function scalingOf(kind: unknown, settings: Json, read: Reader, original: () => 
 }
 
 function yarn(settings: Json, read: Reader, originalPositions: number, maxPositions: number): RopeScaling {
-  const factor = read.number("factor", maxPositions / originalPositions);
+  // A factor of null is the stretch of the positions; one that is missing is an error, here as in transformers.
+  const factor = settings.factor === null ? maxPositions / originalPositions : read.number("factor");
   const scale = (mscale = 1) => (factor <= 1 ? 1 : 0.1 * mscale * Math.log(factor) + 1);
   const both = settings.mscale && settings.mscale_all_dim;
   const inferred = both ? scale(read.number("mscale")) / scale(read.number("mscale_all_dim")) : scale();
   return {
     kind: "yarn",
     factor,
-    betaFast: read.number("beta_fast", 32),
-    betaSlow: read.number("beta_slow", 1),
+    betaFast: read.or("beta_fast", 32),
+    betaSlow: read.or("beta_slow", 1),
     originalPositions,
-    attentionFactor: read.number("attention_factor", inferred),
-    truncate: settings.truncate !== false,
+    attentionFactor: settings.attention_factor === null ? inferred : read.number("attention_factor", inferred),
+    truncate: settings.truncate === undefined || Boolean(settings.truncate),
   };
 }

@@ -35,10 +35,12 @@ function dynamicBase({ ropeTheta, headDim, maxPositions }: ModelSpec, factor: nu
   return ropeTheta * stretch ** (headDim / (headDim - 2));
 }
 
+/** Long waves are divided, short ones stay, and those between are blended; in transformers' order, which tells where the two limits are swapped. */
 function llama3(s: Extract<RopeScaling, { kind: "llama3" }>, frequency: number): number {
-  const wavelength = (2 * Math.PI) / frequency;
-  const ramp = (s.originalPositions / wavelength - s.lowFrequency) / (s.highFrequency - s.lowFrequency);
-  const smooth = Math.min(Math.max(ramp, 0), 1);
+  const rotations = (s.originalPositions * frequency) / (2 * Math.PI);
+  if (rotations < s.lowFrequency) return frequency / s.factor;
+  if (rotations > s.highFrequency) return frequency;
+  const smooth = (rotations - s.lowFrequency) / (s.highFrequency - s.lowFrequency);
   return ((1 - smooth) * frequency) / s.factor + smooth * frequency;
 }
 

@@ -1,6 +1,6 @@
 import { QuantError } from "../errors";
 import type { LayerKind } from "../recipe/recipe";
-import { biasedKinds, familyOf, slidingWindows } from "./families";
+import { biasedKinds, familyOf, flag, slidingWindows } from "./families";
 import { type Packing, parsePacking } from "./packing";
 import { type RopeScaling, ropeOf } from "./rope-settings";
 
@@ -75,7 +75,7 @@ export function parseSpec(input: unknown): ModelSpec {
     headDim: 0,
     vocabulary: count(config, "vocab_size"),
     eps: positive(config, "rms_norm_eps", 1e-6),
-    tied: config.tie_word_embeddings === true,
+    tied: flag(config, "tie_word_embeddings"),
     ...ropeOf(config, maxPositions),
     slidingWindows: slidingWindows(config, family, blocks),
     biases: biasedKinds(config, family),

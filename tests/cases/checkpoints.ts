@@ -191,6 +191,15 @@ export const readCases: Case[] = [
     make: () => model({}, biases(["q_proj", "down_proj"])),
   },
   {
+    what: "Other tensors that the architecture has no place for: ignored",
+    says: "Ignored, as in transformers: model.layers.0.self_attn.q_norm.weight and 1 more",
+    make: () =>
+      model({}, (t) => {
+        put(t, "model.layers.0.self_attn.q_norm.weight", [6]);
+        put(t, "lm_head.bias", [50]);
+      }),
+  },
+  {
     what: "Tied embeddings, and another head in the file: the file's head",
     says: "a head of its own that differs",
     make: () => source(config({ tie_word_embeddings: true }), weights()),
@@ -332,6 +341,16 @@ export const refusedCases: Case[] = [
     make: () => model({}, (t) => t.delete("lm_head.weight")),
   },
   { what: "A bias that config.json has and the file has not", says: "q_proj.bias", make: () => model({ attention_bias: true }) },
+  {
+    what: "A switch that is neither true nor false (attention_bias: 1)",
+    says: "attention_bias is neither true nor false",
+    make: () => model({ attention_bias: 1 }),
+  },
+  {
+    what: "A rope_theta in quotation marks",
+    says: "rope_theta is not a positive number",
+    make: () => model({ rope_theta: "500000" }),
+  },
   {
     what: "Another vocabulary than the embeddings have rows",
     says: "config.json implies 60 × 24",

@@ -122,6 +122,19 @@ describe("config.json", () => {
     [{ architectures: ["LlamaForSequenceClassification"] }, "unsupported-architecture", "LlamaForSequenceClassification"],
     [{ architectures: ["LlamaModel"] }, "unsupported-architecture", "LlamaModel"],
     [{ model_type: "mamba2" }, "unsupported-architecture", "LlamaForCausalLM"],
+    // transformers fails on each of these; a default in its place would be another model.
+    [{ rope_theta: "500000" }, "bad-config", "rope_theta is not a positive number"],
+    [{ rope_theta: true }, "bad-config", "rope_theta is not a positive number"],
+    [{ rope_parameters: { rope_type: "default", rope_theta: null } }, "bad-config", "rope_theta is not a positive number"],
+    [{ rope_parameters: { rope_type: null, type: "linear", factor: 2 } }, "unsupported-architecture", "rope type null"],
+    [{ rope_scaling: { type: "yarn", original_max_position_embeddings: 16 } }, "bad-config", "factor is not a positive number"],
+    [
+      { rope_scaling: { type: "yarn", factor: 2, original_max_position_embeddings: null } },
+      "bad-config",
+      "original_max_position_embeddings",
+    ],
+    [{ tie_word_embeddings: 1 }, "bad-config", "tie_word_embeddings is neither true nor false"],
+    [{ attention_bias: 1 }, "bad-config", "attention_bias is neither true nor false"],
     [{ hidden_size: undefined }, "bad-config", "hidden_size is missing"],
     [{ hidden_size: "24" }, "bad-config", "hidden_size is not a positive whole number"],
     [{ num_hidden_layers: 0 }, "bad-config", "num_hidden_layers"],
@@ -139,6 +152,43 @@ describe("config.json", () => {
   test.each([null, [], "x", 3])("%j is not a config", (value) => {
     expect(() => parseSpec(value)).toThrow(/not a JSON object/);
   });
+});
+
+test("yarn's settings are true and false as Python takes them", () => {
+  const scaling = (change: Record<string, unknown>) =>
+    parseSpec({ ...tinyConfig, rope_scaling: { type: "yarn", factor: 4, original_max_position_embeddings: 16, ...change } }).ropeScaling;
+  expect(scaling({})).toMatchObject({ truncate: true, betaFast: 32, betaSlow: 1 });
+  for (const off of [false, null, 0]) expect(scaling({ truncate: off })).toMatchObject({ truncate: false });
+  expect(scaling({ beta_fast: 0, beta_slow: null })).toMatchObject({ betaFast: 32, betaSlow: 1 });
+  expect(scaling({ factor: null })).toMatchObject({ factor: 4 });
+});
+
+test("yarn's cos and sin are transformers'", () => {
+  // ROPE_INIT_FUNCTIONS["yarn"] of transformers 5.23 with these settings: inv_freq and the attention factor.
+  const rope = {
+    rope_type: "yarn",
+    rope_theta: 10000,
+    factor: 4,
+    original_max_position_embeddings: 2048,
+    truncate: false,
+    beta_fast: 8,
+    beta_slow: 2,
+  };
+  const spec = parseSpec({ ...tinyConfig, head_dim: 16, max_position_embeddings: 8192, rope_parameters: rope });
+  const { cos, sin, half } = ropeTables(spec, 2);
+  const frequencies = [1.0, 0.316227764, 0.100000001, 0.0316227786, 0.00514242891, 0.000790569466, 0.000250000012, 7.90569466e-5];
+  for (const [i, f] of frequencies.entries()) {
+    expect(cos[half + i]).toBeCloseTo(1.138629436111989 * Math.cos(f), 6);
+    expect(sin[half + i]).toBeCloseTo(1.138629436111989 * Math.sin(f), 6);
+  }
+});
+
+test("llama3's limits may be swapped, as transformers takes them", () => {
+  const scaling = { rope_type: "llama3", factor: 8, low_freq_factor: 4, high_freq_factor: 1, original_max_position_embeddings: 64 };
+  const spec = parseSpec({ ...tinyConfig, head_dim: 16, hidden_size: 64, rope_scaling: scaling });
+  const turned = (i: number) => Math.asin(ropeTables(spec, 2).sin[spec.headDim / 2 + i]) / 10_000 ** (-i / 8);
+  // 64 positions turn it 10.2, 3.2 and 1.02 times: below 4, all are divided.
+  expect([1, 2].map((i) => turned(i) * 8)).toEqual([expect.closeTo(1, 6), expect.closeTo(1, 6)]);
 });
 
 test("llama3's rope scaling keeps high frequencies, divides low ones, and blends between", () => {

@@ -12,15 +12,17 @@ const ask =
     throwIfCancelled(signal);
     const worker = new Worker(new URL(import.meta.url), { workerData: request, resourceLimits: { maxOldGenerationSizeMb: 2048 } });
     let timer: ReturnType<typeof setTimeout> | undefined;
+    const done = new AbortController();
     try {
       return await new Promise<T>((resolve, reject) => {
         if (deadlineMs !== null) timer = setTimeout(() => reject(lateAnswer), deadlineMs);
-        signal.addEventListener("abort", () => reject(new QuantError("cancelled")));
+        signal.addEventListener("abort", () => reject(new QuantError("cancelled")), { signal: done.signal });
         worker.on("error", (e) => reject(unreadable("name" in request ? request.name : "the text", (e as Error).message)));
         worker.on("message", (reply: Reply<T>) => (reply.ok ? resolve(reply.value) : reject(QuantError.fromFlat(reply.error))));
       });
     } finally {
       clearTimeout(timer);
+      done.abort();
       await worker.terminate();
     }
   };

@@ -11,7 +11,16 @@ import type { Helper } from "../model/text-file";
 import { openTokenizer } from "../model/tokenizer";
 import type { Ops, Tensor } from "../ops/ops";
 import type { Recipe } from "../recipe/recipe";
-import type { Evaluation, LayerFacts, ModelSummary, Perplexity, PlanSummary, RunReport, TasksResult } from "../worker/protocol";
+import {
+  type Evaluation,
+  type LayerFacts,
+  type ModelSummary,
+  type Perplexity,
+  type PlanSummary,
+  type RunReport,
+  type TasksResult,
+  tokenizing,
+} from "../worker/protocol";
 import { changesOf, scoresOf } from "./accuracy";
 import { startOf } from "./chunks";
 import { compare, perplexity } from "./evaluate";
@@ -134,8 +143,9 @@ export class Session {
   }
 
   private reading({ field }: GivenText, signal: AbortSignal, emit?: Emit): Reading {
-    const progress = (done: number, most: number) =>
-      Number.isFinite(most) && emit?.({ type: "progress", done: Math.min(done, most), total: most, where: "tokenizing" });
+    // No share of the work: how many tokens there are is not known, and the job's own progress starts from 0.
+    const progress = (done: number) =>
+      emit?.({ type: "progress", done: 0, total: 1, where: `${tokenizing} ${done.toLocaleString("en")} tokens` });
     return { signal, field, helper: this.helperFor(signal), progress };
   }
 

@@ -24,9 +24,9 @@ export async function beyondF16(
   recipe: Recipe,
   signal?: AbortSignal,
 ): Promise<ReadonlySet<string>> {
-  const wide = new Map([...madeBeyond(quantized), ...(await copiesBeyond(list, model, recipe, signal))]);
-  for (const [name, found] of wide) refuse(name, found, recipe);
-  return new Set(wide.keys());
+  const made = madeBeyond(quantized);
+  for (const [name, found] of made) refuse(name, found, recipe);
+  return new Set([...made.keys(), ...(await copiesBeyond(list, model, recipe, signal)).keys()]);
 }
 
 /** The part of `beyondF16` that is known before a run. @throws as `beyondF16`. */

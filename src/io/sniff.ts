@@ -12,6 +12,11 @@ const again = "Download the file itself again.";
 
 const startsWith = (bytes: Uint8Array, ...values: number[]) => values.every((value, i) => bytes[i] === value);
 
+const pointer = "version https://git-lfs";
+
+/** Text may begin with "version " too: as much as is there has to fit. */
+const isPointer = (text: string) => text.length >= 7 && pointer.startsWith(text.slice(0, pointer.length));
+
 /** From its first bytes; null where nothing is known of them. Eight are enough. */
 export function sniff(bytes: Uint8Array): Sniffed | null {
   if (!bytes.length) return { what: "empty", hint: again };
@@ -24,8 +29,7 @@ export function sniff(bytes: Uint8Array): Sniffed | null {
     return { what: "text that begins with a byte order mark", hint: "Save it as UTF-8 without BOM." };
   if (startsWith(bytes, 0xff, 0xfe) || startsWith(bytes, 0xfe, 0xff)) return { what: "UTF-16 text", hint: "Save it as UTF-8 without BOM." };
   const text = new TextDecoder("latin1").decode(bytes.subarray(0, 200)).trimStart().toLowerCase();
-  if (text.startsWith("version "))
-    return { what: "a Git LFS pointer, not the data", hint: 'Run "git lfs pull" in the model folder.', isForeign: true };
+  if (isPointer(text)) return { what: "a Git LFS pointer, not the data", hint: 'Run "git lfs pull" in the model folder.', isForeign: true };
   if (text.startsWith("<!doct") || text.startsWith("<html"))
     return { what: "a web page, not the file", hint: `${again} A browser saved the page that shows it.`, isForeign: true };
   return null;

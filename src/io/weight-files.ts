@@ -13,7 +13,7 @@ const safetensors = /\.safetensors$/;
 /** Weights that are no part of a model's own: adapters, and Mistral's copy under its own names. */
 const apart = /^(adapter_|consolidated[.-])/;
 const others = /\.(bin|pth?|ckpt|gguf|ggml|onnx|h5|msgpack)$/i;
-const series = /^(.*)-\d{1,6}-of-(\d{1,6})\.safetensors$/s;
+const series = /^(.*)-(\d{1,6})-of-(\d{1,6})\.safetensors$/s;
 
 /**
  * transformers' order: what config.json names (`transformers_weights`), model.safetensors, the shards of its index. Where there is none of them, transformers
@@ -39,7 +39,7 @@ function onlyWeights(source: Source): Choice {
   const candidates = source.files.filter(({ name }) => safetensors.test(name) && !apart.test(name));
   const bin = source.files.find(({ name }) => /^pytorch_model.*\.bin$/.test(name));
   if (!candidates.length || bin) throw noWeights(source);
-  const groups = new Set(candidates.map(({ name }) => name.replace(series, "$1-…-of-$2")));
+  const groups = new Set(candidates.map(({ name }) => name.replace(series, "$1-…-of-$3")));
   if (groups.size > 1)
     throw new QuantError(
       "contradiction",
@@ -56,7 +56,7 @@ function onlyWeights(source: Source): Choice {
 
 /** Names like model-00001-of-00003.safetensors promise the whole series. */
 function checkSeries(files: readonly SourceFile[]): void {
-  const m = /^(.*)-(\d{1,6})-of-(\d{1,6})\.safetensors$/s.exec(files[0].name);
+  const m = series.exec(files[0].name);
   if (!m) return;
   const have = new Set(files.map((f) => f.name));
   const lost: string[] = [];

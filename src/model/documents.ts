@@ -30,6 +30,9 @@ const chats: readonly string[] = ["messages", "conversations", "conversation"];
 
 export const badText = (where: string, hint: string, cause?: unknown) => new QuantError("bad-text", where, hint, { cause });
 
+/** Rendering starts a thread, which takes longer than a conversation. */
+const conversationsAtOnce = 64;
+
 /** Renders conversations through the model's chat template, or throws why it cannot. */
 export type Render = (conversations: readonly Message[][]) => Promise<string[]>;
 
@@ -46,6 +49,12 @@ export async function* documentsOfRows(
   { name, field, render }: Reading,
 ): AsyncGenerator<Document> {
   let form: Form | null = null;
+  let waiting: Message[][] = [];
+  const rendered = async () => {
+    const texts = await render(waiting);
+    waiting = [];
+    return texts.map((text) => ({ text, templated: true }));
+  };
   for (const [at, row] of rows) {
     const place = `${shown(name)}, ${at}`;
     if (typeof row === "string" && !field) {
@@ -55,17 +64,17 @@ export async function* documentsOfRows(
     if (typeof row !== "object" || row === null || Array.isArray(row))
       throw badText(`${place} is no object with a text in it`, "Give one object a line or row.");
     form ??= formOf(row as Row, place, field);
-    if (form.kind === "chat")
-      yield { text: (await render([messagesOf((row as Row)[form.field], `${place}, ${form.field}`)]))[0], templated: true };
-    else
-      yield {
-        text: form.fields
-          .map((f) => textOf(row as Row, f, place))
-          .filter(Boolean)
-          .join("\n"),
-      };
+    if (form.kind === "text") yield { text: textsOf(row as Row, form.fields, place) };
+    else if (waiting.push(messagesOf((row as Row)[form.field], `${place}, ${form.field}`)) === conversationsAtOnce) yield* await rendered();
   }
+  if (waiting.length) yield* await rendered();
 }
+
+const textsOf = (row: Row, fields: readonly string[], place: string): string =>
+  fields
+    .map((field) => textOf(row, field, place))
+    .filter(Boolean)
+    .join("\n");
 
 type Form = { kind: "text"; fields: readonly string[] } | { kind: "chat"; field: string };
 

@@ -42,8 +42,6 @@ const byPrefix: readonly [string, string][] = [
 /** Families whose linear layers are stored [in, out] (GPT-2's Conv1D). */
 const transposed: readonly string[] = ["gpt2", "openai-gpt", "imagegpt", "decision_transformer"];
 
-export const isTransposed = (config: Json): boolean => transposed.includes(String(config.model_type));
-
 /** What quantized it, or null. A GPTQ checkpoint that says how it is packed is none of these. */
 function quantizedBy(config: Json, { tensors }: Shards): { by: string; where: string } | null {
   const settings = (config.quantization_config ?? config.compression_config) as Json | null | undefined;
@@ -88,7 +86,7 @@ export function refuseForeign(config: Json, shards: Shards): void {
       );
   const quantized = quantizedBy(config, shards);
   if (quantized) throw new QuantError("quantized-already", `by ${quantized.by} (${quantized.where})`, original);
-  if (isTransposed(config))
+  if (transposed.includes(String(config.model_type)))
     throw new QuantError(
       "unsupported-architecture",
       `${shown(nameOf(config))} stores its linear layers transposed (Conv1D), which is not read here, so that it cannot be rounded either`,

@@ -1,5 +1,5 @@
 /** What a helper thread does, on either platform. */
-import { QuantError } from "../errors";
+import { givenAs, QuantError } from "../errors";
 import { type ParquetRequest, parquetRequest, parquetRows, type Row } from "../io/parquet";
 import { shown } from "../io/text";
 import type { Message } from "./documents";
@@ -9,7 +9,7 @@ import { tokenizerOf } from "./tokenizer";
 export type HelperRequest =
   | ({ kind: "parquet" } & ParquetRequest)
   | { kind: "chat"; template: string; variables: Record<string, string>; conversations: readonly Message[][] }
-  | { kind: "encode"; tokenizer: object; config: object; text: string };
+  | { kind: "encode"; tokenizer: object; config: object; text: string; special: boolean };
 
 const deadlineMs = 10_000;
 
@@ -19,9 +19,12 @@ export type Ask = <T>(request: HelperRequest, deadlineMs: number | null) => Prom
 /** Thrown by `Ask` at the deadline. */
 export const lateAnswer = Symbol("late");
 
-export async function doRequest(request: HelperRequest): Promise<unknown> {
+/** In that thread: what fails there is about the text, and must say so before it crosses back. */
+export const doRequest = (request: HelperRequest): Promise<unknown> => givenAs("text", () => work(request));
+
+async function work(request: HelperRequest): Promise<unknown> {
   if (request.kind === "parquet") return parquetRows(request);
-  if (request.kind === "encode") return (await tokenizerOf(request.tokenizer, request.config))(request.text, false);
+  if (request.kind === "encode") return (await tokenizerOf(request.tokenizer, request.config))(request.text, request.special);
   const { Template } = await import("@huggingface/jinja");
   try {
     const template = new Template(request.template);
@@ -55,6 +58,6 @@ export function helperOf(ask: Ask): Helper {
       within<string[]>({ kind: "chat", template, variables, conversations }, () =>
         badTemplate(`the model's chat template takes longer than ${deadlineMs / 1000} s`),
       ),
-    encode: (tokenizer, config, text) => ask<number[]>({ kind: "encode", tokenizer, config, text }, null),
+    encode: (tokenizer, config, text, special) => ask<number[]>({ kind: "encode", tokenizer, config, text, special }, null),
   };
 }

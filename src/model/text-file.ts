@@ -9,7 +9,7 @@ import { badText, type Document, documentsOfRows, type Message, rowsOfText } fro
 export interface Helper {
   parquet(file: SourceFile, wanted: readonly string[] | null): Promise<Row[]>;
   chat(template: string, variables: Record<string, string>, conversations: readonly Message[][]): Promise<string[]>;
-  encode(tokenizer: object, config: object, text: string): Promise<number[]>;
+  encode(tokenizer: object, config: object, text: string, special: boolean): Promise<number[]>;
 }
 
 export interface TextReading {
@@ -59,6 +59,7 @@ async function* parquetDocuments(file: SourceFile, reading: TextReading): AsyncG
 const asked = (name: string, reading: TextReading) => ({
   name,
   field: reading.field,
+  // A batch at a time: each starts a thread.
   render: async (conversations: readonly Message[][]) => {
     const chat = await reading.chatTemplate();
     if (!chat || !reading.helper)
@@ -96,7 +97,8 @@ async function gunzip(name: string, bytes: Uint8Array): Promise<Uint8Array> {
 /** UTF-8, or UTF-16 that says so by its mark; a mark is no text. */
 export function decode(name: string, bytes: Uint8Array): string {
   const other = sniff(bytes.subarray(0, 200));
-  if (other?.isForeign) throw badText(`${shown(name)} is ${other.what}`, other.hint);
+  // A page that was meant as one is called so.
+  if (other?.isForeign && !/\.html?$/i.test(name)) throw badText(`${shown(name)} is ${other.what}`, other.hint);
   const wide = bytes[0] === 0xff && bytes[1] === 0xfe ? "utf-16le" : bytes[0] === 0xfe && bytes[1] === 0xff ? "utf-16be" : null;
   if (!wide && bytes.subarray(0, 4096).includes(0))
     throw badText(`${shown(name)} is no text: it holds zero bytes (binary data, or UTF-16 without its mark)`, "Save it as UTF-8.");

@@ -36,10 +36,11 @@ export async function openTokenizer(source: Source, helper?: Helper): Promise<En
   return {
     encode: (text) => encode(text, true),
     async *pieces({ text, templated }) {
-      if (!cutter) return yield encode(text, !templated);
+      const idsOf = (piece: string, special: boolean) =>
+        helper && piece.length > longPiece ? helper.encode(json, config, piece, special) : encode(piece, special);
+      if (!cutter) return yield await idsOf(text, !templated);
       if (!templated) yield cutter.prefix;
-      for (const piece of cutter.cut(text))
-        yield helper && piece.length > longPiece ? await helper.encode(json, config, piece) : encode(piece, false);
+      for (const piece of cutter.cut(text)) yield await idsOf(piece, false);
       if (!templated) yield cutter.suffix;
     },
   };

@@ -2,6 +2,7 @@
 import { secondsLeft } from "../store/inbox";
 import { nextStep } from "../store/next";
 import type { Job, Outcome, State } from "../store/state";
+import { tokenizing } from "../worker/protocol";
 import { bytes, duration, roughly, runTitle } from "./format";
 import { strings } from "./strings";
 
@@ -42,6 +43,7 @@ function line(text: string, tone: Status["tone"]): Status {
 
 function jobStatus(state: State, job: Job): Status {
   if (job.cancelling) return line(say.cancelling, "busy");
+  if (job.fraction === 0 && job.where.startsWith(tokenizing)) return { text: job.where, tone: "busy", spokenKey: "tokenizing" };
   const what = { run: runText, measure: measureText, score: scoreText, export: () => say.exporting }[job.kind](state, job);
   const text = [what, `${Math.floor(job.fraction * 100)} %`, timeLeft(job)].filter(Boolean).join(" · ");
   return { text, tone: "busy", spokenKey: `${job.kind} ${job.runId} ${job.startedAt} ${Math.floor(job.fraction * 10)}` };

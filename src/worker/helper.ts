@@ -11,10 +11,11 @@ const ask =
     throwIfCancelled(signal);
     const worker = new Worker(new URL("./helper-worker.ts", import.meta.url), { type: "module", name: "qep-helper" });
     let timer: ReturnType<typeof setTimeout> | undefined;
+    const done = new AbortController();
     try {
       return await new Promise<T>((resolve, reject) => {
         if (deadlineMs !== null) timer = setTimeout(() => reject(lateAnswer), deadlineMs);
-        signal.addEventListener("abort", () => reject(new QuantError("cancelled")));
+        signal.addEventListener("abort", () => reject(new QuantError("cancelled")), { signal: done.signal });
         // Not the death of the engine's worker: runs and their weights are still there.
         worker.onerror = (e) => reject(unreadable("name" in request ? request.name : "the text", e.message ?? ""));
         worker.onmessage = ({ data }: MessageEvent<Reply<T>>) => (data.ok ? resolve(data.value) : reject(QuantError.fromFlat(data.error)));
@@ -22,6 +23,7 @@ const ask =
       });
     } finally {
       clearTimeout(timer);
+      done.abort();
       worker.terminate();
     }
   };

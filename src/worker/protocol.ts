@@ -48,6 +48,9 @@ export interface ModelSummary {
   warnings: string[];
 }
 
+/** How a progress event's `where` begins while a text is tokenized, before the work that is counted. */
+export const tokenizing = "Tokenizing:";
+
 /** Text to tokenize, or ids. `demo`: the texts that come with the demo model. */
 export type TextSource = { kind: "demo" } | { kind: "text"; text: string } | { kind: "file"; file: File; field?: string };
 

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
+import { QuantError } from "../../src/errors";
 import { bytesFile } from "../../src/io/memory";
 import { parquetRequest, parquetRows } from "../../src/io/parquet";
 import type { SourceFile } from "../../src/io/types";
@@ -38,6 +39,29 @@ describe("parquet", () => {
     await expect(read(bytesFile("a.bin", arc))).rejects.toThrow(/row 1 has no field.*its fields are .*question/);
     expect(await read(bytesFile("a.bin", gzipSync(arc)), "question")).toHaveLength(2);
   });
+});
+
+test("many conversations are rendered in few calls, because each starts a thread, and stay in order", async () => {
+  const names = Array.from({ length: 150 }, (_, i) => `u${i}`);
+  let calls = 0;
+  const counted: Helper = {
+    ...helper,
+    chat: (...args) => {
+      calls++;
+      return helper.chat(...args);
+    },
+  };
+  const file = bytesFile("m.jsonl", names.map((content) => JSON.stringify({ messages: [{ role: "user", content }] })).join("\n"));
+  const got: string[] = [];
+  for await (const { text, templated } of readDocuments(file, { helper: counted, chatTemplate })) if (templated) got.push(text);
+  expect(got).toEqual(names.map((name) => `<user>${name}`));
+  expect(calls).toBe(3);
+});
+
+test("what fails in the helper is about the text when it crosses back", async () => {
+  const content = new TextEncoder().encode("PAR1 is not enough").buffer;
+  const error = await doRequest({ kind: "parquet", name: "a.parquet", content, wanted: null }).catch((e) => QuantError.fromFlat(e.flat()));
+  expect(error).toMatchObject({ code: "bad-file", about: "text" });
 });
 
 test("conversations without a chat template, or with one that fails, say so", async () => {

@@ -101,6 +101,7 @@ export const textCases: readonly TextCase[] = [
     ]),
     documents: ["<user>Hi<assistant>Ho"],
   },
+  { what: "Plain text that begins as other files do", name: "notes.txt", content: "Version 1.0 of it.", documents: ["Version 1.0 of it."] },
   { what: "Plain text that begins with a bracket", name: "bracket.txt", content: "[Music] One.", documents: ["[Music] One."] },
   {
     what: "Rows without a field that is known to hold text",

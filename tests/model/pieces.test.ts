@@ -135,6 +135,24 @@ test("no more is tokenized than is asked for, and the ids are the whole text's f
   expect([...ids.subarray(0, 3000)]).toEqual(encoder.encode(text).slice(0, 3000));
 });
 
+test.each([
+  ["a document that is never cut", { pre_tokenizer: { type: "ByteLevel", use_regex: false } }],
+  ["a word without an end", {}],
+])("%s goes to the helper, where it can be ended", async (_, change) => {
+  const json = { ...llama2(), ...change };
+  const sent: number[] = [];
+  const encode = async (_t: object, _c: object, text: string) => {
+    sent.push(text.length);
+    return [7];
+  };
+  const helper = { encode, parquet: async () => [], chat: async () => [] };
+  const encoder = await openTokenizer(memorySource("tiny", [bytesFile("tokenizer.json", JSON.stringify(json))]), helper);
+  const ids: number[] = [];
+  for await (const piece of encoder.pieces({ text: "x".repeat(40_000) })) ids.push(...piece);
+  expect(sent).toEqual([40_000]);
+  expect(ids).toContain(7);
+});
+
 test("a cancel is heard inside one long document", async () => {
   const encoder = await openTokenizer(memorySource("tiny", [bytesFile("tokenizer.json", JSON.stringify(llama2()))]));
   const controller = new AbortController();

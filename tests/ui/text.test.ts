@@ -94,6 +94,8 @@ describe("the status line", () => {
   });
 
   it("speaks at most every 10 %", () => {
+    const before = { ...running, job: { ...running.job!, fraction: 0, where: "Tokenizing: 12,000 tokens" } };
+    expect(statusOf(before).text).toBe("Tokenizing: 12,000 tokens");
     const at = (fraction: number) => statusOf({ ...running, job: { ...running.job!, fraction } }).spokenKey;
     expect(at(0.21)).toBe(at(0.299));
     expect(at(0.299)).not.toBe(at(0.301));

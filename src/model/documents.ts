@@ -94,7 +94,7 @@ function formOf(row: Row, place: string, field?: string): Form {
 const noField = (row: Row, place: string, what: string) =>
   badText(
     `${place} ${what}; its fields are ${shownList(Object.keys(row), 12) || "none"}`,
-    "Name the one that holds the text with --text-field, or call it text.",
+    "Name the one that holds the text (--text-field on the command line), or call it text.",
   );
 
 function textOf(row: Row, field: string, place: string): string {

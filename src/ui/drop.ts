@@ -25,7 +25,9 @@ export function filesOfInput(list: FileList): Dropped {
 }
 
 function loose(files: File[]): Dropped {
-  const weights = files.find((file) => file.name.endsWith(".safetensors"));
+  const safetensors = files.filter((file) => file.name.endsWith(".safetensors"));
+  // An adapter or Mistral's own copy beside the model is not what it is called after.
+  const weights = safetensors.find((file) => file.name.startsWith("model")) ?? safetensors[0];
   return { files, label: (weights ?? files[0])?.name.replace(/(-00001-of-\d+)?\.\w+$/, "") ?? "" };
 }
 

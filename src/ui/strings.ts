@@ -135,6 +135,7 @@ export const strings = {
     planning: "Working out the plan…",
     packed: "Nothing to plan: this checkpoint is quantized already.",
     noPlan: "No plan: the recipe does not fit.",
+    noText: "No plan: the calibration text cannot be used.",
     progress: "Progress of the job",
     formats: { dense: "f16 dense", gptq: "GPTQ packed" },
   },

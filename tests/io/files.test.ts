@@ -33,9 +33,10 @@ describe("readJson", () => {
 
   it("refuses 50 MB of brackets within a second", async () => {
     const bytes = new Uint8Array(50e6).fill(91);
-    const t = performance.now();
+    // Its own time: other work on the machine is not its fault.
+    const started = process.cpuUsage();
     expect(await failure(read(bytes, 60e6))).toMatch(/nested/);
-    expect(performance.now() - t).toBeLessThan(1000);
+    expect(process.cpuUsage(started).user / 1000).toBeLessThan(1000);
   });
 });
 

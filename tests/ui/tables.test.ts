@@ -88,4 +88,6 @@ it("a chosen folder gives its own files only; loose files take the weights' name
   expect(folder.label).toBe("llama");
   expect(folder.files.map((f) => f.name)).toEqual(["config.json"]);
   expect(filesOfInput(list(file("config.json"), file("tiny-00001-of-00002.safetensors"))).label).toBe("tiny");
+  const beside = list(file("adapter_model.safetensors"), file("consolidated.safetensors"), file("model-00001-of-00002.safetensors"));
+  expect(filesOfInput(beside).label).toBe("model");
 });

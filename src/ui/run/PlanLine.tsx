@@ -11,7 +11,7 @@ export function PlanLine() {
   const format = useStudioState((s) => s.recipe.format);
   if (!model) return <p className={css.plan}>{strings.run.planEmpty}</p>;
   if (model.packing !== null) return <p className={css.plan}>{strings.run.packed}</p>;
-  if (plan.error) return <p className={css.plan}>{strings.run.noPlan}</p>;
+  if (plan.error) return <p className={css.plan}>{plan.error.about === "text" ? strings.run.noText : strings.run.noPlan}</p>;
   if (!plan.summary) return <p className={css.plan}>{strings.run.planning}</p>;
   return (
     <div className={css.plan}>

@@ -21,6 +21,15 @@ describe("the demo's texts", () => {
     expect(ours.ids.slice(0, want.ids.length)).toEqual(want.ids);
   });
 
+  test("the first windows alone are those of the whole text", async () => {
+    const file = await diskSourceFile(demo("evaluation.jsonl"));
+    const [all, some] = await Promise.all(
+      [null, 5].map(async (windows) => loadTokens(await openDemo(), file, { windows, windowLength: 128, seed: null })),
+    );
+    expect(some).toMatchObject({ windows: 5, length: 128 });
+    expect(some.ids).toEqual(all.ids.slice(0, 5 * 128));
+  });
+
   test("too little text says how much there is and how much is needed", async () => {
     const short = bytesFile("short.txt", "Once upon a time.");
     await expect(loadTokens(await openDemo(), short, { windows: null, windowLength: 128, seed: null })).rejects.toThrow(

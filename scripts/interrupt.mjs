@@ -30,8 +30,10 @@ function start(args, after) {
       child.kill("SIGINT");
     };
     const timer = after === null ? undefined : setTimeout(interrupt, after);
-    child.on("exit", (code) => {
+    child.on("exit", (status, signal) => {
       clearTimeout(timer);
+      // A shell tells both as 130.
+      const code = signal === "SIGINT" ? 130 : status;
       resolve({ code, ms: performance.now() - began, answered: performance.now() - asked });
     });
   });

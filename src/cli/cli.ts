@@ -3,21 +3,10 @@ import { asQuantError } from "../errors";
 import { usage, wrong } from "./args";
 import { evaluate, inspect, quantize, tasks } from "./commands";
 import { exitOf, exits } from "./exit";
+import { interruptSignal } from "./interrupt";
 import { result, say } from "./terminal";
 
 const commands: Record<string, (args: string[], signal: AbortSignal) => Promise<void>> = { inspect, quantize, evaluate, tasks };
-
-/** Ctrl-C asks the job to stop and clean up; a second one leaves at once. */
-function interruptSignal(): AbortSignal {
-  const controller = new AbortController();
-  for (const name of ["SIGINT", "SIGTERM"] as const)
-    process.on(name, () => {
-      if (controller.signal.aborted) process.exit(exits.interrupted);
-      say("Stopping…");
-      controller.abort();
-    });
-  return controller.signal;
-}
 
 /** Runs one command line and returns its exit code; every failure is one sentence on stderr. */
 export async function main(args: readonly string[]): Promise<number> {

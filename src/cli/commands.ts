@@ -21,6 +21,7 @@ import type { PlanSummary } from "../worker/protocol";
 import { evaluateOptions, inspectOptions, numberOf, parse, quantizeOptions, tasksOptions, wrong } from "./args";
 import { openOps } from "./gpu";
 import { threadHelper } from "./helper";
+import { beforeLeaving } from "./interrupt";
 import { recipeOf } from "./recipe";
 import { listener, result, safe, say, tokenizing } from "./terminal";
 
@@ -53,13 +54,14 @@ export async function quantize(args: string[], signal: AbortSignal): Promise<voi
   if (checkpoint.spec && !options.calibration)
     throw wrong("--calibration is missing", "Give a .txt, .jsonl or .npy file; Δ is measured on it, and QEP needs it.");
   const sink = await folderSink(options.out, { force: options.force, input: folder });
+  beforeLeaving(() => sink.discardNow());
   try {
     await withOps(options.cpu === true, async (ops) => {
       const { model, report, quantized } = checkpoint.spec
         ? await calibrated(ops, runnable(checkpoint), recipe, { path: options.calibration!, field: options["text-field"] }, signal)
         : await uncalibrated(ops, checkpoint, recipe, signal);
-      await exportCheckpoint({ model, quantized, report, evaluations: [], sink, signal });
-      await verifyCheckpoint(await folderSource(options.out!), model, quantized, recipe, signal);
+      const check = async () => verifyCheckpoint(await sink.written(), model, quantized, recipe, signal);
+      await exportCheckpoint({ model, quantized, report, evaluations: [], sink, check, signal });
       if (options.report) await writeFile(options.report, `${JSON.stringify(report, null, 2)}\n`);
       say(`Done: ${options.out} in ${(report.ms / 1000).toFixed(1)} s, read back and verified.`);
     });

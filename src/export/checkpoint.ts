@@ -18,6 +18,8 @@ export interface ExportInput {
   report: RunReport;
   evaluations: readonly NamedEvaluation[];
   sink: Sink;
+  /** Looks at what was written, before it counts as finished. What it throws undoes the export. */
+  check?(): Promise<void>;
   /** Bytes of tensors written so far, of how many. */
   progress?(done: number, total: number): void;
   signal?: AbortSignal;
@@ -47,6 +49,7 @@ export async function exportCheckpoint(input: ExportInput): Promise<{ files: str
     const wide = await beyondF16(pieces(model, report.recipe, { ...quantized, wide: new Set() }), model, quantized, report.recipe, signal);
     await writeTensors(input, wide, listing);
     await writeSmallFiles(input, wide.size > 0, listing, files);
+    await input.check?.();
     throwIfCancelled(input.signal);
     await sink.finish();
   } catch (e) {

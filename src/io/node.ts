@@ -1,5 +1,6 @@
 /** Folders on disk, under Node: a Source to read, a Sink that appears as a whole or not at all. */
 import { randomBytes } from "node:crypto";
+import { rmdirSync, rmSync } from "node:fs";
 import * as fs from "node:fs/promises";
 import { basename, dirname, join, relative, resolve, sep } from "node:path";
 import { QuantError } from "../errors";
@@ -115,18 +116,14 @@ async function checkNotInput(out: string, input: string): Promise<void> {
 }
 
 /** Makes the parent folder if need be; returns how to take it back, as far as nobody else has put anything there. */
-async function makeParent(parent: string): Promise<() => Promise<void>> {
+async function makeParent(parent: string): Promise<() => void> {
   const top = await fs.mkdir(parent, { recursive: true });
-  return async () => {
+  return () => {
     if (top === undefined) return;
-    for (let p = parent; p.length >= top.length; p = dirname(p)) {
-      if (
-        !(await fs.rmdir(p).then(
-          () => true,
-          () => false,
-        ))
-      )
-        return;
+    try {
+      for (let p = parent; p.length >= top.length; p = dirname(p)) rmdirSync(p);
+    } catch {
+      // Somebody put something there: it stays, and so do the folders above it.
     }
   };
 }
@@ -177,37 +174,69 @@ export interface FolderSinkOptions {
   readonly input?: string;
 }
 
+export interface FolderSink extends Sink {
+  /** What is written so far, to be read back before it is put in its place. */
+  written(): Promise<Source>;
+  /** For a process that is about to leave: removes what is unfinished, without waiting. False where that cannot be done at this moment. */
+  discardNow(): boolean;
+}
+
 /**
  * A Sink that writes into a hidden folder beside `outDir` and renames it at finish; abort leaves nothing behind.
  * Throws output-exists, output-is-input, disk-full, write-failed.
  */
-export async function folderSink(outDir: string, options: FolderSinkOptions = {}): Promise<Sink> {
+export async function folderSink(outDir: string, options: FolderSinkOptions = {}): Promise<FolderSink> {
   const out = resolve(outDir);
   const token = randomBytes(4).toString("hex");
   const temp = join(dirname(out), `.${basename(out)}.partial-${token}`);
-  let unmakeParent = async () => {};
+  let unmakeParent = () => {};
   let dispose = async () => {};
+  let state: "unfinished" | "moving" | "finished" = "unfinished";
   const sink = makeSink({
     async open(name) {
       const opened = await openForWriting(join(temp, name));
       dispose = opened.dispose;
       return opened.file;
     },
-    finish: () => swapIn(temp, out, options.force === true, token),
+    async finish() {
+      // Between two renames the folder that was there before has no name of its own: nobody may leave then.
+      state = "moving";
+      try {
+        await swapIn(temp, out, options.force === true, token);
+        state = "finished";
+      } finally {
+        if (state === "moving") state = "unfinished";
+      }
+    },
     async abort() {
       await dispose();
       await fs.rm(temp, { recursive: true, force: true });
-      await unmakeParent();
+      unmakeParent();
     },
   });
   await prepare(out, options, async () => {
     unmakeParent = await makeParent(dirname(out));
     await fs.mkdir(temp).catch(async (e) => {
-      await unmakeParent();
+      unmakeParent();
       throw e;
     });
   });
-  return sink;
+  return {
+    ...sink,
+    written: async () => ({ ...(await folderSource(temp)), label: basename(out) }),
+    discardNow() {
+      if (state === "moving") return false;
+      if (state === "finished") return true;
+      try {
+        rmSync(temp, { recursive: true, force: true });
+        unmakeParent();
+        return true;
+      } catch {
+        // Some systems remove no file that is open: the job itself closes it first.
+        return false;
+      }
+    },
+  };
 }
 
 async function prepare(out: string, options: FolderSinkOptions, make: () => Promise<void>): Promise<void> {

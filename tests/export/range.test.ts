@@ -121,6 +121,18 @@ describe("values that are not finite", () => {
   });
 });
 
+test("an export that does not pass its check leaves nothing", async () => {
+  const { model, quantized: q, report } = await quantized(bf16With(down, 3, 1), {});
+  const sink = memorySink();
+  const check = async () => {
+    expect(sink.files.has("model.safetensors")).toBe(true);
+    throw new Error("not as written");
+  };
+  await expect(exportCheckpoint({ model, quantized: q, report, evaluations: [], sink, check })).rejects.toThrow("not as written");
+  expect(sink.files.size).toBe(0);
+  expect(sink.finished).toBe(false);
+});
+
 test("every small side file is copied, weights, indexes and what the export has by itself are not", async () => {
   const kept = [
     "LICENSE",

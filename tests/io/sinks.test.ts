@@ -94,6 +94,28 @@ describe("folderSink", () => {
     expect(await readdir(dir)).toEqual([]);
   });
 
+  it("is read back before it is finished, and discarded at once when the process leaves", async () => {
+    const sink = await folderSink(join(dir, "not", "yet", "out"));
+    await writeFile(sink, "a", bytes("whole"));
+    const written = await sink.written();
+    expect(written.label).toBe("out");
+    expect(await written.files[0].read(0, 5)).toEqual(bytes("whole"));
+    const open = await sink.create("b", 10);
+    await open.write(bytes("half"));
+    expect(sink.discardNow()).toBe(true);
+    expect(await readdir(dir)).toEqual([]);
+  });
+
+  it("is not discarded while it is put in its place, nor after", async () => {
+    const sink = await folderSink(join(dir, "out"));
+    await writeFile(sink, "a", bytes("whole"));
+    const finishing = sink.finish();
+    expect(sink.discardNow()).toBe(false);
+    await finishing;
+    expect(sink.discardNow()).toBe(true);
+    expect(await readdir(join(dir, "out"))).toEqual(["a"]);
+  });
+
   it("keeps what others put beside it when it aborts", async () => {
     const sink = await folderSink(join(dir, "made", "out"));
     await put(join(dir, "made", "note"), "mine");

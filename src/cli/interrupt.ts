@@ -1,0 +1,45 @@
+import { meanings } from "../errors";
+import { exits } from "./exit";
+import { say } from "./terminal";
+
+const left: (() => boolean)[] = [];
+
+/** Called when the command must leave before its job ended: removes what would be left behind, or says that it cannot be left at this moment. */
+export const beforeLeaving = (leave: () => boolean): void => void left.push(leave);
+
+/** A job that looks at its signal ends well within this. */
+const graceMs = 400;
+const tickMs = 50;
+
+/**
+ * Ctrl-C asks the job to stop and clean up, and leaves without it where it does not answer: where kernels are compiled, nothing else has a turn for up to a
+ * second, and then Ctrl-C itself came late. A second one leaves anyway.
+ */
+export function interruptSignal(): AbortSignal {
+  const controller = new AbortController();
+  let lastTick = performance.now();
+  setInterval(() => {
+    lastTick = performance.now();
+  }, tickMs).unref();
+  for (const name of ["SIGINT", "SIGTERM"] as const)
+    process.on(name, () => {
+      if (controller.signal.aborted) process.exit(exits.interrupted);
+      const isLate = performance.now() - lastTick > 4 * tickMs;
+      if (isLate) leaveNow();
+      say("Stopping…");
+      controller.abort();
+      setTimeout(leaveNow, graceMs);
+    });
+  return controller.signal;
+}
+
+/**
+ * Does nothing where something must not be left: the job then ends by itself. Else the signal takes its usual course, which every shell tells as 130: Dawn crashes
+ * now and then when the process exits while it compiles.
+ */
+function leaveNow(): void {
+  if (!left.every((leave) => leave())) return;
+  say(`${meanings.cancelled}.`);
+  process.removeAllListeners("SIGINT");
+  process.kill(process.pid, "SIGINT");
+}

@@ -33,13 +33,18 @@ export function interruptSignal(): AbortSignal {
   return controller.signal;
 }
 
-/**
- * Does nothing where something must not be left: the job then ends by itself. Else the signal takes its usual course, which every shell tells as 130: Dawn crashes
- * now and then when the process exits while it compiles.
- */
+let isExitSafe = true;
+
+/** From now on the process must not exit by itself in the middle of a job: Dawn crashes now and then when that happens while it compiles. */
+export const avoidExit = (): void => {
+  isExitSafe = false;
+};
+
+/** Does nothing where something must not be left: the job then ends by itself. Without an exit the signal takes its usual course, which shells tell as 130. */
 function leaveNow(): void {
   if (!left.every((leave) => leave())) return;
   say(`${meanings.cancelled}.`);
+  if (isExitSafe) process.exit(exits.interrupted);
   process.removeAllListeners("SIGINT");
   process.kill(process.pid, "SIGINT");
 }

@@ -24,6 +24,14 @@ describe("the checker sees", () => {
       'new Worker(new URL("../worker/worker.ts", import.meta.url));',
       "src/worker/worker.ts",
     ],
+    [
+      "the calls of the worker in an engine",
+      "src/engine/run.ts",
+      'import type { Api } from "../worker/protocol";',
+      "src/worker/protocol.ts",
+    ],
+    ["the calls of the worker in a panel", "src/ui/App.tsx", 'import type { Api } from "../worker/protocol";', "src/worker/protocol.ts"],
+    ["a result that knows the engine", "src/results/report.ts", 'import type { Run } from "../engine/run";', "src/engine/run.ts"],
     ["a leaf that is none", "src/recipe/recipe.ts", 'import { spec } from "../model/spec";', "src/model/spec.ts"],
     ["a shader outside the kernels", "src/quant/rtn.ts", 'import code from "../../shaders/rtn.wgsl?raw";', "shaders/rtn.wgsl"],
   ])("%s", (_, from, code, to) => {

@@ -13,7 +13,8 @@ import { parseQuestions } from "../../src/model/tasks";
 import { decode } from "../../src/model/text-file";
 import { type Encoder, openTokenizer } from "../../src/model/tokenizer";
 import type { Ops } from "../../src/ops/ops";
-import type { BlockReport, TaskScore } from "../../src/worker/protocol";
+import type { TaskScore } from "../../src/results/measures";
+import type { BlockReport } from "../../src/results/report";
 import { isTabled } from "./scores";
 import type { Growth, Measurement, Original } from "./types";
 

@@ -1,5 +1,5 @@
 /** What `npm run results` measures and writes: plain data. */
-import type { TaskScore } from "../../src/worker/protocol";
+import type { TaskScore } from "../../src/results/measures";
 
 /** Δ_m and Δ_m / ‖h_m‖², after every block of the model. */
 export interface Growth {

@@ -17,7 +17,7 @@ import { readQuestions } from "../model/tasks";
 import { openTokenizer } from "../model/tokenizer";
 import type { Ops } from "../ops/ops";
 import { type Recipe, recipeTitle } from "../recipe/recipe";
-import type { PlanSummary } from "../worker/protocol";
+import type { PlanSummary } from "../results/plan";
 import { evaluateOptions, inspectOptions, numberOf, parse, quantizeOptions, tasksOptions, wrong } from "./args";
 import { openOps } from "./gpu";
 import { threadHelper } from "./helper";

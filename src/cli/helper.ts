@@ -3,7 +3,7 @@ import { asQuantError, QuantError, throwIfCancelled } from "../errors";
 import { unreadable } from "../io/parquet";
 import { type Ask, doRequest, type HelperRequest, helperOf, lateAnswer } from "../model/helper";
 import type { Helper } from "../model/text-file";
-import type { Reply } from "../worker/protocol";
+import type { Reply } from "../results/reply";
 
 /** A thread of its own (main.ts again) for each request, ended on Ctrl-C or when it takes too long. */
 const ask =

@@ -1,4 +1,4 @@
-import type { RunEvent } from "../worker/protocol";
+import type { RunEvent } from "../results/events";
 
 const stderr = (text: string) => process.stderr.write(text);
 

@@ -1,4 +1,4 @@
-import type { AccuracyChange, TaskChange, TaskScore } from "../worker/protocol";
+import type { AccuracyChange, TaskChange, TaskScore } from "../results/measures";
 import type { Answer } from "./tasks";
 
 const overall = "all";

@@ -4,7 +4,7 @@ import { layerName, layerShape, type Stage, stages } from "../model/layers";
 import type { ModelSpec } from "../model/spec";
 import type { Tensor } from "../ops/ops";
 import type { LayerKind } from "../recipe/recipe";
-import type { LayerReport } from "../worker/protocol";
+import type { LayerReport } from "../results/report";
 import { squaredErrors } from "./growth";
 import { relativeCurve } from "./insight";
 import { type BlockJob, place, timed } from "./job";

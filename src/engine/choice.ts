@@ -2,7 +2,7 @@ import type { Ops } from "../ops/ops";
 import type { Direction } from "../quant/qep";
 import type { AlphaChoice } from "../recipe/recipe";
 import type { LayerSettings } from "../recipe/rules";
-import type { AlphaCurve } from "../worker/protocol";
+import type { AlphaCurve } from "../results/report";
 import type { Statistics } from "./statistics";
 import { pairSums, productsWith } from "./sums";
 

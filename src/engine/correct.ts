@@ -5,7 +5,7 @@ import type { Correction } from "../quant/qep";
 import { gridSpec, type StageLayer } from "../quant/quantizer";
 import { type LayerKind, needsHeldOut } from "../recipe/recipe";
 import { settingsOf } from "../recipe/rules";
-import type { AlphaCurve } from "../worker/protocol";
+import type { AlphaCurve } from "../results/report";
 import { chooseAlpha, heldOutCurve } from "./choice";
 import type { BlockJob } from "./job";
 import { accumulate, freeStatistics, type Statistics } from "./statistics";

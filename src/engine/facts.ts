@@ -3,7 +3,7 @@ import { toFloats } from "../io/dtype";
 import type { Checkpoint } from "../model/checkpoint";
 import { codesOf } from "../ops/packed";
 import { type StoredLayer, valuesOf } from "../quant/stored";
-import type { Histogram, LayerFacts } from "../worker/protocol";
+import type { Histogram, LayerFacts } from "../results/facts";
 
 const bins = 64;
 

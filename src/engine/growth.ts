@@ -1,6 +1,6 @@
 import { QuantError } from "../errors";
 import type { Ops, Tensor } from "../ops/ops";
-import type { BlockReport } from "../worker/protocol";
+import type { BlockReport } from "../results/report";
 
 /** ‖a − b‖² and ‖a‖² over pairs of tensors, added up in float64. Waits for the device once. */
 export async function squaredErrors(

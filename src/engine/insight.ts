@@ -2,7 +2,7 @@ import type { Block } from "../model/forward";
 import type { Ops, Tensor } from "../ops/ops";
 import { alphaCurve, type Correction } from "../quant/qep";
 import type { LayerKind } from "../recipe/recipe";
-import type { AlphaCurve, LayerReport } from "../worker/protocol";
+import type { AlphaCurve, LayerReport } from "../results/report";
 import type { Statistics } from "./statistics";
 import { pairSums, productsWith } from "./sums";
 

@@ -12,7 +12,7 @@ import { quantizers } from "../quant/registry";
 import { isBase, type LayerKind, layerKinds, type Recipe } from "../recipe/recipe";
 import { matches, settingsOf } from "../recipe/rules";
 import { parseRecipe } from "../recipe/schema";
-import type { PlanSummary } from "../worker/protocol";
+import type { PlanSummary } from "../results/plan";
 import { windowsPerChunk } from "./chunks";
 import { peakBytes, recordingBytes } from "./memory";
 import { byMethod, loadOf, quantizedBlocks, runWork } from "./work";

@@ -1,4 +1,4 @@
-import type { RunEvent } from "../worker/protocol";
+import type { RunEvent } from "../results/events";
 
 export type Emit = (event: RunEvent) => void;
 

@@ -9,7 +9,7 @@ import type { Ops, Scope, Tensor } from "../ops/ops";
 import type { QuantizedModel } from "../quant/stored";
 import { isBase, needsHeldOut, type Recipe, recipeTitle } from "../recipe/recipe";
 import { settingsOf } from "../recipe/rules";
-import type { BlockReport, LayerReport, RunReport } from "../worker/protocol";
+import type { BlockReport, LayerReport, RunReport } from "../results/report";
 import { quantizeBlock } from "./block";
 import { chunkCount, startOf } from "./chunks";
 import { growth } from "./growth";

@@ -11,16 +11,12 @@ import type { Helper } from "../model/text-file";
 import { openTokenizer } from "../model/tokenizer";
 import type { Ops, Tensor } from "../ops/ops";
 import type { Recipe } from "../recipe/recipe";
-import {
-  type Evaluation,
-  type LayerFacts,
-  type ModelSummary,
-  type Perplexity,
-  type PlanSummary,
-  type RunReport,
-  type TasksResult,
-  tokenizing,
-} from "../worker/protocol";
+import { tokenizing } from "../results/events";
+import type { LayerFacts } from "../results/facts";
+import type { Evaluation, Perplexity, TasksResult } from "../results/measures";
+import type { ModelSummary } from "../results/model";
+import type { PlanSummary } from "../results/plan";
+import type { RunReport } from "../results/report";
 import { changesOf, scoresOf } from "./accuracy";
 import { startOf } from "./chunks";
 import { compare, perplexity } from "./evaluate";

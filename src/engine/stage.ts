@@ -8,7 +8,7 @@ import { quantizers } from "../quant/registry";
 import { store } from "../quant/stored";
 import type { LayerKind } from "../recipe/recipe";
 import { settingsOf } from "../recipe/rules";
-import type { LayerReport } from "../worker/protocol";
+import type { LayerReport } from "../results/report";
 import { type CorrectedLayer, correctLayers } from "./correct";
 import { foldBefore, isFoldable } from "./fold";
 import { type Insights, insightsOf } from "./insight";

@@ -2,7 +2,8 @@ import type { Checkpoint } from "../model/checkpoint";
 import { blockCount } from "../model/generic";
 import { alphaTitle, formatTitles, isBase, methodTitles, recipeTitle } from "../recipe/recipe";
 import { ruleText } from "../recipe/rules";
-import type { Evaluation, RunReport } from "../worker/protocol";
+import type { Evaluation } from "../results/measures";
+import type { RunReport } from "../results/report";
 import { formats } from "./layout";
 
 /** Characters that mean something to Markdown or HTML are shown, not obeyed: names come from files. */

@@ -6,7 +6,7 @@ import { CheckpointWriter, layoutShards, writeFile } from "../io/writer";
 import type { Checkpoint } from "../model/checkpoint";
 import type { QuantizedModel } from "../quant/stored";
 import type { Recipe } from "../recipe/recipe";
-import type { RunReport } from "../worker/protocol";
+import type { RunReport } from "../results/report";
 import { modelCard, type NamedEvaluation } from "./card";
 import { formats, type Piece, pieces } from "./layout";
 import { beyondF16 } from "./range";

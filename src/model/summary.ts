@@ -1,6 +1,6 @@
 import type { QuantError } from "../errors";
 import { findFile } from "../io/source";
-import type { ModelSummary } from "../worker/protocol";
+import type { ModelSummary } from "../results/model";
 import { type Checkpoint, census } from "./checkpoint";
 import { blockCount } from "./generic";
 import { packingTitle } from "./packing";

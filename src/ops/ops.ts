@@ -6,6 +6,7 @@
  * `read`, `readUints` and `flush` wait. Each returned tensor is new and belongs to the caller, who frees it. Shapes that do not fit throw
  * a `gpu-fault`/`internal` QuantError naming the operation.
  */
+import type { AdapterFacts } from "../results/adapter";
 
 /** Handle to a matrix or vector that lives with its Ops. `float`: f32 on the GPU, f64 on the CPU; `uint`: 32 bits an element. */
 export interface Tensor {
@@ -72,15 +73,6 @@ export interface ColumnRounding {
 export interface Scope {
   keep(...tensors: Tensor[]): void;
   end(): void;
-}
-
-export interface AdapterFacts {
-  kind: "cpu" | "gpu";
-  description: string;
-  /** A software adapter: correct, slow. */
-  software: boolean;
-  /** Bytes that one buffer may hold, and one binding of it; null on the reference. */
-  limits: { buffer: number; binding: number } | null;
 }
 
 export interface Ops {

@@ -1,8 +1,8 @@
 /** A job around calls of the worker: one at a time, cancellable, ending in an outcome. */
 import type { StoreApi } from "zustand/vanilla";
 import { asQuantError, QuantError } from "../errors";
+import type { RunEvent } from "../results/events";
 import type { Client } from "../worker/client";
-import type { RunEvent } from "../worker/protocol";
 import { applyToJob, applyToRun, createInbox } from "./inbox";
 import type { Say } from "./log";
 import type { Planner } from "./planning";

@@ -1,6 +1,6 @@
 /** A QEP run beside the run of its base method: what it cost, and whether its error ends lower (the paper's Eq. 5). */
 import { baseOf, isBase, needsHeldOut, type Recipe } from "../recipe/recipe";
-import type { BlockReport } from "../worker/protocol";
+import type { BlockReport } from "../results/report";
 import { type EvaluatedText, evaluatedTexts, measuredOn } from "./measuring";
 import type { Run } from "./state";
 import { textKey } from "./texts";

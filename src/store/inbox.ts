@@ -1,5 +1,5 @@
 /** Events of a run, gathered and applied a few times a second: a chart that redraws for each of them would hold up the page. */
-import type { RunEvent } from "../worker/protocol";
+import type { RunEvent } from "../results/events";
 import type { Job, Run } from "./state";
 
 export const updateMs = 200;

@@ -2,8 +2,8 @@
 import type { StoreApi } from "zustand/vanilla";
 import { asQuantError } from "../errors";
 import { baseOf, defaultRecipe, type Recipe } from "../recipe/recipe";
+import type { ModelSummary } from "../results/model";
 import type { Client } from "../worker/client";
-import type { ModelSummary } from "../worker/protocol";
 import type { Say } from "./log";
 import type { Planner } from "./planning";
 import type { Session } from "./session";

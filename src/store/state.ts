@@ -1,24 +1,19 @@
 /** All that the page knows. Plain data; the functions beside it change it, the ui shows it. */
 import type { FlatError } from "../errors";
 import { defaultRecipe, type Recipe } from "../recipe/recipe";
-import type {
-  BlockReport,
-  Evaluation,
-  ExportSummary,
-  GpuFacts,
-  LayerFacts,
-  LayerReport,
-  ModelSummary,
-  Perplexity,
-  PlanSummary,
-  TasksResult,
-} from "../worker/protocol";
+import type { AdapterFacts } from "../results/adapter";
+import type { LayerFacts } from "../results/facts";
+import type { Evaluation, Perplexity, TasksResult } from "../results/measures";
+import type { ModelSummary } from "../results/model";
+import type { PlanSummary } from "../results/plan";
+import type { BlockReport, LayerReport } from "../results/report";
+import type { ExportSummary } from "../worker/protocol";
 import { demoText, type TextChoice } from "./texts";
 
 export interface GpuState {
   /** `missing`: no adapter, the CPU reference is on offer. `dead`: the worker or its GPU is gone, a restart is on offer. */
   status: "starting" | "ready" | "missing" | "dead";
-  facts: GpuFacts | null;
+  facts: AdapterFacts | null;
   error: FlatError | null;
 }
 

@@ -1,8 +1,9 @@
 /** The one line that says what is happening, and the window's title. */
+
+import { tokenizing } from "../results/events";
 import { secondsLeft } from "../store/inbox";
 import { nextStep } from "../store/next";
 import type { Job, Outcome, State } from "../store/state";
-import { tokenizing } from "../worker/protocol";
 import { bytes, duration, roughly, runTitle } from "./format";
 import { strings } from "./strings";
 

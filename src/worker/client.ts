@@ -1,6 +1,8 @@
 import * as Comlink from "comlink";
 import { QuantError } from "../errors";
-import type { Reply, RunEvent, StudioApi } from "./protocol";
+import type { RunEvent } from "../results/events";
+import type { Reply } from "../results/reply";
+import type { StudioApi } from "./protocol";
 
 type Method = keyof StudioApi;
 type Value<M extends Method> = Awaited<ReturnType<StudioApi[M]>> extends Reply<infer T> ? T : Awaited<ReturnType<StudioApi[M]>>;

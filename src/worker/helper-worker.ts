@@ -1,7 +1,7 @@
 /** Answers one request and is ended by whoever started it. */
 import { asQuantError } from "../errors";
 import { doRequest, type HelperRequest } from "../model/helper";
-import type { Reply } from "./protocol";
+import type { Reply } from "../results/reply";
 
 const answer = (reply: Reply<unknown>) => postMessage(reply);
 

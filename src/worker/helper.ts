@@ -2,7 +2,7 @@ import { QuantError, throwIfCancelled } from "../errors";
 import { unreadable } from "../io/parquet";
 import { type Ask, type HelperRequest, helperOf, lateAnswer } from "../model/helper";
 import type { Helper } from "../model/text-file";
-import type { Reply } from "./protocol";
+import type { Reply } from "../results/reply";
 
 /** A worker of its own for each request, ended when the job is cancelled or it takes too long. */
 const ask =

@@ -11,8 +11,10 @@ import { readQuestions } from "../model/tasks";
 import { createCpuOps } from "../ops/cpu";
 import { createGpuOps } from "../ops/gpu";
 import { browserGpu } from "../ops/gpu/browser";
+import type { RunEvent } from "../results/events";
+import type { Reply } from "../results/reply";
 import { workerHelper } from "./helper";
-import type { ExportTarget, Reply, RunEvent, StudioApi, TaskSource, TextSource } from "./protocol";
+import type { ExportTarget, StudioApi, TaskSource, TextSource } from "./protocol";
 
 const demoFiles = [
   "config.json",

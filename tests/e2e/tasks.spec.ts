@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, type Page, test } from "@playwright/test";
-import type { TaskScore } from "../../src/worker/protocol";
+import type { TaskScore } from "../../src/results/measures";
 import { arc } from "../support/parquet";
 import { root } from "../support/tree";
 import { button, openDemo, openStudio, recipe, seriousFindings, status, untilDone } from "./studio";

@@ -3,7 +3,7 @@ import { layerFacts } from "../../src/engine/facts";
 import { run } from "../../src/engine/run";
 import { openModel } from "../../src/model/checkpoint";
 import { createCpuOps } from "../../src/ops/cpu";
-import type { AlphaCurve, LayerReport } from "../../src/worker/protocol";
+import type { AlphaCurve, LayerReport } from "../../src/results/report";
 import { recipeWith } from "../support/recipe";
 import { tinySource, tinyTokens } from "../support/tiny";
 

@@ -7,7 +7,7 @@ import type { QuantError } from "../../src/errors";
 import { openModel } from "../../src/model/checkpoint";
 import { createCpuOps } from "../../src/ops/cpu";
 import type { LayerRule, Recipe } from "../../src/recipe/recipe";
-import type { RunEvent } from "../../src/worker/protocol";
+import type { RunEvent } from "../../src/results/events";
 import { recipeWith } from "../support/recipe";
 import { tinyConfig, tinySource, tinyTensors, tinyTokens } from "../support/tiny";
 

@@ -4,7 +4,7 @@ import { Session } from "../../src/engine/session";
 import { bytesFile } from "../../src/io/memory";
 import { parseQuestions } from "../../src/model/tasks";
 import { createCpuOps } from "../../src/ops/cpu";
-import type { RunEvent } from "../../src/worker/protocol";
+import type { RunEvent } from "../../src/results/events";
 import { recipeWith } from "../support/recipe";
 import { tinyConfig, tinySource } from "../support/tiny";
 

@@ -8,7 +8,7 @@ import { bytesFile, memorySink, memorySource } from "../../src/io/memory";
 import { openModel } from "../../src/model/checkpoint";
 import type { Question } from "../../src/model/question";
 import { createCpuOps } from "../../src/ops/cpu";
-import type { RunEvent } from "../../src/worker/protocol";
+import type { RunEvent } from "../../src/results/events";
 import { recipeWith } from "../support/recipe";
 import { tinySource, tinyTokens } from "../support/tiny";
 

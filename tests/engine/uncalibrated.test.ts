@@ -10,7 +10,7 @@ import { openCheckpoint, openModel } from "../../src/model/checkpoint";
 import { genericLayers } from "../../src/model/generic";
 import { createCpuOps } from "../../src/ops/cpu";
 import type { Recipe } from "../../src/recipe/recipe";
-import type { RunEvent } from "../../src/worker/protocol";
+import type { RunEvent } from "../../src/results/events";
 import { recipeWith } from "../support/recipe";
 import { safetensors, type Tensors } from "../support/tiny";
 import { readText } from "../support/tree";

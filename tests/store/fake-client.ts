@@ -1,20 +1,14 @@
 import { QuantError } from "../../src/errors";
 import { isBase, type LayerKind, layerKinds, type Recipe } from "../../src/recipe/recipe";
 import { alphaOf } from "../../src/recipe/rules";
+import type { AdapterFacts } from "../../src/results/adapter";
+import type { RunEvent } from "../../src/results/events";
+import type { Evaluation, TasksResult } from "../../src/results/measures";
+import type { ModelSummary } from "../../src/results/model";
+import type { PlanSummary } from "../../src/results/plan";
+import type { BlockReport, LayerReport, RunReport } from "../../src/results/report";
 import type { Client } from "../../src/worker/client";
-import type {
-  BlockReport,
-  Evaluation,
-  ExportSummary,
-  GpuFacts,
-  LayerReport,
-  ModelSummary,
-  PlanSummary,
-  RunEvent,
-  RunReport,
-  StudioApi,
-  TasksResult,
-} from "../../src/worker/protocol";
+import type { ExportSummary, StudioApi } from "../../src/worker/protocol";
 
 interface Figure {
   perplexityBefore: number;
@@ -32,7 +26,7 @@ export interface Figures {
 export interface FakeOptions {
   /** Awaited before every event and answer; the default lets other promises run. */
   pause?: () => Promise<void>;
-  gpu?: Partial<GpuFacts> | QuantError;
+  gpu?: Partial<AdapterFacts> | QuantError;
   model?: Partial<ModelSummary>;
   /** A call of this method fails so. */
   fail?: Partial<Record<keyof StudioApi, QuantError>>;

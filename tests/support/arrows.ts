@@ -13,10 +13,11 @@ interface Import {
 const data = ["engine", "export", "quant", "model", "ops", "io"];
 const reach: Record<string, readonly string[]> = {
   main: ["ui", "store", "client"],
-  ui: ["store", "client"],
-  store: ["client"],
-  client: [],
-  worker: data,
+  ui: ["store"],
+  store: ["client", "protocol"],
+  client: ["protocol"],
+  protocol: [],
+  worker: ["protocol", ...data],
   cli: data,
   ...Object.fromEntries(data.map((layer, at) => [layer, data.slice(at + 1)])),
   leaf: [],
@@ -42,8 +43,8 @@ const shadersHome = /^src\/ops\/gpu\/kernels/;
 function layerOf(path: string): string | undefined {
   const [, folder, file = ""] = path.split("/");
   if (folder === "main.tsx") return "main";
-  if (folder === "errors.ts" || folder === "recipe" || path === "src/worker/protocol.ts") return "leaf";
-  if (folder === "worker") return file.startsWith("client") ? "client" : "worker";
+  if (folder === "errors.ts" || folder === "recipe" || folder === "results") return "leaf";
+  if (folder === "worker") return ["client", "protocol"].find((name) => file === `${name}.ts`) ?? "worker";
   return folder in reach ? folder : undefined;
 }
 

@@ -1,10 +1,10 @@
 import { expect, it } from "vitest";
 import { baseOf, defaultRecipe } from "../../src/recipe/recipe";
+import type { LayerReport } from "../../src/results/report";
 import { initialState } from "../../src/store/state";
 import { heatScale, levels } from "../../src/ui/layers/scale";
 import { bestAlpha, curveOf, errorAt } from "../../src/ui/layers/sources";
 import { plain } from "../../src/ui/log/LogPanel";
-import type { LayerReport } from "../../src/worker/protocol";
 import { aRun } from "../store/a-run";
 
 it("the heatmap's levels are equal steps of the logarithm", () => {

@@ -1,10 +1,10 @@
 import { expect, it } from "vitest";
 import type { LayerKind } from "../../src/recipe/recipe";
+import type { LayerReport } from "../../src/results/report";
 import type { Measured, Run } from "../../src/store/state";
 import { filesOfInput } from "../../src/ui/drop";
 import { dashOf, growthRows, pointsOf } from "../../src/ui/growth/rows";
 import { layerKeys, runKeys, sorted } from "../../src/ui/tables/sorting";
-import type { LayerReport } from "../../src/worker/protocol";
 import { aRun } from "../store/a-run";
 
 const run = (id: string, deltas: number[], totalBlocks = 4): Run =>

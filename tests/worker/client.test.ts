@@ -1,7 +1,8 @@
 import * as Comlink from "comlink";
 import { expect, test } from "vitest";
+import type { RunEvent } from "../../src/results/events";
 import { connect } from "../../src/worker/client";
-import type { RunEvent, RunRequest } from "../../src/worker/protocol";
+import type { RunRequest } from "../../src/worker/protocol";
 import { recipeWith } from "../support/recipe";
 
 const request: RunRequest = { id: "run-1", recipe: recipeWith(), calibration: { kind: "demo" } };

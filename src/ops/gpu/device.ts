@@ -1,5 +1,5 @@
 import { QuantError } from "../../errors";
-import type { AdapterFacts } from "../ops";
+import type { AdapterFacts } from "../../results/adapter";
 
 /** What an adapter gives; `facts` is what people and reports see of it. */
 export interface OpenedGpu {

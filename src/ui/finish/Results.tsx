@@ -1,6 +1,6 @@
+import type { Evaluation } from "../../results/measures";
 import { measuredOn, onCalibration } from "../../store/measuring";
 import type { Run } from "../../store/state";
-import type { Evaluation } from "../../worker/protocol";
 import { perplexity, rise, runTitle } from "../format";
 import { LineSample } from "../growth/LineSample";
 import table from "../parts/table.module.css";

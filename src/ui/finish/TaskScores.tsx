@@ -1,6 +1,6 @@
 import type { ReactNode } from "react";
+import type { AccuracyChange, TaskScore } from "../../results/measures";
 import type { Run, Scored } from "../../store/state";
-import type { AccuracyChange, TaskScore } from "../../worker/protocol";
 import { count, points, runTitle, share } from "../format";
 import { LineSample } from "../growth/LineSample";
 import { ScrollBox } from "../parts/ScrollBox";

@@ -1,5 +1,5 @@
 import { alphaOf } from "../../recipe/rules";
-import type { AlphaCurve } from "../../worker/protocol";
+import type { AlphaCurve } from "../../results/report";
 import { percent } from "../format";
 import { strings } from "../strings";
 import { useStudioState } from "../studio";

@@ -1,6 +1,6 @@
 import { type KeyboardEvent, memo, useMemo, useRef, useState } from "react";
 import { layerKinds } from "../../recipe/recipe";
-import type { LayerReport } from "../../worker/protocol";
+import type { LayerReport } from "../../results/report";
 import { percent } from "../format";
 import { ScrollBox } from "../parts/ScrollBox";
 import { strings } from "../strings";

@@ -1,4 +1,4 @@
-import type { LayerFacts } from "../../worker/protocol";
+import type { LayerFacts } from "../../results/facts";
 import { count, figure } from "../format";
 import { ScrollBox } from "../parts/ScrollBox";
 import table from "../parts/table.module.css";

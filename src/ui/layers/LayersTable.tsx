@@ -1,5 +1,5 @@
 import { memo, useMemo, useState } from "react";
-import type { LayerReport } from "../../worker/protocol";
+import type { LayerReport } from "../../results/report";
 import { milliseconds, percent } from "../format";
 import { CheckField, Field } from "../parts/fields";
 import { ScrollBox } from "../parts/ScrollBox";

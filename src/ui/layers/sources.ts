@@ -1,7 +1,8 @@
 /** Which run tells what about the chosen layer. */
+
+import type { AlphaCurve, LayerReport } from "../../results/report";
 import { finishedAlphas } from "../../store/runs";
 import type { Run, State } from "../../store/state";
-import type { AlphaCurve, LayerReport } from "../../worker/protocol";
 
 export interface Told {
   run: Run;

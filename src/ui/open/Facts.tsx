@@ -1,4 +1,4 @@
-import type { ModelSummary } from "../../worker/protocol";
+import type { ModelSummary } from "../../results/model";
 import { bytes, count, parameters } from "../format";
 import css from "./Facts.module.css";
 

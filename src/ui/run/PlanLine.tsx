@@ -1,5 +1,6 @@
 import type { FormatId } from "../../recipe/recipe";
-import type { ModelSummary, PlanSummary } from "../../worker/protocol";
+import type { ModelSummary } from "../../results/model";
+import type { PlanSummary } from "../../results/plan";
 import { bytes, count, roughly } from "../format";
 import { strings } from "../strings";
 import { useStudioState } from "../studio";

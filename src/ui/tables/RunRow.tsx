@@ -1,8 +1,8 @@
+import type { BlockReport } from "../../results/report";
 import { measuredOn, onCalibration } from "../../store/measuring";
 import { isRunnable } from "../../store/next";
 import type { Measured, Run } from "../../store/state";
 import { textLabel } from "../../store/texts";
-import type { BlockReport } from "../../worker/protocol";
 import { bytes, duration, figure, percent, perplexity, rise, runTitle } from "../format";
 import { LineSample } from "../growth/LineSample";
 import table from "../parts/table.module.css";

@@ -1,7 +1,8 @@
 /** Orders of the tables. */
+
+import type { LayerReport } from "../../results/report";
 import { measuredOn } from "../../store/measuring";
 import type { Run } from "../../store/state";
-import type { LayerReport } from "../../worker/protocol";
 import { runTitle } from "../format";
 
 export interface Sorting<Column extends string> {

@@ -1,0 +1,13 @@
+import type { BlockReport, LayerReport } from "./report";
+
+/** Laws, tested: progress never falls and its total is constant; blocks come in order; exactly one terminal event ("end"). */
+export type RunEvent =
+  | { type: "start"; blocks: number; quantizedBlocks: number }
+  | { type: "progress"; done: number; total: number; where: string }
+  | { type: "layer"; layer: LayerReport }
+  | { type: "block"; block: BlockReport }
+  | { type: "log"; level: "info" | "warning"; message: string }
+  | { type: "end"; outcome: "done" | "cancelled" | "failed" };
+
+/** How a progress event's `where` begins while a text is tokenized, before the work that is counted. */
+export const tokenizing = "Tokenizing:";

@@ -1,0 +1,55 @@
+import type { BlockReport } from "./report";
+
+export interface Evaluation {
+  perplexityBefore: number;
+  perplexity: number;
+  /** Δ_m on the evaluation text, every block. */
+  blocks: BlockReport[];
+  tokens: number;
+  windows: number;
+  ms: number;
+}
+
+export interface Perplexity {
+  perplexity: number;
+  tokens: number;
+  windows: number;
+}
+
+/** Shares of right answers of one kind of question ("all": of every kind), each with its standard error. */
+export interface TaskScore {
+  kind: string;
+  questions: number;
+  accuracy: number;
+  accuracyError: number;
+  /** By log-likelihood over a choice's bytes. */
+  normalizedAccuracy: number;
+  normalizedAccuracyError: number;
+}
+
+/** Two models on the same questions. */
+export interface TaskChange {
+  kind: string;
+  questions: number;
+  accuracy: AccuracyChange;
+  normalizedAccuracy: AccuracyChange;
+}
+
+export interface AccuracyChange {
+  before: number;
+  after: number;
+  /** Standard error of after − before. */
+  error: number;
+  /** Questions that only the first answers rightly, and only the second. */
+  lost: number;
+  won: number;
+  /** How likely chance alone parts lost and won so far or further (exact McNemar test). */
+  chance: number;
+}
+
+export interface TasksResult {
+  /** Of the checkpoint as it is. */
+  scores: TaskScore[];
+  /** From the checkpoint to the run; null where no run was asked for. */
+  changes: TaskChange[] | null;
+}

@@ -1,0 +1,33 @@
+/** What is known of a checkpoint within a second of opening it, from headers and config alone. */
+export interface ModelSummary {
+  label: string;
+  /** config.json's architecture, e.g. LlamaForCausalLM. */
+  architecture: string;
+  parameters: number;
+  /** Dtypes of the tensors, most bytes first, e.g. ["BF16"]. */
+  dtypes: string[];
+  blocks: number;
+  /** Linear layers that can be quantized. */
+  layers: number;
+  /** Null for an architecture that cannot be run here: it can only be rounded to nearest, and nothing is measured. */
+  shape: {
+    hidden: number;
+    intermediate: number;
+    heads: number;
+    kvHeads: number;
+    headDim: number;
+    vocabulary: number;
+    maxPositions: number;
+    tied: boolean;
+  } | null;
+  /** Bytes of all tensors. */
+  bytes: number;
+  files: number;
+  hasTokenizer: boolean;
+  /** How the checkpoint is quantized already ("GPTQ 4-bit, …"): it can be measured, not quantized again. null: it is not. */
+  packing: string | null;
+  /** Sentences on what is missing or odd but does not stop the model from opening. */
+  /** How files and settings were read, wherever there was a choice. */
+  notes: string[];
+  warnings: string[];
+}

@@ -1,0 +1,20 @@
+export interface PlanSummary {
+  /** Bytes of the checkpoint and of the file that would be written. */
+  bytesIn: number;
+  bytesOut: number;
+  /** Bits per quantized weight with its share of scales and zeros, as a packed format stores it. */
+  bitsPerWeight: number;
+  quantizedWeights: number;
+  tokens: number;
+  windows: number;
+  /** Windows besides, on which α is chosen. */
+  heldOutWindows: number;
+  peakGpuBytes: number;
+  /** Estimate from this adapter's measured rate. */
+  seconds: number;
+  /** True when the full-precision stream of an earlier run serves this one. */
+  streamKept: boolean;
+  warnings: string[];
+  /** Which clients load the export and which refuse it. */
+  notes: string[];
+}

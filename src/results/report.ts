@@ -1,0 +1,58 @@
+import type { MethodId, Recipe } from "../recipe/recipe";
+
+/** A layer's relative output error before rounding as a function of α: base − 2·slope·α + curvature·α² (the correction is linear in α). */
+export interface AlphaCurve {
+  base: number;
+  slope: number;
+  curvature: number;
+}
+
+export interface LayerReport {
+  /** Full tensor name without ".weight". */
+  name: string;
+  /** What the layer is in its block, e.g. q_proj. */
+  kind: string;
+  block: number;
+  method: MethodId;
+  bits: number;
+  /** α in use: the recipe's, or what the held-out windows chose, or 0 where the solve failed. */
+  alpha: number;
+  /** ‖WX − ŴX̂‖² / ‖WX‖², before any bias; ‖W − Ŵ‖² / ‖W‖² where nothing was calibrated. */
+  relativeError: number;
+  /** Damping fractions tried, QEP's solve first, then the method's. Empty: nothing was solved. */
+  damping: number[];
+  /** How many of them came after a failed attempt. */
+  retries: number;
+  /** Null where QEP did not look at the layer. */
+  curve: AlphaCurve | null;
+  /** The same on windows that are in neither H nor C: after rounding, and before it for every α. Null where the recipe holds none out. */
+  heldOut: { relativeError: number; curve: AlphaCurve } | null;
+  /** The inputs of largest H_jj, with how many times the mean of all inputs that is; empty where H was not needed. */
+  outliers: { input: number; times: number }[];
+  /** Why the layer fell back (α = 0, or RTN), or null. */
+  fallback: string | null;
+  /** This layer's share, by weights, of its stage's wall time. */
+  ms: number;
+}
+
+export interface BlockReport {
+  index: number;
+  /** Δ_m = ‖h_m − ĥ_m‖²_F over all calibration tokens. */
+  delta: number;
+  /** Δ_m / ‖h_m‖²_F. */
+  relativeDelta: number;
+}
+
+/** The report file of the command line (docs/report.schema.json) and of an export. */
+export interface RunReport {
+  version: string;
+  recipe: Recipe;
+  adapter: string;
+  /** Empty where the architecture cannot be run: nothing was calibrated. */
+  blocks: BlockReport[];
+  layers: LayerReport[];
+  ms: number;
+  /** Of these, spent on the full-precision stream: 0 where an earlier run's was kept. */
+  streamMs: number;
+  peakGpuBytes: number;
+}

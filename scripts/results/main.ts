@@ -4,7 +4,9 @@ import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { wrong } from "../../src/cli/args";
 import { QuantError } from "../../src/errors";
+import { memoryScratch } from "../../src/io/scratch";
 import type { Question } from "../../src/model/question";
+import { Activations } from "../../src/ops/activations";
 import { createGpuOps } from "../../src/ops/gpu";
 import { openNodeGpu } from "../../src/ops/gpu/node";
 import { Cache, fill, fingerprint } from "./cache";
@@ -26,7 +28,7 @@ async function measure(oracle: Oracle, only: string[] | undefined, fresh: boolea
   const adapter = ops.adapter.description;
   const key = fingerprint(root, adapter);
   const cache = new Cache<Measurement | Original>(join(root, ".results", key));
-  const bench = await openBench(root, ops);
+  const bench = await openBench(root, new Activations(ops, async () => memoryScratch()));
   const names = chosen([original, ...Object.keys(oracle)], only);
   console.log(`On ${adapter}; finished measurements are kept in .results/${key}.`);
   await fill(cache, names, fresh, (name) => measureOne(bench, oracle, name));

@@ -3,23 +3,27 @@ import { parse, quantizeOptions } from "../../src/cli/args";
 import { recipeOf } from "../../src/cli/recipe";
 import { scoresOf } from "../../src/engine/accuracy";
 import { compare, perplexity } from "../../src/engine/evaluate";
-import { type RunResult, run } from "../../src/engine/run";
+import { identityOf } from "../../src/engine/identity";
+import { run } from "../../src/engine/run";
+import { RunStore } from "../../src/engine/run-store";
 import { answerQuestions } from "../../src/engine/tasks";
 import { diskSourceFile, folderSource } from "../../src/io/node";
+import { memoryScratch } from "../../src/io/scratch";
 import { type TokenWindows, windowsFromNpy } from "../../src/model/calibration";
 import { type Model, openModel } from "../../src/model/checkpoint";
 import type { Question } from "../../src/model/question";
 import { parseQuestions } from "../../src/model/tasks";
 import { decode } from "../../src/model/text-file";
 import { type Encoder, openTokenizer } from "../../src/model/tokenizer";
-import type { Ops } from "../../src/ops/ops";
+import type { Activations } from "../../src/ops/activations";
+import { resolve } from "../../src/quant/resolve";
 import type { TaskScore } from "../../src/results/measures";
 import type { BlockReport } from "../../src/results/report";
 import { isTabled } from "./scores";
 import type { Growth, Measurement, Original } from "./types";
 
 export interface Bench {
-  ops: Ops;
+  activations: Activations;
   model: Model;
   calibration: TokenWindows;
   evaluation: TokenWindows;
@@ -31,7 +35,7 @@ const windowLength = 128;
 const emit = () => {};
 
 /** The demo model and texts of the oracle's figures, and the questions. */
-export async function openBench(root: string, ops: Ops): Promise<Bench> {
+export async function openBench(root: string, activations: Activations): Promise<Bench> {
   const model = await openModel(await folderSource(`${root}/public/demo/model`));
   const bytes = async (path: string) => {
     const file = await diskSourceFile(`${root}/${path}`);
@@ -39,7 +43,7 @@ export async function openBench(root: string, ops: Ops): Promise<Bench> {
   };
   const tokens = async (name: string) => windowsFromNpy(name, await bytes(`tests/fixtures/demo/${name}`), windowLength);
   return {
-    ops,
+    activations,
     model,
     calibration: await tokens("calibration.npy"),
     evaluation: await tokens("evaluation.npy"),
@@ -48,25 +52,29 @@ export async function openBench(root: string, ops: Ops): Promise<Bench> {
   };
 }
 
-export async function measureOriginal({ ops, model, evaluation, encoder, questions }: Bench): Promise<Original> {
-  const { perplexity: value } = await perplexity({ ops, model, tokens: evaluation, emit });
-  return { perplexity: value, tasks: scoresOf(await answerQuestions({ ops, model, emit }, encoder, questions)) };
+export async function measureOriginal({ activations, model, evaluation, encoder, questions }: Bench): Promise<Original> {
+  const { perplexity: value } = await perplexity({ activations, model, tokens: evaluation, emit });
+  return { perplexity: value, tasks: scoresOf(await answerQuestions({ activations, model, emit }, encoder, questions)) };
 }
 
 export async function measureRecipe(bench: Bench, name: string, flags: string[]): Promise<Measurement> {
-  const { ops, model, calibration, evaluation } = bench;
+  const { activations, model, calibration, evaluation } = bench;
   const recipe = await recipeOf(parse(["model", ...flags], quantizeOptions).options);
-  const result = await run({ ops, model, tokens: calibration, recipe, emit });
-  const compared = await compare({ ops, model, tokens: evaluation, emit }, result.quantized);
+  const plan = resolve(recipe, model);
+  const windows = { tokens: calibration, heldOut: null };
+  const identity = await identityOf(model, recipe, plan.blocks, { label: "calibration.npy", calibration: windows });
+  const store = await RunStore.create(memoryScratch(), identity, windows);
+  const report = await run({ activations, model, plan, calibration: windows, store, emit });
+  const compared = await compare({ activations, model, tokens: evaluation, emit }, store);
   return {
     name,
     flags,
     perplexity: compared.perplexity,
-    calibration: growthOf(result.report.blocks),
+    calibration: growthOf(report.blocks),
     evaluation: growthOf(compared.blocks),
-    layers: Object.fromEntries(result.report.layers.map((layer) => [layer.name, layer.relativeError])),
+    layers: Object.fromEntries(report.layers.map((layer) => [layer.name, layer.relativeError])),
     // The questions take longest, and only the table tells of them.
-    tasks: isTabled(name) ? await tasksOf(bench, result) : [],
+    tasks: isTabled(name) ? await tasksOf(bench, store) : [],
   };
 }
 
@@ -75,5 +83,5 @@ const growthOf = (blocks: readonly BlockReport[]): Growth => ({
   relativeDelta: blocks.map((b) => b.relativeDelta),
 });
 
-const tasksOf = async ({ ops, model, encoder, questions }: Bench, { quantized }: RunResult): Promise<TaskScore[]> =>
-  scoresOf(await answerQuestions({ ops, model, emit, quantized }, encoder, questions));
+const tasksOf = async ({ activations, model, encoder, questions }: Bench, quantized: RunStore): Promise<TaskScore[]> =>
+  scoresOf(await answerQuestions({ activations, model, emit, quantized }, encoder, questions));

@@ -13,7 +13,7 @@ export const usage = `qep-studio: quantize Llama-family checkpoints on WebGPU, a
              [--alpha 0.5] [--alpha-choice given|guarded|best] [--held-out 4] [--qep-damp 0.01]
              [--rule "PATTERN: bits=8 group=32 method=rtn alpha=0"]... [--rotate [--rotation-seed 0]] [--blocks n]
              [--text-field NAME] [--windows n] [--window-length 256] [--seed 0] [--format dense|gptq]
-             [--recipe recipe.json] [--report FILE.json] [--force] [--cpu]
+             [--recipe recipe.json] [--report FILE.json] [--resume] [--force] [--cpu]
   qep-studio evaluate MODEL_DIR --text FILE | --tokens FILE.npy
              [--text-field NAME] [--windows n] [--window-length 256] [--json] [--cpu]
   qep-studio tasks    MODEL_DIR --tasks FILE [--limit n] [--json] [--cpu]
@@ -52,6 +52,7 @@ export const quantizeOptions = {
   recipe: { type: "string" },
   report: { type: "string" },
   force: { type: "boolean" },
+  resume: { type: "boolean" },
   cpu: { type: "boolean" },
 } satisfies Options;
 

@@ -1,9 +1,10 @@
 import { version } from "../../package.json";
 import { asQuantError } from "../errors";
 import { usage, wrong } from "./args";
-import { evaluate, inspect, quantize, tasks } from "./commands";
+import { evaluate, inspect, tasks } from "./commands";
 import { exitOf, exits } from "./exit";
 import { interruptSignal } from "./interrupt";
+import { quantize } from "./quantize";
 import { result, say } from "./terminal";
 
 const commands: Record<string, (args: string[], signal: AbortSignal) => Promise<void>> = { inspect, quantize, evaluate, tasks };

@@ -23,14 +23,7 @@ export function listener(): (event: RunEvent) => void {
   };
 }
 
-/** Ids so far on a terminal's one line; a log elsewhere has no use for it. */
-export function tokenizing(): (done: number, most: number) => void {
-  const live = process.stderr.isTTY === true;
-  return (done, most) => {
-    const of = Number.isFinite(most) ? ` of at most ${most}` : "";
-    if (live) stderr(`${clear(live)}Tokenizing: ${done}${of} tokens`);
-  };
-}
+export const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
 
 const clear = (live: boolean) => (live ? "\r\u001b[2K" : "");
 

@@ -1,31 +1,72 @@
 import { QuantError, throwIfCancelled } from "../errors";
+import { madeBeyondF16 } from "../export/range";
 import type { Block } from "../model/forward";
 import { layerName, layerShape, type Stage, stages } from "../model/layers";
 import type { ModelSpec } from "../model/spec";
 import type { Tensor } from "../ops/ops";
 import type { LayerKind } from "../recipe/recipe";
 import type { LayerReport } from "../results/report";
-import { squaredErrors } from "./growth";
+import type { Made } from "./fold";
+import { growth, squaredErrors } from "./growth";
 import { relativeCurve } from "./insight";
-import { type BlockJob, place, timed } from "./job";
-import { quantizeStage } from "./stage";
-import { forwardWork } from "./work";
+import { type BlockJob, onFullStream, place } from "./job";
+import type { BlockOutcome } from "./outcome";
+import { type QuantizedStage, quantizeStage } from "./stage";
+import { blockWork, forwardWork } from "./work";
 
-/** Quantizes a block stage by stage: each stage's X̂ comes from the stages before it, already quantized. Both streams end after the block. */
-export async function quantizeBlock(job: BlockJob, block: Block): Promise<void> {
-  const { spec } = job.geometry;
+/** Takes both streams through a block, quantizing it on the way where the plan says so. Each layer is told of as soon as its error is known. */
+export async function runBlock(job: BlockJob, block: Block): Promise<BlockOutcome> {
+  const started = performance.now();
+  job.streamMs = 0;
+  const made: Made = { layers: new Map(), replaced: new Map() };
+  const layers = block.index < job.plan.quantizedBlocks ? await quantizeBlock(job, block, made) : await passBlock(job, block);
+  const report = await growth(
+    job.activations.ops,
+    block.index,
+    job.chunks,
+    (c) => job.full.h(c),
+    (c) => job.quantized.h(c),
+  );
+  job.full.leave();
+  return {
+    index: block.index,
+    layers: [...made.layers.values()],
+    replaced: made.replaced,
+    beyondF16: madeBeyondF16(made.layers.values(), made.replaced),
+    report: { block: report, layers, ms: performance.now() - started, streamMs: job.streamMs },
+  };
+}
+
+/** Stage by stage: each stage's X̂ comes from the stages before it, already quantized. */
+async function quantizeBlock(job: BlockJob, block: Block, made: Made): Promise<LayerReport[]> {
+  await job.full.enter(block);
+  await job.quantized.enter(block);
+  const reports: LayerReport[] = [];
   for (const stage of stages) {
     const started = performance.now();
-    const { weights, reports } = await quantizeStage(job, block, stage);
-    const errors = await propagate(job, block, stage, weights);
-    job.ops.free(...Object.values(weights));
-    const ms = performance.now() - started;
-    const total = stage.kinds.reduce((sum, kind) => sum + size(spec, kind), 0);
-    for (const [i, report] of reports.entries()) {
-      const share = (ms * size(spec, stage.kinds[i])) / total;
-      job.emit({ type: "layer", layer: { ...report, ...measured(report, errors.own[i], errors.held?.[i] ?? null), ms: share } });
-    }
+    const quantized = await quantizeStage(job, block, stage, made);
+    const errors = await propagate(job, block, stage, quantized.weights);
+    job.activations.ops.free(...Object.values(quantized.weights));
+    const told = describe(job, block, quantized, errors, performance.now() - started);
+    for (const layer of told) job.emit({ type: "layer", layer });
+    reports.push(...told);
   }
+  return reports;
+}
+
+/** A block that is not quantized: full-precision weights on both streams. */
+async function passBlock(job: BlockJob, block: Block): Promise<LayerReport[]> {
+  const { geometry, full, quantized, load, progress, signal } = job;
+  const work = blockWork(geometry.spec, load.tokens + load.heldTokens, geometry.length) * (job.replay ? 1 : 2);
+  await full.enter(block);
+  for (let c = 0; c < quantized.chunks; c++) {
+    await quantized.pass(c, block);
+    await job.activations.ops.flush();
+    await onFullStream(job, () => full.pass(c, block));
+    throwIfCancelled(signal);
+    progress.add(work / quantized.chunks, `block ${block.index + 1}, not quantized`);
+  }
+  return [];
 }
 
 interface OutputError {
@@ -33,41 +74,28 @@ interface OutputError {
   reference: number;
 }
 
-/** What the outputs tell of a layer: its errors, and what its curves are to be divided by. */
-function measured(
-  report: LayerReport,
-  own: OutputError,
-  held: OutputError | null,
-): Pick<LayerReport, "relativeError" | "curve" | "heldOut"> {
-  return {
-    relativeError: relative(own),
-    curve: report.curve && relativeCurve(report.curve, own.reference),
-    heldOut: report.heldOut && held && { relativeError: relative(held), curve: relativeCurve(report.heldOut.curve, held.reference) },
-  };
+interface StageErrors {
+  /** A layer each, over the calibration tokens. */
+  own: OutputError[];
+  /** The same over the held-out ones; null without. */
+  held: OutputError[] | null;
 }
 
-const relative = ({ difference, reference }: OutputError): number => (reference > 0 ? difference / reference : 0);
-
-const size = (spec: ModelSpec, kind: LayerKind) => layerShape(spec, kind)[0] * layerShape(spec, kind)[1];
-
 /** Both streams past the stage; the layers' errors ‖WX − ŴX̂‖² and ‖WX‖² from the outputs that they compute anyway, held-out windows apart. */
-async function propagate(
-  job: BlockJob,
-  block: Block,
-  stage: Stage,
-  weights: Record<LayerKind, Tensor>,
-): Promise<{ own: OutputError[]; held: OutputError[] | null }> {
-  const { ops, geometry, full, quantized, signal, progress, chunks } = job;
-  const work = forwardWork(geometry.spec, stage, job.tokens + job.heldTokens, geometry.length) * (job.replay ? 1 : 2);
+async function propagate(job: BlockJob, block: Block, stage: Stage, weights: Record<LayerKind, Tensor>): Promise<StageErrors> {
+  const { geometry, full, quantized, signal, progress, chunks, load } = job;
+  const { ops } = job.activations;
+  const work = forwardWork(geometry.spec, stage, load.tokens + load.heldTokens, geometry.length) * (job.replay ? 1 : 2);
   const partials: Tensor[][] = stage.kinds.map(() => []);
   const held: Tensor[][] = stage.kinds.map(() => []);
   for (let c = 0; c < quantized.chunks; c++) {
-    const exact = await timed(job, () => full.outputs(c, stage, block));
-    const outputs = quantized.outputs(c, stage, weights);
+    const exact = await onFullStream(job, () => full.outputs(c, stage, block));
+    const outputs = await quantized.outputs(c, stage, weights);
     for (const [i, y] of exact.entries()) (c < chunks ? partials : held)[i].push(ops.squaredDifference(y, outputs[i]));
-    quantized.advance(c, block, stage, outputs);
+    await quantized.advance(c, block, stage, outputs);
+    ops.free(...outputs);
     await ops.flush();
-    await timed(job, () => full.advance(c, stage, block));
+    await onFullStream(job, () => full.advance(c, stage, block));
     throwIfCancelled(signal);
     progress.add(work / quantized.chunks, place(block, stage));
   }
@@ -76,4 +104,40 @@ async function propagate(
   if (lost >= 0)
     throw new QuantError("non-finite-activations", layerName(block.index, stage.kinds[lost]), "Try more bits, or check the checkpoint.");
   return { own, held: held[0].length ? await squaredErrors(ops, held) : null };
+}
+
+const relative = ({ difference, reference }: OutputError): number => (reference > 0 ? difference / reference : 0);
+
+const size = (spec: ModelSpec, kind: LayerKind) => layerShape(spec, kind)[0] * layerShape(spec, kind)[1];
+
+/** The stage's layers, with their shares by weights of its wall time. */
+function describe(
+  { geometry: { spec } }: BlockJob,
+  block: Block,
+  { layers, results, correction, insights }: QuantizedStage,
+  { own, held }: StageErrors,
+  ms: number,
+): LayerReport[] {
+  const total = layers.reduce((sum, { kind }) => sum + size(spec, kind), 0);
+  const unsolved = correction && !correction.solvable ? "QEP's solve was not positive definite: α = 0" : null;
+  return layers.map(({ name, kind, plan, grid, alpha, heldOut }, i) => {
+    const solves = [correction?.damping ?? [], results[i].damping];
+    const curve = insights.curves.get(kind);
+    return {
+      name,
+      kind,
+      block: block.index,
+      method: plan.method,
+      bits: grid.bits,
+      alpha,
+      relativeError: relative(own[i]),
+      heldOut: heldOut && held && { relativeError: relative(held[i]), curve: relativeCurve(heldOut, held[i].reference) },
+      damping: solves.flat(),
+      retries: solves.reduce((sum, tried) => sum + Math.max(0, tried.length - 1), 0),
+      curve: curve ? relativeCurve(curve, own[i].reference) : null,
+      outliers: insights.outliers,
+      fallback: results[i].fallback ?? unsolved,
+      ms: (ms * size(spec, kind)) / total,
+    };
+  });
 }

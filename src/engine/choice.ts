@@ -1,7 +1,6 @@
 import type { Ops } from "../ops/ops";
+import type { LayerPlan } from "../quant/layer-plan";
 import type { Direction } from "../quant/qep";
-import type { AlphaChoice } from "../recipe/recipe";
-import type { LayerSettings } from "../recipe/rules";
 import type { AlphaCurve } from "../results/report";
 import type { Statistics } from "./statistics";
 import { pairSums, productsWith } from "./sums";
@@ -18,9 +17,9 @@ export async function heldOutCurve(ops: Ops, { live, D }: Direction, held: Stati
   return { base: scale * base, slope: scale * slope, curvature: scale * curvature };
 }
 
-/** α of one layer, by the error of its held-out windows. A rule that names α is obeyed. */
-export function chooseAlpha(choice: AlphaChoice, { alpha, alphaFixed }: LayerSettings, { slope, curvature }: AlphaCurve): number {
-  if (alphaFixed || choice === "given") return alpha;
+/** α of one layer, by the error of its held-out windows. */
+export function chooseAlpha({ alpha, choice }: Pick<LayerPlan, "alpha" | "choice">, { slope, curvature }: AlphaCurve): number {
+  if (choice === "given") return alpha;
   if (choice === "best") return curvature > 0 ? rounded(Math.min(1, Math.max(0, slope / curvature))) : 0;
   // e(α) − e(0) = −2·slope·α + curvature·α²
   return curvature * alpha > 2 * slope ? 0 : alpha;

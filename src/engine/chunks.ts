@@ -1,14 +1,8 @@
 import type { Calibration, TokenWindows } from "../model/calibration";
 import type { Model } from "../model/checkpoint";
 import type { ModelSpec } from "../model/spec";
-import { embed } from "../model/vocabulary";
-import type { Ops, Tensor } from "../ops/ops";
-
-/** Whole windows that go through the network together. */
-export interface Chunk {
-  ids: Int32Array;
-  h: Tensor;
-}
+import { embedded, embeddingRows } from "../model/vocabulary";
+import type { Activation, Activations } from "../ops/activations";
 
 const widestBytes = 64 * 2 ** 20;
 
@@ -22,20 +16,34 @@ export function windowsPerChunk(spec: ModelSpec, length: number): number {
 export const chunkCount = (spec: ModelSpec, tokens: TokenWindows): number =>
   Math.ceil(tokens.windows / windowsPerChunk(spec, tokens.length));
 
-/** The residual stream before block 0, chunk by chunk. */
-export async function embedChunks(ops: Ops, model: Model, tokens: TokenWindows): Promise<Chunk[]> {
-  const step = windowsPerChunk(model.spec, tokens.length) * tokens.length;
-  const chunks: Chunk[] = [];
-  for (let from = 0; from < tokens.ids.length; from += step) {
-    const ids = tokens.ids.subarray(from, from + step);
-    chunks.push({ ids, h: await embed(ops, model, ids) });
-  }
-  return chunks;
+/** The ids of whole windows that go through the network together, chunk by chunk. */
+export function chunksOf(spec: ModelSpec, { ids, length }: TokenWindows): Int32Array[] {
+  const step = windowsPerChunk(spec, length) * length;
+  return Array.from({ length: Math.ceil(ids.length / step) }, (_, c) => ids.subarray(c * step, (c + 1) * step));
 }
 
-/** Where a run's streams start: the chunks of the calibration windows, then those of the windows held out. */
-export async function startOf(ops: Ops, model: Model, { tokens, heldOut }: Calibration): Promise<Tensor[]> {
-  const own = await embedChunks(ops, model, tokens);
-  const held = heldOut ? await embedChunks(ops, model, heldOut) : [];
-  return [...own, ...held].map((chunk) => chunk.h);
+/** Of embedding rows that are gathered in one reading of the table. */
+const gatheredBytes = 256 * 2 ** 20;
+
+/** The embedding rows of each chunk of ids, as the file has them. */
+export async function* rowsOf(model: Model, chunks: readonly Int32Array[]): AsyncGenerator<Uint8Array> {
+  let group: Int32Array[] = [];
+  for (const [c, ids] of chunks.entries()) {
+    group.push(ids);
+    const bytes = 4 * model.spec.hidden * group.reduce((sum, each) => sum + each.length, 0);
+    if (bytes < gatheredBytes && c < chunks.length - 1) continue;
+    yield* await embeddingRows(model, group);
+    group = [];
+  }
 }
+
+/** The residual stream before block 0 of each chunk of ids. */
+export async function embedChunks(activations: Activations, model: Model, chunks: readonly Int32Array[]): Promise<Activation[]> {
+  const held: Activation[] = [];
+  for await (const rows of rowsOf(model, chunks)) held.push(await activations.hold(embedded(activations.ops, model, rows)));
+  return held;
+}
+
+/** The chunks of a run's streams: those of the calibration windows, then those of the windows held out. */
+export const runChunks = (spec: ModelSpec, { tokens, heldOut }: Calibration): Int32Array[] =>
+  [tokens, heldOut].flatMap((windows) => (windows ? chunksOf(spec, windows) : []));

@@ -1,10 +1,10 @@
 import type { Block } from "../model/forward";
-import { layerName, type Stage, stageInputs } from "../model/layers";
+import { type Stage, stageInputs } from "../model/layers";
 import type { Tensor } from "../ops/ops";
+import type { LayerPlan } from "../quant/layer-plan";
 import type { Correction } from "../quant/qep";
-import { gridSpec, type StageLayer } from "../quant/quantizer";
-import { type LayerKind, needsHeldOut } from "../recipe/recipe";
-import { settingsOf } from "../recipe/rules";
+import type { StageLayer } from "../quant/quantizer";
+import type { LayerKind } from "../recipe/recipe";
 import type { AlphaCurve } from "../results/report";
 import { chooseAlpha, heldOutCurve } from "./choice";
 import type { BlockJob } from "./job";
@@ -12,6 +12,7 @@ import { accumulate, freeStatistics, type Statistics } from "./statistics";
 
 /** A layer as its method gets it, and how it came to be so. */
 export interface CorrectedLayer extends StageLayer {
+  plan: LayerPlan;
   /** α in use. */
   alpha: number;
   /** See `Direction`; null where QEP did not look. */
@@ -21,31 +22,37 @@ export interface CorrectedLayer extends StageLayer {
 }
 
 /** W*(α) of a stage's layers. `weight` and `rest` belong to the caller where α > 0; elsewhere the first is the block's own. */
-export async function correctLayers(job: BlockJob, block: Block, stage: Stage, correction: Correction | null): Promise<CorrectedLayer[]> {
-  const held = correction?.solvable && needsHeldOut(job.recipe) ? await heldOutStatistics(job, stage) : null;
+export async function correctLayers(
+  job: BlockJob,
+  block: Block,
+  stage: Stage,
+  plans: readonly LayerPlan[],
+  correction: Correction | null,
+): Promise<CorrectedLayer[]> {
+  const held = correction?.solvable && job.plan.holdsOut ? await heldOutStatistics(job, stage) : null;
   const layers: CorrectedLayer[] = [];
-  for (const kind of stage.kinds) layers.push(await correctLayer(job, block, kind, correction, held));
-  if (held) freeStatistics(job.ops, held);
+  for (const plan of plans) layers.push(await correctLayer(job, block, plan, correction, held));
+  if (held) freeStatistics(job.activations.ops, held);
   return layers;
 }
 
 /** Where QEP looks at the stage, D is made even for α = 0: the layer's parabola in α is worth its small cost. */
 async function correctLayer(
-  { recipe, ops, heldTokens }: BlockJob,
+  { activations: { ops }, load }: BlockJob,
   block: Block,
-  kind: LayerKind,
+  plan: LayerPlan,
   correction: Correction | null,
   held: Statistics | null,
 ): Promise<CorrectedLayer> {
-  const name = layerName(block.index, kind);
+  const { name, grid } = plan;
+  const kind = plan.kind as LayerKind;
   const W = block.weights[kind];
-  const settings = settingsOf(recipe, name);
-  const layer = { kind, name, grid: gridSpec(settings) };
+  const layer = { plan, kind, name, grid };
   const untouched = { ...layer, alpha: 0, weight: W, rest: null };
   if (!correction?.solvable) return { ...untouched, products: null, heldOut: null };
   const direction = correction.direct(W);
-  const heldOut = held && (await heldOutCurve(ops, direction, held, heldTokens));
-  const alpha = heldOut ? chooseAlpha(recipe.qep.choice, settings, heldOut) : settings.alpha;
+  const heldOut = held && (await heldOutCurve(ops, direction, held, load.heldTokens));
+  const alpha = heldOut ? chooseAlpha(plan, heldOut) : plan.alpha;
   const { live, D, products } = direction;
   const { sum, rest } = ops.addExactly(live, D, alpha);
   ops.free(live, D);
@@ -56,11 +63,11 @@ async function correctLayer(
 }
 
 /** The held-out windows' own H and C: what the parabola of their error is made of. */
-function heldOutStatistics({ ops, geometry, full, quantized, chunks, heldTokens, signal }: BlockJob, stage: Stage): Promise<Statistics> {
+function heldOutStatistics({ activations, geometry, full, quantized, chunks, load, signal }: BlockJob, stage: Stage): Promise<Statistics> {
   const inputs = {
     chunks: quantized.chunks - chunks,
     x: (c: number) => full.x(chunks + c, stage),
     xq: (c: number) => quantized.x(chunks + c),
   };
-  return accumulate(ops, inputs, stageInputs(geometry.spec, stage), heldTokens, { H: true, C: true }, signal);
+  return accumulate(activations.ops, inputs, stageInputs(geometry.spec, stage), load.heldTokens, { H: true, C: true }, signal);
 }

@@ -1,22 +1,22 @@
 import { throwIfCancelled } from "../errors";
 import type { TokenWindows } from "../model/calibration";
 import type { Model } from "../model/checkpoint";
-import { type Block, createGeometry, freeBlock, loadBlock } from "../model/forward";
-import { stages } from "../model/layers";
-import { negativeLogLikelihood } from "../model/vocabulary";
-import type { Ops } from "../ops/ops";
-import type { QuantizedModel } from "../quant/stored";
-import type { Evaluation } from "../results/measures";
+import { type Block, createGeometry } from "../model/forward";
+import { tokenLosses } from "../model/vocabulary";
+import type { Activations } from "../ops/activations";
+import type { QuantizedModel } from "../quant/coded";
+import type { Evaluation, Perplexity } from "../results/measures";
 import type { BlockReport } from "../results/report";
-import { type Chunk, embedChunks } from "./chunks";
+import { blocksOf } from "./blocks";
+import { chunksOf, embedChunks } from "./chunks";
 import { growth } from "./growth";
 import { type Emit, Progress } from "./progress";
 import { quantizedBlock } from "./quantized";
 import { Stream } from "./stream";
-import { forwardWork } from "./work";
+import { blockWork } from "./work";
 
 export interface EvaluationInput {
-  ops: Ops;
+  activations: Activations;
   model: Model;
   tokens: TokenWindows;
   emit: Emit;
@@ -24,17 +24,13 @@ export interface EvaluationInput {
 }
 
 /** Perplexity of the checkpoint as it is: exp of the mean negative log-likelihood of positions 1… of every window. */
-export async function perplexity(input: EvaluationInput): Promise<{ perplexity: number; tokens: number; windows: number }> {
-  const { ops, model, tokens, signal } = input;
+export function perplexity(input: EvaluationInput): Promise<Perplexity> {
+  const { activations, model, tokens, signal } = input;
   const progress = evaluationProgress(input, 1);
-  return inScope(ops, async () => {
-    const chunks = await embedChunks(ops, model, tokens);
-    const stream = newStream(ops, model, tokens, chunks);
-    for (let m = 0; m < model.spec.blocks; m++) {
-      const block = await loadBlock(ops, model, m);
-      await passAll(input, stream, block, progress);
-      freeBlock(ops, block);
-    }
+  return activations.job(async () => {
+    const chunks = chunksOf(model.spec, tokens);
+    const [stream] = await startStreams(input, chunks, 1);
+    for await (const block of blocksOf(activations.ops, model)) await passAll(input, stream, block, progress);
     const value = await streamPerplexity(input, stream, chunks);
     progress.finish("Done");
     throwIfCancelled(signal);
@@ -43,31 +39,28 @@ export async function perplexity(input: EvaluationInput): Promise<{ perplexity: 
 }
 
 /** Perplexity before and after on one text, and Δ_m on it: both models side by side, block by block. */
-export async function compare(input: EvaluationInput, quantized: QuantizedModel): Promise<Evaluation> {
-  const { ops, model, tokens } = input;
+export function compare(input: EvaluationInput, quantized: QuantizedModel): Promise<Evaluation> {
+  const { activations, model, tokens } = input;
   const started = performance.now();
   const progress = evaluationProgress(input, 2);
-  return inScope(ops, async () => {
-    const chunks = await embedChunks(ops, model, tokens);
-    const full = newStream(ops, model, tokens, chunks);
-    const other = newStream(ops, model, tokens, chunks);
+  return activations.job(async () => {
+    const chunks = chunksOf(model.spec, tokens);
+    const [full, other] = await startStreams(input, chunks, 2);
     const blocks: BlockReport[] = [];
-    for (let m = 0; m < model.spec.blocks; m++) {
-      const block = await loadBlock(ops, model, m);
-      const after = quantizedBlock(ops, block, quantized);
+    for await (const block of blocksOf(activations.ops, model)) {
+      const after = await quantizedBlock(activations.ops, block, quantized);
       await passAll(input, full, block, progress);
       await passAll(input, other, after.block, progress);
       blocks.push(
         await growth(
-          ops,
-          m,
+          activations.ops,
+          block.index,
           chunks.length,
           (c) => full.h(c),
           (c) => other.h(c),
         ),
       );
       after.free();
-      freeBlock(ops, block);
     }
     const perplexityBefore = await streamPerplexity(input, full, chunks);
     const perplexityAfter = await streamPerplexity(input, other, chunks);
@@ -83,40 +76,45 @@ export async function compare(input: EvaluationInput, quantized: QuantizedModel)
   });
 }
 
-async function inScope<T>(ops: Ops, work: () => Promise<T>): Promise<T> {
-  const scope = ops.scope();
-  try {
-    return await work();
-  } finally {
-    scope.end();
-  }
+/** So many streams that start alike. */
+async function startStreams(
+  { activations, model, tokens }: EvaluationInput,
+  chunks: readonly Int32Array[],
+  count: number,
+): Promise<Stream[]> {
+  const geometry = createGeometry(activations.ops, model.spec, tokens.length);
+  const start = (await embedChunks(activations, model, chunks)).map((h) => ({ h, geometry }));
+  return Array.from({ length: count }, () => new Stream(activations, start));
 }
 
-function newStream(ops: Ops, model: Model, tokens: TokenWindows, chunks: readonly Chunk[]): Stream {
-  return new Stream(
-    ops,
-    createGeometry(ops, model.spec, tokens.length),
-    chunks.map((c) => c.h),
-  );
-}
-
-async function passAll({ ops, signal }: EvaluationInput, stream: Stream, block: Block, progress: EvaluationProgress): Promise<void> {
-  stream.enter(block);
+async function passAll(
+  { activations, signal }: EvaluationInput,
+  stream: Stream,
+  block: Block,
+  progress: EvaluationProgress,
+): Promise<void> {
   for (let c = 0; c < stream.chunks; c++) {
-    stream.pass(c, block);
-    await ops.flush();
+    await stream.pass(c, block);
+    await activations.ops.flush();
     throwIfCancelled(signal);
     progress.block(block.index, stream.chunks);
   }
 }
 
 async function streamPerplexity(
-  { ops, model, tokens, signal }: EvaluationInput,
+  { activations, model, tokens, signal }: EvaluationInput,
   stream: Stream,
-  chunks: readonly Chunk[],
+  chunks: readonly Int32Array[],
 ): Promise<number> {
-  const last = chunks.map(({ ids }, c) => ({ h: stream.h(c), ids }));
-  const { sum, count } = await negativeLogLikelihood(ops, model, last, tokens.length, signal);
+  const last = chunks.map((ids, c) => ({ h: stream.h(c), ids, length: tokens.length }));
+  let sum = 0;
+  let count = 0;
+  for (const losses of await tokenLosses(activations, model, last, signal))
+    for (const loss of losses)
+      if (!Number.isNaN(loss)) {
+        sum += loss;
+        count++;
+      }
   stream.end();
   return Math.exp(sum / count);
 }
@@ -128,7 +126,7 @@ interface EvaluationProgress {
 
 /** Blocks and, as one more step, the logits. */
 function evaluationProgress({ model: { spec }, tokens, emit }: EvaluationInput, streams: number): EvaluationProgress {
-  const perBlock = stages.reduce((sum, stage) => sum + forwardWork(spec, stage, tokens.ids.length, tokens.length), 0);
+  const perBlock = blockWork(spec, tokens.ids.length, tokens.length);
   const head = 2 * tokens.ids.length * spec.hidden * spec.vocabulary;
   const progress = new Progress(streams * (spec.blocks * perBlock + head), emit);
   return {

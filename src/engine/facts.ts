@@ -2,13 +2,13 @@ import { QuantError } from "../errors";
 import { toFloats } from "../io/dtype";
 import type { Checkpoint } from "../model/checkpoint";
 import { codesOf } from "../ops/packed";
-import { type StoredLayer, valuesOf } from "../quant/stored";
+import { type Coded, valuesOf } from "../quant/coded";
 import type { Histogram, LayerFacts } from "../results/facts";
 
 const bins = 64;
 
 /** Shape and weight histograms of a layer in the checkpoint and, in the same bins, as a run left it. @throws QuantError `missing-tensor`. */
-export async function layerFacts({ shards }: Checkpoint, layer: StoredLayer | null, name: string): Promise<LayerFacts> {
+export async function layerFacts({ shards }: Checkpoint, layer: Coded | null, name: string): Promise<LayerFacts> {
   const info = shards.tensors.get(`${name}.weight`);
   if (info?.shape.length !== 2) throw new QuantError("missing-tensor", name);
   const weights = toFloats(await shards.readTensor(info.name), info.dtype);
@@ -24,7 +24,7 @@ function count(values: Iterable<number>, { low, high }: { low: number; high: num
 }
 
 /** ŵ = s·(code − z), one after the other. */
-function* values(layer: StoredLayer): Generator<number> {
+function* values(layer: Coded): Generator<number> {
   if (layer.kind === "dense") {
     yield* valuesOf(layer);
     return;

@@ -1,4 +1,5 @@
 import { QuantError } from "../errors";
+import { type Activation, using } from "../ops/activations";
 import type { Ops, Tensor } from "../ops/ops";
 import type { BlockReport } from "../results/report";
 
@@ -32,10 +33,12 @@ export async function growth(
   ops: Ops,
   index: number,
   chunks: number,
-  h: (c: number) => Tensor,
-  hq: (c: number) => Tensor,
+  h: (c: number) => Activation,
+  hq: (c: number) => Activation,
 ): Promise<BlockReport> {
-  const partials = Array.from({ length: chunks }, (_, c) => ops.squaredDifference(h(c), hq(c)));
+  const partials: Tensor[] = [];
+  for (let c = 0; c < chunks; c++)
+    partials.push(await using(h(c), (exact) => using(hq(c), (quantized) => ops.squaredDifference(exact, quantized))));
   const [{ difference, reference }] = await squaredErrors(ops, [partials]);
   if (!Number.isFinite(difference))
     throw new QuantError(

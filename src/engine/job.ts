@@ -1,21 +1,21 @@
 import type { Block, Geometry } from "../model/forward";
 import type { Stage } from "../model/layers";
-import type { Ops } from "../ops/ops";
-import type { StoredLayer } from "../quant/stored";
-import type { Recipe } from "../recipe/recipe";
+import type { Activations } from "../ops/activations";
+import type { RunPlan } from "../quant/layer-plan";
+import type { FullPrecision } from "./full-precision";
 import type { Emit, Progress } from "./progress";
-import type { FullPrecision, Stream } from "./stream";
+import type { Stream } from "./stream";
+import type { Load } from "./work";
 
-/** What quantizing a block works on and tells. */
+/** What quantizing a block works on and whom it tells. */
 export interface BlockJob {
-  ops: Ops;
+  activations: Activations;
   /** The model's shape among it. */
   geometry: Geometry;
-  recipe: Recipe;
-  /** Calibration tokens, over the streams' first `chunks` chunks. The chunks after them hold the tokens that are in no statistics. */
-  tokens: number;
+  plan: RunPlan;
+  load: Load;
+  /** Calibration tokens are in the streams' first `chunks` chunks. Those after them hold the tokens that are in no statistics. */
   chunks: number;
-  heldTokens: number;
   full: FullPrecision;
   quantized: Stream;
   /** The full-precision stream is only read back. */
@@ -23,21 +23,18 @@ export interface BlockJob {
   progress: Progress;
   emit: Emit;
   signal?: AbortSignal;
-  /** The run's outcome so far. */
-  layers: Map<string, StoredLayer>;
-  replaced: Map<string, Float32Array>;
-  /** Milliseconds spent on the full-precision stream so far. */
+  /** Milliseconds spent on the full-precision stream in this block. */
   streamMs: number;
 }
 
 export const place = (block: Block, stage: Stage) => `block ${block.index + 1}, ${stage.kinds.join(", ")}`;
 
 /** Work on the full-precision stream, its time kept apart: runs that find it kept must compare with runs that do not. */
-export async function timed<T>(job: BlockJob, work: () => T): Promise<T> {
+export async function onFullStream<T>(job: BlockJob, work: () => Promise<T>): Promise<T> {
   const started = performance.now();
-  const value = work();
+  const value = await work();
   if (job.replay) return value;
-  await job.ops.flush();
+  await job.activations.ops.flush();
   job.streamMs += performance.now() - started;
   return value;
 }

@@ -1,8 +1,8 @@
 import { layerShape, type Stage, stageInputs, stages } from "../model/layers";
 import type { ModelSpec } from "../model/spec";
+import { type LayerPlan, type RunPlan, stageLayers } from "../quant/layer-plan";
 import { quantizers } from "../quant/registry";
-import { needsHeldOut, type Recipe } from "../recipe/recipe";
-import { quantizedBlocks, stageMethods, stageNeeds } from "./work";
+import { stageMethods, stageNeeds } from "./work";
 
 const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
 const rows = (spec: ModelSpec, stage: Stage) => stage.kinds.map((kind) => layerShape(spec, kind)[0]);
@@ -22,37 +22,46 @@ export function recordingBytes(spec: ModelSpec, tokens: number): number {
  * stages to come), and on top the largest of a stage's phases: correcting, rounding, propagating. Follows block.ts, in the last block.
  * @param tokens of both streams, held-out ones included. @param chunk tokens of the largest chunk.
  */
-export function peakBytes(spec: ModelSpec, recipe: Recipe, tokens: number, chunk: number, recorded: boolean): number {
+export function peakBytes(spec: ModelSpec, plan: RunPlan, tokens: number, chunk: number, recorded: boolean): number {
   const blockWeights = sum(stages.flatMap((stage) => weights(spec, stage)));
   // Without rules, all blocks are alike.
-  const blocks = recipe.rules.length ? Array.from({ length: quantizedBlocks(spec, recipe) }, (_, m) => m) : [0];
+  const blocks = plan.recipe.rules.length ? Array.from({ length: plan.quantizedBlocks }, (_, m) => m) : [0];
   const phases = stages.map((stage, s) => {
     // A quantized (and an unrecorded full-precision) stream holds its input and its residual, which is new after block 0.
     const stream = tokens * (stageInputs(spec, stage) + spec.hidden);
     const later = sum(stages.slice(s + 1).map((next) => recordedAt(spec, next))) + spec.hidden;
     const midway = stage.id === "gate_up" || stage.id === "down" ? spec.hidden : 0;
     const full = recorded ? recordingBytes(spec, tokens) / 4 + tokens * (midway - later) : stream + tokens * spec.hidden;
-    return stream + full + Math.max(...blocks.map((m) => stagePeak(spec, recipe, m, stage, chunk, recorded)));
+    return (
+      stream + full + Math.max(...blocks.map((m) => stagePeak(spec, stageLayers(plan, m, stage), stage, chunk, recorded, plan.holdsOut)))
+    );
   });
   return 4 * (blockWeights + Math.max(...phases));
 }
 
 /** Elements of the largest phase of one stage, beside streams and weights. */
-function stagePeak(spec: ModelSpec, recipe: Recipe, block: number, stage: Stage, chunk: number, recorded: boolean): number {
+function stagePeak(
+  spec: ModelSpec,
+  layers: readonly LayerPlan[],
+  stage: Stage,
+  chunk: number,
+  recorded: boolean,
+  holdsOut: boolean,
+): number {
   const n = stageInputs(spec, stage);
   const all = sum(weights(spec, stage));
   const largest = Math.max(...weights(spec, stage));
   // Recorded outputs of the full-precision stream are in the recording already.
   const propagating = all + chunk * ((recorded ? 1 : 2) * sum(rows(spec, stage)) + nextWidth(spec, stage));
-  const needs = stageNeeds(recipe, block, stage);
+  const needs = stageNeeds(layers);
   // With C comes the drift, (X − Xq)ᵀ(X − Xq).
   const statistics = (needs.H ? n * n : 0) + (needs.C ? 2 * n * n : 0);
   // W* and its rest; with the last layer's, its live W and D.
   const corrected = needs.corrected ? 2 * all : 0;
-  const choosing = needsHeldOut(recipe) ? 3 * n * n + largest : 0;
+  const choosing = holdsOut ? 3 * n * n + largest : 0;
   const correcting = statistics + (needs.corrected ? n * n + corrected + 2 * largest + choosing : 0);
   // Ŵ grows as codes go.
-  const elements = Math.max(...stageMethods(spec, recipe, block, stage).map((m) => quantizers[m.method].cost(m.rows, n, chunk).elements));
+  const elements = Math.max(...stageMethods(layers).map((m) => quantizers[m.method].cost(m.rows, n, chunk).elements));
   const rounding = statistics + (needs.corrected ? n * n : 0) + corrected + Math.max(elements, all + largest);
   return Math.max(correcting, rounding, propagating);
 }

@@ -26,3 +26,15 @@ export function partOf(emit: Emit, index: number, parts: number): Emit {
   return (event) =>
     emit(event.type === "progress" ? { ...event, done: event.done + index * event.total, total: parts * event.total } : event);
 }
+
+/** Progress of attempts at one and the same work: its total is the first one's, and it does not fall when a later one starts from before. */
+export function neverFalling(emit: Emit): Emit {
+  let total: number | null = null;
+  let done = 0;
+  return (event) => {
+    if (event.type !== "progress") return emit(event);
+    total ??= event.total;
+    done = Math.max(done, (event.done / event.total) * total);
+    emit({ ...event, done, total });
+  };
+}

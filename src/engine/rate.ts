@@ -1,17 +1,18 @@
 import type { Block, Geometry } from "../model/forward";
-import { layerShape, stages } from "../model/layers";
+import { layerShape } from "../model/layers";
 import type { ModelSpec } from "../model/spec";
+import type { Activations } from "../ops/activations";
 import type { Ops } from "../ops/ops";
 import { type LayerKind, layerKinds } from "../recipe/recipe";
 import { Stream } from "./stream";
-import { forwardWork } from "./work";
+import { blockWork } from "./work";
 
 /** The trial's sizes: the model's, but no larger than this, so that it takes a moment on any adapter. */
 const widest = 512;
 const trialTokens = 512;
 
 /** Milliseconds per unit of work, from one block of zeros as large as the model's (up to a limit) passed by a few windows; a finished run gives a better figure. */
-export async function measureRate(ops: Ops, model: ModelSpec, length: number): Promise<number> {
+export async function measureRate(activations: Activations, model: ModelSpec, length: number): Promise<number> {
   const spec = {
     ...model,
     hidden: Math.min(model.hidden, widest),
@@ -22,26 +23,23 @@ export async function measureRate(ops: Ops, model: ModelSpec, length: number): P
   };
   const window = Math.min(length, trialTokens);
   const tokens = window * Math.max(1, Math.floor(trialTokens / window));
-  const scope = ops.scope();
-  try {
+  const { ops } = activations;
+  return activations.job(async () => {
     const geometry: Geometry = { spec, length: window, cos: ops.zeros([window, 8]), sin: ops.zeros([window, 8]) };
     const block = zeroBlock(ops, spec);
-    const h = ops.zeros([tokens, spec.hidden]);
+    const h = await activations.hold(ops.zeros([tokens, spec.hidden]));
     const once = async () => {
       const started = performance.now();
-      const stream = new Stream(ops, geometry, [h]);
-      stream.enter(block);
-      stream.pass(0, block);
+      const stream = new Stream(activations, [{ h, geometry }]);
+      await stream.pass(0, block);
       await ops.flush();
       stream.end();
       return performance.now() - started;
     };
     // The first pass compiles kernels.
     await once();
-    return (await once()) / stages.reduce((sum, stage) => sum + forwardWork(spec, stage, tokens, window), 0);
-  } finally {
-    scope.end();
-  }
+    return (await once()) / blockWork(spec, tokens, window);
+  });
 }
 
 function zeroBlock(ops: Ops, spec: ModelSpec): Block {

@@ -1,4 +1,5 @@
 import { throwIfCancelled } from "../errors";
+import { type Activation, using } from "../ops/activations";
 import type { Ops, Tensor } from "../ops/ops";
 
 export interface Statistics {
@@ -13,8 +14,8 @@ export interface Statistics {
 /** Where a stage's inputs come from, chunk by chunk. */
 export interface Inputs {
   chunks: number;
-  x(c: number): Tensor;
-  xq(c: number): Tensor;
+  x(c: number): Activation;
+  xq(c: number): Activation;
 }
 
 /** Ĥ and δX̂ᵀ of one stage over all chunks (the paper's symbols; ours are H and C). The caller frees them. */
@@ -31,9 +32,10 @@ export async function accumulate(
   const drift = wanted.C ? ops.zeros([columns, columns]) : null;
   if (!H && !C) return { H, C, drift };
   for (let c = 0; c < inputs.chunks; c++) {
-    if (H) ops.gram(H, inputs.xq(c));
-    if (C) ops.crossGram(C, inputs.x(c), inputs.xq(c));
-    if (drift) addDrift(ops, drift, inputs, c);
+    await using(inputs.xq(c), async (xq) => {
+      if (H) ops.gram(H, xq);
+      if (C && drift) await using(inputs.x(c), (x) => addDrift(ops, C, drift, x, xq));
+    });
     await ops.flush();
     throwIfCancelled(signal);
   }
@@ -46,8 +48,9 @@ export function freeStatistics(ops: Ops, { H, C, drift }: Statistics): void {
   ops.free(...[H, C, drift].filter((t) => t !== null));
 }
 
-function addDrift(ops: Ops, drift: Tensor, inputs: Inputs, c: number): void {
-  const difference = ops.add(inputs.x(c), inputs.xq(c), -1);
+function addDrift(ops: Ops, C: Tensor, drift: Tensor, x: Tensor, xq: Tensor): void {
+  ops.crossGram(C, x, xq);
+  const difference = ops.add(x, xq, -1);
   ops.gram(drift, difference);
   ops.free(difference);
 }

@@ -1,171 +1,118 @@
-import { type Activations, advance, type Block, enterBlock, type Geometry, stageOutputs } from "../model/forward";
+import { advance, type Block, enterBlock, type Geometry, stageOutputs } from "../model/forward";
 import { type Stage, stages } from "../model/layers";
-import type { Ops, Scope, Tensor } from "../ops/ops";
+import { type Activation, type Activations, using } from "../ops/activations";
+import type { Ops, Tensor } from "../ops/ops";
 import type { LayerKind } from "../recipe/recipe";
 
+/** Whole windows that go through the network together: their residual stream, and what their attention needs to know. */
+export interface Chunk {
+  readonly h: Activation;
+  readonly geometry: Geometry;
+}
+
+interface State extends Chunk {
+  /** The next linear layers' input; h itself at the end of a block. */
+  readonly x: Activation;
+  /** h was made here, and is freed when it is left behind. */
+  readonly ownsH: boolean;
+}
+
 /**
- * One residual stream through the network, in chunks of whole windows. Activations are kept at stage boundaries, so each stage is
- * computed once. The starting h is borrowed; everything after it belongs to the stream, which frees what it leaves behind.
+ * One residual stream through the network. Inside a block that is looked at stage by stage, activations are kept at stage boundaries, so that each stage
+ * is computed once. The h that it starts from is borrowed; everything after it belongs to the stream, which frees what it leaves behind.
  */
 export class Stream {
-  private readonly states: (Activations & { ownsH: boolean })[];
+  private readonly states: State[];
 
   constructor(
-    private readonly ops: Ops,
-    private readonly geometry: Geometry,
-    start: readonly Tensor[],
+    private readonly activations: Activations,
+    start: readonly Chunk[],
   ) {
-    this.states = start.map((h) => ({ h, x: h, ownsH: false }));
+    this.states = start.map((chunk) => ({ ...chunk, x: chunk.h, ownsH: false }));
+  }
+
+  private get ops(): Ops {
+    return this.activations.ops;
   }
 
   get chunks(): number {
     return this.states.length;
   }
 
-  h(c: number): Tensor {
+  h(c: number): Activation {
     return this.states[c].h;
   }
 
-  x(c: number): Tensor {
+  x(c: number): Activation {
     return this.states[c].x;
   }
 
-  enter(block: Block): void {
-    for (const state of this.states) state.x = enterBlock(this.ops, this.geometry, block, state.h);
+  /** To the inputs of the block's first stage. */
+  async enter(block: Block): Promise<void> {
+    for (const [c, state] of this.states.entries()) {
+      const x = await using(state.h, (h) => enterBlock(this.ops, state.geometry, block, h));
+      this.states[c] = { ...state, x: await this.activations.hold(x) };
+    }
   }
 
-  outputs(c: number, stage: Stage, weights: Readonly<Record<LayerKind, Tensor>>): Tensor[] {
-    return stageOutputs(this.ops, stage, weights, this.states[c].x);
+  outputs(c: number, stage: Stage, weights: Readonly<Record<LayerKind, Tensor>>): Promise<Tensor[]> {
+    return using(this.states[c].x, (x) => stageOutputs(this.ops, stage, weights, x));
   }
 
-  /** Moves chunk c past a stage; frees its outputs and what they replace, unless they are to be kept. */
-  advance(c: number, block: Block, stage: Stage, outputs: readonly Tensor[], keep = false): void {
+  /** Moves chunk c past a stage and frees what it leaves behind, unless its input is to be kept. The outputs stay the caller's. */
+  async advance(c: number, block: Block, stage: Stage, outputs: readonly Tensor[], keepsInput = false): Promise<void> {
     const before = this.states[c];
-    const after = advance(this.ops, this.geometry, block, stage, before.h, outputs);
-    if (!keep) this.ops.free(before.x, ...outputs);
-    if (after.h !== before.h && before.ownsH) this.ops.free(before.h);
-    this.states[c] = { ...after, ownsH: before.ownsH || after.h !== before.h };
+    const h = await before.h.acquire();
+    const after = advance(this.ops, before.geometry, block, stage, h, outputs);
+    before.h.release();
+    if (!keepsInput) before.x.free();
+    const moved = after.h !== h;
+    if (moved && before.ownsH) before.h.free();
+    const newH = moved ? await this.activations.hold(after.h) : before.h;
+    const x = after.x === after.h ? newH : await this.activations.hold(after.x);
+    this.states[c] = { ...before, h: newH, x, ownsH: moved || before.ownsH };
   }
 
   /** The next linear layers' inputs over s [in], column by column. */
-  divideInputs(c: number, s: Tensor): void {
-    const state = this.states[c];
-    const divided = this.ops.scaleColumns(state.x, s, true);
-    this.ops.free(state.x);
-    state.x = divided;
+  async divideInputs(c: number, s: Tensor): Promise<void> {
+    const { x } = this.states[c];
+    const divided = await using(x, (tensor) => this.ops.scaleColumns(tensor, s, true));
+    x.free();
+    this.states[c] = { ...this.states[c], x: await this.activations.hold(divided) };
   }
 
-  /** A whole block, nothing looked at on the way. */
-  pass(c: number, block: Block): void {
-    for (const stage of stages) this.advance(c, block, stage, this.outputs(c, stage, block.weights));
+  /** Through a whole block, nothing looked at on the way. */
+  async pass(c: number, block: Block): Promise<void> {
+    const before = this.states[c];
+    const { ops } = this;
+    const start = await before.h.acquire();
+    let h = start;
+    let x = enterBlock(ops, before.geometry, block, start);
+    for (const stage of stages) {
+      const outputs = stageOutputs(ops, stage, block.weights, x);
+      const after = advance(ops, before.geometry, block, stage, h, outputs);
+      ops.free(x, ...outputs);
+      if (after.h !== h && h !== start) ops.free(h);
+      ({ h, x } = after);
+    }
+    before.h.release();
+    if (before.ownsH) before.h.free();
+    const held = await this.activations.hold(h);
+    this.states[c] = { ...before, h: held, x: held, ownsH: true };
+  }
+
+  /** The h that it starts from is freed with the rest. */
+  own(): void {
+    for (const [c, state] of this.states.entries()) this.states[c] = { ...state, ownsH: true };
   }
 
   /** The block's end: h stays alive for somebody else, who frees it. */
   release(c: number): void {
-    this.states[c].ownsH = false;
+    this.states[c] = { ...this.states[c], ownsH: false };
   }
 
   /** Frees the residual stream after the last block. */
   end(): void {
-    for (const state of this.states) if (state.ownsH) this.ops.free(state.h);
-  }
-}
-
-interface RecordedStage {
-  x: Tensor;
-  outputs: Tensor[];
-}
-
-/**
- * The full-precision stream of one text, kept on the device for the next run: for each block and chunk every stage's input and
- * outputs, and h after the block.
- */
-export class Recording {
-  readonly residuals: Tensor[][] = [];
-  readonly stages: RecordedStage[][][] = [];
-
-  constructor(
-    private readonly ops: Ops,
-    readonly start: readonly Tensor[],
-  ) {}
-
-  free(): void {
-    this.ops.free(...this.start, ...this.residuals.flat());
-    for (const { x, outputs } of this.stages.flat(2)) this.ops.free(x, ...outputs);
-  }
-}
-
-/**
- * X and W·X of every stage: computed block by block, recorded when there is a recording, and read back from it where an earlier run
- * got that far. A block is recorded whole or not at all, so a cancelled run leaves a recording that the next one continues.
- */
-export class FullPrecision {
-  private live: Stream;
-  private replayed: number | null = null;
-  private pending: RecordedStage[][] = [];
-  private readonly memo = new Map<number, Tensor[]>();
-
-  constructor(
-    ops: Ops,
-    geometry: Geometry,
-    start: readonly Tensor[],
-    private readonly recording: Recording | null,
-    private readonly scope: Scope,
-  ) {
-    this.live = new Stream(ops, geometry, recording?.residuals.at(-1) ?? start);
-  }
-
-  enter(block: Block): void {
-    this.replayed = this.recording?.residuals[block.index] ? block.index : null;
-    this.pending = Array.from({ length: this.live.chunks }, () => []);
-    if (this.replayed === null) this.live.enter(block);
-  }
-
-  x(c: number, stage: Stage): Tensor {
-    return this.replayed === null ? this.live.x(c) : this.recorded(c, stage).x;
-  }
-
-  /** W·X of the stage's layers, before any bias. Borrowed until `advance`. */
-  outputs(c: number, stage: Stage, block: Block): readonly Tensor[] {
-    if (this.replayed !== null) return this.recorded(c, stage).outputs;
-    const outputs = this.memo.get(c) ?? this.live.outputs(c, stage, block.weights);
-    this.memo.set(c, outputs);
-    return outputs;
-  }
-
-  advance(c: number, stage: Stage, block: Block): void {
-    if (this.replayed !== null) return;
-    const outputs = [...this.outputs(c, stage, block)];
-    this.memo.delete(c);
-    if (this.recording) this.pending[c].push({ x: this.live.x(c), outputs });
-    this.live.advance(c, block, stage, outputs, this.recording !== null);
-  }
-
-  pass(c: number, block: Block): void {
-    for (const stage of stages) this.advance(c, stage, block);
-  }
-
-  /** h_m of the block just passed. */
-  h(c: number): Tensor {
-    return this.replayed === null ? this.live.h(c) : this.recording!.residuals[this.replayed][c];
-  }
-
-  /** After every chunk has passed a block: what was computed goes to the recording and outlives this run. */
-  leave(): void {
-    const recording = this.recording;
-    if (this.replayed !== null || !recording) return;
-    const residuals = this.pending.map((_, c) => this.live.h(c));
-    for (let c = 0; c < residuals.length; c++) this.live.release(c);
-    this.scope.keep(...residuals, ...this.pending.flat().flatMap((s) => [s.x, ...s.outputs]));
-    recording.residuals.push(residuals);
-    recording.stages.push(this.pending);
-  }
-
-  end(): void {
-    this.live.end();
-  }
-
-  private recorded(c: number, stage: Stage): RecordedStage {
-    return this.recording!.stages[this.replayed!][c][stages.indexOf(stage)];
+    for (const { h, ownsH } of this.states) if (ownsH) h.free();
   }
 }

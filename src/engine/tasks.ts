@@ -1,19 +1,19 @@
 import { QuantError, throwIfCancelled } from "../errors";
-import type { TokenWindows } from "../model/calibration";
 import type { Model } from "../model/checkpoint";
-import { createGeometry, freeBlock, loadBlock } from "../model/forward";
+import { createGeometry } from "../model/forward";
 import type { Question } from "../model/question";
 import type { Encoder } from "../model/tokenizer";
 import { tokenLosses } from "../model/vocabulary";
-import type { Ops } from "../ops/ops";
-import type { QuantizedModel } from "../quant/stored";
+import type { Activations } from "../ops/activations";
+import type { QuantizedModel } from "../quant/coded";
+import { blocksOf } from "./blocks";
 import { embedChunks } from "./chunks";
 import { type Emit, Progress } from "./progress";
 import { quantizedBlock } from "./quantized";
 import { Stream } from "./stream";
 
 export interface TasksInput {
-  ops: Ops;
+  activations: Activations;
   model: Model;
   emit: Emit;
   signal?: AbortSignal;
@@ -52,15 +52,16 @@ export async function answerQuestions(
   const byLength = candidates.map((_, i) => i).sort((a, b) => candidates[a].ids.length - candidates[b].ids.length);
   // Each block is a step of a choice's way, the logits one more.
   const progress = new Progress(candidates.length * (spec.blocks + 1), input.emit);
-  for (const batch of batches(byLength, candidates)) {
-    const rows = batch.map((i) => candidates[i].ids);
-    const losses = await lossesOf(input, rows, () => progress.add(batch.length, `choices of ${questions.length} questions`));
-    for (const [row, i] of batch.entries()) {
+  const passes = [...batches(byLength, candidates)].map((batch) => paddedPass(batch, candidates));
+  const losses = await input.activations.job(() =>
+    lossesOf(input, passes, (n) => progress.add(n, `choices of ${questions.length} questions`)),
+  );
+  for (const [p, { rows, length }] of passes.entries())
+    for (const [row, i] of rows.entries()) {
       const { ids, start } = candidates[i];
       // The loss at position t is that of id t + 1.
-      for (let t = start - 1; t < ids.length - 1; t++) likelihoods[i] -= losses[row][t];
+      for (let t = start - 1; t < ids.length - 1; t++) likelihoods[i] -= losses[p][row * length + t];
     }
-  }
   return answersOf(questions, candidates, likelihoods);
 }
 
@@ -95,42 +96,55 @@ function* batches(order: readonly number[], candidates: readonly Candidate[]): G
   if (batch.length) yield batch;
 }
 
-/** Losses of each row of ids, padded to one length. `step` is called after every block and after the logits. */
-async function lossesOf(
-  { ops, model, signal, quantized }: TasksInput,
-  rows: readonly number[][],
-  step: () => void,
-): Promise<Float64Array[]> {
-  const length = Math.max(2, ...rows.map((r) => r.length));
+/** Choices that go through the network together. */
+interface Pass {
+  /** Their numbers. */
+  rows: readonly number[];
+  /** Tokens of each, padded to the longest. */
+  length: number;
+  ids: Int32Array;
+}
+
+function paddedPass(rows: readonly number[], candidates: readonly Candidate[]): Pass {
+  const length = Math.max(2, ...rows.map((i) => candidates[i].ids.length));
   const ids = new Int32Array(rows.length * length);
-  for (const [w, row] of rows.entries()) ids.set(row, w * length);
-  const tokens: TokenWindows = { length, windows: rows.length, ids };
-  const scope = ops.scope();
-  try {
-    const chunks = await embedChunks(ops, model, tokens);
-    const stream = new Stream(
-      ops,
-      createGeometry(ops, model.spec, length),
-      chunks.map((c) => c.h),
-    );
-    for (let m = 0; m < model.spec.blocks; m++) {
-      const block = await loadBlock(ops, model, m);
-      const after = quantized ? quantizedBlock(ops, block, quantized) : null;
-      stream.enter(after?.block ?? block);
-      for (let c = 0; c < chunks.length; c++) stream.pass(c, after?.block ?? block);
+  for (const [row, i] of rows.entries()) ids.set(candidates[i].ids, row * length);
+  return { rows, length, ids };
+}
+
+/** Losses at each position of each pass. All passes go through a block before the next one is loaded. @param step is called with the choices that passed a block, or the logits. */
+async function lossesOf(
+  { activations, model, signal, quantized }: TasksInput,
+  passes: readonly Pass[],
+  step: (choices: number) => void,
+): Promise<Float64Array[]> {
+  const { ops } = activations;
+  const geometries = new Map(passes.map(({ length }) => [length, createGeometry(ops, model.spec, length)]));
+  const start = await embedChunks(
+    activations,
+    model,
+    passes.map(({ ids }) => ids),
+  );
+  const stream = new Stream(
+    activations,
+    start.map((h, p) => ({ h, geometry: geometries.get(passes[p].length)! })),
+  );
+  // The embeddings are the stream's from here on: no other one starts from them.
+  stream.own();
+  for await (const block of blocksOf(ops, model)) {
+    const after = quantized ? await quantizedBlock(ops, block, quantized) : null;
+    for (const [p, { rows }] of passes.entries()) {
+      await stream.pass(p, after?.block ?? block);
       await ops.flush();
       throwIfCancelled(signal);
-      after?.free();
-      freeBlock(ops, block);
-      step();
+      step(rows.length);
     }
-    const last = chunks.map((chunk, c) => ({ h: stream.h(c), ids: chunk.ids }));
-    const all = (await tokenLosses(ops, model, last, length, signal)).flatMap((part) => [...part]);
-    step();
-    return rows.map((_, w) => Float64Array.from(all.slice(w * length, (w + 1) * length)));
-  } finally {
-    scope.end();
+    after?.free();
   }
+  const last = passes.map(({ ids, length }, p) => ({ h: stream.h(p), ids, length }));
+  const losses = await tokenLosses(activations, model, last, signal);
+  step(passes.reduce((sum, { rows }) => sum + rows.length, 0));
+  return losses;
 }
 
 function answersOf(questions: readonly Question[], candidates: readonly Candidate[], likelihoods: Float64Array): Answer[] {

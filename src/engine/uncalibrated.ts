@@ -1,91 +1,99 @@
-import { version } from "../../package.json";
-import { QuantError, throwIfCancelled } from "../errors";
-import { formats, type Piece, pieces, plannedLayers } from "../export/layout";
-import { checkCopies } from "../export/range";
+import { throwIfCancelled } from "../errors";
+import { formats, pieces } from "../export/layout";
+import { checkCopies, madeBeyondF16 } from "../export/range";
+import { watched } from "../io/digest";
 import { specBytes } from "../io/writer";
 import { type Checkpoint, census, loadTensor } from "../model/checkpoint";
-import { blockCount } from "../model/generic";
-import type { LinearLayer } from "../model/layers";
+import type { Activations } from "../ops/activations";
 import { elements, type Ops } from "../ops/ops";
-import { gridSpec } from "../quant/quantizer";
+import { type Coded, codeLayer } from "../quant/coded";
+import type { LayerPlan, RunPlan } from "../quant/layer-plan";
 import { roundToNearest } from "../quant/rtn";
-import { type StoredLayer, store } from "../quant/stored";
-import { isBase, type Recipe, recipeTitle } from "../recipe/recipe";
-import { settingsOf } from "../recipe/rules";
-import { parseRecipe } from "../recipe/schema";
+import { recipeTitle } from "../recipe/recipe";
 import type { PlanSummary } from "../results/plan";
-import type { LayerReport } from "../results/report";
+import type { LayerReport, RunReport } from "../results/report";
 import { squaredErrors } from "./growth";
-import { bitsPerWeight, checkRules } from "./plan";
+import { bitsPerWeight } from "./plan";
 import { type Emit, Progress } from "./progress";
-import type { RunResult } from "./run";
+import { reportOf } from "./run";
+import type { RunStore } from "./run-store";
 
 /** What rounding holds on the device at once: W, its codes, Ŵ. */
 const copies = 3;
 
+export interface UncalibratedInput {
+  activations: Activations;
+  checkpoint: Checkpoint;
+  plan: RunPlan;
+  store: RunStore;
+  emit: Emit;
+  signal?: AbortSignal;
+}
+
 /**
  * Rounds a checkpoint of an unknown architecture to nearest, layer by layer: without a forward pass there is nothing to calibrate on, so an error is that
- * of the weights, ‖W − Ŵ‖² / ‖W‖². @throws QuantError as `checkUncalibrated`; `cancelled` between two layers.
+ * of the weights, ‖W − Ŵ‖² / ‖W‖². Blocks are committed to the store as in a run that is calibrated. @throws QuantError `cancelled` between two layers.
  */
-export async function runUncalibrated(
-  ops: Ops,
-  checkpoint: Checkpoint,
-  recipe: Recipe,
-  emit: Emit,
-  signal?: AbortSignal,
-): Promise<RunResult> {
-  checkUncalibrated(checkpoint, recipe);
-  const started = performance.now();
-  ops.resetPeak();
-  const scope = ops.scope();
-  const reports: LayerReport[] = [];
-  const stored = new Map<string, StoredLayer>();
-  const layers = chosen(checkpoint, recipe);
-  const blocks = blockCount(checkpoint.layers);
-  const progress = new Progress(sizeOf(layers), emit);
-  emit({ type: "start", blocks, quantizedBlocks: Math.min(recipe.blocks ?? blocks, blocks) });
+export async function runUncalibrated(input: UncalibratedInput): Promise<RunReport> {
+  const { activations, checkpoint, plan, store, emit, signal } = input;
+  activations.ops.resetPeak();
+  const progress = new Progress(sizeOf(plan.layers), emit);
+  emit({ type: "start", blocks: plan.blocks, quantizedBlocks: plan.quantizedBlocks });
   emit({
     type: "log",
     level: "warning",
-    message: `${recipeTitle(recipe)}: nothing is calibrated. A layer's error is that of its weights.`,
+    message: `${recipeTitle(plan.recipe)}: nothing is calibrated. A layer's error is that of its weights.`,
   });
-  try {
-    await checkCopies(checkpoint, recipe, signal);
-    for (const layer of layers) {
-      throwIfCancelled(signal);
-      const report = await roundLayer(ops, checkpoint, layer, recipe, stored);
-      reports.push(report);
-      emit({ type: "layer", layer: report });
-      progress.add(elements(layer.shape), layer.name);
+  await checkCopies(checkpoint, plan, signal);
+  for (const layer of store.reports.flatMap((report) => report.layers)) emit({ type: "layer", layer });
+  await activations.job(async () => {
+    for (let m = 0; m < plan.blocks; m++) {
+      const layers = plan.layers.filter(({ block }) => block === m);
+      if (m >= store.committed) await roundBlock(input, m, layers, progress);
+      else progress.add(sizeOf(layers), `block ${m + 1}, done before`);
     }
-  } finally {
-    scope.end();
-  }
+  });
   progress.finish("Done");
-  const ms = performance.now() - started;
-  const told = { blocks: [], layers: reports, ms, streamMs: 0, peakGpuBytes: ops.peakBytes };
-  return {
-    report: { version, recipe, adapter: ops.adapter.description, ...told },
-    quantized: { layers: stored, replaced: new Map() },
-  };
+  return reportOf(store, activations.ops.peakBytes);
+}
+
+async function roundBlock(
+  { activations, checkpoint, store, emit, signal }: UncalibratedInput,
+  index: number,
+  plans: readonly LayerPlan[],
+  progress: Progress,
+): Promise<void> {
+  const started = performance.now();
+  const { shards, digest } = watched(checkpoint.shards);
+  const made: { coded: Coded; report: LayerReport }[] = [];
+  for (const plan of plans) {
+    throwIfCancelled(signal);
+    const rounded = await roundLayer(activations.ops, { shards }, plan);
+    made.push(rounded);
+    emit({ type: "layer", layer: rounded.report });
+    progress.add(elements(plan.shape), plan.name);
+  }
+  const layers = made.map(({ coded }) => coded);
+  const report = { block: null, layers: made.map((m) => m.report), ms: performance.now() - started, streamMs: 0 };
+  const outcome = { index, layers, replaced: new Map(), beyondF16: madeBeyondF16(layers, new Map()), report };
+  const inputs = index === 0 ? [null, await digest()] : [await digest()];
+  await store.put(outcome, null, inputs, activations);
+  emit({ type: "commit", done: store.committed });
 }
 
 async function roundLayer(
   ops: Ops,
-  checkpoint: Checkpoint,
-  { name, kind, block }: LinearLayer,
-  recipe: Recipe,
-  stored: Map<string, StoredLayer>,
-): Promise<LayerReport> {
+  checkpoint: Pick<Checkpoint, "shards">,
+  { name, kind, block, grid: spec }: LayerPlan,
+): Promise<{ coded: Coded; report: LayerReport }> {
   const started = performance.now();
-  const spec = gridSpec(settingsOf(recipe, name));
   const W = await loadTensor(ops, checkpoint, `${name}.weight`);
   const { codes, grid } = roundToNearest(W, spec, ops);
   const rounded = ops.decode(codes, grid);
   const [{ difference, reference }] = await squaredErrors(ops, [[ops.squaredDifference(W, rounded)]]);
-  stored.set(name, await store(ops, name, { codes, grid, damping: [], fallback: null }, spec));
+  const coded = await codeLayer(ops, name, { codes, grid, damping: [], fallback: null }, spec);
   ops.free(W, codes, grid.scales, grid.zeros, rounded);
-  return {
+  const report: LayerReport = {
     name,
     kind,
     block,
@@ -101,15 +109,15 @@ async function roundLayer(
     fallback: null,
     ms: performance.now() - started,
   };
+  return { coded, report };
 }
 
-/** What a run would take. @throws QuantError as `checkUncalibrated`. */
-export async function planUncalibrated(ops: Ops, checkpoint: Checkpoint, recipe: Recipe): Promise<PlanSummary> {
-  checkUncalibrated(checkpoint, recipe);
-  const layers = [...plannedLayers(checkpoint, recipe).values()];
+/** What a run would take. @throws QuantError `bad-format`. */
+export async function planUncalibrated(ops: Ops, checkpoint: Checkpoint, plan: RunPlan): Promise<PlanSummary> {
+  const { recipe, layers } = plan;
   return {
     bytesIn: census(checkpoint).bytes,
-    bytesOut: pieces(checkpoint, recipe).reduce((sum, piece: Piece) => sum + specBytes(piece.spec), 0),
+    bytesOut: pieces(checkpoint, plan).reduce((sum, piece) => sum + specBytes(piece.spec), 0),
     bitsPerWeight: bitsPerWeight(layers),
     quantizedWeights: sizeOf(layers),
     tokens: 0,
@@ -139,33 +147,6 @@ async function msPerWeight(ops: Ops): Promise<number> {
   ops.free(W);
   return ms / side ** 2;
 }
-
-/** @throws QuantError `bad-recipe` for anything that needs a forward pass; `group-size`, `bad-rule`, `bad-format`. */
-export function checkUncalibrated(checkpoint: Checkpoint, recipe: Recipe): void {
-  parseRecipe(recipe);
-  checkRules(recipe, checkpoint.layers);
-  const methods = new Set(checkpoint.layers.map(({ name }) => settingsOf(recipe, name).method));
-  if (!isBase(recipe) || methods.size > 1 || !methods.has("rtn") || recipe.rotation !== null)
-    throw new QuantError(
-      "bad-recipe",
-      `${checkpoint.architecture} cannot be run here, so nothing can be calibrated`,
-      "Use RTN with α 0 and no rotation.",
-    );
-  for (const { name, shape } of chosen(checkpoint, recipe)) {
-    const { groupSize } = settingsOf(recipe, name);
-    if (groupSize > 0 && shape[1] % groupSize)
-      throw new QuantError(
-        "group-size",
-        `${groupSize} does not divide the ${shape[1]} inputs of ${name}`,
-        "Use another, or −1 (the whole row).",
-      );
-  }
-  if (!chosen(checkpoint, recipe).length)
-    throw new QuantError("bad-recipe", `the first ${recipe.blocks} blocks have no linear layer that can be told`, "Quantize more blocks.");
-  pieces(checkpoint, recipe);
-}
-
-const chosen = ({ layers }: Checkpoint, { blocks }: Recipe): LinearLayer[] => layers.filter((l) => blocks === null || l.block < blocks);
 
 const sizeOf = (layers: readonly { readonly shape: readonly number[] }[]): number =>
   layers.reduce((sum, { shape }) => sum + elements(shape), 0);

@@ -1,6 +1,6 @@
 import { f16Word } from "../io/dtype";
 import { codesOf } from "../ops/packed";
-import type { DenseLayer, PackedLayer } from "../quant/stored";
+import type { DenseLayer, PackedLayer } from "../quant/coded";
 import { type Format, withDtype } from "./format";
 
 const rowsAtOnce = 256;

@@ -1,30 +1,23 @@
 import type { TensorSpec } from "../io/writer";
 import type { Checkpoint } from "../model/checkpoint";
-import type { StoredLayer } from "../quant/stored";
+import type { Coded } from "../quant/coded";
+import type { LayerPlan } from "../quant/layer-plan";
 import type { Recipe } from "../recipe/recipe";
-
-/** What is known of a quantized layer before any work. */
-export interface LayerShape {
-  readonly name: string;
-  readonly shape: readonly [number, number];
-  readonly bits: number;
-  readonly groups: number;
-}
 
 /** What an export format makes of one quantized layer: the plug-in contract of this folder. */
 export interface Format {
   /** Holds layers on grids only. */
   packed: boolean;
   /** The layer's tensors, known before any work. */
-  tensors(layer: LayerShape, wide: boolean): TensorSpec[];
+  tensors(layer: LayerPlan, wide: boolean): TensorSpec[];
   /** Their bytes, in the same order, each in pieces. `wide`: in f32, because f16 cannot hold them; never asked of a packed format. */
-  bytes(layer: StoredLayer, wide: boolean): Generator<Uint8Array>[];
+  bytes(layer: Coded, wide: boolean): Generator<Uint8Array>[];
   /** config.json of the export, from the source's; `wide`: some tensor needs f32. */
   config(source: Record<string, unknown>, recipe: Recipe, wide: boolean): Record<string, unknown>;
   /** Further JSON files beside it, by name. */
   files(recipe: Recipe): Record<string, unknown>;
   /** @throws QuantError `bad-format` when it cannot hold these layers, or only all of a model's (`whole`). */
-  check(layers: readonly LayerShape[], recipe: Recipe, whole: boolean): void;
+  check(layers: readonly LayerPlan[], recipe: Recipe, whole: boolean): void;
   /** Sentences on which clients load it and which refuse, for beside the choice; true of this model. */
   notes(recipe: Recipe, model: Pick<Checkpoint, "spec" | "config">): string[];
 }

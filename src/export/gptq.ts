@@ -1,10 +1,12 @@
 import { version } from "../../package.json";
 import { QuantError } from "../errors";
 import { toF16Words } from "../io/dtype";
+import type { TensorSpec } from "../io/writer";
 import { packBits } from "../ops/bits";
-import type { PackedLayer } from "../quant/stored";
+import type { PackedLayer } from "../quant/coded";
+import { groupsOf, type LayerPlan } from "../quant/layer-plan";
 import type { Recipe } from "../recipe/recipe";
-import { type Format, type LayerShape, withDtype } from "./format";
+import { type Format, withDtype } from "./format";
 
 /**
  * GPTQ's packed layout (FORMATS.md (a)): qweight [in·b/32, out] with the bit stream down the inputs, qzeros [G, out·b/32] along the outputs,
@@ -13,12 +15,7 @@ import { type Format, type LayerShape, withDtype } from "./format";
  */
 export const gptq: Format = {
   packed: true,
-  tensors: ({ name, shape: [out, n], bits, groups }) => [
-    { name: `${name}.qweight`, dtype: "I32", shape: [(n * bits) / 32, out] },
-    { name: `${name}.qzeros`, dtype: "I32", shape: [groups, (out * bits) / 32] },
-    { name: `${name}.scales`, dtype: "F16", shape: [groups, out] },
-    { name: `${name}.g_idx`, dtype: "I32", shape: [n] },
-  ],
+  tensors: ({ name, shape, grid }) => gptqTensors(name, shape, grid.bits, groupsOf(shape, grid)),
   bytes: (layer) => {
     if (layer.kind === "dense") throw new QuantError("internal", `${layer.name} is on no grid`);
     return [weights(layer), one(zeros(layer)), one(scales(layer)), one(groupIndex(layer))];
@@ -28,6 +25,15 @@ export const gptq: Format = {
   check,
   notes,
 };
+
+function gptqTensors(name: string, [out, n]: readonly [number, number], bits: number, groups: number): TensorSpec[] {
+  return [
+    { name: `${name}.qweight`, dtype: "I32", shape: [(n * bits) / 32, out] },
+    { name: `${name}.qzeros`, dtype: "I32", shape: [groups, (out * bits) / 32] },
+    { name: `${name}.scales`, dtype: "F16", shape: [groups, out] },
+    { name: `${name}.g_idx`, dtype: "I32", shape: [n] },
+  ];
+}
 
 function settings({ bits, groupSize, symmetric }: Recipe): Record<string, unknown> {
   const format = symmetric ? "gptq" : "gptq_v2";
@@ -88,12 +94,12 @@ function* one(bytes: Uint8Array): Generator<Uint8Array> {
   yield bytes;
 }
 
-function check(layers: readonly LayerShape[], { bits, groupSize, blocks }: Recipe, whole: boolean): void {
+function check(layers: readonly LayerPlan[], { bits, groupSize, blocks }: Recipe, whole: boolean): void {
   if (!whole)
     throw new QuantError("bad-format", `only the first ${blocks} blocks would be packed`, "Quantize all blocks, or use the dense format.");
-  for (const { name, shape, bits: own, groups } of layers) {
+  for (const { name, shape, grid } of layers) {
     // Mixed bits load in GPTQModel alone (its `dynamic`), and transformers fails on them.
-    if (own !== bits || groups !== (groupSize < 0 ? 1 : shape[1] / groupSize))
+    if (grid.bits !== bits || grid.groupSize !== groupSize)
       throw new QuantError(
         "bad-format",
         `a rule gives ${name} other bits or groups than the recipe, and a GPTQ file has one of each`,

@@ -1,11 +1,11 @@
 import { QuantError } from "../errors";
 import type { TensorSpec } from "../io/writer";
 import type { Checkpoint } from "../model/checkpoint";
+import type { LayerPlan, RunPlan } from "../quant/layer-plan";
 import { quantizers } from "../quant/registry";
-import type { FormatId, Recipe } from "../recipe/recipe";
-import { settingsOf } from "../recipe/rules";
+import type { FormatId } from "../recipe/recipe";
 import { dense } from "./dense";
-import type { Format, LayerShape } from "./format";
+import type { Format } from "./format";
 import { gptq } from "./gptq";
 
 /** Every export format by its name in a recipe. */
@@ -22,17 +22,6 @@ export interface Piece {
   wide?: boolean;
 }
 
-/** The layers that a recipe quantizes, by name. */
-export function plannedLayers({ layers }: Pick<Checkpoint, "layers">, recipe: Recipe): Map<string, LayerShape> {
-  const quantized = layers.filter(({ block }) => recipe.blocks === null || block < recipe.blocks);
-  return new Map(
-    quantized.map(({ name, shape }) => {
-      const { bits, groupSize } = settingsOf(recipe, name);
-      return [name, { name, shape, bits, groups: groupSize < 0 ? 1 : shape[1] / groupSize }];
-    }),
-  );
-}
-
 /** What only a finished run can tell of its tensors, by their names. */
 export interface Outcome {
   /** Those that the run changed without quantizing them. */
@@ -44,13 +33,13 @@ export interface Outcome {
 const nothing: Outcome = { replaced: new Set<string>(), wide: new Set<string>() };
 
 /** @throws QuantError `bad-format` when the format cannot hold what the recipe makes of this model. */
-export function pieces(model: Checkpoint, recipe: Recipe, { replaced, wide }: Outcome = nothing): Piece[] {
+export function pieces(model: Checkpoint, { recipe, layers: plans }: RunPlan, { replaced, wide }: Outcome = nothing): Piece[] {
   const format = formats[recipe.format];
-  const layers = plannedLayers(model, recipe);
+  const layers = new Map(plans.map((layer) => [layer.name, layer]));
   if (format.packed && !model.spec)
     throw new QuantError("bad-format", `which layers clients expect packed is not known of ${model.architecture}`, "Use the dense format.");
-  if (format.packed) checkPackable(layers, recipe);
-  format.check([...layers.values()], recipe, layers.size === model.layers.length);
+  if (format.packed) checkPackable(plans);
+  format.check(plans, recipe, layers.size === model.layers.length);
   return [...model.shards.tensors.values()].flatMap((t): Piece[] => {
     const layer = layers.get(t.name.replace(/\.weight$/, ""));
     const isWide = wide.has(t.name);
@@ -61,8 +50,8 @@ export function pieces(model: Checkpoint, recipe: Recipe, { replaced, wide }: Ou
   });
 }
 
-function checkPackable(layers: ReadonlyMap<string, unknown>, recipe: Recipe): void {
-  const method = [...layers.keys()].map((name) => settingsOf(recipe, name).method).find((m) => !quantizers[m].packable);
+function checkPackable(layers: readonly LayerPlan[]): void {
+  const method = layers.map((layer) => layer.method).find((m) => !quantizers[m].packable);
   if (method)
     throw new QuantError("bad-format", `${method}'s weights are on no grid that a packed file could hold`, "Use the dense format.");
 }

@@ -4,7 +4,8 @@ import { shown } from "../io/text";
 import type { Shards } from "../io/types";
 import type { Checkpoint } from "../model/checkpoint";
 import { codesOf } from "../ops/packed";
-import type { PackedLayer, QuantizedModel, StoredLayer } from "../quant/stored";
+import type { Beyond, Coded, PackedLayer, QuantizedModel } from "../quant/coded";
+import type { RunPlan } from "../quant/layer-plan";
 import type { Recipe } from "../recipe/recipe";
 import { formats, type Piece, pieces } from "./layout";
 
@@ -20,22 +21,21 @@ const scanBytes = 8 * 2 ** 20;
 export async function beyondF16(
   list: readonly Piece[],
   model: Checkpoint,
-  quantized: QuantizedModel,
+  made: QuantizedModel["beyondF16"],
   recipe: Recipe,
   signal?: AbortSignal,
 ): Promise<ReadonlySet<string>> {
-  const made = madeBeyond(quantized);
   for (const [name, found] of made) refuse(name, found, recipe);
   return new Set([...made.keys(), ...(await copiesBeyond(list, model, recipe, signal)).keys()]);
 }
 
 /** The part of `beyondF16` that is known before a run. @throws as `beyondF16`. */
-export async function checkCopies(model: Checkpoint, recipe: Recipe, signal?: AbortSignal): Promise<void> {
-  await copiesBeyond(pieces(model, recipe), model, recipe, signal);
+export async function checkCopies(model: Checkpoint, plan: RunPlan, signal?: AbortSignal): Promise<void> {
+  await copiesBeyond(pieces(model, plan), model, plan.recipe, signal);
 }
 
-async function copiesBeyond(list: readonly Piece[], model: Checkpoint, recipe: Recipe, signal?: AbortSignal): Promise<Map<string, Found>> {
-  const wide = new Map<string, Found>();
+async function copiesBeyond(list: readonly Piece[], model: Checkpoint, recipe: Recipe, signal?: AbortSignal): Promise<Map<string, Beyond>> {
+  const wide = new Map<string, Beyond>();
   for (const { spec, part, replaced } of list) {
     if (part || replaced) continue;
     const found = await knownOr(model, spec.name, () => copiedBeyond(spec.name, model, signal));
@@ -47,46 +47,30 @@ async function copiesBeyond(list: readonly Piece[], model: Checkpoint, recipe: R
   return wide;
 }
 
-function refuse(name: string, found: Found, recipe: Recipe): void {
+function refuse(name: string, found: Beyond, recipe: Recipe): void {
   if (!Number.isFinite(found.value)) throw nonFinite(name, found);
   if (formats[recipe.format].packed) throw overflow(name, found);
 }
 
-/** As `beyondF16`, of what the run made: tensor name and first such value. */
-export function madeBeyond({ layers, replaced }: QuantizedModel): Map<string, Found> {
+/** As `beyondF16`, of what a run made: tensor name and first such value. */
+export function madeBeyondF16(layers: Iterable<Coded>, replaced: ReadonlyMap<string, Float32Array>): Map<string, Beyond> {
   const made = [
-    ...[...layers.values()].map((layer) => [`${layer.name}.weight`, layerBeyond(layer)] as const),
+    ...[...layers].map((layer) => [`${layer.name}.weight`, layerBeyond(layer)] as const),
     ...[...replaced].map(([name, values]) => [name, valuesBeyond(values)] as const),
   ];
-  return new Map(made.filter((entry): entry is readonly [string, Found] => entry[1] !== null));
-}
-
-interface Found {
-  index: number;
-  value: number;
+  return new Map(made.filter((entry): entry is readonly [string, Beyond] => entry[1] !== null));
 }
 
 /** @throws QuantError `weight-overflow` where the recipe's format cannot hold this layer. */
-export function checkPackedRange(layer: StoredLayer, recipe: Recipe): void {
+export function checkPackedRange(layer: Coded, recipe: Recipe): void {
   const found = formats[recipe.format].packed && layerBeyond(layer);
   if (found) throw overflow(`${layer.name}.weight`, found);
 }
 
-/** A layer has several pieces and is looked at once. */
-const cache = new WeakMap<StoredLayer, { found: Found | null }>();
+/** The first ŵ = s·(code − z) that rounds to infinity in f16; f16 words were finite when they were made. */
+const layerBeyond = (layer: Coded): Beyond | null => (layer.kind === "dense" ? null : packedBeyond(layer));
 
-/** The first ŵ = s·(code − z) that rounds to infinity in f16. */
-function layerBeyond(layer: StoredLayer): Found | null {
-  // Words of f16 that were finite when they were stored.
-  if (layer.kind === "dense") return null;
-  const known = cache.get(layer);
-  if (known) return known.found;
-  const found = packedBeyond(layer);
-  cache.set(layer, { found });
-  return found;
-}
-
-function packedBeyond(layer: PackedLayer): Found | null {
+function packedBeyond(layer: PackedLayer): Beyond | null {
   const [out, n] = layer.shape;
   const groups = layer.scales.length / out;
   const top = 2 ** layer.bits - 1;
@@ -105,16 +89,16 @@ function packedBeyond(layer: PackedLayer): Found | null {
   return null;
 }
 
-function valuesBeyond(values: Float32Array): Found | null {
+function valuesBeyond(values: Float32Array): Beyond | null {
   const index = values.findIndex((x) => !Number.isFinite(toF16(x)));
   return index < 0 ? null : { index, value: values[index] };
 }
 
 /** The files of an open checkpoint do not change, and every new α asks again. */
-const scanned = new WeakMap<Shards, Map<string, Found | null>>();
+const scanned = new WeakMap<Shards, Map<string, Beyond | null>>();
 
-async function knownOr({ shards }: Checkpoint, name: string, scan: () => Promise<Found | null>): Promise<Found | null> {
-  const known = scanned.get(shards) ?? new Map<string, Found | null>();
+async function knownOr({ shards }: Checkpoint, name: string, scan: () => Promise<Beyond | null>): Promise<Beyond | null> {
+  const known = scanned.get(shards) ?? new Map<string, Beyond | null>();
   scanned.set(shards, known);
   const found = known.has(name) ? known.get(name)! : await scan();
   known.set(name, found);
@@ -122,7 +106,7 @@ async function knownOr({ shards }: Checkpoint, name: string, scan: () => Promise
 }
 
 /** A tensor that goes into the export as it is, a few megabytes at a time. */
-async function copiedBeyond(name: string, model: Checkpoint, signal?: AbortSignal): Promise<Found | null> {
+async function copiedBeyond(name: string, model: Checkpoint, signal?: AbortSignal): Promise<Beyond | null> {
   const { file, start, end, dtype } = model.shards.tensors.get(name)!;
   if (!isWeight(name)) return null;
   for (let at = start; at < end; at += scanBytes) {
@@ -135,14 +119,14 @@ async function copiedBeyond(name: string, model: Checkpoint, signal?: AbortSigna
   return null;
 }
 
-const nonFinite = (name: string, { index }: Found) =>
+const nonFinite = (name: string, { index }: Beyond) =>
   new QuantError(
     "non-finite-weights",
     `${shown(name)} is NaN or infinite at index ${index}`,
     "The checkpoint is damaged: download it again.",
   );
 
-const overflow = (name: string, { index, value }: Found) =>
+const overflow = (name: string, { index, value }: Beyond) =>
   new QuantError(
     "weight-overflow",
     `${shown(name)} holds ${Number(value.toPrecision(6))} at index ${index}, and clients of packed files compute in f16 (65504 at most)`,

@@ -5,11 +5,11 @@ import { openShards } from "../io/shards";
 import { findFile } from "../io/source";
 import type { Shards, Source } from "../io/types";
 import type { Checkpoint } from "../model/checkpoint";
-import type { QuantizedModel } from "../quant/stored";
-import type { Recipe } from "../recipe/recipe";
-import { pieceBytes } from "./checkpoint";
+import type { QuantizedModel } from "../quant/coded";
+import type { RunPlan } from "../quant/layer-plan";
 import { pieces } from "./layout";
-import { isWeight, madeBeyond } from "./range";
+import { pieceBytes } from "./piece-bytes";
+import { isWeight } from "./range";
 
 /**
  * Reads a written checkpoint back with the strict reader: every tensor has its dtype and shape, is byte for byte what the run measured or the source holds,
@@ -19,12 +19,12 @@ import { isWeight, madeBeyond } from "./range";
 export async function verifyCheckpoint(
   written: Source,
   model: Checkpoint,
+  plan: RunPlan,
   quantized: QuantizedModel,
-  recipe: Recipe,
   signal?: AbortSignal,
 ): Promise<void> {
   const shards = await givenAs("output", () => openShards(written));
-  const list = pieces(model, recipe, { ...quantized, wide: madeBeyond(quantized) });
+  const list = pieces(model, plan, { replaced: quantized.replaced, wide: quantized.beyondF16 });
   for (const { spec } of list) {
     const tensor = shards.tensors.get(spec.name);
     if (!tensor || tensor.dtype !== spec.dtype || tensor.shape.join() !== spec.shape.join())
@@ -37,7 +37,7 @@ export async function verifyCheckpoint(
     const check = isWeight(piece.spec.name)
       ? (bytes: Uint8Array) => checkValues(piece.spec.name, bytes, piece.spec.dtype, isHalf)
       : () => {};
-    await compare(shards, piece.spec.name, pieceBytes(piece, model, quantized, recipe), check);
+    await compare(shards, piece.spec.name, pieceBytes(piece, model, quantized, plan.recipe), check);
   }
 }
 

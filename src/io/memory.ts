@@ -43,7 +43,8 @@ export function memorySink(): MemorySink {
         },
       };
     },
-    async finish() {
+    async finish(check) {
+      await check(async () => ({ label: "memory", files: [...files].map(([name, bytes]) => bytesFile(name, bytes)) }));
       finished = true;
     },
     async abort() {

@@ -170,13 +170,13 @@ async function swapIn(temp: string, out: string, force: boolean, token: string):
 export interface FolderSinkOptions {
   /** Replace a non-empty output folder, at finish. */
   readonly force?: boolean;
+  /** Where it is written until it is finished: a hidden folder beside the output, unless it is named here. Emptied at the start. */
+  readonly temporary?: string;
   /** The model's folder, refused as output (`output-is-input`), as are the folders that contain it. */
   readonly input?: string;
 }
 
 export interface FolderSink extends Sink {
-  /** What is written so far, to be read back before it is put in its place. */
-  written(): Promise<Source>;
   /** For a process that is about to leave: removes what is unfinished, without waiting. False where that cannot be done at this moment. */
   discardNow(): boolean;
 }
@@ -188,7 +188,7 @@ export interface FolderSink extends Sink {
 export async function folderSink(outDir: string, options: FolderSinkOptions = {}): Promise<FolderSink> {
   const out = resolve(outDir);
   const token = randomBytes(4).toString("hex");
-  const temp = join(dirname(out), `.${basename(out)}.partial-${token}`);
+  const temp = options.temporary ?? join(dirname(out), `.${basename(out)}.partial-${token}`);
   let unmakeParent = () => {};
   let dispose = async () => {};
   let state: "unfinished" | "moving" | "finished" = "unfinished";
@@ -198,7 +198,8 @@ export async function folderSink(outDir: string, options: FolderSinkOptions = {}
       dispose = opened.dispose;
       return opened.file;
     },
-    async finish() {
+    async finish(check) {
+      await check(async () => ({ ...(await folderSource(temp)), label: basename(out) }));
       // Between two renames the folder that was there before has no name of its own: nobody may leave then.
       state = "moving";
       try {
@@ -216,14 +217,14 @@ export async function folderSink(outDir: string, options: FolderSinkOptions = {}
   });
   await prepare(out, options, async () => {
     unmakeParent = await makeParent(dirname(out));
-    await fs.mkdir(temp).catch(async (e) => {
+    await fs.rm(temp, { recursive: true, force: true });
+    await fs.mkdir(temp, { recursive: true }).catch(async (e) => {
       unmakeParent();
       throw e;
     });
   });
   return {
     ...sink,
-    written: async () => ({ ...(await folderSource(temp)), label: basename(out) }),
     discardNow() {
       if (state === "moving") return false;
       if (state === "finished") return true;

@@ -1,5 +1,6 @@
 /** A zip in the browser's private file system, from a worker: the result is a File on disk that can be downloaded at once. */
 import { QuantError } from "../errors";
+import { blobFile } from "./browser";
 import { writeError } from "./sink";
 import { shown } from "./text";
 import type { Sink } from "./types";
@@ -15,8 +16,9 @@ export interface SyncHandle {
 
 type SyncFileHandle = FileSystemFileHandle & { createSyncAccessHandle(): Promise<SyncHandle> };
 
-/** The handle can stay locked for a moment after a tab has crashed. */
-async function openLocked(handle: SyncFileHandle, name: string, waitMs: number): Promise<SyncHandle> {
+/** A file's handle, once nobody else has it: it can stay locked for a moment after a tab has crashed. */
+export async function openLocked(file: FileSystemFileHandle, name: string, waitMs = 5000): Promise<SyncHandle> {
+  const handle = file as SyncFileHandle;
   const until = Date.now() + waitMs;
   for (;;) {
     try {
@@ -31,7 +33,7 @@ async function openLocked(handle: SyncFileHandle, name: string, waitMs: number):
   }
 }
 
-function syncTarget(access: SyncHandle, remove: () => Promise<void>): ZipTarget {
+function syncTarget(access: SyncHandle, handle: FileSystemFileHandle, remove: () => Promise<void>): ZipTarget {
   let at = 0;
   let open = true;
   const close = () => {
@@ -48,6 +50,7 @@ function syncTarget(access: SyncHandle, remove: () => Promise<void>): ZipTarget 
       access.flush();
       close();
     },
+    written: async () => blobFile(await handle.getFile()),
     async abort() {
       close();
       await remove();
@@ -77,11 +80,11 @@ export interface OpfsZipOptions {
 export async function opfsZip(name: string, options: OpfsZipOptions): Promise<OpfsZip> {
   try {
     const root = options.root ?? (await navigator.storage.getDirectory());
-    const handle = (await root.getFileHandle(name, { create: true })) as SyncFileHandle;
-    const access = await openLocked(handle, name, options.waitMs ?? 5000);
+    const handle = await root.getFileHandle(name, { create: true });
+    const access = await openLocked(handle, name, options.waitMs);
     access.truncate(0);
     const remove = () => root.removeEntry(name);
-    const sink = zipSink(syncTarget(access, remove), options.top, options.date);
+    const sink = zipSink(syncTarget(access, handle, remove), options.top, options.date);
     return { sink, file: () => handle.getFile(), remove };
   } catch (e) {
     throw writeError(e, name);

@@ -1,13 +1,14 @@
 /** What every sink shares: order, names, exact sizes, one kind of error. A platform only opens, writes, closes, removes. */
 import { QuantError } from "../errors";
 import { isPlainName, shown } from "./text";
-import type { Sink, SinkFile } from "./types";
+import type { Sink, SinkFile, Source } from "./types";
 
 /** The platform's part. None of these needs to check anything; anything they throw is explained by makeSink. */
 export interface SinkBackend {
   open(name: string, size: number): Promise<SinkFile>;
-  finish(): Promise<void>;
-  /** Removes everything, the half-written file included. */
+  /** Calls `check` with how to read what was written, as soon as that can be done and before it cannot be undone. */
+  finish(check: (written: () => Promise<Source>) => Promise<void>): Promise<void>;
+  /** Removes everything, also after a `finish` that failed, the half-written file included. */
   abort(): Promise<void>;
 }
 
@@ -81,10 +82,14 @@ export function makeSink(backend: SinkBackend): Sink {
         },
       );
     },
-    async finish() {
+    async finish(check) {
       if (state !== "idle") throw misuse(`the sink was finished while ${state}`);
       state = "finishing";
-      await explained("the output folder", () => backend.finish());
+      await explained("the output folder", () =>
+        backend.finish(async (written) => {
+          if (check) await check(await written());
+        }),
+      );
       state = "finished";
     },
     async abort() {

@@ -1,5 +1,6 @@
 /** A Sink into a folder that the person chose in the browser. */
 import { QuantError } from "../errors";
+import { filesSource } from "./browser";
 import { makeSink, writeError } from "./sink";
 import { isPlainName, shown } from "./text";
 import type { Sink, SinkFile } from "./types";
@@ -49,6 +50,7 @@ export async function directorySink(parent: FileSystemDirectoryHandle, name: str
   const folder = await takeFolder(parent, name).catch((e) => {
     throw writeError(e, name);
   });
+  const written: string[] = [];
   let current: FileSystemWritableFileStream | undefined;
   return makeSink({
     async open(fileName) {
@@ -60,10 +62,17 @@ export async function directorySink(parent: FileSystemDirectoryHandle, name: str
         async close() {
           await stream.close();
           current = undefined;
+          written.push(fileName);
         },
       });
     },
-    finish: async () => {},
+    async finish(check) {
+      await check(async () => {
+        const files: File[] = [];
+        for (const each of written) files.push(await (await folder.getFileHandle(each)).getFile());
+        return { ...filesSource(files), label: name };
+      });
+    },
     async abort() {
       // A stream that already failed cannot be aborted again; what matters is that the folder goes.
       await current?.abort().catch(() => {});

@@ -28,7 +28,8 @@ export interface SinkFile {
 export interface Sink {
   /** `size` is the exact number of bytes that will be written. Files are created one at a time. */
   create(name: string, size: number): Promise<SinkFile>;
-  finish(): Promise<void>;
+  /** `check` looks at what was written before it counts as finished. What it throws undoes all of it. */
+  finish(check?: (written: Source) => Promise<void>): Promise<void>;
   /** Removes whatever was written. */
   abort(): Promise<void>;
 }

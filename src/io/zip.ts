@@ -2,12 +2,15 @@
 import { makeZip } from "client-zip";
 import { QuantError } from "../errors";
 import { makeSink } from "./sink";
-import type { Sink, SinkFile } from "./types";
+import type { Sink, SinkFile, SourceFile } from "./types";
+import { zipSource } from "./zip-source";
 
 /** Where the zip's bytes go, front to back. */
 export interface ZipTarget {
   write(bytes: Uint8Array): Promise<void>;
   close(): Promise<void>;
+  /** The zip, once it is closed. */
+  written(): Promise<SourceFile>;
   /** Removes what was written. */
   abort(): Promise<void>;
 }
@@ -110,10 +113,11 @@ export function zipSink(target: ZipTarget, top: string, date = new Date()): Sink
       if (failure !== undefined) throw failure;
       return open(name, size);
     },
-    async finish() {
+    async finish(check) {
       entries.end();
       await pumped;
       await target.close();
+      await check(async () => zipSource(await target.written()));
     },
     async abort() {
       failAll(new QuantError("cancelled"));

@@ -29,6 +29,18 @@ export interface Activations {
   x: Tensor;
 }
 
+/** Names of the tensors that `loadBlock` reads of a checkpoint of floats. */
+export function blockTensors({ biases, qkNorm }: ModelSpec, index: number): string[] {
+  const { input, postAttention, q, k } = normNames(index);
+  const norms = qkNorm ? [input, postAttention, q, k] : [input, postAttention];
+  const layers = stages.flatMap((stage) => stage.kinds.map((kind) => ({ kind, name: layerName(index, kind) })));
+  return [
+    ...norms,
+    ...layers.map(({ name }) => `${name}.weight`),
+    ...layers.filter(({ kind }) => biases.has(kind)).map(({ name }) => `${name}.bias`),
+  ];
+}
+
 export async function loadBlock(ops: Ops, model: Model, index: number): Promise<Block> {
   const names = normNames(index);
   const norms: Block["norms"] = {

@@ -1,19 +1,33 @@
 import { QuantError, throwIfCancelled } from "../errors";
+import { type Activation, type Activations, using } from "../ops/activations";
 import type { FloatDtype, Ops, Tensor } from "../ops/ops";
 import { loadTensor, type Model } from "./checkpoint";
 import { embeddingName, finalNormName, headName } from "./layers";
 
-/** Rows of the embedding table for each id, gathered on the host from slices of the file: h of block 0, [T, hidden]. */
-export async function embed(ops: Ops, model: Model, ids: ArrayLike<number>): Promise<Tensor> {
+/**
+ * Rows of the embedding table for the ids of each chunk, as the file has them: [T, hidden] each. The table is read once for all chunks, in slices, those
+ * left out that hold none of the ids.
+ */
+export async function embeddingRows(model: Model, chunks: readonly ArrayLike<number>[]): Promise<Uint8Array[]> {
   const info = model.shards.tensors.get(embeddingName)!;
   const rowBytes = (info.end - info.start) / model.spec.vocabulary;
-  const out = new Uint8Array(ids.length * rowBytes);
+  const rows = chunks.map((ids) => new Uint8Array(ids.length * rowBytes));
   for (const { from, to } of slices(model.spec.vocabulary, rowBytes)) {
+    const isHere = (id: number) => id >= from && id < to;
+    if (!chunks.some((ids) => Array.prototype.some.call(ids, isHere))) continue;
     const bytes = await model.shards.readTensor(embeddingName, { from, to });
-    for (let t = 0; t < ids.length; t++)
-      if (ids[t] >= from && ids[t] < to) out.set(bytes.subarray((ids[t] - from) * rowBytes, (ids[t] - from + 1) * rowBytes), t * rowBytes);
+    for (const [c, ids] of chunks.entries())
+      for (let t = 0; t < ids.length; t++)
+        if (isHere(ids[t])) rows[c].set(bytes.subarray((ids[t] - from) * rowBytes, (ids[t] - from + 1) * rowBytes), t * rowBytes);
   }
-  return ops.fromBytes(out, info.dtype as FloatDtype, [ids.length, model.spec.hidden]);
+  return rows;
+}
+
+/** h of block 0 from rows of the embedding table. */
+export function embedded(ops: Ops, model: Model, rows: Uint8Array): Tensor {
+  const { dtype, start, end } = model.shards.tensors.get(embeddingName)!;
+  const rowBytes = (end - start) / model.spec.vocabulary;
+  return ops.fromBytes(rows, dtype as FloatDtype, [rows.length / rowBytes, model.spec.hidden]);
 }
 
 const sliceBytes = 32 * 2 ** 20;
@@ -26,29 +40,39 @@ function* slices(rows: number, rowBytes: number): Generator<{ from: number; to: 
 
 const noTarget = 0xffffffff;
 
+/** The residual stream after the last block. */
+export interface LastChunk {
+  h: Activation;
+  ids: Int32Array;
+  /** Tokens of a window. */
+  length: number;
+}
+
 /**
- * Negative log-likelihood of the id that follows each position, one array a chunk; NaN at the last position of a window. `chunks` are the last
- * block's h. The head is read in slices of the vocabulary, one slice for all chunks, logits in chunks of rows.
+ * Negative log-likelihood of the id that follows each position, one array a chunk; NaN at the last position of a window.
+ * The head is read in slices of the vocabulary, one slice for all chunks, logits in chunks of rows.
  * @throws QuantError `non-finite-activations`.
  */
 export async function tokenLosses(
-  ops: Ops,
+  activations: Activations,
   model: Model,
-  chunks: readonly { h: Tensor; ids: Int32Array }[],
-  length: number,
+  chunks: readonly LastChunk[],
   signal?: AbortSignal,
 ): Promise<Float64Array[]> {
+  const { ops } = activations;
   const norm = await loadTensor(ops, model, finalNormName);
-  const states = chunks.map(({ h, ids }) => ({
-    x: ops.rmsNorm(h, norm, model.spec.eps),
-    state: ops.crossEntropyStart(ids.length),
-    targets: ops.fromUints(nextIds(ids, length), [ids.length]),
-  }));
+  const states: { x: Activation; state: Tensor; targets: Tensor }[] = [];
+  for (const { h, ids, length } of chunks)
+    states.push({
+      x: await activations.hold(await using(h, (tensor) => ops.rmsNorm(tensor, norm, model.spec.eps))),
+      state: ops.crossEntropyStart(ids.length),
+      targets: ops.fromUints(nextIds(ids, length), [ids.length]),
+    });
   const name = model.spec.tied ? embeddingName : headName;
   for (const rows of slices(model.spec.vocabulary, model.spec.hidden * 4)) {
     const head = await loadTensor(ops, model, name, rows);
     for (const { x, state, targets } of states) {
-      const logits = ops.linear(x, head);
+      const logits = await using(x, (tensor) => ops.linear(tensor, head));
       ops.crossEntropyUpdate(state, logits, targets, rows.from);
       ops.free(logits);
       await ops.flush();
@@ -57,20 +81,9 @@ export async function tokenLosses(
     ops.free(head);
   }
   const values = await ops.read(states.map((s) => s.state));
-  ops.free(norm, ...states.flatMap((s) => [s.x, s.state, s.targets]));
-  return values.map((rows) => lossesOf(rows, length));
-}
-
-/** Σ of the losses of positions 1… of every window, and how many there are. */
-export async function negativeLogLikelihood(...args: Parameters<typeof tokenLosses>): Promise<{ sum: number; count: number }> {
-  const total = { sum: 0, count: 0 };
-  for (const losses of await tokenLosses(...args))
-    for (const loss of losses)
-      if (!Number.isNaN(loss)) {
-        total.sum += loss;
-        total.count++;
-      }
-  return total;
+  ops.free(norm, ...states.flatMap((s) => [s.state, s.targets]));
+  for (const { x } of states) x.free();
+  return values.map((rows, c) => lossesOf(rows, chunks[c].length));
 }
 
 /** The id each position must predict; the last of a window predicts nothing. */

@@ -1,4 +1,5 @@
 import { throwIfCancelled } from "../errors";
+import { type Activation, using } from "../ops/activations";
 import type { Ops, Tensor } from "../ops/ops";
 import type { QuantizedLayer, Quantizer, StageLayer, StageView } from "./quantizer";
 import { roundToNearest } from "./rtn";
@@ -48,12 +49,14 @@ const isClipped = ({ kind }: StageView["layers"][number]): boolean => kind !== "
 /** The scale of least squared error of the module's output, or of equal ones that of the least exponent. */
 async function searchScale(stage: StageView, ops: Ops, signal?: AbortSignal): Promise<Float64Array> {
   const magnitude = await meanMagnitude(stage, ops);
-  const references = Array.from({ length: stage.chunks }, (_, c) =>
-    stage.moduleOutput(
+  const references: Activation[] = [];
+  for (let c = 0; c < stage.chunks; c++) {
+    const output = await stage.moduleOutput(
       c,
       stage.layers.map((l) => l.weight),
-    ),
-  );
+    );
+    references.push(await stage.hold(output));
+  }
   let best: { error: number; scale: Float64Array } = { error: Number.POSITIVE_INFINITY, scale: new Float64Array(magnitude.length).fill(1) };
   for (let i = 0; i < exponents; i++) {
     const scale = scaleOf(magnitude, i / exponents);
@@ -61,14 +64,14 @@ async function searchScale(stage: StageView, ops: Ops, signal?: AbortSignal): Pr
     if (error < best.error) best = { error, scale };
     throwIfCancelled(signal);
   }
-  ops.free(...references);
+  for (const reference of references) reference.free();
   return best.scale;
 }
 
 /** mean|x_j| over all tokens of X. */
 async function meanMagnitude(stage: StageView, ops: Ops): Promise<Float64Array> {
   const sums = ops.zeros([stage.layers[0].weight.shape[1]]);
-  for (let c = 0; c < stage.chunks; c++) ops.addColumnSums(sums, stage.x(c));
+  for (let c = 0; c < stage.chunks; c++) await using(stage.x(c), (x) => ops.addColumnSums(sums, x));
   const [values] = await ops.read([sums]);
   ops.free(sums);
   return Float64Array.from(values, (v) => v / stage.tokens);
@@ -81,15 +84,15 @@ function scaleOf(magnitude: Float64Array, exponent: number): Float64Array {
   return raw.map((x) => x / norm);
 }
 
-async function trialError(stage: StageView, references: readonly Tensor[], scale: Float64Array, ops: Ops): Promise<number> {
+async function trialError(stage: StageView, references: readonly Activation[], scale: Float64Array, ops: Ops): Promise<number> {
   const s = ops.fromFloats(scale, [scale.length]);
   const trial = stage.layers.map((layer) => roundedUnder(layer, s, ops));
-  const partials = references.map((reference, c) => {
-    const output = stage.moduleOutput(c, trial);
-    const partial = ops.squaredDifference(reference, output);
+  const partials: Tensor[] = [];
+  for (const [c, reference] of references.entries()) {
+    const output = await stage.moduleOutput(c, trial);
+    partials.push(await using(reference, (tensor) => ops.squaredDifference(tensor, output)));
     ops.free(output);
-    return partial;
-  });
+  }
   const sums = await ops.read(partials);
   ops.free(s, ...trial, ...partials);
   let error = 0;
@@ -118,7 +121,7 @@ async function stridedGram(stage: StageView, s: Tensor | null, ops: Ops): Promis
     const first = (stride - (seen % stride)) % stride;
     seen += x.shape[0];
     if (first >= x.shape[0]) continue;
-    const chosen = ops.everyRow(x, first, stride);
+    const chosen = await using(x, (tensor) => ops.everyRow(tensor, first, stride));
     const scaled = s ? ops.scaleColumns(chosen, s, true) : chosen;
     ops.gram(gram, scaled);
     ops.free(...new Set([chosen, scaled]));

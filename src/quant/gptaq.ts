@@ -13,7 +13,7 @@ export const gptaq: Quantizer = {
     const out = rows.reduce((a, b) => a + b, 0);
     return { work: 5 * n ** 3 + 2 * out * n * n, elements: Math.max(5 * n * n, 2 * n * n + Math.max(...rows) * (n + 256) + out * n) };
   },
-  quantize: (stage, recipe, ops, signal) => quantizeColumns(stage, recipe, ops, asymmetry(stage.C!, recipe.gptaq.alpha), signal),
+  quantize: (stage, options, ops, signal) => quantizeColumns(stage, options, ops, asymmetry(stage.C!, options.gptaq.alpha), signal),
 };
 
 /** P in visiting order. */

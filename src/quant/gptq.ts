@@ -1,6 +1,6 @@
 import { throwIfCancelled } from "../errors";
 import type { Grid, GridSpec, Ops, Tensor } from "../ops/ops";
-import type { Recipe } from "../recipe/recipe";
+import type { MethodOptions } from "../recipe/recipe";
 import { factorDamped } from "./damping";
 import type { QuantizedLayer, Quantizer, StageLayer, StageResult, StageView } from "./quantizer";
 import { roundToNearest } from "./rtn";
@@ -20,7 +20,7 @@ export const gptq: Quantizer = {
     // Permuted H, L, L⁻¹ and U; then U with a copy of the largest layer and its errors, while codes of all of them pile up.
     return { work: n ** 3 + out * n * n, elements: Math.max(4 * n * n, n * n + Math.max(...rows) * (n + blockColumns) + out * n) };
   },
-  quantize: (stage, recipe, ops, signal) => quantizeColumns(stage, recipe, ops, null, signal),
+  quantize: (stage, options, ops, signal) => quantizeColumns(stage, options, ops, null, signal),
 };
 
 /** What else a rounded column does to the later ones, given U and the visiting order: a new [n, n] strictly upper matrix (GPTAQ). */
@@ -29,17 +29,17 @@ export type FeedBack = (ops: Ops, U: Tensor, order: Tensor | null) => Tensor;
 /** The stage's layers, column by column, with one factor for all of them. */
 export async function quantizeColumns(
   stage: StageView,
-  recipe: Recipe,
+  options: MethodOptions,
   ops: Ops,
   more: FeedBack | null,
   signal?: AbortSignal,
 ): Promise<StageResult> {
   const dead = ops.deadInputs(stage.H!);
-  const { U, order, tried } = await inverseFactor(ops, stage.H!, dead, recipe);
+  const { U, order, tried } = await inverseFactor(ops, stage.H!, dead, options);
   const P = U && more ? more(ops, U, order) : null;
   const layers: QuantizedLayer[] = [];
   for (const layer of stage.layers) {
-    const result = U ? feedBack(layer, dead, { U, order, P }, recipe, ops) : roundToNearest(layer.weight, layer.grid, ops, layer.rest);
+    const result = U ? feedBack(layer, dead, { U, order, P }, options, ops) : roundToNearest(layer.weight, layer.grid, ops, layer.rest);
     layers.push({ ...result, damping: tried, fallback: U ? null : "the Hessian was not positive definite: rounded to nearest" });
     await ops.flush();
     throwIfCancelled(signal);
@@ -56,9 +56,9 @@ interface InverseFactor {
 }
 
 /** One Cholesky and one triangular inverse: J·H·J = L·Lᵀ gives U = J·L⁻¹·J (J flips both axes), a third of the work of inverting H first. */
-async function inverseFactor(ops: Ops, H: Tensor, dead: Tensor, recipe: Recipe): Promise<InverseFactor> {
-  const order = recipe.gptq.actOrder ? visitingOrder(ops, H, dead) : null;
-  const { L, tried } = await factorDamped(ops, H, dead, recipe.gptq.damp, (A) => ops.permuteSquare(A, order, true));
+async function inverseFactor(ops: Ops, H: Tensor, dead: Tensor, options: MethodOptions): Promise<InverseFactor> {
+  const order = options.gptq.actOrder ? visitingOrder(ops, H, dead) : null;
+  const { L, tried } = await factorDamped(ops, H, dead, options.gptq.damp, (A) => ops.permuteSquare(A, order, true));
   if (!L) return { U: null, order, tried };
   const inverse = ops.triangularInverse(L);
   const U = ops.permuteSquare(inverse, null, true);
@@ -79,11 +79,11 @@ function feedBack(
   { weight, rest, grid: wanted }: StageLayer,
   dead: Tensor,
   { U, order, P }: { U: Tensor; order: Tensor | null; P: Tensor | null },
-  recipe: Recipe,
+  options: MethodOptions,
   ops: Ops,
 ): { codes: Tensor; grid: Grid } {
   const [out, n] = weight.shape;
-  const spec: GridSpec = { ...wanted, mse: recipe.gptq.mse };
+  const spec: GridSpec = { ...wanted, mse: options.gptq.mse };
   const live = ops.zeroColumns(weight, dead);
   // A row's one grid still sees the weights of dead inputs, as in the reference codes.
   const grid = ops.grid(spec.groupSize < 0 ? weight : live, spec, rest);
@@ -93,7 +93,7 @@ function feedBack(
   const rounding = { W, U, codes, errors, grid, bits: spec.bits, groupSize: spec.groupSize, order, P };
   const moving = spec.groupSize > 0 && !order;
   // A block of one group sees every error before it: that is what a live grid is.
-  const step = moving && recipe.gptq.groupGrids === "live" ? spec.groupSize : blockColumns;
+  const step = moving && options.gptq.groupGrids === "live" ? spec.groupSize : blockColumns;
   for (let from = 0; from < n; from += step) {
     const to = Math.min(from + step, n);
     if (moving) ops.regrid(grid, W, spec, from, to, rest);

@@ -1,6 +1,6 @@
+import type { Activation } from "../ops/activations";
 import type { Grid, GridSpec, Ops, Tensor } from "../ops/ops";
-import type { LayerKind, Recipe } from "../recipe/recipe";
-import type { LayerSettings } from "../recipe/rules";
+import type { LayerKind, MethodOptions } from "../recipe/recipe";
 
 /** One linear layer as a method sees it. */
 export interface StageLayer {
@@ -25,19 +25,21 @@ export interface StageView {
   /** Calibration tokens over all chunks. */
   readonly tokens: number;
   readonly chunks: number;
-  /** Inputs of chunk c in the full-precision model, and in the model quantized so far: [T_c, in]. */
-  x(c: number): Tensor;
-  xq(c: number): Tensor;
+  /** Inputs of chunk c in the full-precision model: [T_c, in]. */
+  x(c: number): Activation;
   /**
    * What the module that the stage begins (attention up to o_proj, the MLP up to down_proj; for o and down themselves) makes of x(c) with these weights
    * in place of the stage's, everything after them in full precision: [T_c, hidden]. A new tensor.
    */
-  moduleOutput(c: number, weights: readonly Tensor[]): Tensor;
+  moduleOutput(c: number, weights: readonly Tensor[]): Promise<Tensor>;
+  /** Takes a tensor over that is needed for each chunk, and need not stay on the device. The method frees it. */
+  hold(tensor: Tensor): Promise<Activation>;
   /** Whether a scale of the inputs can be folded into the operation before: a norm, or the rows of v (not under grouped queries) or up. */
   readonly foldable: boolean;
 }
 
-interface Told {
+/** How the method's solve went. */
+interface SolveInfo {
   /** Damping fractions tried; the last is in use. */
   damping: number[];
   /** Why another method stood in, or null. */
@@ -47,7 +49,7 @@ interface Told {
 /**
  * One layer, quantized. On a grid: codes uint [out, in], what was measured being ŵ = s·(code − z). On none: Ŵ [out, in] itself. The caller frees them.
  */
-export type QuantizedLayer = Told & ({ codes: Tensor; grid: Grid } | { weight: Tensor });
+export type QuantizedLayer = SolveInfo & ({ codes: Tensor; grid: Grid } | { weight: Tensor });
 
 export interface StageResult {
   /** One a layer, in order. */
@@ -66,8 +68,6 @@ export interface Quantizer {
   /** For a stage of layers with these rows and n inputs: floating-point operations, and elements held at once besides W*, H and C. For the plan. */
   cost(rows: readonly number[], n: number, tokens: number): { work: number; elements: number };
   /** @throws QuantError `bad-recipe` for settings that the method cannot take. */
-  check?(settings: LayerSettings): void;
-  quantize(stage: StageView, recipe: Recipe, ops: Ops, signal?: AbortSignal): Promise<StageResult>;
+  check?(grid: GridSpec): void;
+  quantize(stage: StageView, options: MethodOptions, ops: Ops, signal?: AbortSignal): Promise<StageResult>;
 }
-
-export const gridSpec = ({ bits, groupSize, symmetric }: GridSpec): GridSpec => ({ bits, groupSize, symmetric });

@@ -1,6 +1,6 @@
 import { QuantError, throwIfCancelled } from "../errors";
 import type { Ops, Tensor } from "../ops/ops";
-import { layerKinds, type Recipe } from "../recipe/recipe";
+import { layerKinds, type MethodOptions } from "../recipe/recipe";
 import { factorDamped } from "./damping";
 import { randomOrthogonal, transposed } from "./orthogonal";
 import type { QuantizedLayer, Quantizer, StageLayer } from "./quantizer";
@@ -31,10 +31,10 @@ export const quip: Quantizer = {
     if (symmetric)
       throw new QuantError("bad-recipe", "QuIP's grid is always symmetric around the rotated weights", "Switch Symmetric off.");
   },
-  async quantize(stage, recipe, ops, signal) {
+  async quantize(stage, options, ops, signal) {
     const layers: QuantizedLayer[] = [];
     for (const layer of stage.layers) {
-      layers.push(await quantizeLayer(layer, stage.H!, stage.block, recipe, ops));
+      layers.push(await quantizeLayer(layer, stage.H!, stage.block, options, ops));
       await ops.flush();
       throwIfCancelled(signal);
     }
@@ -43,22 +43,22 @@ export const quip: Quantizer = {
 };
 
 /** The oracle's seeds: one a layer, and of it one for each side. */
-function rotations(layer: StageLayer, block: number, recipe: Recipe): { U: Float64Array; V: Float64Array } {
+function rotations(layer: StageLayer, block: number, options: MethodOptions): { U: Float64Array; V: Float64Array } {
   const [out, n] = layer.weight.shape;
-  const seed = recipe.quip.seed + 1000 * block + layerKinds.indexOf(layer.kind);
+  const seed = options.quip.seed + 1000 * block + layerKinds.indexOf(layer.kind);
   return { U: randomOrthogonal(out, 2 * seed + 1), V: randomOrthogonal(n, 2 * seed + 2) };
 }
 
-async function quantizeLayer(layer: StageLayer, H: Tensor, block: number, recipe: Recipe, ops: Ops): Promise<QuantizedLayer> {
+async function quantizeLayer(layer: StageLayer, H: Tensor, block: number, options: MethodOptions, ops: Ops): Promise<QuantizedLayer> {
   const [out, n] = layer.weight.shape;
-  const { U: u, V: v } = rotations(layer, block, recipe);
+  const { U: u, V: v } = rotations(layer, block, options);
   const { d, factor } = await rescaling(layer.weight, H, ops);
   const D = ops.fromFloats(d, [n]);
   const V = ops.fromFloats(v, [n, n]);
   const hessian = rotateHessian(H, D, factor, V, ops);
   const U = ops.fromFloats(u, [out, out]);
   const rotated = rotateWeights(layer.weight, D, U, V, ops);
-  const feedback = await reversedFactor(hessian, recipe.gptq.damp, ops);
+  const feedback = await reversedFactor(hessian, options.gptq.damp, ops);
   ops.free(hessian, U);
   const result = feedback.U && (await roundRotated(rotated, feedback.U, layer.grid.bits, ops));
   const told = { damping: feedback.tried };

@@ -86,6 +86,9 @@ export interface Recipe {
   format: FormatId;
 }
 
+/** The options that belong to single methods. */
+export type MethodOptions = Pick<Recipe, "gptq" | "quip" | "gptaq">;
+
 export const defaultRecipe: Recipe = {
   version: 1,
   method: "rtn",

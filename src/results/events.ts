@@ -1,11 +1,16 @@
 import type { BlockReport, LayerReport } from "./report";
 
-/** Laws, tested: progress never falls and its total is constant; blocks come in order; exactly one terminal event ("end"). */
+/**
+ * Laws, tested: progress never falls and its total is constant; blocks come in order; a start (there is another one after a lost device) takes back the
+ * layers and blocks before it, and tells those again that are done; exactly one terminal event ("end").
+ */
 export type RunEvent =
   | { type: "start"; blocks: number; quantizedBlocks: number }
   | { type: "progress"; done: number; total: number; where: string }
   | { type: "layer"; layer: LayerReport }
   | { type: "block"; block: BlockReport }
+  /** So many blocks are done and kept: a crash does not lose them. */
+  | { type: "commit"; done: number }
   | { type: "log"; level: "info" | "warning"; message: string }
   | { type: "end"; outcome: "done" | "cancelled" | "failed" };
 

@@ -39,7 +39,7 @@ export function createQuantizing(store: StoreApi<State>, session: Session, calle
             store.setState((s) => ({ job: s.job && { ...s.job, expectedSeconds: plan.seconds } }));
             if (get().job?.cancelling) throw new QuantError("cancelled");
           }
-          return c.call("run", { id, recipe, calibration }, listen);
+          return c.call("run", { id, recipe, calibration, isPassing: given.live }, listen);
         });
         changeRun(id, (r) => ({ ...r, status: "done", held: true, blocks, layers, ms, streamMs, peakGpuBytes }));
         store.setState({ stream: streamKey(recipe, text) });

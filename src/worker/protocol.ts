@@ -3,6 +3,7 @@ import type { Recipe } from "../recipe/recipe";
 import type { AdapterFacts } from "../results/adapter";
 import type { RunEvent } from "../results/events";
 import type { LayerFacts } from "../results/facts";
+import type { InterruptedRun } from "../results/interrupted";
 import type { Evaluation, Perplexity, TasksResult } from "../results/measures";
 import type { ModelSummary } from "../results/model";
 import type { PlanSummary } from "../results/plan";
@@ -27,6 +28,8 @@ export interface RunRequest {
   id: string;
   recipe: Recipe;
   calibration: TextSource;
+  /** Nobody wants it back when it is interrupted. */
+  isPassing: boolean;
 }
 
 export interface EvaluationRequest {
@@ -63,7 +66,11 @@ export interface StudioApi {
   openDemo(): Promise<Reply<ModelSummary>>;
   openFiles(files: File[], label: string): Promise<Reply<ModelSummary>>;
   plan(recipe: Recipe, calibration: TextSource): Promise<Reply<PlanSummary>>;
+  /** Runs of the open checkpoint that were interrupted, or not exported, and can be taken up. */
+  interrupted(): Promise<Reply<InterruptedRun[]>>;
   run(request: RunRequest, onEvent: Listener): Promise<Reply<RunReport>>;
+  /** Takes up one of them where it stopped. */
+  resume(runId: string, onEvent: Listener): Promise<Reply<RunReport>>;
   measure(request: EvaluationRequest, onEvent: Listener): Promise<Reply<Evaluation>>;
   /** Perplexity of the open checkpoint as it is: for one that is quantized already. `runId` is not looked at. */
   measureModel(request: EvaluationRequest, onEvent: Listener): Promise<Reply<Perplexity>>;
@@ -74,7 +81,7 @@ export interface StudioApi {
   layerFacts(runId: string, name: string): Promise<Reply<LayerFacts>>;
   /** Asks the job under way to stop; it answers `cancelled` within a second. */
   cancel(): Promise<void>;
-  /** Drops a run's quantized weights. */
+  /** Drops a run and what it has done. */
   forget(runId: string): Promise<void>;
   /** Bytes alive on the GPU now. */
   liveBytes(): Promise<number>;

@@ -1,4 +1,4 @@
-import { Session } from "../engine/session";
+import { Engine } from "../engine/engine";
 import type { GivenText } from "../engine/tokens";
 import { asQuantError, givenAs, QuantError } from "../errors";
 import { blobFile, filesSource } from "../io/browser";
@@ -8,12 +8,10 @@ import { opfsZip } from "../io/opfs";
 import { directorySink } from "../io/sinks";
 import type { SourceFile } from "../io/types";
 import { readQuestions } from "../model/tasks";
-import { createCpuOps } from "../ops/cpu";
-import { createGpuOps } from "../ops/gpu";
-import { browserGpu } from "../ops/gpu/browser";
 import type { RunEvent } from "../results/events";
 import type { Reply } from "../results/reply";
 import { workerHelper } from "./helper";
+import { webPlatform } from "./platform";
 import type { ExportTarget, StudioApi, TaskSource, TextSource } from "./protocol";
 
 const demoFiles = [
@@ -27,18 +25,18 @@ const demoFiles = [
 // Built, the worker stands in assets/ beside demo/; under the dev server it stands in src/worker/.
 const demoBase = new URL(import.meta.env.DEV ? "/demo/" : "../demo/", self.location.href).href;
 
-/** The worker's side of the protocol: turns calls into jobs of one session and failures into values. Thin: no logic of its own. */
+/** The worker's side of the protocol: turns calls into jobs of one engine and failures into values. Thin: no logic of its own. */
 export function createStudio(): StudioApi {
-  let session: Session | null = null;
+  let engine: Engine | null = null;
   let job: AbortController | null = null;
 
-  function opened(): Session {
-    if (!session) throw new QuantError("no-webgpu", "the GPU was not opened");
-    return session;
+  function opened(): Engine {
+    if (!engine) throw new QuantError("no-webgpu", "the GPU was not opened");
+    return engine;
   }
 
   /** Runs one job at a time, with a signal that `cancel` aborts. */
-  async function exclusive<T>(work: (session: Session, signal: AbortSignal) => Promise<T>): Promise<Reply<T>> {
+  async function exclusive<T>(work: (engine: Engine, signal: AbortSignal) => Promise<T>): Promise<Reply<T>> {
     if (job) return { ok: false, error: new QuantError("busy", "", "Wait for it, or cancel it.").flat() };
     job = new AbortController();
     try {
@@ -50,7 +48,10 @@ export function createStudio(): StudioApi {
   }
 
   /** As `exclusive`, telling how the job ended as its last event. */
-  async function told<T>(onEvent: (e: RunEvent) => void, work: (session: Session, signal: AbortSignal) => Promise<T>): Promise<Reply<T>> {
+  async function withEndEvent<T>(
+    onEvent: (e: RunEvent) => void,
+    work: (engine: Engine, signal: AbortSignal) => Promise<T>,
+  ): Promise<Reply<T>> {
     const reply = await exclusive(work);
     const failure = reply.ok || reply.error.code !== "cancelled" ? "failed" : "cancelled";
     onEvent({ type: "end", outcome: reply.ok ? "done" : failure });
@@ -60,36 +61,41 @@ export function createStudio(): StudioApi {
   return {
     async init(reference) {
       return answered(async () => {
-        session?.ops.destroy();
-        session = new Session(reference ? createCpuOps() : await createGpuOps(browserGpu()), workerHelper);
-        return session.ops.adapter;
+        await engine?.close();
+        engine = null;
+        const started = new Engine(webPlatform(reference));
+        const { ops } = await started.start();
+        engine = started;
+        return ops.adapter;
       });
     },
-    openDemo: () => exclusive(async (s) => s.open(await httpSource("QEP demo", new URL("model/", demoBase).href, demoFiles))),
-    openFiles: (files, label) => exclusive(async (s) => s.open({ ...filesSource(files), label })),
-    plan: (recipe, text) => exclusive(async (s, signal) => s.plan(recipe, await givenText(text, "calibration"), signal)),
-    run: ({ id, recipe, calibration }, onEvent) =>
-      told(onEvent, async (s, signal) => s.run(id, recipe, await givenText(calibration, "calibration"), onEvent, signal)),
+    openDemo: () => exclusive(async (e) => e.open(await httpSource("QEP demo", new URL("model/", demoBase).href, demoFiles))),
+    openFiles: (files, label) => exclusive(async (e) => e.open({ ...filesSource(files), label })),
+    plan: (recipe, text) => exclusive(async (e, signal) => e.plan(recipe, await givenText(text, "calibration"), signal)),
+    interrupted: () => exclusive(async (e) => e.interrupted()),
+    run: ({ calibration, ...order }, onEvent) =>
+      withEndEvent(onEvent, async (e, signal) => e.run({ ...order, text: await givenText(calibration, "calibration") }, onEvent, signal)),
+    resume: (runId, onEvent) => withEndEvent(onEvent, (e, signal) => e.resume(runId, onEvent, signal)),
     measure: ({ runId, text, use, ...cutting }, onEvent) =>
-      told(onEvent, async (s, signal) => s.measure(runId, await givenText(text, use), cutting, onEvent, signal)),
+      withEndEvent(onEvent, async (e, signal) => e.measure(runId, await givenText(text, use), cutting, onEvent, signal)),
     measureModel: ({ text, use, runId: _, ...cutting }, onEvent) =>
-      told(onEvent, async (s, signal) => s.measureModel(await givenText(text, use), cutting, onEvent, signal)),
+      withEndEvent(onEvent, async (e, signal) => e.measureModel(await givenText(text, use), cutting, onEvent, signal)),
     scoreTasks: ({ runId, tasks, limit }, onEvent) =>
-      told(onEvent, async (s, signal) => {
+      withEndEvent(onEvent, async (e, signal) => {
         const questions = await givenAs("text", async () => readQuestions(await taskFile(tasks), workerHelper(signal).parquet));
-        return s.scoreTasks(runId, limit === null ? questions : questions.slice(0, limit), onEvent, signal);
+        return e.scoreTasks(runId, limit === null ? questions : questions.slice(0, limit), onEvent, signal);
       }),
-    exportRun: (runId, target, onEvent) => told(onEvent, (s, signal) => exportTo(s, runId, target, onEvent, signal)),
+    exportRun: (runId, target, onEvent) => withEndEvent(onEvent, (e, signal) => exportTo(e, runId, target, onEvent, signal)),
     // Reads files and finished runs only, so it may be asked while a job runs.
     layerFacts: (runId, name) => answered(async () => opened().layerFacts(runId, name)),
     async cancel() {
       job?.abort();
     },
     async forget(runId) {
-      session?.forget(runId);
+      await engine?.forget(runId);
     },
     async liveBytes() {
-      return session?.ops.liveBytes ?? 0;
+      return engine?.liveBytes ?? 0;
     },
   };
 }
@@ -119,12 +125,12 @@ function givenFile(file: File): SourceFile {
 const taskFile = async (tasks: TaskSource): Promise<SourceFile> =>
   tasks.kind === "file" ? blobFile(tasks.file) : (await httpSource("demo tasks", demoBase, ["tasks.jsonl"])).files[0];
 
-async function exportTo(session: Session, runId: string, target: ExportTarget, onEvent: (e: RunEvent) => void, signal: AbortSignal) {
+async function exportTo(engine: Engine, runId: string, target: ExportTarget, onEvent: (e: RunEvent) => void, signal: AbortSignal) {
   if (target.kind === "folder") {
     const sink = await directorySink(target.handle, target.name);
-    return { ...(await session.export(runId, sink, onEvent, signal)), zip: null };
+    return { ...(await engine.export(runId, sink, onEvent, signal)), zip: null };
   }
   const zip = await opfsZip(`${target.name}.zip`, { top: target.name });
-  const written = await session.export(runId, zip.sink, onEvent, signal);
+  const written = await engine.export(runId, zip.sink, onEvent, signal);
   return { ...written, zip: await zip.file() };
 }

@@ -1,12 +1,11 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { parse, quantizeOptions } from "../../src/cli/args";
 import { recipeOf } from "../../src/cli/recipe";
-import { compare } from "../../src/engine/evaluate";
-import { type RunResult, run } from "../../src/engine/run";
 import type { Model } from "../../src/model/checkpoint";
 import type { Ops } from "../../src/ops/ops";
 import { methodIds } from "../../src/recipe/recipe";
 import { demoTokens, figures, openDemo } from "../support/demo";
+import { compare, type Finished, run } from "../support/engine";
 import { openGpuOps } from "../support/gpu";
 
 /** `npm test` takes a few of each method, `npm run conformance` all that we have the method for. */
@@ -26,7 +25,7 @@ beforeAll(async () => {
 
 describe.each(names)("%s, on WebGPU", (name) => {
   const want = figures[name];
-  let result: RunResult;
+  let result: Finished;
 
   test("every Δ_m, on both texts, and both perplexities are within the recipe's own tolerances", { timeout: 600_000 }, async () => {
     const recipe = await recipeOf(parse(["model", ...want.flags], quantizeOptions).options);

@@ -21,7 +21,7 @@ test("rules, a rotation and α on held-out windows", async ({ page }) => {
   await rules.fill("down_proj: size=8");
   await expect(panel).toContainText("“size=8” is not one of method=, bits=, group=, alpha=");
   await rules.fill("z_proj: bits=8");
-  await expect(panel).toContainText("“z_proj” is the name of no layer");
+  await expect(panel).toContainText("“z_proj” matches no layer");
   await expect(button(page, "Run")).toBeDisabled();
   await rules.fill("down_proj: bits=8\nlayers.1.self_attn.v_proj: method=gptq, alpha=0.25");
   await expect(button(page, "Run")).toBeEnabled();

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { layerFacts } from "../../src/engine/facts";
-import { run } from "../../src/engine/run";
 import { openModel } from "../../src/model/checkpoint";
 import { createCpuOps } from "../../src/ops/cpu";
 import type { AlphaCurve, LayerReport } from "../../src/results/report";
+import { run } from "../support/engine";
 import { recipeWith } from "../support/recipe";
 import { tinySource, tinyTokens } from "../support/tiny";
 
@@ -54,7 +54,7 @@ test("a layer's histograms count every weight, before and after", async () => {
   const model = await openModel(tinySource());
   const { quantized } = await run({ ops, model, tokens: tinyTokens(), recipe: recipeWith({ bits: 2 }), emit: () => {} });
   const name = "model.layers.1.mlp.up_proj";
-  const facts = await layerFacts(model, quantized.layers.get(name)!, name);
+  const facts = await layerFacts(model, await quantized.layer(name), name);
   expect(facts.shape).toEqual([40, 24]);
   for (const { counts } of [facts.before, facts.after!]) expect(counts.reduce((a, b) => a + b, 0)).toBe(960);
   expect(facts.after!.counts).not.toEqual(facts.before.counts);

@@ -1,8 +1,9 @@
 import { expect, test } from "vitest";
-import { plan } from "../../src/engine/plan";
+import { planSummary } from "../../src/engine/plan";
 import { bytesFile } from "../../src/io/memory";
 import { openModel } from "../../src/model/checkpoint";
 import { rotateModel } from "../../src/model/rotated";
+import { resolve } from "../../src/quant/resolve";
 import type { Recipe } from "../../src/recipe/recipe";
 import { recipeWith } from "../support/recipe";
 import { tinyConfig, tinySource, tinyTokens } from "../support/tiny";
@@ -16,7 +17,7 @@ async function warningsOf(recipe: Recipe, more: string[] = []): Promise<string> 
   const files = [...source.files, ...more.map((name) => bytesFile(name, "{}"))];
   const opened = await openModel({ ...source, files });
   const model = recipe.rotation === null ? opened : await rotateModel(opened, recipe.rotation);
-  return plan(model, recipe, calibration, circumstances).warnings.join(" ");
+  return planSummary(model, resolve(recipe, model), calibration, circumstances).warnings.join(" ");
 }
 
 test("says before any work what GPTQModel will refuse, and what a rotation costs", async () => {
@@ -28,7 +29,7 @@ test("says before any work what GPTQModel will refuse, and what a rotation costs
 
 test("counts rules in bits and bytes, and held-out windows in work", async () => {
   const model = await openModel(tinySource(wide));
-  const of = (recipe: Recipe) => plan(model, recipe, calibration, circumstances);
+  const of = (recipe: Recipe) => planSummary(model, resolve(recipe, model), calibration, circumstances);
   const all = of(recipeWith({ bits: 4 }));
   const down = of(recipeWith({ bits: 4, rules: [{ match: "down_proj", bits: 8 }] }));
   // down_proj is 2048 of a block's 8192 + 512 weights; its rows' zeros grow too.
@@ -36,7 +37,7 @@ test("counts rules in bits and bytes, and held-out windows in work", async () =>
   expect(down.bitsPerWeight - all.bitsPerWeight).toBeCloseTo((4 * 2048 + 4 * 32) / weights, 9);
   const many = { tokens: tinyTokens(1, 16), heldOut: tinyTokens(16, 16) };
   const few = { tokens: tinyTokens(16, 16), heldOut: tinyTokens(1, 16) };
-  const peak = (c: typeof many) => plan(model, recipeWith({}, { choice: "best" }), c, circumstances).peakGpuBytes;
+  const peak = (c: typeof many) => planSummary(model, resolve(recipeWith({}, { choice: "best" }), model), c, circumstances).peakGpuBytes;
   // The largest chunk is the held-out one.
   expect(peak(many)).toBe(peak(few));
   const choosing = of(recipeWith({}, { choice: "best" }));

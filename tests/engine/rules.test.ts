@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { checkRecipe } from "../../src/engine/plan";
-import { run } from "../../src/engine/run";
 import { openModel } from "../../src/model/checkpoint";
 import { createCpuOps } from "../../src/ops/cpu";
+import { resolve } from "../../src/quant/resolve";
 import type { LayerRule } from "../../src/recipe/recipe";
+import { run } from "../support/engine";
 import { recipeWith } from "../support/recipe";
 import { tinyConfig, tinySource, tinyTokens } from "../support/tiny";
 
@@ -27,23 +27,23 @@ describe("rules", () => {
     expect(told("model.layers.0.self_attn.v_proj")).toMatchObject({ method: "gptq", bits: 8 });
     expect(told("model.layers.0.self_attn.q_proj")).toMatchObject({ method: "rtn", bits: 3 });
     expect(told("model.layers.2.mlp.down_proj")).toMatchObject({ method: "quip", alpha: 1 });
-    const stored = (name: string) => quantized.layers.get(name)!;
-    expect(stored("model.layers.0.self_attn.v_proj")).toMatchObject({ kind: "packed", bits: 8 });
-    expect(stored("model.layers.2.mlp.down_proj").kind).toBe("dense");
-    const down = stored("model.layers.1.mlp.down_proj");
+    const stored = async (name: string) => (await quantized.layer(name))!;
+    expect(await stored("model.layers.0.self_attn.v_proj")).toMatchObject({ kind: "packed", bits: 8 });
+    expect((await stored("model.layers.2.mlp.down_proj")).kind).toBe("dense");
+    const down = await stored("model.layers.1.mlp.down_proj");
     expect(down.kind === "packed" && down.scales.length).toBe((down.shape[0] * down.shape[1]) / 32);
     // The first block's q has not seen any of it.
-    expect(stored("model.layers.0.self_attn.q_proj")).toEqual(plain.quantized.layers.get("model.layers.0.self_attn.q_proj"));
+    expect(await stored("model.layers.0.self_attn.q_proj")).toEqual(await plain.quantized.layer("model.layers.0.self_attn.q_proj"));
   });
 
   test.each<[string, LayerRule, RegExp]>([
-    ["a name that is no layer's", { match: "z_proj", bits: 8 }, /“z_proj” is the name of no layer/],
+    ["a name that is no layer's", { match: "z_proj", bits: 8 }, /“z_proj” matches no layer/],
     ["AWQ for a part of a stage", { match: "v_proj", method: "awq" }, /block 1: rtn and awq for q_proj, k_proj, v_proj/],
     ["groups that do not divide", { match: "down_proj", groupSize: 128 }, /128 does not divide the \d+ inputs of down_proj/],
     ["groups for QuIP", { match: "o_proj", method: "quip", groupSize: 32 }, /QuIP has one scale/],
   ])("%s is refused", async (_, rule, words) => {
-    const { spec } = await openModel(tinySource());
-    expect(() => checkRecipe(spec, recipeWith({ rules: [rule] }))).toThrow(words);
+    const model = await openModel(tinySource());
+    expect(() => resolve(recipeWith({ rules: [rule] }), model)).toThrow(words);
   });
 });
 

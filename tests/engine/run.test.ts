@@ -1,13 +1,13 @@
 import { describe, expect, test } from "vitest";
-import { embedChunks } from "../../src/engine/chunks";
+import { chunksOf, embedChunks } from "../../src/engine/chunks";
+import { Recording } from "../../src/engine/full-precision";
 import { peakBytes, recordingBytes } from "../../src/engine/memory";
-import { run } from "../../src/engine/run";
-import { Recording } from "../../src/engine/stream";
 import type { QuantError } from "../../src/errors";
 import { openModel } from "../../src/model/checkpoint";
 import { createCpuOps } from "../../src/ops/cpu";
 import type { LayerRule, Recipe } from "../../src/recipe/recipe";
 import type { RunEvent } from "../../src/results/events";
+import { activationsOf, run } from "../support/engine";
 import { recipeWith } from "../support/recipe";
 import { tinyConfig, tinySource, tinyTensors, tinyTokens } from "../support/tiny";
 
@@ -21,10 +21,12 @@ async function setUp() {
 }
 
 async function newRecording({ ops, model, tokens }: Awaited<ReturnType<typeof setUp>>) {
-  return new Recording(
-    ops,
-    (await embedChunks(ops, model, tokens)).map((c) => c.h),
-  );
+  const activations = activationsOf(ops);
+  return activations.job(async () => {
+    const start = await embedChunks(activations, model, chunksOf(model.spec, tokens));
+    for (const h of start) activations.keep(h);
+    return new Recording(start);
+  });
 }
 
 describe("events", () => {
@@ -60,7 +62,9 @@ describe("a run", () => {
 
   test("of the first block only leaves the other layers alone, and reports every block's Δ", async () => {
     const { report, quantized } = await run({ ...(await setUp()), recipe: recipeWith({ bits: 3, blocks: 1 }) });
-    expect(quantized.layers.size).toBe(7);
+    expect(await quantized.layer("model.layers.0.mlp.up_proj")).not.toBe(null);
+    expect(await quantized.layer("model.layers.1.mlp.up_proj")).toBe(null);
+    expect(report.layers).toHaveLength(7);
     expect(report.layers.every((l) => l.block === 0)).toBe(true);
     expect(report.blocks.map((b) => b.delta > 0)).toEqual([true, true, true]);
   });
@@ -89,7 +93,7 @@ describe("a run", () => {
     const many = tinyTokens(65, 64);
     const first = { ...many, windows: 64, ids: many.ids.subarray(0, 64 * 64) };
     const rest = { ...many, windows: 1, ids: many.ids.subarray(64 * 64) };
-    expect(await embedChunks(ops, model, many)).toHaveLength(2);
+    expect(chunksOf(model.spec, many)).toHaveLength(2);
     const base = recipeWith({ bits: 4, blocks: 1 }, { alpha: 0 });
     const delta = async (tokens: typeof many) => (await run({ ops, model, tokens, recipe: base, emit: quiet })).report.blocks[0].delta;
     expect(await delta(many)).toBeCloseTo((await delta(first)) + (await delta(rest)), 6);
@@ -208,9 +212,9 @@ describe("the memory estimate", () => {
       const tokens = tinyTokens(4, 32, config.vocab_size);
       const input = { ops, model, tokens, recipe: recipeWith({ bits: 3 }, { alpha }), emit: quiet };
       const recording = recorded ? await newRecording(input) : null;
-      const { report } = await run({ ...input, recording });
+      const { report, plan } = await run({ ...input, recording });
       // The reference holds 8 bytes for the GPU's 4 (its codes excepted).
-      const estimate = 2 * peakBytes(model.spec, input.recipe, tokens.ids.length, tokens.ids.length, recorded);
+      const estimate = 2 * peakBytes(model.spec, plan, tokens.ids.length, tokens.ids.length, recorded);
       expect(Math.abs(estimate / report.peakGpuBytes - 1)).toBeLessThan(0.15);
     },
   );
@@ -225,8 +229,8 @@ describe("the memory estimate", () => {
       const tokens = tinyTokens(4, 32, config.vocab_size);
       const heldOut = qep.choice ? tinyTokens(2, 32, config.vocab_size) : null;
       const recipe = recipeWith({ bits: 3, ...change }, qep);
-      const { report } = await run({ ops, model, tokens, heldOut, recipe, emit: quiet });
-      const estimate = 2 * peakBytes(model.spec, recipe, (heldOut ? 6 : 4) * 32, 4 * 32, false);
+      const { report, plan } = await run({ ops, model, tokens, heldOut, recipe, emit: quiet });
+      const estimate = 2 * peakBytes(model.spec, plan, (heldOut ? 6 : 4) * 32, 4 * 32, false);
       expect(Math.abs(estimate / report.peakGpuBytes - 1)).toBeLessThan(0.15);
     }
   });

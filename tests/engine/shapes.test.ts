@@ -1,9 +1,10 @@
 /** Whole runs on a model whose sizes no tile, panel or workgroup divides: WebGPU against the float64 reference. */
+
 import { expect, test } from "vitest";
-import { run } from "../../src/engine/run";
 import { openModel } from "../../src/model/checkpoint";
 import { createCpuOps } from "../../src/ops/cpu";
 import type { Ops } from "../../src/ops/ops";
+import { run } from "../support/engine";
 import { openGpuOps } from "../support/gpu";
 import { recipeWith } from "../support/recipe";
 import { tinyConfig, tinySource, tinyTokens } from "../support/tiny";

@@ -1,14 +1,12 @@
 import { expect, test } from "vitest";
 import { changesOf, scoresOf } from "../../src/engine/accuracy";
-import { perplexity } from "../../src/engine/evaluate";
-import { run } from "../../src/engine/run";
-import { answerQuestions } from "../../src/engine/tasks";
 import { exportCheckpoint } from "../../src/export/checkpoint";
 import { bytesFile, memorySink, memorySource } from "../../src/io/memory";
 import { openModel } from "../../src/model/checkpoint";
 import type { Question } from "../../src/model/question";
 import { createCpuOps } from "../../src/ops/cpu";
 import type { RunEvent } from "../../src/results/events";
+import { answerQuestions, perplexity, run } from "../support/engine";
 import { recipeWith } from "../support/recipe";
 import { tinySource, tinyTokens } from "../support/tiny";
 

@@ -1,6 +1,5 @@
 import Ajv from "ajv";
 import { describe, expect, test } from "vitest";
-import { runUncalibrated } from "../../src/engine/uncalibrated";
 import { exportCheckpoint } from "../../src/export/checkpoint";
 import { verifyCheckpoint } from "../../src/export/verify";
 import { toFloats } from "../../src/io/dtype";
@@ -11,6 +10,7 @@ import { genericLayers } from "../../src/model/generic";
 import { createCpuOps } from "../../src/ops/cpu";
 import type { Recipe } from "../../src/recipe/recipe";
 import type { RunEvent } from "../../src/results/events";
+import { runUncalibrated } from "../support/engine";
 import { recipeWith } from "../support/recipe";
 import { safetensors, type Tensors } from "../support/tiny";
 import { readText } from "../support/tree";
@@ -100,7 +100,7 @@ describe("an architecture that cannot be run", () => {
       "out",
       [...files].map(([name, bytes]) => bytesFile(name, bytes)),
     );
-    await verifyCheckpoint(written, model, result.quantized, recipe);
+    await verifyCheckpoint(written, model, result.plan, result.quantized);
     const shards = await openShards(written);
     for (const name of Object.keys(shapes)) {
       const same = Buffer.from(await shards.readTensor(name)).equals(await model.shards.readTensor(name));
@@ -120,7 +120,7 @@ describe("an architecture that cannot be run", () => {
     ["a rotation", base({ rotation: 0 }), /nothing can be calibrated/],
     ["a packed format", base({ format: "gptq" }), /which layers clients expect packed is not known/],
     ["groups that do not divide", base({ groupSize: 64 }), /64 does not divide the 32 inputs of gpt_neox.layers.0/],
-    ["a rule for nothing", base({ rules: [{ match: "down_proj", bits: 8 }] }), /“down_proj” is the name of no layer/],
+    ["a rule for nothing", base({ rules: [{ match: "down_proj", bits: 8 }] }), /“down_proj” matches no layer/],
   ])("%s is refused before any work", async (_, recipe, words) => {
     await expect(runUncalibrated(createCpuOps(), await openCheckpoint(source()), recipe, () => {})).rejects.toThrow(words);
   });

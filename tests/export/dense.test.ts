@@ -1,5 +1,4 @@
 import { describe, expect, test } from "vitest";
-import { run } from "../../src/engine/run";
 import { modelCard } from "../../src/export/card";
 import { exportCheckpoint } from "../../src/export/checkpoint";
 import { verifyCheckpoint } from "../../src/export/verify";
@@ -9,6 +8,7 @@ import { openShards } from "../../src/io/shards";
 import { openModel } from "../../src/model/checkpoint";
 import { createCpuOps } from "../../src/ops/cpu";
 import { codesOf } from "../../src/ops/packed";
+import { run } from "../support/engine";
 import { recipeWith } from "../support/recipe";
 import { packed } from "../support/stage";
 import { tinyConfig, tinySource, tinyTensors, tinyTokens } from "../support/tiny";
@@ -33,10 +33,10 @@ const text = (bytes: Uint8Array | undefined) => new TextDecoder().decode(bytes);
 
 describe("a dense export", () => {
   test("holds f16(s·(code − zero)) of every quantized layer, and everything else byte for byte", async () => {
-    const { model, quantized, written } = await exported();
+    const { model, written, ...run } = await exported();
     const shards = await openShards(written);
     expect([...shards.tensors.keys()].sort()).toEqual([...model.shards.tensors.keys()].sort());
-    for (const layer of packed(quantized)) {
+    for (const layer of await packed(run)) {
       const words = new Uint16Array((await shards.readTensor(`${layer.name}.weight`)).slice().buffer);
       const [out, n] = layer.shape;
       const codes = codesOf(layer);
@@ -50,17 +50,17 @@ describe("a dense export", () => {
   });
 
   test("verifies, and a flipped bit does not", async () => {
-    const { model, quantized, report, files } = await exported();
+    const { model, plan, quantized, files } = await exported();
     const read = () =>
       memorySource(
         "out",
         [...files].map(([name, bytes]) => bytesFile(name, bytes)),
       );
-    await verifyCheckpoint(read(), model, quantized, report.recipe);
+    await verifyCheckpoint(read(), model, plan, quantized);
     const shards = await openShards(read());
     const { start } = shards.tensors.get("model.layers.1.mlp.down_proj.weight")!;
     files.get("model.safetensors")![start + 5] ^= 1;
-    await expect(verifyCheckpoint(read(), model, quantized, report.recipe)).rejects.toThrow(
+    await expect(verifyCheckpoint(read(), model, plan, quantized)).rejects.toThrow(
       "model.layers.1.mlp.down_proj.weight does not read back",
     );
   });

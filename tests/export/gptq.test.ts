@@ -1,6 +1,4 @@
 import { describe, expect, test } from "vitest";
-import { perplexity } from "../../src/engine/evaluate";
-import { run } from "../../src/engine/run";
 import { exportCheckpoint } from "../../src/export/checkpoint";
 import { formats, pieces } from "../../src/export/layout";
 import { verifyCheckpoint } from "../../src/export/verify";
@@ -12,7 +10,9 @@ import { loadBlock } from "../../src/model/forward";
 import { summarize } from "../../src/model/summary";
 import { createCpuOps } from "../../src/ops/cpu";
 import { codesOf } from "../../src/ops/packed";
+import { resolve } from "../../src/quant/resolve";
 import type { Recipe } from "../../src/recipe/recipe";
+import { perplexity, run } from "../support/engine";
 import { recipeWith } from "../support/recipe";
 import { packed } from "../support/stage";
 import { tinyConfig, tinySource, tinyTokens } from "../support/tiny";
@@ -55,9 +55,9 @@ describe.each([
   { bits: 8 as const, symmetric: true },
 ])("$bits bits, symmetric $symmetric", ({ bits, symmetric }) => {
   test("every code, zero, scale and group stands where the format puts it", async () => {
-    const { quantized, source } = await exported(packedRecipe({ bits, symmetric }));
+    const { source, ...run } = await exported(packedRecipe({ bits, symmetric }));
     const shards = await openShards(source);
-    for (const layer of packed(quantized)) {
+    for (const layer of await packed(run)) {
       const [out, n] = layer.shape;
       const part = async (name: string) => view(await shards.readTensor(`${layer.name}.${name}`));
       const [qweight, qzeros, scales, gIdx] = [await part("qweight"), await part("qzeros"), await part("scales"), await part("g_idx")];
@@ -77,13 +77,13 @@ describe.each([
 
   test("opens again as clients take it: the run's weights in f16, and the dense export's perplexity", async () => {
     const recipe = packedRecipe({ bits, symmetric });
-    const { ops, model, quantized, source } = await exported(recipe);
-    await verifyCheckpoint(source, model, quantized, recipe);
+    const { ops, model, source, ...run } = await exported(recipe);
+    await verifyCheckpoint(source, model, run.plan, run.quantized);
     const again = await openModel(source);
     expect(summarize(again).packing).toContain(`GPTQ ${bits}-bit, groups of 32`);
     expect(summarize(again).parameters).toBe(summarize(model).parameters);
     const block = await loadBlock(ops, again, 1);
-    const layer = packed(quantized).find((l) => l.name === "model.layers.1.mlp.up_proj")!;
+    const layer = (await packed(run)).find((l) => l.name === "model.layers.1.mlp.up_proj")!;
     const codes = codesOf(layer);
     const [W] = await ops.read([block.weights.up_proj]);
     for (let i = 0; i < W.length; i++) {
@@ -136,7 +136,7 @@ describe("what the format cannot hold is refused before any work", () => {
     ],
   ])("%j", async (change, shape, words) => {
     const model = await openModel(tinySource(shape));
-    expect(() => pieces(model, packedRecipe(change))).toThrow(words);
+    expect(() => pieces(model, resolve(packedRecipe(change), model))).toThrow(words);
   });
 });
 
@@ -198,7 +198,7 @@ describe("a packed checkpoint from elsewhere", () => {
     const { ops, source } = await reopened(() => {});
     const model = await openModel(source);
     await expect(run({ ops, model, tokens: tinyTokens(), recipe: recipeWith(), emit: () => {} })).rejects.toThrow(
-      /quantized already \(GPTQ 4-bit/,
+      /quantized already: GPTQ 4-bit/,
     );
   });
 });

@@ -1,16 +1,16 @@
 import { describe, expect, test } from "vitest";
-import { run } from "../../src/engine/run";
 import { exportCheckpoint } from "../../src/export/checkpoint";
 import { verifyCheckpoint } from "../../src/export/verify";
 import { toFloats } from "../../src/io/dtype";
 import { bytesFile, memorySink, memorySource } from "../../src/io/memory";
 import { openShards } from "../../src/io/shards";
-import type { Dtype, SourceFile } from "../../src/io/types";
+import type { Dtype, Sink, SourceFile } from "../../src/io/types";
 import { loadTensor, openModel } from "../../src/model/checkpoint";
 import { finalNormName } from "../../src/model/layers";
 import { createCpuOps } from "../../src/ops/cpu";
-import { restoreLayer } from "../../src/quant/stored";
+import { restoreLayer } from "../../src/quant/coded";
 import type { Recipe } from "../../src/recipe/recipe";
+import { run } from "../support/engine";
 import { recipeWith } from "../support/recipe";
 import { safetensors, type Tensors, tinyConfig, tinyTensors, tinyTokens } from "../support/tiny";
 
@@ -41,9 +41,9 @@ async function quantized(tensors: Tensors, change: Partial<Recipe>, more: Source
 
 type Finished = Awaited<ReturnType<typeof quantized>>;
 
-async function written({ model, quantized, report }: Finished, change: (files: Map<string, Uint8Array>) => void = () => {}) {
+async function written({ model, plan, quantized, report }: Finished, change: (files: Map<string, Uint8Array>) => void = () => {}) {
   const sink = memorySink();
-  await exportCheckpoint({ model, quantized, report, evaluations: [], sink });
+  await exportCheckpoint({ model, plan, quantized, report, evaluations: [], sink });
   change(sink.files);
   return {
     sink,
@@ -64,11 +64,11 @@ describe("a weight that f16 cannot hold", () => {
     const shards = await openShards(source);
     expect([...shards.tensors.values()].filter((t) => t.dtype === "F32").map((t) => t.name)).toEqual([down]);
     const got = toFloats(await shards.readTensor(down), "F32");
-    const [want] = await result.ops.read([restoreLayer(result.ops, result.quantized.layers.get(down.replace(".weight", ""))!)]);
+    const [want] = await result.ops.read([restoreLayer(result.ops, (await result.quantized.layer(down.replace(".weight", "")))!)]);
     expect(got.every(Number.isFinite)).toBe(true);
     expect(got.some((x) => Math.abs(x) > 65504)).toBe(true);
     expect([...got]).toEqual([...want].map(Math.fround));
-    await verifyCheckpoint(source, result.model, result.quantized, result.report.recipe);
+    await verifyCheckpoint(source, result.model, result.plan, result.quantized);
     await expect(loadTensor(result.ops, await openModel(source), down)).resolves.toBeDefined();
   });
 
@@ -106,7 +106,7 @@ describe("values that are not finite", () => {
       const config = { ...configOf(files), torch_dtype: "float16" };
       files.set("config.json", new TextEncoder().encode(JSON.stringify(config)));
     });
-    await expect(verifyCheckpoint(source, result.model, result.quantized, result.report.recipe)).rejects.toThrow(
+    await expect(verifyCheckpoint(source, result.model, result.plan, result.quantized)).rejects.toThrow(
       /model\.norm\.weight becomes infinite in the float16/,
     );
   });
@@ -117,18 +117,23 @@ describe("values that are not finite", () => {
       const bytes = files.get("model.safetensors")!;
       bytes[bytes.length - 1] ^= 1;
     });
-    await expect(verifyCheckpoint(source, result.model, result.quantized, result.report.recipe)).rejects.toThrow(/does not read back/);
+    await expect(verifyCheckpoint(source, result.model, result.plan, result.quantized)).rejects.toThrow(/does not read back/);
   });
 });
 
-test("an export that does not pass its check leaves nothing", async () => {
-  const { model, quantized: q, report } = await quantized(bf16With(down, 3, 1), {});
+test("an export that does not read back as it was written leaves nothing", async () => {
+  const { model, plan, quantized: made, report } = await quantized(bf16With(down, 3, 1), {});
   const sink = memorySink();
-  const check = async () => {
-    expect(sink.files.has("model.safetensors")).toBe(true);
-    throw new Error("not as written");
+  const damaging: Sink = {
+    ...sink,
+    finish: (check) => {
+      sink.files.get("model.safetensors")![5000] ^= 1;
+      return sink.finish(check);
+    },
   };
-  await expect(exportCheckpoint({ model, quantized: q, report, evaluations: [], sink, check })).rejects.toThrow("not as written");
+  await expect(exportCheckpoint({ model, plan, quantized: made, report, evaluations: [], sink: damaging })).rejects.toMatchObject({
+    code: "verify-failed",
+  });
   expect(sink.files.size).toBe(0);
   expect(sink.finished).toBe(false);
 });

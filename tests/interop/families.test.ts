@@ -4,18 +4,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readyPython } from "../../scripts/python.mjs";
-import { embedChunks } from "../../src/engine/chunks";
-import { run } from "../../src/engine/run";
-import { Stream } from "../../src/engine/stream";
 import { exportCheckpoint } from "../../src/export/checkpoint";
 import { folderSink, folderSource } from "../../src/io/node";
 import { type TokenWindows, windowsFromNpy } from "../../src/model/calibration";
 import { loadTensor, type Model, openModel } from "../../src/model/checkpoint";
-import { createGeometry, loadBlock } from "../../src/model/forward";
 import { embeddingName, finalNormName, headName } from "../../src/model/layers";
 import { rotateModel } from "../../src/model/rotated";
 import { createCpuOps } from "../../src/ops/cpu";
 import type { Ops } from "../../src/ops/ops";
+import { forward, run } from "../support/engine";
 import { openGpuOps } from "../support/gpu";
 import { recipeWith } from "../support/recipe";
 import { root } from "../support/tree";
@@ -66,9 +63,9 @@ const exportOf = (name: string) => `${name}-out`;
 async function exportDense(name: string): Promise<void> {
   const { model, tokens } = await open(name);
   const recipe = recipeWith({ method: "rtn", bits: 4, qep: { ...recipeWith().qep, alpha: 0 } });
-  const { quantized, report } = await run({ ops: createCpuOps(), model, tokens, recipe, emit: () => {} });
+  const finished = await run({ ops: createCpuOps(), model, tokens, recipe, emit: () => {} });
   const sink = await folderSink(join(folder, exportOf(name)));
-  await exportCheckpoint({ model, quantized, report, evaluations: [], sink });
+  await exportCheckpoint({ model, ...finished, evaluations: [], sink });
   copyFileSync(join(folder, name, "ids.npy"), join(folder, exportOf(name), "ids.npy"));
 }
 
@@ -92,14 +89,8 @@ const open = async (name: string): Promise<{ model: Model; tokens: TokenWindows;
 
 /** Logits [tokens, vocabulary] of the whole network. */
 async function logits(ops: Ops, model: Model, tokens: TokenWindows): Promise<ArrayLike<number>> {
-  const [{ h }] = await embedChunks(ops, model, tokens);
-  const stream = new Stream(ops, createGeometry(ops, model.spec, tokens.length), [h]);
-  for (let m = 0; m < model.spec.blocks; m++) {
-    const block = await loadBlock(ops, model, m);
-    stream.enter(block);
-    stream.pass(0, block);
-  }
-  const last = ops.rmsNorm(stream.h(0), await loadTensor(ops, model, finalNormName), model.spec.eps);
+  const stream = await forward(ops, model, tokens);
+  const last = ops.rmsNorm(await stream.h(0).acquire(), await loadTensor(ops, model, finalNormName), model.spec.eps);
   return (await ops.read([ops.linear(last, await loadTensor(ops, model, model.spec.tied ? embeddingName : headName))]))[0];
 }
 

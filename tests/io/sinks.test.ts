@@ -2,11 +2,12 @@ import { mkdir, mkdtemp, writeFile as put, readdir, readFile, rm } from "node:fs
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { QuantError } from "../../src/errors";
 import { memorySink } from "../../src/io/memory";
 import { folderSink } from "../../src/io/node";
 import { makeSink, writeError } from "../../src/io/sink";
 import { directorySink, gathered } from "../../src/io/sinks";
-import type { Sink } from "../../src/io/types";
+import type { Sink, Source } from "../../src/io/types";
 import { writeFile } from "../../src/io/writer";
 import { FakeDirectory } from "./fake-directory";
 import { failure } from "./helpers";
@@ -97,19 +98,22 @@ describe("folderSink", () => {
   it("is read back before it is finished, and discarded at once when the process leaves", async () => {
     const sink = await folderSink(join(dir, "not", "yet", "out"));
     await writeFile(sink, "a", bytes("whole"));
-    const written = await sink.written();
-    expect(written.label).toBe("out");
-    expect(await written.files[0].read(0, 5)).toEqual(bytes("whole"));
-    const open = await sink.create("b", 10);
-    await open.write(bytes("half"));
-    expect(sink.discardNow()).toBe(true);
-    expect(await readdir(dir)).toEqual([]);
+    const check = async ({ label, files }: Source) => {
+      expect(label).toBe("out");
+      expect(await files[0].read(0, 5)).toEqual(bytes("whole"));
+      expect(sink.discardNow()).toBe(true);
+      expect(await readdir(dir)).toEqual([]);
+      throw new QuantError("verify-failed", "a");
+    };
+    await expect(sink.finish(check)).rejects.toThrow("does not read back");
   });
 
   it("is not discarded while it is put in its place, nor after", async () => {
     const sink = await folderSink(join(dir, "out"));
     await writeFile(sink, "a", bytes("whole"));
     const finishing = sink.finish();
+    // There is nothing to check, so the move begins in this turn.
+    for (let turn = 0; turn < 5; turn++) await null;
     expect(sink.discardNow()).toBe(false);
     await finishing;
     expect(sink.discardNow()).toBe(true);

@@ -3,6 +3,7 @@ import { mkdtemp, writeFile as put, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { bytesFile } from "../../src/io/memory";
 import { opfsZip } from "../../src/io/opfs";
 import type { Sink } from "../../src/io/types";
 import { writeFile } from "../../src/io/writer";
@@ -18,6 +19,7 @@ function target() {
     bytes: () => Buffer.concat(chunks),
     write: async (b: Uint8Array) => void chunks.push(b.slice()),
     close: async () => void calls.push("close"),
+    written: async () => bytesFile("a.zip", Buffer.concat(chunks)),
     abort: async () => void calls.push("abort"),
   };
 }

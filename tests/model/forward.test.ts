@@ -1,9 +1,7 @@
 import { expect, test } from "vitest";
-import { embedChunks } from "../../src/engine/chunks";
-import { Stream } from "../../src/engine/stream";
 import { openModel } from "../../src/model/checkpoint";
-import { createGeometry, loadBlock } from "../../src/model/forward";
 import { createCpuOps } from "../../src/ops/cpu";
+import { forward } from "../support/engine";
 import { tinyConfig, tinySource, tinyTensors, tinyTokens } from "../support/tiny";
 
 const [full, sliding] = ["full_attention", "sliding_attention"];
@@ -14,15 +12,8 @@ async function streamOf(layer_types: string[]): Promise<number[][]> {
   const config = { ...tinyConfig, architectures: ["MistralForCausalLM"], model_type: "mistral", sliding_window: 2, layer_types };
   const model = await openModel(tinySource(config, tinyTensors(config)));
   const tokens = tinyTokens(1, 8);
-  const [{ h }] = await embedChunks(ops, model, tokens);
-  const stream = new Stream(ops, createGeometry(ops, model.spec, tokens.length), [h]);
   const after: number[][] = [];
-  for (let m = 0; m < model.spec.blocks; m++) {
-    const block = await loadBlock(ops, model, m);
-    stream.enter(block);
-    stream.pass(0, block);
-    after.push([...(await ops.read([stream.h(0)]))[0]]);
-  }
+  await forward(ops, model, tokens, async (stream) => void after.push([...(await ops.read([await stream.h(0).acquire()]))[0]]));
   return after;
 }
 

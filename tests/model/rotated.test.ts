@@ -1,15 +1,13 @@
 import { describe, expect, test } from "vitest";
-import { run } from "../../src/engine/run";
-import { Stream } from "../../src/engine/stream";
 import { toFloats } from "../../src/io/dtype";
 import { bytesFile, memorySource } from "../../src/io/memory";
 import { type Model, openModel } from "../../src/model/checkpoint";
-import { createGeometry, loadBlock } from "../../src/model/forward";
 import { randomHadamard } from "../../src/model/hadamard";
 import { embeddingName, headName, layerName, normNames } from "../../src/model/layers";
 import { rotateModel } from "../../src/model/rotated";
-import { embed, tokenLosses } from "../../src/model/vocabulary";
+import { tokenLosses } from "../../src/model/vocabulary";
 import { createCpuOps } from "../../src/ops/cpu";
+import { activationsOf, forward, run } from "../support/engine";
 import { recipeWith } from "../support/recipe";
 import { safetensors, type Tensors, tinyConfig, tinySource, tinyTensors, tinyTokens } from "../support/tiny";
 
@@ -71,14 +69,9 @@ function checkpoint(change: Record<string, unknown>) {
 
 async function losses(model: Model): Promise<Float64Array> {
   const ops = createCpuOps();
-  const { ids, length } = tinyTokens(3, 12);
-  const stream = new Stream(ops, createGeometry(ops, model.spec, length), [await embed(ops, model, ids)]);
-  for (let m = 0; m < model.spec.blocks; m++) {
-    const block = await loadBlock(ops, model, m);
-    stream.enter(block);
-    stream.pass(0, block);
-  }
-  return (await tokenLosses(ops, model, [{ h: stream.h(0), ids }], length))[0];
+  const tokens = tinyTokens(3, 12);
+  const stream = await forward(ops, model, tokens);
+  return (await tokenLosses(activationsOf(ops), model, [{ h: stream.h(0), ids: tokens.ids, length: tokens.length }]))[0];
 }
 
 describe("a rotated model", () => {

@@ -1,11 +1,10 @@
 import { describe, expect, test } from "vitest";
-import { compare } from "../../src/engine/evaluate";
-import { run } from "../../src/engine/run";
 import { exportCheckpoint } from "../../src/export/checkpoint";
 import { bytesFile, memorySink, memorySource } from "../../src/io/memory";
 import { openModel } from "../../src/model/checkpoint";
 import { createCpuOps } from "../../src/ops/cpu";
 import type { Recipe } from "../../src/recipe/recipe";
+import { compare, run } from "../support/engine";
 import { openGpuOps } from "../support/gpu";
 import { recipeWith } from "../support/recipe";
 import { tinyConfig, tinySource, tinyTokens } from "../support/tiny";
@@ -35,16 +34,16 @@ describe("AWQ", () => {
   });
 
   test("is exported with its folded norms as f16, and the reopened file computes what the run measured", async () => {
-    const { ops, model, tokens, report, quantized } = await awqRun(tinyConfig, { bits: 8 });
+    const { ops, model, tokens, plan, report, quantized } = await awqRun(tinyConfig, { bits: 8 });
     const sink = memorySink();
-    await exportCheckpoint({ model, report, quantized, evaluations: [], sink });
+    await exportCheckpoint({ model, plan, report, quantized, evaluations: [], sink });
     const again = await openModel(
       memorySource(
         "out",
         [...sink.files].map(([name, bytes]) => bytesFile(name, bytes)),
       ),
     );
-    const empty = { layers: new Map(), replaced: new Map() };
+    const empty = { layer: async () => null, replaced: new Map(), beyondF16: new Map() };
     const measured = await compare({ ops, model, tokens, emit: () => {} }, quantized);
     const reread = await compare({ ops, model: again, tokens, emit: () => {} }, empty);
     expect(Math.abs(reread.perplexity / measured.perplexity - 1)).toBeLessThan(2e-3);

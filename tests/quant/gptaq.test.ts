@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
-import { run } from "../../src/engine/run";
 import { openModel } from "../../src/model/checkpoint";
 import { createCpuOps } from "../../src/ops/cpu";
 import type { Ops } from "../../src/ops/ops";
 import { gptaq } from "../../src/quant/gptaq";
 import { gptq } from "../../src/quant/gptq";
+import { run } from "../support/engine";
 import { openLayer } from "../support/layer";
 import { recipeWith } from "../support/recipe";
 import { onGrid, stageOf } from "../support/stage";

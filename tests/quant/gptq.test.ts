@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { run } from "../../src/engine/run";
 import { openModel } from "../../src/model/checkpoint";
 import { createCpuOps } from "../../src/ops/cpu";
 import { gptq } from "../../src/quant/gptq";
 import { quantizers } from "../../src/quant/registry";
 import { roundToNearest } from "../../src/quant/rtn";
 import { defaultRecipe, type Recipe } from "../../src/recipe/recipe";
+import { run } from "../support/engine";
 import { openLayer } from "../support/layer";
 import { recipeWith } from "../support/recipe";
 import { onGrid, stageOf } from "../support/stage";

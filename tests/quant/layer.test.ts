@@ -8,6 +8,7 @@ import { prepareCorrection } from "../../src/quant/qep";
 import { quip } from "../../src/quant/quip";
 import { roundToNearest } from "../../src/quant/rtn";
 import { defaultRecipe, type Recipe } from "../../src/recipe/recipe";
+import { activationsOf } from "../support/engine";
 import { openGpuOps } from "../support/gpu";
 import { openLayer } from "../support/layer";
 import { recipeWith } from "../support/recipe";
@@ -57,9 +58,12 @@ describe.each(adapters)("the oracle's layer on $name", ({ open }) => {
     const [x, xq] = [await load(ops, "X"), await load(ops, "Xq")];
     const tokens = 1024;
     // In four chunks, as a run accumulates them.
-    const part = (t: ArrayLike<number>, c: number) => ops.fromFloats(Array.from(t).slice(c * 256 * 320, (c + 1) * 256 * 320), [256, 320]);
+    const part = (t: ArrayLike<number>, c: number) =>
+      activationsOf(ops).hold(ops.fromFloats(Array.from(t).slice(c * 256 * 320, (c + 1) * 256 * 320), [256, 320]));
+    const parts = (t: ArrayLike<number>) => Promise.all([0, 1, 2, 3].map((c) => part(t, c)));
     const [X, Xq] = await ops.read([x, xq]);
-    const { H, C } = await accumulate(ops, { chunks: 4, x: (c) => part(X, c), xq: (c) => part(Xq, c) }, 320, tokens, { H: true, C: true });
+    const [xs, xqs] = [await parts(X), await parts(Xq)];
+    const { H, C } = await accumulate(ops, { chunks: 4, x: (c) => xs[c], xq: (c) => xqs[c] }, 320, tokens, { H: true, C: true });
     const [h, c] = await ops.read([H!, C!]);
     expect(relative(h, (await layer.floats("H")).data)).toBeLessThan(1e-5);
     expect(relative(c, (await layer.floats("C")).data)).toBeLessThan(1e-5);

@@ -1,7 +1,8 @@
 import type { Tensor } from "../../src/ops/ops";
-import { gridSpec, type QuantizedLayer, type StageView } from "../../src/quant/quantizer";
-import type { PackedLayer, QuantizedModel } from "../../src/quant/stored";
+import type { PackedLayer } from "../../src/quant/coded";
+import type { QuantizedLayer, StageView } from "../../src/quant/quantizer";
 import type { Recipe } from "../../src/recipe/recipe";
+import type { Finished } from "./engine";
 
 const absent = (): never => {
   throw new Error("this stage has no chunks");
@@ -9,8 +10,9 @@ const absent = (): never => {
 
 /** A stage of one layer with given statistics, for methods that look at nothing else. */
 export function stageOf(recipe: Recipe, weight: Tensor, H: Tensor | null, C: Tensor | null = null, rest: Tensor | null = null): StageView {
-  const layers = [{ kind: "q_proj" as const, name: "layer", weight, grid: gridSpec(recipe), rest }];
-  return { block: 0, layers, H, C, tokens: 1, chunks: 0, x: absent, xq: absent, moduleOutput: absent, foldable: false };
+  const { bits, groupSize, symmetric } = recipe;
+  const layers = [{ kind: "q_proj" as const, name: "layer", weight, grid: { bits, groupSize, symmetric }, rest }];
+  return { block: 0, layers, H, C, tokens: 1, chunks: 0, x: absent, moduleOutput: absent, hold: absent, foldable: false };
 }
 
 /** The layer, known to be on a grid. */
@@ -20,9 +22,12 @@ export function onGrid(layer: QuantizedLayer) {
 }
 
 /** A run's layers, all of them known to be packed. */
-export function packed({ layers }: QuantizedModel): PackedLayer[] {
-  return [...layers.values()].map((layer) => {
-    if (layer.kind !== "packed") throw new Error(`${layer.name} is dense`);
-    return layer;
-  });
+export async function packed({ quantized, plan }: Finished): Promise<PackedLayer[]> {
+  const layers: PackedLayer[] = [];
+  for (const { name } of plan.layers) {
+    const layer = await quantized.layer(name);
+    if (layer?.kind !== "packed") throw new Error(`${name} is not packed`);
+    layers.push(layer);
+  }
+  return layers;
 }

@@ -5,7 +5,7 @@ import { connect } from "../../src/worker/client";
 import type { RunRequest } from "../../src/worker/protocol";
 import { recipeWith } from "../support/recipe";
 
-const request: RunRequest = { id: "run-1", recipe: recipeWith(), calibration: { kind: "demo" } };
+const request: RunRequest = { id: "run-1", recipe: recipeWith(), calibration: { kind: "demo" }, isPassing: false };
 
 /** The worker's side on a message channel in place of a Worker. */
 function serve(api: object) {

@@ -19,19 +19,28 @@ export interface DenseLayer {
   readonly words: Uint16Array;
 }
 
-export type StoredLayer = PackedLayer | DenseLayer;
+/** One quantized layer of a run, on the host. */
+export type Coded = PackedLayer | DenseLayer;
 
-/** The outcome of a run. What is not here stays as it is in the checkpoint. */
+/** A model as a run left it, a layer at a time. What is not here stays as it is in the checkpoint. */
 export interface QuantizedModel {
-  /** By layer name, without ".weight". */
-  readonly layers: ReadonlyMap<string, StoredLayer>;
+  /** A layer by its name, without ".weight"; null where the run did not quantize it. */
+  layer(name: string): Promise<Coded | null>;
   /** Norm weights and biases that a scale was folded into, by tensor name. */
   readonly replaced: ReadonlyMap<string, Float32Array>;
+  /** The tensors that f16 cannot hold, by name, with the first such value. */
+  readonly beyondF16: ReadonlyMap<string, Beyond>;
+}
+
+/** A value that f16 cannot hold, and where it stands in its tensor. */
+export interface Beyond {
+  readonly index: number;
+  readonly value: number;
 }
 
 /** Packs a layer on the device and reads it back. @throws QuantError `scale-overflow` naming the layer when a scale does not fit f16. */
-export async function store(ops: Ops, name: string, layer: QuantizedLayer, { bits, symmetric }: GridSpec): Promise<StoredLayer> {
-  if (!("codes" in layer)) return storeDense(ops, name, layer.weight);
+export async function codeLayer(ops: Ops, name: string, layer: QuantizedLayer, { bits, symmetric }: GridSpec): Promise<Coded> {
+  if (!("codes" in layer)) return codeDense(ops, name, layer.weight);
   const packed = ops.pack(layer.codes, bits);
   const [scales, zeros] = await ops.read([layer.grid.scales, layer.grid.zeros]);
   const words = await ops.readUints(packed);
@@ -50,7 +59,7 @@ export async function store(ops: Ops, name: string, layer: QuantizedLayer, { bit
   };
 }
 
-async function storeDense(ops: Ops, name: string, weight: Tensor): Promise<DenseLayer> {
+async function codeDense(ops: Ops, name: string, weight: Tensor): Promise<DenseLayer> {
   const [values] = await ops.read([weight]);
   const [out, n] = weight.shape;
   return { kind: "dense", name, shape: [out, n], words: finiteWords(name, values) };
@@ -73,7 +82,7 @@ const overflow = (name: string) =>
   new QuantError("scale-overflow", name, "Its weights are too large for a scale in f16: use more bits, or check the checkpoint.");
 
 /** Ŵ on the device. */
-export function restoreLayer(ops: Ops, layer: StoredLayer): Tensor {
+export function restoreLayer(ops: Ops, layer: Coded): Tensor {
   if (layer.kind === "packed") return restore(ops, layer);
   return ops.fromBytes(new Uint8Array(layer.words.buffer), "F16", layer.shape);
 }
@@ -84,7 +93,7 @@ export function valuesOf(layer: DenseLayer): Float32Array {
 }
 
 /** The layer with row o divided by s[o]: codes stay, scales are rounded to f16 again, and that is what runs. @throws QuantError `scale-overflow`. */
-export function divideRows(layer: StoredLayer, s: ArrayLike<number>): StoredLayer {
+export function divideRows(layer: Coded, s: ArrayLike<number>): Coded {
   const [out] = layer.shape;
   if (layer.kind === "dense") {
     const n = layer.shape[1];

@@ -1,0 +1,77 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Engine } from "../engine/engine";
+import type { Beginning } from "../engine/runs";
+import type { GivenText } from "../engine/tokens";
+import { asQuantError, type QuantError } from "../errors";
+import { folderSink, folderSource } from "../io/node";
+import { type Recipe, recipeTitle } from "../recipe/recipe";
+import type { RunEvent } from "../results/events";
+import type { PlanSummary } from "../results/plan";
+import { parse, quantizeOptions, wrong } from "./args";
+import { withEngine } from "./engine";
+import { beforeLeaving } from "./interrupt";
+import { runFolder } from "./platform";
+import { recipeOf } from "./recipe";
+import { listener, megabytes, say } from "./terminal";
+import { textFile } from "./text";
+
+/** Only one run at a time is kept beside an output folder. */
+const id = "run";
+
+export async function quantize(args: string[], signal: AbortSignal): Promise<void> {
+  const { folder, options } = parse(args, quantizeOptions);
+  const { out, calibration, force, report: reportFile } = options;
+  if (!out) throw wrong("--out is missing", "Name the folder to write.");
+  const recipe = await recipeOf(options);
+  const source = await folderSource(folder);
+  const place = runFolder(out);
+  await withEngine({ reference: options.cpu === true, place }, async (engine) => {
+    const { shape } = await engine.open(source);
+    if (shape && !calibration)
+      throw wrong("--calibration is missing", "Give a .txt, .jsonl or .npy file; Δ is measured on it, and QEP needs it.");
+    const text = shape ? { file: await textFile(calibration!), field: options["text-field"] } : null;
+    const sink = await folderSink(out, { force, input: folder, temporary: join(place, "export") });
+    beforeLeaving(() => sink.discardNow());
+    try {
+      const report = await runKept(engine, recipe, text, options.resume ? "resume" : force ? "replace" : "new", signal);
+      await engine.export(id, sink, () => {}, signal);
+      await engine.forget(id);
+      if (reportFile) await writeFile(reportFile, `${JSON.stringify(report, null, 2)}\n`);
+      say(`Done: ${out} in ${(report.ms / 1000).toFixed(1)} s, read back and verified.`);
+    } finally {
+      await sink.abort();
+    }
+  });
+}
+
+/** The run, with a word on how to go on with it where it does not come to its end. */
+async function runKept(engine: Engine, recipe: Recipe, text: GivenText | null, beginning: Beginning, signal: AbortSignal) {
+  sayPlan(recipe, await engine.plan(recipe, text, signal));
+  const tell = listener();
+  let blocks = 0;
+  let done = 0;
+  const count = (event: RunEvent) => {
+    if (event.type === "start") blocks = event.blocks;
+    if (event.type === "commit") done = event.done;
+    tell(event);
+  };
+  try {
+    return await engine.run({ id, recipe, text, beginning }, count, signal);
+  } catch (e) {
+    if (done > 0) sayKept(asQuantError(e), done, blocks);
+    throw e;
+  }
+}
+
+function sayKept({ code }: QuantError, done: number, blocks: number): void {
+  if (code === "other-run" || code === "run-exists") return;
+  say(`${done} of ${blocks} blocks are done and kept: the same command with --resume goes on with block ${done + 1}.`);
+}
+
+function sayPlan(recipe: Recipe, { bytesIn, bytesOut, bitsPerWeight, peakGpuBytes, notes, warnings }: PlanSummary): void {
+  say(
+    `${recipeTitle(recipe)}: ${megabytes(bytesIn)} → ${megabytes(bytesOut)} (${recipe.format}), ${bitsPerWeight.toFixed(2)} bits per weight, peak memory about ${megabytes(peakGpuBytes)}`,
+  );
+  for (const sentence of [...notes, ...warnings]) say(sentence);
+}

@@ -1,0 +1,280 @@
+import { asQuantError, QuantError, throwIfCancelled } from "../errors";
+import { exportCheckpoint } from "../export/checkpoint";
+import type { Sink, Source } from "../io/types";
+import type { Calibration } from "../model/calibration";
+import { type Checkpoint, type Model, openCheckpoint, runnable } from "../model/checkpoint";
+import type { Question } from "../model/question";
+import { rotateModel } from "../model/rotated";
+import { summarize } from "../model/summary";
+import { openTokenizer } from "../model/tokenizer";
+import { resolve } from "../quant/resolve";
+import type { Recipe } from "../recipe/recipe";
+import { tokenizing } from "../results/events";
+import type { LayerFacts } from "../results/facts";
+import type { InterruptedRun } from "../results/interrupted";
+import type { Evaluation, Perplexity, TasksResult } from "../results/measures";
+import type { ModelSummary } from "../results/model";
+import type { PlanSummary } from "../results/plan";
+import type { RunReport } from "../results/report";
+import { changesOf, scoresOf } from "./accuracy";
+import { compare, perplexity } from "./evaluate";
+import { layerFacts } from "./facts";
+import { checkInputs } from "./inputs";
+import { planSummary } from "./plan";
+import { Device, type Platform } from "./platform";
+import { type Emit, neverFalling, partOf } from "./progress";
+import { measureRate } from "./rate";
+import { Recordings } from "./recordings";
+import { run } from "./run";
+import { type Beginning, type KeptRun, Runs } from "./runs";
+import { type Answer, answerQuestions } from "./tasks";
+import { hash, Texts, windowsKey } from "./texts";
+import type { Cutting, GivenText, Reading } from "./tokens";
+import { planUncalibrated, runUncalibrated } from "./uncalibrated";
+import { loadOf, runWork } from "./work";
+
+/** What a run is to do. */
+export interface RunOrder {
+  /** Names it in `measure`, `export` and `forget`, and its place. */
+  id: string;
+  recipe: Recipe;
+  /** Not looked at where nothing can be calibrated. */
+  text: GivenText | null;
+  beginning?: Beginning;
+  /** Nobody wants it back when it is interrupted. */
+  isPassing?: boolean;
+}
+
+/** A lost device is opened again so many times in this time. */
+const recoveries = { most: 3, withinMs: 60_000 };
+
+/** One open checkpoint and its runs: all that page and command line do. One job at a time. */
+export class Engine {
+  private checkpoint: Checkpoint | null = null;
+  private readonly runs: Runs;
+  private readonly recordings = new Recordings();
+  private readonly texts = new Texts();
+  private rotated: { seed: number; model: Model } | null = null;
+  /** The checkpoint's own, by their questions. */
+  private readonly answers = new Map<string, Answer[]>();
+  private rate: number | null = null;
+  private device: Device | null = null;
+  private readonly losses: number[] = [];
+
+  constructor(private readonly platform: Platform) {
+    this.runs = new Runs(platform);
+  }
+
+  /** Opens the device, unless it is open. Every job does. @throws QuantError `no-webgpu`. */
+  async start(): Promise<Device> {
+    this.device ??= await Device.open(this.platform);
+    return this.device;
+  }
+
+  /** Bytes alive on the device now. */
+  get liveBytes(): number {
+    return this.device?.ops.liveBytes ?? 0;
+  }
+
+  async open(source: Source): Promise<ModelSummary> {
+    const checkpoint = await openCheckpoint(source);
+    this.recordings.drop();
+    await this.runs.close();
+    this.texts.clear();
+    this.answers.clear();
+    this.rotated = null;
+    this.checkpoint = checkpoint;
+    return summarize(checkpoint);
+  }
+
+  /** Runs of the open checkpoint that can be taken up again. */
+  interrupted(): Promise<InterruptedRun[]> {
+    return this.runs.interrupted(this.anything);
+  }
+
+  /** What a run would take, before it starts. @throws QuantError as `resolve`, and about the text. */
+  async plan(recipe: Recipe, text: GivenText | null, signal: AbortSignal): Promise<PlanSummary> {
+    const plan = resolve(recipe, this.anything);
+    if (!this.anything.spec) return planUncalibrated((await this.start()).ops, this.anything, plan);
+    const calibration = await this.calibrationOf(recipe, text, signal);
+    this.rate ??= await measureRate((await this.start()).activations, this.opened.spec, calibration.tokens.length);
+    const stream = this.recordings.state(this.opened.spec, calibration, recipe);
+    return planSummary(await this.formOf(recipe), plan, calibration, { rate: this.rate, stream });
+  }
+
+  /**
+   * Quantizes, block by block. After a lost device it goes on with the block under way on a new one.
+   * @throws QuantError; what is done by then is kept, unless the run is a passing one.
+   */
+  async run({ id, recipe, text, beginning = "new", isPassing = false }: RunOrder, emit: Emit, signal: AbortSignal): Promise<RunReport> {
+    const plan = resolve(recipe, this.anything);
+    const calibration = this.anything.spec ? await this.calibrationOf(recipe, text, signal, emit) : null;
+    const model = this.anything.spec ? await this.formOf(recipe) : this.anything;
+    const label = text?.file.name ?? "";
+    const kept = await this.runs.begin(id, model, plan, calibration && { label, calibration }, { beginning, isPassing });
+    return this.carryOn(id, kept, calibration, emit, signal, isPassing);
+  }
+
+  /** Takes up a run of this checkpoint that was interrupted, with the windows that it kept. @throws QuantError `other-run`, `inputs-changed`. */
+  async resume(id: string, emit: Emit, signal: AbortSignal): Promise<RunReport> {
+    const found = await this.runs.peek(id);
+    if (!found) throw new QuantError("internal", "this run is not there any more", "Run it again.");
+    const { recipe, text } = found.store.identity;
+    const calibration = await found.store.calibration();
+    await found.place.release();
+    const plan = resolve(recipe, this.anything);
+    const model = this.anything.spec ? await this.formOf(recipe) : this.anything;
+    const given = calibration && { label: text?.label ?? "", calibration };
+    const kept = await this.runs.begin(id, model, plan, given, { beginning: "resume", isPassing: false });
+    return this.carryOn(id, kept, calibration, emit, signal, false);
+  }
+
+  /** Perplexity before and after, and Δ_m, of a finished run on another text. */
+  async measure(id: string, text: GivenText, cutting: Cutting, emit: Emit, signal: AbortSignal): Promise<Evaluation> {
+    const { model, store, evaluations } = this.runs.finished(id);
+    const tokens = await this.texts.tokens(this.opened, text.file, cutting, this.reading(text, signal, emit));
+    const { activations } = await this.start();
+    const evaluation = await compare({ activations, model: runnable(model), tokens, emit, signal }, store);
+    const own = cutting.seed === null ? "" : " - own calibration windows";
+    evaluations.set(windowsKey(tokens), { text: `${text.file.name}${own}`, evaluation });
+    return evaluation;
+  }
+
+  /** Perplexity of the open checkpoint as it is. */
+  async measureModel(text: GivenText, cutting: Cutting, emit: Emit, signal: AbortSignal): Promise<Perplexity> {
+    const tokens = await this.texts.tokens(this.opened, text.file, cutting, this.reading(text, signal, emit));
+    const { activations } = await this.start();
+    return perplexity({ activations, model: this.opened, tokens, emit, signal });
+  }
+
+  /** What the checkpoint answers to questions, and what a run makes of it. */
+  async scoreTasks(id: string | null, questions: readonly Question[], emit: Emit, signal: AbortSignal): Promise<TasksResult> {
+    const { activations } = await this.start();
+    const input = { activations, model: this.opened, signal };
+    const finished = id === null ? null : this.runs.finished(id);
+    const encoder = await openTokenizer(this.opened.source);
+    const key = hash(new TextEncoder().encode(JSON.stringify(questions)));
+    const known = this.answers.get(key);
+    const parts = finished && !known ? 2 : 1;
+    const before = known ?? (await answerQuestions({ ...input, emit: partOf(emit, 0, parts) }, encoder, questions));
+    this.answers.set(key, before);
+    if (!finished) return { scores: scoresOf(before), changes: null };
+    const theirs = { ...input, model: runnable(finished.model), emit: partOf(emit, parts - 1, parts), quantized: finished.store };
+    const after = await answerQuestions(theirs, encoder, questions);
+    return { scores: scoresOf(before), changes: changesOf(before, after) };
+  }
+
+  /** Writes a finished run, and reads back what was written. @throws QuantError `verify-failed`, disk-full, … */
+  async export(id: string, sink: Sink, emit: Emit, signal: AbortSignal): Promise<{ files: string[]; bytes: number }> {
+    const { model, plan, store, report, evaluations } = this.runs.finished(id);
+    const progress = (done: number, total: number) => emit({ type: "progress", done, total, where: "writing" });
+    return exportCheckpoint({ model, plan, quantized: store, report, evaluations: [...evaluations.values()], sink, progress, signal });
+  }
+
+  /** Shape and histograms of one layer, read from the checkpoint and from the run. */
+  async layerFacts(id: string, name: string): Promise<LayerFacts> {
+    const kept = this.runs.get(id);
+    return layerFacts(kept?.model ?? this.anything, (await kept?.store.layer(name)) ?? null, name);
+  }
+
+  /** Drops a run and what it has done. */
+  forget(id: string): Promise<void> {
+    return this.runs.forget(id, { discard: true });
+  }
+
+  /** Lets device and places go. What is kept of unfinished runs stays. */
+  async close(): Promise<void> {
+    await this.runs.close();
+    this.device?.ops.destroy();
+    this.device = null;
+  }
+
+  private async carryOn(
+    id: string,
+    kept: KeptRun,
+    calibration: Calibration | null,
+    emit: Emit,
+    signal: AbortSignal,
+    isPassing: boolean,
+  ): Promise<RunReport> {
+    const steady = neverFalling(emit);
+    try {
+      await checkInputs(kept.store, kept.model, kept.plan, calibration, signal);
+      for (;;) {
+        try {
+          kept.report = await this.attempt(kept, calibration, steady, signal);
+          return kept.report;
+        } catch (e) {
+          await this.recover(e, kept, steady, signal);
+        }
+      }
+    } catch (e) {
+      await this.runs.forget(id, { discard: isPassing || kept.store.committed === 0 });
+      throw e;
+    }
+  }
+
+  private async attempt(
+    { model, plan, store }: KeptRun,
+    calibration: Calibration | null,
+    emit: Emit,
+    signal: AbortSignal,
+  ): Promise<RunReport> {
+    const { activations } = await this.start();
+    if (!calibration) return runUncalibrated({ activations, checkpoint: model, plan, store, emit, signal });
+    const runs = runnable(model);
+    const { recipe } = plan;
+    const isKept = this.recordings.state(runs.spec, calibration, recipe) === "kept";
+    const recording = await this.recordings.of(activations, runs, calibration, recipe);
+    const from = store.committed;
+    const report = await run({ activations, model: runs, plan, calibration, store, emit, signal, recording });
+    if (from === 0) this.rate = report.ms / runWork(runs.spec, plan, loadOf(calibration), isKept);
+    return report;
+  }
+
+  /** A new device in place of a lost one. @throws what was thrown, where it was another failure, or there were too many losses. */
+  private async recover(e: unknown, { store }: KeptRun, emit: Emit, signal: AbortSignal): Promise<void> {
+    const error = asQuantError(e);
+    if (error.code !== "device-lost") throw e;
+    throwIfCancelled(signal);
+    const now = performance.now();
+    while (this.losses.length && now - this.losses[0] > recoveries.withinMs) this.losses.shift();
+    if (this.losses.length >= recoveries.most) throw e;
+    this.losses.push(now);
+    this.recordings.forget();
+    this.rate = null;
+    this.device = null;
+    const message = `The GPU was lost (${error.where}). Going on with block ${store.committed + 1} on a new one.`;
+    emit({ type: "log", level: "warning", message });
+  }
+
+  private async calibrationOf(recipe: Recipe, text: GivenText | null, signal: AbortSignal, emit?: Emit): Promise<Calibration> {
+    if (!text) throw new QuantError("internal", "no calibration text was given", "Choose a text.");
+    return this.texts.calibration(this.opened, text.file, recipe, this.reading(text, signal, emit));
+  }
+
+  private reading({ field }: GivenText, signal: AbortSignal, emit?: Emit): Reading {
+    // No share of the work: how many tokens there are is not known, and the job's own progress starts from 0.
+    const progress = (done: number) =>
+      emit?.({ type: "progress", done: 0, total: 1, where: `${tokenizing} ${done.toLocaleString("en")} tokens` });
+    return { signal, field, helper: this.platform.helperFor(signal), progress };
+  }
+
+  private get anything(): Checkpoint {
+    if (!this.checkpoint) throw new QuantError("internal", "no model is open", "Open a checkpoint first.");
+    return this.checkpoint;
+  }
+
+  /** @throws QuantError `unsupported-architecture` where it can only be rounded. */
+  private get opened(): Model {
+    return runnable(this.anything);
+  }
+
+  /** The opened model as the recipe wants it. */
+  private async formOf({ rotation }: Recipe): Promise<Model> {
+    if (rotation === null) return this.opened;
+    if (this.rotated?.seed !== rotation || this.rotated.model.original !== this.opened)
+      this.rotated = { seed: rotation, model: await rotateModel(this.opened, rotation) };
+    return this.rotated.model;
+  }
+}

@@ -1,0 +1,41 @@
+import { QuantError, throwIfCancelled } from "../errors";
+import { watched } from "../io/digest";
+import type { Calibration } from "../model/calibration";
+import type { Checkpoint } from "../model/checkpoint";
+import { blockTensors } from "../model/forward";
+import type { RunPlan } from "../quant/layer-plan";
+import { rowsOf, runChunks } from "./chunks";
+import type { RunStore } from "./run-store";
+
+/**
+ * Reads again what the committed blocks were made of, and compares: a checkpoint may have been changed without another size or name.
+ * @throws QuantError `inputs-changed` naming the place.
+ */
+export async function checkInputs(
+  store: RunStore,
+  model: Checkpoint,
+  plan: RunPlan,
+  calibration: Calibration | null,
+  signal?: AbortSignal,
+): Promise<void> {
+  const { shards, digest } = watched(model.shards);
+  const [embeddings, ...blocks] = store.inputs;
+  if (embeddings && calibration && model.spec) {
+    const same = { ...model, spec: model.spec, shards };
+    for await (const _ of rowsOf(same, runChunks(model.spec, calibration))) throwIfCancelled(signal);
+    if ((await digest()) !== embeddings) throw changed("the embeddings");
+  }
+  for (const [m, wanted] of blocks.entries()) {
+    for (const name of readFor(model, plan, m)) {
+      throwIfCancelled(signal);
+      await shards.readTensor(name);
+    }
+    if ((await digest()) !== wanted) throw changed(`the weights of block ${m + 1}`);
+  }
+}
+
+const readFor = ({ spec }: Checkpoint, plan: RunPlan, block: number): string[] =>
+  spec ? blockTensors(spec, block) : plan.layers.filter((l) => l.block === block).map(({ name }) => `${name}.weight`);
+
+const changed = (what: string) =>
+  new QuantError("inputs-changed", `${what} differ`, "Start again from the beginning, or give the checkpoint as it was.");

@@ -1,0 +1,49 @@
+import type { Calibration } from "../model/calibration";
+import type { Model } from "../model/checkpoint";
+import type { ModelSpec } from "../model/spec";
+import type { Activations } from "../ops/activations";
+import type { Recipe } from "../recipe/recipe";
+import { embedChunks, runChunks } from "./chunks";
+import { Recording } from "./full-precision";
+import { fitsRecording, type StreamState } from "./plan";
+import { windowsKey } from "./texts";
+
+/** The full-precision stream that is kept for the next run: one at a time, of the last text that fits the budget. */
+export class Recordings {
+  private current: { key: string; recording: Recording } | null = null;
+
+  /** What a run on these windows would find. */
+  state(spec: ModelSpec, calibration: Calibration, recipe: Recipe): StreamState {
+    if (!fitsRecording(spec, calibration)) return "passing";
+    const isWhole = this.current?.key === keyOf(calibration, recipe) && this.current.recording.residuals.length === spec.blocks;
+    return isWhole ? "kept" : "recorded";
+  }
+
+  /** The recording of these windows, a new empty one, or null when it would not fit the budget. */
+  async of(activations: Activations, model: Model, calibration: Calibration, recipe: Recipe): Promise<Recording | null> {
+    const key = keyOf(calibration, recipe);
+    if (this.current?.key === key) return this.current.recording;
+    this.drop();
+    if (!fitsRecording(model.spec, calibration)) return null;
+    const start = await activations.job(async () => {
+      const held = await embedChunks(activations, model, runChunks(model.spec, calibration));
+      for (const h of held) activations.keep(h);
+      return held;
+    });
+    this.current = { key, recording: new Recording(start) };
+    return this.current.recording;
+  }
+
+  drop(): void {
+    this.current?.recording.free();
+    this.current = null;
+  }
+
+  /** After a loss there is nothing to free. */
+  forget(): void {
+    this.current = null;
+  }
+}
+
+const keyOf = ({ tokens, heldOut }: Calibration, { rotation }: Recipe): string =>
+  [rotation, windowsKey(tokens), heldOut && windowsKey(heldOut)].join();

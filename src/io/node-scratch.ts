@@ -1,0 +1,101 @@
+/** Scratch on disk, under Node. */
+import * as fs from "node:fs/promises";
+import { join } from "node:path";
+import { QuantError } from "../errors";
+import { noScratchFile, type Scratch } from "./scratch";
+import { writeError } from "./sink";
+
+/** fs.read and fs.write take at most 2^31 - 1 bytes a call. */
+const mostAtOnce = 2 ** 30;
+/** Ends the names of files that are still being written. */
+const unfinished = ".new";
+/** Holds the number of the process that has claimed the folder. */
+const lockFile = "lock";
+
+/** The folder appears with its first file. */
+export function folderScratch(folder: string): Scratch {
+  const path = (name: string) => join(folder, name);
+  return {
+    async write(name, parts) {
+      try {
+        await fs.mkdir(folder, { recursive: true });
+        await writeWhole(path(name) + unfinished, parts);
+        await fs.rename(path(name) + unfinished, path(name));
+      } catch (e) {
+        throw writeError(e, name);
+      }
+    },
+    async read(name, start = 0, end) {
+      const handle = await fs.open(path(name), "r").catch(() => {
+        throw noScratchFile(name);
+      });
+      try {
+        const bytes = new Uint8Array((end ?? (await handle.stat()).size) - start);
+        for (let at = 0; at < bytes.length; ) {
+          const { bytesRead } = await handle.read(bytes, at, Math.min(mostAtOnce, bytes.length - at), start + at);
+          if (bytesRead === 0) throw noScratchFile(name);
+          at += bytesRead;
+        }
+        return bytes;
+      } finally {
+        await handle.close();
+      }
+    },
+    names: async () => (await fs.readdir(folder).catch(() => [])).filter((name) => !name.endsWith(unfinished) && name !== lockFile),
+    remove: (name) => fs.rm(path(name), { force: true }),
+    async clear() {
+      for (const name of await fs.readdir(folder).catch(() => []))
+        if (name !== lockFile) await fs.rm(path(name), { recursive: true, force: true });
+      // Fails where it is claimed.
+      await fs.rmdir(folder).catch(() => {});
+    },
+  };
+}
+
+async function writeWhole(path: string, parts: readonly Uint8Array[]): Promise<void> {
+  const handle = await fs.open(path, "w");
+  try {
+    for (const part of parts)
+      for (let at = 0; at < part.length; ) at += (await handle.write(part, at, Math.min(mostAtOnce, part.length - at))).bytesWritten;
+    // Without it a power cut after the rename could leave an empty file under the name.
+    await handle.datasync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/**
+ * Takes a folder for this process alone; the lock of a process that is gone does not count. Returns how to let go: the folder is removed where nothing but
+ * the lock is in it. @throws QuantError `run-exists` while another process has it, write-failed.
+ */
+export async function claimFolder(folder: string): Promise<() => Promise<void>> {
+  const lock = join(folder, lockFile);
+  try {
+    await fs.mkdir(folder, { recursive: true });
+    await fs.writeFile(lock, String(process.pid), { flag: "wx" }).catch(async (e) => {
+      if (e.code !== "EEXIST") throw e;
+      const pid = Number(await fs.readFile(lock, "utf8"));
+      if (isAlive(pid))
+        throw new QuantError("run-exists", `process ${pid} is working on it`, "Wait for it, end it, or give another output folder.");
+      await fs.writeFile(lock, String(process.pid));
+    });
+  } catch (e) {
+    throw writeError(e, folder);
+  }
+  return async () => {
+    await fs.rm(lock, { force: true });
+    // Fails where a run is kept.
+    await fs.rmdir(folder).catch(() => {});
+  };
+}
+
+function isAlive(pid: number): boolean {
+  if (!Number.isInteger(pid) || pid <= 0 || pid === process.pid) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (e) {
+    // It is there, but another person's.
+    return (e as NodeJS.ErrnoException).code === "EPERM";
+  }
+}

@@ -1,0 +1,52 @@
+import { QuantError } from "../errors";
+
+/**
+ * A private folder for what a run must find again: in memory, in the browser's own file system, or on disk. Names are plain file names. A file is
+ * written once and whole: after a crash there is all of it or none.
+ */
+export interface Scratch {
+  /** The parts one after the other, under a name that is not in use. Throws disk-full, write-failed. */
+  write(name: string, parts: readonly Uint8Array[]): Promise<void>;
+  /** Bytes [start, end), or all, in a buffer of their own. Throws `internal` for a file that is not there. */
+  read(name: string, start?: number, end?: number): Promise<Uint8Array>;
+  names(): Promise<string[]>;
+  /** Nothing happens where it is not there. */
+  remove(name: string): Promise<void>;
+  /** Removes the folder with all that is in it. */
+  clear(): Promise<void>;
+}
+
+export const noScratchFile = (name: string) =>
+  new QuantError("internal", `the scratch file ${name} is not there`, "Please report this with the steps that led here.");
+
+/** Parts joined to one. */
+export function joined(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
+
+export function memoryScratch(): Scratch {
+  const files = new Map<string, Uint8Array>();
+  return {
+    async write(name, parts) {
+      files.set(name, joined(parts));
+    },
+    async read(name, start = 0, end) {
+      const bytes = files.get(name);
+      if (!bytes) throw noScratchFile(name);
+      return bytes.slice(start, end);
+    },
+    names: async () => [...files.keys()],
+    async remove(name) {
+      files.delete(name);
+    },
+    async clear() {
+      files.clear();
+    },
+  };
+}

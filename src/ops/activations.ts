@@ -1,0 +1,173 @@
+import type { Scratch } from "../io/scratch";
+import { elements, type Floats, type Ops, type Tensor } from "./ops";
+
+/** A float tensor that leaves the device while nobody needs it. */
+export interface Activation {
+  readonly shape: readonly number[];
+  /** It is on the device until `release`, which is due once for each `acquire`. */
+  acquire(): Promise<Tensor>;
+  release(): void;
+  free(): void;
+}
+
+/** Bytes that activations may take on the device, and beside it in memory; what is more goes to scratch. */
+export interface ActivationBudget {
+  device: number;
+  host: number;
+}
+
+export const defaultBudget: ActivationBudget = { device: 2 ** 30, host: 2 ** 30 };
+
+/** All activations that are alive, of streams and of recordings, under one budget. */
+export class Activations {
+  private readonly held = new Set<Held>();
+  private deviceBytes = 0;
+  private hostBytes = 0;
+  private made = 0;
+
+  /** @param scratch is asked for when host memory is used up for the first time. */
+  constructor(
+    readonly ops: Ops,
+    private readonly scratch: () => Promise<Scratch>,
+    private readonly budget: ActivationBudget = defaultBudget,
+  ) {}
+
+  /** Takes the tensor over. */
+  async hold(tensor: Tensor): Promise<Activation> {
+    const held = new Held(this, `activation-${this.made++}`, tensor);
+    this.held.add(held);
+    this.deviceBytes += held.bytes;
+    await this.makeRoom();
+    return held;
+  }
+
+  /** For another job: it outlives this one, and is the first to leave the device. */
+  keep(activation: Activation): void {
+    (activation as Held).isKept = true;
+  }
+
+  /** A job whose temporaries are freed at its end, however it ends; what is kept for another one stays. One job at a time. */
+  async job<T>(work: () => Promise<T>): Promise<T> {
+    const scope = this.ops.scope();
+    try {
+      return await work();
+    } finally {
+      for (const held of this.held)
+        if (!held.isKept) this.free(held);
+        else if (held.tensor) scope.keep(held.tensor);
+      scope.end();
+    }
+  }
+
+  async acquire(held: Held): Promise<Tensor> {
+    held.users++;
+    // The youngest leaves first: streams come by in a circle, and the oldest is the next that they need.
+    this.held.delete(held);
+    this.held.add(held);
+    if (held.tensor) return held.tensor;
+    const floats = held.host ?? asFloats(await (await this.scratch()).read(held.name), held.isDouble);
+    if (held.host) this.hostBytes -= held.bytes;
+    held.host = null;
+    held.tensor = this.ops.fromFloats(floats, held.shape);
+    this.deviceBytes += held.bytes;
+    await this.makeRoom();
+    return held.tensor;
+  }
+
+  free(held: Held): void {
+    if (!this.held.delete(held)) return;
+    if (held.tensor) {
+      this.deviceBytes -= held.bytes;
+      this.ops.free(held.tensor);
+    }
+    if (held.host) this.hostBytes -= held.bytes;
+    // Nobody waits for a file to go.
+    if (held.inScratch) this.scratch().then((scratch) => scratch.remove(held.name));
+  }
+
+  private async makeRoom(): Promise<void> {
+    while (this.deviceBytes > this.budget.device) {
+      const held = this.next((h) => h.tensor !== null && h.users === 0);
+      if (!held) break;
+      await this.toHost(held);
+    }
+    while (this.hostBytes > this.budget.host) {
+      const held = this.next((h) => h.host !== null);
+      if (!held) break;
+      await this.toScratch(held);
+    }
+  }
+
+  /** Which one leaves: what is kept for another run, else the one that was used last. */
+  private next(mayLeave: (held: Held) => boolean): Held | undefined {
+    let chosen: Held | undefined;
+    for (const held of this.held) if (mayLeave(held) && (held.isKept || !chosen?.isKept)) chosen = held;
+    return chosen;
+  }
+
+  private async toHost(held: Held): Promise<void> {
+    const tensor = held.tensor!;
+    if (!held.inScratch) {
+      [held.host] = await this.ops.read([tensor]);
+      held.isDouble = held.host instanceof Float64Array;
+      this.hostBytes += held.bytes;
+    }
+    held.tensor = null;
+    this.deviceBytes -= held.bytes;
+    this.ops.free(tensor);
+  }
+
+  private async toScratch(held: Held): Promise<void> {
+    const { buffer, byteOffset, byteLength } = held.host!;
+    await (await this.scratch()).write(held.name, [new Uint8Array(buffer, byteOffset, byteLength)]);
+    held.inScratch = true;
+    held.host = null;
+    this.hostBytes -= held.bytes;
+  }
+}
+
+/** In one place, or also in scratch: an activation never changes, so a file of it stays right. */
+class Held implements Activation {
+  readonly shape: readonly number[];
+  readonly bytes: number;
+  users = 0;
+  isKept = false;
+  host: Floats | null = null;
+  inScratch = false;
+  /** The reference computes in float64. */
+  isDouble = false;
+
+  constructor(
+    private readonly all: Activations,
+    readonly name: string,
+    public tensor: Tensor | null,
+  ) {
+    this.shape = tensor!.shape;
+    this.bytes = elements(this.shape) * 4;
+  }
+
+  acquire(): Promise<Tensor> {
+    return this.all.acquire(this);
+  }
+
+  release(): void {
+    this.users--;
+  }
+
+  free(): void {
+    this.all.free(this);
+  }
+}
+
+const asFloats = (bytes: Uint8Array, isDouble: boolean): Floats =>
+  isDouble ? new Float64Array(bytes.buffer as ArrayBuffer) : new Float32Array(bytes.buffer as ArrayBuffer);
+
+/** Work on an activation while it is on the device. */
+export async function using<T>(activation: Activation, work: (tensor: Tensor) => T | Promise<T>): Promise<T> {
+  const tensor = await activation.acquire();
+  try {
+    return await work(tensor);
+  } finally {
+    activation.release();
+  }
+}

@@ -1,0 +1,43 @@
+import type { LinearLayer, Stage } from "../model/layers";
+import type { GridSpec } from "../ops/ops";
+import type { AlphaChoice, MethodId, MethodOptions, Recipe } from "../recipe/recipe";
+
+/** Everything that will be done to one layer. Whoever works on it asks nothing else. */
+export interface LayerPlan extends LinearLayer {
+  readonly method: MethodId;
+  /** Every method's own options; the method looks at its own. */
+  readonly options: MethodOptions;
+  readonly grid: GridSpec;
+  /** α as the recipe gives it. */
+  readonly alpha: number;
+  /** Who decides α. A rule that names it leaves no choice. */
+  readonly choice: AlphaChoice;
+  /** QEP's λ = damp · mean(diag H). */
+  readonly damp: number;
+}
+
+/** What a recipe does to a checkpoint, settled before any work. */
+export interface RunPlan {
+  readonly recipe: Recipe;
+  /** Blocks of the model, and how many of them, from the first, are quantized. */
+  readonly blocks: number;
+  readonly quantizedBlocks: number;
+  /** The layers that are quantized, in the order in which a run comes to them. */
+  readonly layers: readonly LayerPlan[];
+  /** Windows are kept out of H and C, for a choice of α. */
+  readonly holdsOut: boolean;
+}
+
+/** The plans of the layers of one stage. */
+export const stageLayers = ({ layers }: RunPlan, block: number, stage: Stage): LayerPlan[] =>
+  layers.filter((l) => l.block === block && (stage.kinds as readonly string[]).includes(l.kind));
+
+/** Layers by method, in order of first use. */
+export function byMethod<L extends { readonly method: MethodId }>(layers: readonly L[]): Map<MethodId, L[]> {
+  const groups = new Map<MethodId, L[]>();
+  for (const layer of layers) groups.set(layer.method, [...(groups.get(layer.method) ?? []), layer]);
+  return groups;
+}
+
+/** Groups of a row. */
+export const groupsOf = ([, n]: readonly [number, number], { groupSize }: GridSpec): number => (groupSize < 0 ? 1 : n / groupSize);

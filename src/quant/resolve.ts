@@ -1,0 +1,101 @@
+import { QuantError } from "../errors";
+import type { Checkpoint } from "../model/checkpoint";
+import { blockCount } from "../model/generic";
+import { type LinearLayer, type Stage, stages } from "../model/layers";
+import { packingTitle } from "../model/packing";
+import type { ModelSpec } from "../model/spec";
+import { isBase, layerKinds, needsHeldOut, type Recipe } from "../recipe/recipe";
+import { matches, settingsOf } from "../recipe/rules";
+import { parseRecipe } from "../recipe/schema";
+import { byMethod, type LayerPlan, type RunPlan, stageLayers } from "./layer-plan";
+import { quantizers } from "./registry";
+
+/**
+ * Settles a recipe for a checkpoint. One that cannot be run can only be rounded to nearest.
+ * @throws QuantError `bad-recipe`, `bad-rule`, `quantized-already`; `group-size` naming the first layer whose inputs the group does not divide.
+ */
+export function resolve(recipe: Recipe, checkpoint: Checkpoint): RunPlan {
+  parseRecipe(recipe);
+  checkRules(recipe, checkpoint.layers);
+  const blocks = checkpoint.spec?.blocks ?? blockCount(checkpoint.layers);
+  const quantizedBlocks = Math.min(recipe.blocks ?? blocks, blocks);
+  const all = checkpoint.layers.map((layer) => planOf(recipe, layer));
+  const layers = all.filter((layer) => layer.block < quantizedBlocks);
+  const plan = { recipe, blocks, quantizedBlocks, layers, holdsOut: needsHeldOut(recipe) };
+  if (checkpoint.spec) checkRunnable(plan, checkpoint.spec);
+  else checkRounding(plan, all, checkpoint.architecture);
+  for (const layer of all) checkLayer(layer, all);
+  return plan;
+}
+
+function planOf({ qep, gptq, quip, gptaq, ...recipe }: Recipe, layer: LinearLayer): LayerPlan {
+  const { method, bits, groupSize, symmetric, alpha, alphaFixed } = settingsOf({ qep, gptq, quip, gptaq, ...recipe }, layer.name);
+  return {
+    ...layer,
+    method,
+    options: { gptq, quip, gptaq },
+    grid: { bits, groupSize, symmetric },
+    alpha,
+    choice: alphaFixed ? "given" : qep.choice,
+    damp: qep.damp,
+  };
+}
+
+/** A rule that no layer heeds is a mistake. */
+function checkRules(recipe: Recipe, layers: readonly LinearLayer[]): void {
+  const idle = recipe.rules.find((rule) => !layers.some(({ name }) => matches(rule.match, name)));
+  if (idle)
+    throw new QuantError(
+      "bad-rule",
+      `“${idle.match}” matches no layer`,
+      "Name a kind such as down_proj, or the end of a name such as layers.0.*",
+    );
+}
+
+function checkRunnable(plan: RunPlan, { packing }: ModelSpec): void {
+  const { recipe, blocks, quantizedBlocks } = plan;
+  if (packing)
+    throw new QuantError(
+      "quantized-already",
+      packingTitle(packing),
+      "Open the original f16, bf16 or f32 checkpoint; this one can be measured.",
+    );
+  if (recipe.blocks !== null && recipe.blocks > blocks)
+    throw new QuantError("bad-recipe", `blocks is ${recipe.blocks}, the model has ${blocks}`, `Use at most ${blocks}.`);
+  for (let m = 0; m < quantizedBlocks; m++) for (const stage of stages) checkStage(stageLayers(plan, m, stage), m, stage);
+}
+
+function checkStage(layers: readonly LayerPlan[], block: number, stage: Stage): void {
+  const methods = [...byMethod(layers).keys()];
+  const whole = methods.find((method) => quantizers[method].wholeStage);
+  if (whole && methods.length > 1)
+    throw new QuantError(
+      "bad-rule",
+      `block ${block + 1}: ${methods.join(" and ")} for ${stage.kinds.join(", ")}, whose shared inputs ${whole} scales`,
+      `Give all of ${stage.kinds.join(", ")} the same method.`,
+    );
+}
+
+/** Without a forward pass there is nothing to calibrate on. */
+function checkRounding({ recipe, layers }: RunPlan, all: readonly LayerPlan[], architecture: string): void {
+  if (!isBase(recipe) || all.some(({ method }) => method !== "rtn") || recipe.rotation !== null)
+    throw new QuantError(
+      "bad-recipe",
+      `${architecture} cannot be run here, so nothing can be calibrated`,
+      "Use RTN with α 0 and no rotation.",
+    );
+  if (!layers.length)
+    throw new QuantError("bad-recipe", `the first ${recipe.blocks} blocks have no linear layer that can be told`, "Quantize more blocks.");
+}
+
+function checkLayer({ name, kind, shape, method, grid }: LayerPlan, all: readonly LayerPlan[]): void {
+  quantizers[method].check?.(grid);
+  const { groupSize } = grid;
+  if (groupSize < 0 || shape[1] % groupSize === 0) return;
+  const fitting = [32, 64, 128].filter((size) => all.every((layer) => layer.shape[1] % size === 0));
+  throw new QuantError(
+    "group-size",
+    `${groupSize} does not divide the ${shape[1]} inputs of ${(layerKinds as readonly string[]).includes(kind) ? kind : name}`,
+    `Sizes that fit every layer: ${["−1 (the whole row)", ...fitting].join(", ")}.`,
+  );
+}

@@ -1,0 +1,46 @@
+import type { Platform, RunPlace } from "../engine/platform";
+import { QuantError } from "../errors";
+import { type Claim, claim, privateFolder } from "../io/opfs-folders";
+import { opfsScratch } from "../io/opfs-scratch";
+import { memoryScratch } from "../io/scratch";
+import { createCpuOps } from "../ops/cpu";
+import { createGpuOps } from "../ops/gpu";
+import { browserGpu } from "../ops/gpu/browser";
+import { workerHelper } from "./helper";
+
+const runsFolder = "runs";
+const spillFolder = "spill";
+
+/** The browser's side of the engine. Runs are kept in the origin's private file system, in memory where there is none. */
+export function webPlatform(reference: boolean): Platform {
+  return {
+    openOps: async () => (reference ? createCpuOps() : createGpuOps(browserGpu())),
+    helperFor: workerHelper,
+    async claimRun(id): Promise<RunPlace> {
+      const folder = await privateFolder(runsFolder);
+      if (!folder) return { scratch: memoryScratch(), release: async () => {} };
+      const claimed: Claim | null = await claim(`${runsFolder}/${id}`);
+      if (!claimed) throw new QuantError("run-exists", "another tab is working on it", "Close that tab, or wait for it.");
+      return { scratch: opfsScratch(folder, id), release: claimed.release };
+    },
+    async keptRuns() {
+      const ids: string[] = [];
+      const folder = await privateFolder(runsFolder);
+      if (folder) for await (const id of folder.keys()) ids.push(id);
+      return ids.sort();
+    },
+    async openSpill() {
+      const folder = await privateFolder(spillFolder);
+      if (!folder) return memoryScratch();
+      const name = crypto.randomUUID();
+      await claim(`${spillFolder}/${name}`);
+      // What tabs left behind that are gone: nobody holds its name any more.
+      for await (const other of folder.keys()) {
+        const left = other === name ? null : await claim(`${spillFolder}/${other}`);
+        if (left) await opfsScratch(folder, other).clear();
+        await left?.release();
+      }
+      return opfsScratch(folder, name);
+    },
+  };
+}

@@ -1,0 +1,107 @@
+/** The engine's jobs on given ops, with all that a test does not care about. */
+import { blocksOf } from "../../src/engine/blocks";
+import { embedChunks } from "../../src/engine/chunks";
+import * as evaluation from "../../src/engine/evaluate";
+import type { Recording } from "../../src/engine/full-precision";
+import { identityOf } from "../../src/engine/identity";
+import { run as runPlan } from "../../src/engine/run";
+import { RunStore } from "../../src/engine/run-store";
+import { Stream } from "../../src/engine/stream";
+import * as tasks from "../../src/engine/tasks";
+import { runUncalibrated as roundPlan } from "../../src/engine/uncalibrated";
+import { memoryScratch, type Scratch } from "../../src/io/scratch";
+import type { TokenWindows } from "../../src/model/calibration";
+import type { Checkpoint, Model } from "../../src/model/checkpoint";
+import { createGeometry } from "../../src/model/forward";
+import { type ActivationBudget, Activations } from "../../src/ops/activations";
+import type { Ops } from "../../src/ops/ops";
+import type { RunPlan } from "../../src/quant/layer-plan";
+import { resolve } from "../../src/quant/resolve";
+import type { Recipe } from "../../src/recipe/recipe";
+import type { RunEvent } from "../../src/results/events";
+import type { RunReport } from "../../src/results/report";
+
+const known = new WeakMap<Ops, Activations>();
+
+/** The same for the same ops, as recordings need. */
+export function activationsOf(ops: Ops, budget?: ActivationBudget): Activations {
+  const activations = (!budget && known.get(ops)) || new Activations(ops, async () => memoryScratch(), budget);
+  known.set(ops, activations);
+  return activations;
+}
+
+type WithOps<T extends { activations: Activations }> = Omit<T, "activations"> & { ops: Ops };
+
+const withActivations = <T extends { activations: Activations }>({ ops, ...rest }: WithOps<T>): T =>
+  ({ ...rest, activations: activationsOf(ops) }) as unknown as T;
+
+export interface RunInput {
+  ops: Ops;
+  model: Model;
+  tokens: TokenWindows;
+  heldOut?: TokenWindows | null;
+  recipe: Recipe;
+  emit?(event: RunEvent): void;
+  signal?: AbortSignal;
+  recording?: Recording | null;
+  /** Where it is kept; one that holds a part of it is continued. */
+  scratch?: Scratch;
+}
+
+export interface Finished {
+  report: RunReport;
+  quantized: RunStore;
+  plan: RunPlan;
+}
+
+/** A run by itself. */
+export async function run(input: RunInput): Promise<Finished> {
+  const { ops, model, tokens, heldOut = null, recipe, emit = () => {}, signal, recording, scratch = memoryScratch() } = input;
+  const plan = resolve(recipe, model);
+  const calibration = { tokens, heldOut };
+  const identity = await identityOf(model, recipe, plan.blocks, { label: "text", calibration });
+  const store = (await RunStore.open(scratch)) ?? (await RunStore.create(scratch, identity, calibration));
+  const activations = activationsOf(ops);
+  const report = await runPlan({ activations, model, plan, calibration, store, emit, signal, recording });
+  return { report, quantized: store, plan };
+}
+
+export async function runUncalibrated(
+  ops: Ops,
+  checkpoint: Checkpoint,
+  recipe: Recipe,
+  emit: (event: RunEvent) => void = () => {},
+  signal?: AbortSignal,
+): Promise<Finished> {
+  const plan = resolve(recipe, checkpoint);
+  const store = await RunStore.create(memoryScratch(), await identityOf(checkpoint, recipe, plan.blocks, null), null);
+  const report = await roundPlan({ activations: activationsOf(ops), checkpoint, plan, store, emit, signal });
+  return { report, quantized: store, plan };
+}
+
+export const compare = (input: WithOps<evaluation.EvaluationInput>, quantized: Parameters<typeof evaluation.compare>[1]) =>
+  evaluation.compare(withActivations(input), quantized);
+
+export const perplexity = (input: WithOps<evaluation.EvaluationInput>) => evaluation.perplexity(withActivations(input));
+
+export const answerQuestions = (
+  input: WithOps<tasks.TasksInput>,
+  ...rest: Parameters<typeof tasks.answerQuestions> extends [unknown, ...infer R] ? R : never
+) => tasks.answerQuestions(withActivations(input), ...rest);
+
+/** The residual stream of these tokens before block 0, in one chunk. */
+export async function startOf(ops: Ops, model: Model, tokens: TokenWindows): Promise<Stream> {
+  const geometry = createGeometry(ops, model.spec, tokens.length);
+  const [h] = await embedChunks(activationsOf(ops), model, [tokens.ids]);
+  return new Stream(activationsOf(ops), [{ h, geometry }]);
+}
+
+/** The same after the last block. `after` sees it after each. */
+export async function forward(ops: Ops, model: Model, tokens: TokenWindows, after = async (_: Stream) => {}): Promise<Stream> {
+  const stream = await startOf(ops, model, tokens);
+  for await (const block of blocksOf(ops, model)) {
+    await stream.pass(0, block);
+    await after(stream);
+  }
+  return stream;
+}

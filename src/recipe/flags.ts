@@ -1,0 +1,66 @@
+/** A recipe as options of the command line: which there are, what they set, and how a recipe is written with them. */
+import { isUsed, merge } from "./access";
+import { type Field, isNumeric, valueFrom } from "./field";
+import { type Row, rows } from "./fields";
+import { fieldValue, type LayerRule, type Recipe } from "./recipe";
+import { ruleOf, ruleText } from "./rules";
+
+type Option = { type: "string"; multiple?: true } | { type: "boolean" };
+
+/** The value that a switch, an option without a value, sets; undefined: the option takes a value. */
+const switchedTo = (field: Field): unknown => (field.kind === "yes-no" ? true : field.kind === "choice" ? field.switch : undefined);
+
+function optionsOf({ field }: Row): [string, Option][] {
+  if (field.kind === "rules") return [[field.flag, { type: "string", multiple: true }]];
+  const option: [string, Option] = [field.flag, { type: switchedTo(field) === undefined ? "string" : "boolean" }];
+  return field.kind === "optional" && field.switch ? [[field.switch.flag, { type: "boolean" }], option] : [option];
+}
+
+/** For Node's parseArgs. */
+export const recipeOptions: Readonly<Record<string, Option>> = Object.fromEntries(rows.flatMap(optionsOf));
+
+/** Options as parseArgs reads them. */
+export type Flags = Readonly<Record<string, string | boolean | (string | boolean)[] | undefined>>;
+
+/** The recipe with what the options set, yet to be checked. `wrong` makes the error for an option that cannot be read. */
+export function withFlags(recipe: Recipe, flags: Flags, wrong: (what: string, hint?: string) => Error): Record<string, unknown> {
+  return rows.reduce<Record<string, unknown>>((made, row) => {
+    const value = givenFor(row, recipe, flags, wrong);
+    if (value === undefined) return made;
+    return merge(made, row.section ? { [row.section]: { [row.key]: value } } : { [row.key]: value });
+  }, recipe);
+}
+
+function givenFor(row: Row, recipe: Recipe, flags: Flags, wrong: (what: string, hint?: string) => Error): unknown {
+  const { field } = row;
+  const given = flags[field.flag];
+  if (field.kind === "rules")
+    return [...recipe.rules, ...((given as string[] | undefined) ?? []).map((text) => ruleFrom(field.flag, text, wrong))];
+  if (given === true) return switchedTo(field);
+  if (typeof given === "string") {
+    const value = valueFrom(field, given);
+    if (isNumeric(field) && !Number.isFinite(value)) throw wrong(`--${field.flag} is "${given}", which is not a number`);
+    return value;
+  }
+  return field.kind === "optional" && field.switch && flags[field.switch.flag] ? (fieldValue(recipe, row) ?? field.min) : undefined;
+}
+
+function ruleFrom(flag: string, text: string, wrong: (what: string, hint?: string) => Error): LayerRule {
+  const read = ruleOf(text);
+  if ("fault" in read) throw wrong(`--${flag}: ${read.fault}`, 'Write it as "down_proj: bits=8 group=32 method=gptq alpha=0.25".');
+  return read.rule;
+}
+
+/** Every field that has an effect in this recipe, as an option and its value; without a value where the option takes none. */
+export function flagsOf(recipe: Recipe): [flag: string, value?: string][] {
+  return rows.filter((row) => isUsed(recipe, row)).flatMap((row) => written(row.field, fieldValue(recipe, row)));
+}
+
+function written(field: Field, value: unknown): [string, string?][] {
+  if (field.kind === "rules") return (value as LayerRule[]).map((rule) => [field.flag, ruleText(rule)]);
+  const switched = switchedTo(field);
+  if (switched !== undefined) return value === switched ? [[field.flag]] : [];
+  if (value === null) return [];
+  const on: [string][] = field.kind === "optional" && field.switch ? [[field.switch.flag]] : [];
+  return [...on, [field.flag, String(value)]];
+}

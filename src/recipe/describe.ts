@@ -12,7 +12,7 @@ export function optionText({ field }: Row): string {
 
 function placeholder(field: Field): string {
   if (field.kind === "choice") return field.switch === undefined ? field.choices.join("|") : "";
-  const words = { real: "X", whole: "N", optional: "N", "yes-no": "", rules: '"PATTERN: bits=8"' };
+  const words = { real: "NUMBER", whole: "N", optional: "N", "yes-no": "", rules: '"PATTERN: bits=8"' };
   return words[field.kind];
 }
 
@@ -34,10 +34,10 @@ export function valuesText(field: Field): string {
   }
 }
 
-/** "all", "0.01", "off". */
+/** What its option stands at where it is not given: "all", "0.01", "off". */
 export function defaultText(field: Field): string {
   if (field.kind === "rules") return "none";
-  if (field.kind === "yes-no") return field.default ? "on" : "off";
+  if (field.kind === "yes-no" || (field.kind === "choice" && field.switch !== undefined)) return "off";
   return field.default === null && field.kind === "optional" ? field.none : String(field.default);
 }
 

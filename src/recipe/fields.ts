@@ -65,7 +65,7 @@ export const fields = {
   }),
   rotation: optional({
     label: "Rotation seed",
-    help: "Rotate the model first: spreads outliers over all inputs. Clients need not know, but tied heads are stored separately.",
+    help: "Rotate the model first, which spreads outliers over all inputs; clients need not know, but a tied head is stored separately.",
     flag: "rotation-seed",
     min: 0,
     none: "off",
@@ -85,7 +85,7 @@ export const fields = {
   },
   blocks: optional({
     label: "Blocks to quantize",
-    help: "Quantize only the first blocks.",
+    help: "How many blocks are quantized, from the first on.",
     flag: "blocks",
     min: 1,
     none: "all",
@@ -112,6 +112,8 @@ export interface Row {
   field: Field;
 }
 
+const table: Table = fields;
+
 const rowOf = (section: string | null, key: string, field: Field): Row => ({
   path: section ? `${section}.${key}` : key,
   section,
@@ -119,7 +121,14 @@ const rowOf = (section: string | null, key: string, field: Field): Row => ({
   field,
 });
 
-const table: Table = fields;
+/** An object of a recipe's shape, in the table's order: `leaf` of every field, `group` of every section. */
+export function shaped<T>(leaf: (row: Row) => T, group: (name: string, part: Record<string, T>) => unknown = (_, part) => part) {
+  const shape = Object.entries(table).map(([name, entry]): [string, unknown] => {
+    if (isField(entry)) return [name, leaf(rowOf(null, name, entry))];
+    return [name, group(name, Object.fromEntries(Object.entries(entry).map(([key, field]) => [key, leaf(rowOf(name, key, field))])))];
+  });
+  return Object.fromEntries(shape);
+}
 
 /** Every field, in the table's order. */
 export const rows: readonly Row[] = Object.entries(table).flatMap(([name, entry]) =>

@@ -1,5 +1,5 @@
 /** What to do, as plain data. A recipe, a seed and an adapter reproduce a run byte for byte. */
-import { type Fields, fields, type Row, rows, sections, usersOf } from "./fields";
+import { type Fields, fields, type Row, rows, shaped, usersOf } from "./fields";
 import { methods } from "./methods";
 
 export { type FormatId, formatIds, formatTitles } from "./formats";
@@ -49,15 +49,8 @@ export type AlphaChoice = Recipe["qep"]["choice"];
 export const layerKinds = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"] as const;
 export type LayerKind = (typeof layerKinds)[number];
 
-const defaultsOf = (section: string | null) =>
-  Object.fromEntries(rows.filter((row) => row.section === section).map(({ key, field }) => [key, field.default]));
-
 /** Every field at its default. */
-export const defaultRecipe = {
-  version: 1,
-  ...defaultsOf(null),
-  ...Object.fromEntries(sections.map((section) => [section, defaultsOf(section)])),
-} as Recipe;
+export const defaultRecipe = { version: 1, ...shaped(({ field }) => field.default) } as Recipe;
 
 /** The value of a field. */
 export function fieldValue(recipe: Recipe, { section, key }: Row): unknown {

@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { QuantError } from "../errors";
 import { merge } from "./access";
 import type { Field } from "./field";
-import { rows, sections } from "./fields";
+import { sections, shaped } from "./fields";
 import { defaultRecipe, type LayerRule, layerKinds, type Recipe } from "./recipe";
 import { ruleRows } from "./rules";
 
@@ -56,13 +56,13 @@ const rule = v.pipe(
   ),
 );
 
-const part = (section: string | null) =>
-  Object.fromEntries(rows.filter((row) => row.section === section).map(({ key, field }) => [key, schemaOf(field)]));
 const schema = object(
   {
     version: v.literal(1, "must be 1"),
-    ...part(null),
-    ...Object.fromEntries(sections.map((section) => [section, object(part(section), `a recipe’s ${section}`)])),
+    ...shaped(
+      ({ field }) => schemaOf(field),
+      (section, part) => object(part, `a recipe’s ${section}`),
+    ),
   },
   "a recipe",
 );

@@ -52,7 +52,7 @@ function ruleFrom(flag: string, text: string, wrong: (what: string, hint?: strin
 }
 
 /** Every field that has an effect in this recipe, as an option and its value; without a value where the option takes none. */
-export function flagsOf(recipe: Recipe): [flag: string, value?: string][] {
+function flagsOf(recipe: Recipe): [flag: string, value?: string][] {
   return rows.filter((row) => isUsed(recipe, row)).flatMap((row) => written(row.field, fieldValue(recipe, row)));
 }
 
@@ -63,4 +63,18 @@ function written(field: Field, value: unknown): [string, string?][] {
   if (value === null) return [];
   const on: [string][] = field.kind === "optional" && field.switch ? [[field.switch.flag]] : [];
   return [...on, [field.flag, String(value)]];
+}
+
+/** The same as words of a POSIX shell. */
+export const flagsText = (recipe: Recipe): string =>
+  flagsOf(recipe)
+    .map(([flag, value]) => {
+      if (value === undefined) return `--${flag}`;
+      // Joined, so that a pattern like "-x" is not taken for an option.
+      return `--${flag}${/^-\D/.test(value) ? "=" : " "}${shellWord(value)}`;
+    })
+    .join(" ");
+
+export function shellWord(word: string): string {
+  return /^[\w./=:@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

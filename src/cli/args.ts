@@ -22,8 +22,8 @@ Calibration and evaluation files: plain text (one document); .jsonl, .json, .csv
 
 export const inspectOptions = { json: { type: "boolean" } } satisfies Options;
 
-export const quantizeOptions = {
-  ...recipeOptions,
+/** Those that are not about the recipe. */
+export const otherOptions = {
   out: { type: "string" },
   calibration: { type: "string" },
   "text-field": { type: "string" },
@@ -32,6 +32,8 @@ export const quantizeOptions = {
   force: { type: "boolean" },
   cpu: { type: "boolean" },
 } satisfies Options;
+
+export const quantizeOptions = { ...recipeOptions, ...otherOptions };
 
 export const evaluateOptions = {
   text: { type: "string" },

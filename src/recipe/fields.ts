@@ -25,7 +25,7 @@ export const fields = {
   qep: {
     alpha: real(0.5, {
       label: "QEP strength α",
-      help: "Strength of QEP’s correction; 0 is the method without QEP. down_proj has 0 unless a rule names it.",
+      help: "Strength of QEP’s correction: 0 is the method without QEP, and down_proj has 0 unless a rule names it.",
       flag: "alpha",
       rule: "alpha",
       min: 0,

@@ -1,7 +1,7 @@
 /** A recipe's fields by their rows in the table. */
-import { type Row, rows, sections, usersOf } from "./fields";
 import type { MethodId } from "./methods";
 import { fieldValue, type Path, type Recipe, type RecipeChange } from "./recipe";
+import { type Row, rows, sections, usersOf } from "./rows";
 
 type Plain = Readonly<Record<string, unknown>>;
 

@@ -1,7 +1,7 @@
 /** The recipe's options in words, for `--help` and docs/cli.md. */
 import type { Field } from "./field";
-import { type Row, rows, usersOf } from "./fields";
 import { methods } from "./methods";
+import { type Row, rows, usersOf } from "./rows";
 
 /** What an option is written as: "--bits 2|3|4|8", "--rotate, --rotation-seed N". */
 export function optionText({ field }: Row): string {

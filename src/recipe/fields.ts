@@ -1,7 +1,7 @@
 /** The table of a recipe's fields. A new field is one entry here; a method's own options stand with the method, in methods.ts. */
-import { choice, type Field, isField, layerRules, optional, real, type Table, whole, yesNo } from "./field";
+import { choice, layerRules, optional, real, whole, yesNo } from "./field";
 import { formatIds, formatTitles } from "./formats";
-import { type MethodId, methodIds, methodSections, methods, methodTitles } from "./methods";
+import { methodIds, methodSections, methodTitles } from "./methods";
 
 export const fields = {
   method: choice(methodIds, "rtn", {
@@ -23,6 +23,7 @@ export const fields = {
   }),
   symmetric: yesNo({ label: "Symmetric", help: "Use grids that are symmetric around zero.", flag: "sym", tag: "sym", front: true }),
   qep: {
+    /** α in W*(α) = W + α·W·C·(H + λI)⁻¹. */
     alpha: real(0.5, {
       label: "QEP strength α",
       help: "Strength of QEP’s correction: 0 is the method without QEP, and down_proj has 0 unless a rule names it.",
@@ -32,6 +33,7 @@ export const fields = {
       max: 1,
       front: true,
     }),
+    /** λ = damp · mean(diag H). */
     damp: real(0.01, {
       label: "QEP damping",
       help: "Added to the diagonal of H in QEP’s solve, as a fraction of its mean.",
@@ -50,6 +52,7 @@ export const fields = {
       },
       front: true,
     }),
+    /** Kept out of H and C. */
     heldOut: whole(4, {
       label: "Windows held out",
       help: "Windows to choose α on: taken in addition to the calibration windows, or from them where those are “all”.",
@@ -63,6 +66,7 @@ export const fields = {
     help: "Changes settings for the layers whose name ends with the pattern (* is anything); later rules win.",
     flag: "rule",
   }),
+  /** Seed of a fused rotation (QuaRot): nothing is rotated at run time. */
   rotation: optional({
     label: "Rotation seed",
     help: "Rotate the model first, which spreads outliers over all inputs; clients need not know, but a tied head is stored separately.",
@@ -101,45 +105,3 @@ export const fields = {
 };
 
 export type Fields = typeof fields;
-
-/** A row of the table, where it stands in a recipe. */
-export interface Row {
-  /** "qep.alpha", or "bits". */
-  path: string;
-  /** null: at the top. */
-  section: string | null;
-  key: string;
-  field: Field;
-}
-
-const table: Table = fields;
-
-const rowOf = (section: string | null, key: string, field: Field): Row => ({
-  path: section ? `${section}.${key}` : key,
-  section,
-  key,
-  field,
-});
-
-/** An object of a recipe's shape, in the table's order: `leaf` of every field, `group` of every section. */
-export function shaped<T>(leaf: (row: Row) => T, group: (name: string, part: Record<string, T>) => unknown = (_, part) => part) {
-  const shape = Object.entries(table).map(([name, entry]): [string, unknown] => {
-    if (isField(entry)) return [name, leaf(rowOf(null, name, entry))];
-    return [name, group(name, Object.fromEntries(Object.entries(entry).map(([key, field]) => [key, leaf(rowOf(name, key, field))])))];
-  });
-  return Object.fromEntries(shape);
-}
-
-/** Every field, in the table's order. */
-export const rows: readonly Row[] = Object.entries(table).flatMap(([name, entry]) =>
-  isField(entry) ? [rowOf(null, name, entry)] : Object.entries(entry).map(([key, field]) => rowOf(name, key, field)),
-);
-
-/** The names of the sections. */
-export const sections: readonly string[] = Object.keys(table).filter((name) => !isField(table[name]));
-
-/** The methods that use a field; null: it is no method's option. */
-export function usersOf({ path, section }: Row): MethodId[] | null {
-  const users = methodIds.filter((id) => id === section || methods[id].borrows.includes(path));
-  return users.length ? users : null;
-}

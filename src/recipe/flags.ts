@@ -1,8 +1,9 @@
 /** A recipe as options of the command line: which there are, what they set, and how a recipe is written with them. */
-import { isUsed, merge } from "./access";
+import { QuantError } from "../errors";
+import { changeOf, isUsed, merge } from "./access";
 import { type Field, isNumeric, valueFrom } from "./field";
-import { type Row, rows } from "./fields";
 import { fieldValue, type LayerRule, type Recipe } from "./recipe";
+import { type Row, rows } from "./rows";
 import { ruleOf, ruleText } from "./rules";
 
 type Option = { type: "string"; multiple?: true } | { type: "boolean" };
@@ -22,34 +23,36 @@ export const recipeOptions: Readonly<Record<string, Option>> = Object.fromEntrie
 /** Options as parseArgs reads them. */
 export type Flags = Readonly<Record<string, string | boolean | (string | boolean)[] | undefined>>;
 
-/** The recipe with what the options set, yet to be checked. `wrong` makes the error for an option that cannot be read. */
-export function withFlags(recipe: Recipe, flags: Flags, wrong: (what: string, hint?: string) => Error): Record<string, unknown> {
-  return rows.reduce<Record<string, unknown>>((made, row) => {
-    const value = givenFor(row, recipe, flags, wrong);
-    if (value === undefined) return made;
-    return merge(made, row.section ? { [row.section]: { [row.key]: value } } : { [row.key]: value });
+/** The recipe with what the options set, yet to be checked. @throws QuantError `bad-argument` for an option that cannot be read. */
+export function withFlags(recipe: Recipe, flags: Flags): Readonly<Record<string, unknown>> {
+  return rows.reduce<Readonly<Record<string, unknown>>>((made, row) => {
+    const value = row.field.kind === "rules" ? [...recipe.rules, ...rulesFrom(flags[row.field.flag])] : givenFor(row, recipe, flags);
+    return value === undefined ? made : merge(made, changeOf(row, value));
   }, recipe);
 }
 
-function givenFor(row: Row, recipe: Recipe, flags: Flags, wrong: (what: string, hint?: string) => Error): unknown {
+function givenFor(row: Row, recipe: Recipe, flags: Flags): unknown {
   const { field } = row;
   const given = flags[field.flag];
-  if (field.kind === "rules")
-    return [...recipe.rules, ...((given as string[] | undefined) ?? []).map((text) => ruleFrom(field.flag, text, wrong))];
   if (given === true) return switchedTo(field);
   if (typeof given === "string") {
     const value = valueFrom(field, given);
-    if (isNumeric(field) && !Number.isFinite(value)) throw wrong(`--${field.flag} is "${given}", which is not a number`);
+    if (isNumeric(field) && !Number.isFinite(value))
+      throw wrong(`--${field.flag} is "${given}", which is not a number`, "See qep-studio --help.");
     return value;
   }
   return field.kind === "optional" && field.switch && flags[field.switch.flag] ? (fieldValue(recipe, row) ?? field.min) : undefined;
 }
 
-function ruleFrom(flag: string, text: string, wrong: (what: string, hint?: string) => Error): LayerRule {
+const rulesFrom = (given: Flags[string]): LayerRule[] => (Array.isArray(given) ? given : []).map((text) => ruleFrom(String(text)));
+
+function ruleFrom(text: string): LayerRule {
   const read = ruleOf(text);
-  if ("fault" in read) throw wrong(`--${flag}: ${read.fault}`, 'Write it as "down_proj: bits=8 group=32 method=gptq alpha=0.25".');
+  if ("fault" in read) throw wrong(`--rule: ${read.fault}`, 'Write it as "down_proj: bits=8 group=32 method=gptq alpha=0.25".');
   return read.rule;
 }
+
+const wrong = (what: string, hint: string) => new QuantError("bad-argument", what, hint);
 
 /** Every field that has an effect in this recipe, as an option and its value; without a value where the option takes none. */
 function flagsOf(recipe: Recipe): [flag: string, value?: string][] {

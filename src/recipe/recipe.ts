@@ -1,6 +1,7 @@
 /** What to do, as plain data. A recipe, a seed and an adapter reproduce a run byte for byte. */
-import { type Fields, fields, type Row, rows, shaped, usersOf } from "./fields";
+import { type Fields, fields } from "./fields";
 import { methods } from "./methods";
+import { type Row, rows, shaped, usersOf } from "./rows";
 
 export { type FormatId, formatIds, formatTitles } from "./formats";
 export { type MethodId, methodIds, methodTitles } from "./methods";

@@ -1,6 +1,6 @@
 import { valueFrom } from "./field";
-import { rows } from "./fields";
 import { fieldValue, type LayerRule, type Recipe } from "./recipe";
+import { rows } from "./rows";
 
 /** The fields that a rule can set. */
 export const ruleRows = rows.filter(({ field }) => field.rule !== undefined);

@@ -2,8 +2,8 @@ import * as v from "valibot";
 import { QuantError } from "../errors";
 import { merge } from "./access";
 import type { Field } from "./field";
-import { sections, shaped } from "./fields";
 import { defaultRecipe, type LayerRule, layerKinds, type Recipe } from "./recipe";
+import { sections, shaped } from "./rows";
 import { ruleRows } from "./rules";
 
 type Schema = v.GenericSchema<unknown>;

@@ -12,7 +12,7 @@ async function everywhere(copy: ReturnType<typeof copySources>) {
   const { defaultRecipe } = await copy.module("src/recipe/recipe.ts");
   const { changeRecipe } = await copy.module("src/recipe/access.ts");
   const { parseRecipe } = await copy.module("src/recipe/schema.ts");
-  const { rows } = await copy.module("src/recipe/fields.ts");
+  const { rows } = await copy.module("src/recipe/rows.ts");
   const { optionText, helpText } = await copy.module("src/recipe/describe.ts");
   const { parse, quantizeOptions, usage } = await copy.module("src/cli/args.ts");
   const { recipeOf } = await copy.module("src/cli/recipe.ts");

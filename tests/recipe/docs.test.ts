@@ -1,7 +1,7 @@
 /** What docs/ says of a recipe's fields is written from their table: `npx vitest run --project unit tests/recipe -u`. */
 import { expect, test } from "vitest";
 import { defaultText, helpText, optionText, valuesText } from "../../src/recipe/describe";
-import { rows } from "../../src/recipe/fields";
+import { rows } from "../../src/recipe/rows";
 import { readText } from "../support/tree";
 import { withRecipe } from "./json-schema";
 

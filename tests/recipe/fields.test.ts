@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { otherOptions } from "../../src/cli/args";
 import { isUsed, rowAt } from "../../src/recipe/access";
-import { rows, usersOf } from "../../src/recipe/fields";
 import { recipeOptions, withFlags } from "../../src/recipe/flags";
 import { methodIds, methods } from "../../src/recipe/methods";
 import { defaultRecipe, type LayerRule, type Path, type Recipe } from "../../src/recipe/recipe";
+import { rows, usersOf } from "../../src/recipe/rows";
 import { ruleRows } from "../../src/recipe/rules";
 import { recipeWith } from "../support/recipe";
 
@@ -70,8 +70,7 @@ describe("a method's options", () => {
 });
 
 describe("options of the command line", () => {
-  const wrong = (what: string) => new Error(what);
-  const set = (flags: Parameters<typeof withFlags>[1], recipe = defaultRecipe) => withFlags(recipe, flags, wrong);
+  const set = (flags: Parameters<typeof withFlags>[1], recipe = defaultRecipe) => withFlags(recipe, flags);
 
   it("are those that there were in 0.1", () => {
     const values =

@@ -1,6 +1,7 @@
 /** The part of docs/report.schema.json that is about the recipe, from the table of its fields. */
 import type { Field } from "../../src/recipe/field";
-import { fields, type Row, shaped } from "../../src/recipe/fields";
+import { fields } from "../../src/recipe/fields";
+import { type Row, shaped } from "../../src/recipe/rows";
 import { ruleRows } from "../../src/recipe/rules";
 
 type Json = Record<string, unknown>;

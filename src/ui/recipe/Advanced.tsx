@@ -1,7 +1,7 @@
 import { useState } from "react";
 import { isUsed, methodsOf } from "../../recipe/access";
-import { type Row, rows, usersOf } from "../../recipe/fields";
 import { type MethodId, methodIds, methods } from "../../recipe/methods";
+import { type Row, rows, usersOf } from "../../recipe/rows";
 import { isRunnable } from "../../store/next";
 import { TextChooser } from "../parts/TextChooser";
 import { strings } from "../strings";

@@ -1,7 +1,7 @@
 import { changeOf } from "../../recipe/access";
 import { type Field, titleOf } from "../../recipe/field";
-import type { Row } from "../../recipe/fields";
 import { fieldValue } from "../../recipe/recipe";
+import type { Row } from "../../recipe/rows";
 import { CheckField, NumberField, SelectField } from "../parts/fields";
 import { useStudio, useStudioState } from "../studio";
 

@@ -79,7 +79,7 @@ export const fields = {
   calibration: {
     windows: optional({
       label: "Calibration windows",
-      help: "How many windows of the text are used, picked by the seed.",
+      help: "How many windows of the text are used.",
       flag: "windows",
       min: 1,
       none: "all",

@@ -1,6 +1,7 @@
 import { useState } from "react";
 import { isUsed, methodsOf } from "../../recipe/access";
-import { type MethodId, methodIds, methods } from "../../recipe/methods";
+import { helpText } from "../../recipe/describe";
+import { type MethodId, methods } from "../../recipe/methods";
 import { type Row, rows, usersOf } from "../../recipe/rows";
 import { isRunnable } from "../../store/next";
 import { TextChooser } from "../parts/TextChooser";
@@ -39,7 +40,7 @@ export function Advanced({ calibrationError, rulesError }: { calibrationError: s
           <fieldset key={id} className={css.kinds}>
             <legend>{methods[id].name}</legend>
             {options.map((row) => (
-              <RecipeField key={row.path} row={row} />
+              <RecipeField key={row.path} row={row} hint={usersOf(row)?.length === 1 ? undefined : helpText(row)} />
             ))}
           </fieldset>
         ))}
@@ -67,6 +68,7 @@ function CalibrationFields({ error }: { error: string | null }) {
 
 /** The options of these methods; what several use stands with the first. */
 function optionsOf(used: readonly MethodId[]): { id: MethodId; options: Row[] }[] {
-  const first = (row: Row) => methodIds.find((id) => used.includes(id) && usersOf(row)?.includes(id));
-  return methodIds.map((id) => ({ id, options: rows.filter((row) => first(row) === id) })).filter(({ options }) => options.length > 0);
+  const ids = [...new Set(used)];
+  const first = (row: Row) => ids.find((id) => usersOf(row)?.includes(id));
+  return ids.map((id) => ({ id, options: rows.filter((row) => first(row) === id) })).filter(({ options }) => options.length > 0);
 }

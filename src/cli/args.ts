@@ -1,5 +1,7 @@
 import { type ParseArgsConfig, parseArgs } from "node:util";
 import { QuantError } from "../errors";
+import { optionsHelp } from "../recipe/describe";
+import { recipeOptions } from "../recipe/flags";
 
 type Options = NonNullable<ParseArgsConfig["options"]>;
 
@@ -7,54 +9,32 @@ export const usage = `qep-studio: quantize Llama-family checkpoints on WebGPU, a
 
   qep-studio inspect  MODEL_DIR [--json]
   qep-studio quantize MODEL_DIR --out DIR --calibration FILE
-             [--method rtn|gptq|awq|quip|gptaq] [--bits 2|3|4|8] [--group-size -1|32|64|128] [--sym]
-             [--damp 0.01] [--act-order] [--mse] [--live-groups]          (gptq, gptaq)
-             [--quip-seed 0] [--gptaq-alpha 0.25]
-             [--alpha 0.5] [--alpha-choice given|guarded|best] [--held-out 4] [--qep-damp 0.01]
-             [--rule "PATTERN: bits=8 group=32 method=rtn alpha=0"]... [--rotate [--rotation-seed 0]] [--blocks n]
-             [--text-field NAME] [--windows n] [--window-length 256] [--seed 0] [--format dense|gptq]
-             [--recipe recipe.json] [--report FILE.json] [--resume] [--force] [--cpu]
+             [--recipe recipe.json] [--text-field NAME] [--report FILE.json] [--resume] [--force] [--cpu] [recipe options]
   qep-studio evaluate MODEL_DIR --text FILE | --tokens FILE.npy
              [--text-field NAME] [--windows n] [--window-length 256] [--json] [--cpu]
   qep-studio tasks    MODEL_DIR --tasks FILE [--limit n] [--json] [--cpu]
+
+Recipe options of quantize, which beat --recipe's file [defaults in brackets]:
+${optionsHelp()}
 
 Calibration and evaluation files: plain text (one document); .jsonl, .json, .csv, .tsv, .parquet (a document a row), gzipped too; .npy (int32 token ids).
 --cpu runs the float64 reference instead of a GPU: slow, and right everywhere. Exit codes are in docs/cli.md.`;
 
 export const inspectOptions = { json: { type: "boolean" } } satisfies Options;
 
-export const quantizeOptions = {
+/** Those that are not about the recipe. */
+export const otherOptions = {
   out: { type: "string" },
-  method: { type: "string" },
-  bits: { type: "string" },
-  "group-size": { type: "string" },
-  sym: { type: "boolean" },
-  alpha: { type: "string" },
-  "alpha-choice": { type: "string" },
-  "held-out": { type: "string" },
-  rotate: { type: "boolean" },
-  "rotation-seed": { type: "string" },
-  rule: { type: "string", multiple: true },
-  "qep-damp": { type: "string" },
-  damp: { type: "string" },
-  "act-order": { type: "boolean" },
-  mse: { type: "boolean" },
-  "live-groups": { type: "boolean" },
-  "quip-seed": { type: "string" },
-  "gptaq-alpha": { type: "string" },
-  blocks: { type: "string" },
   calibration: { type: "string" },
   "text-field": { type: "string" },
-  windows: { type: "string" },
-  "window-length": { type: "string" },
-  seed: { type: "string" },
-  format: { type: "string" },
   recipe: { type: "string" },
   report: { type: "string" },
   force: { type: "boolean" },
   resume: { type: "boolean" },
   cpu: { type: "boolean" },
 } satisfies Options;
+
+export const quantizeOptions = { ...recipeOptions, ...otherOptions };
 
 export const evaluateOptions = {
   text: { type: "string" },

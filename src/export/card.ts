@@ -1,5 +1,6 @@
 import type { Checkpoint } from "../model/checkpoint";
 import { blockCount } from "../model/generic";
+import { flagsText } from "../recipe/flags";
 import { alphaTitle, formatTitles, isBase, methodTitles, recipeTitle } from "../recipe/recipe";
 import { ruleText } from "../recipe/rules";
 import type { Evaluation } from "../results/measures";
@@ -36,6 +37,7 @@ export function modelCard(model: Checkpoint, report: RunReport, evaluations: rea
     last
       ? ["Error after the last block", `Δ = ${last.delta.toPrecision(6)}, relative ${last.relativeDelta.toPrecision(4)}`]
       : ["Calibration", "none: this architecture cannot be run by QEP Studio, its layers were rounded to nearest"],
+    ["All settings, as options", `\`${flagsText(recipe)}\``],
     ["Adapter", plain(report.adapter)],
   ];
   for (const { text, evaluation } of evaluations)

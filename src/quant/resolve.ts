@@ -4,7 +4,7 @@ import { blockCount } from "../model/generic";
 import { type LinearLayer, type Stage, stages } from "../model/layers";
 import { packingTitle } from "../model/packing";
 import type { ModelSpec } from "../model/spec";
-import { isBase, layerKinds, needsHeldOut, type Recipe } from "../recipe/recipe";
+import { isBase, layerKinds, methodOptions, needsHeldOut, type Recipe } from "../recipe/recipe";
 import { matches, settingsOf } from "../recipe/rules";
 import { parseRecipe } from "../recipe/schema";
 import { byMethod, type LayerPlan, type RunPlan, stageLayers } from "./layer-plan";
@@ -28,16 +28,16 @@ export function resolve(recipe: Recipe, checkpoint: Checkpoint): RunPlan {
   return plan;
 }
 
-function planOf({ qep, gptq, quip, gptaq, ...recipe }: Recipe, layer: LinearLayer): LayerPlan {
-  const { method, bits, groupSize, symmetric, alpha, alphaFixed } = settingsOf({ qep, gptq, quip, gptaq, ...recipe }, layer.name);
+function planOf(recipe: Recipe, layer: LinearLayer): LayerPlan {
+  const { method, bits, groupSize, symmetric, alpha, alphaFixed } = settingsOf(recipe, layer.name);
   return {
     ...layer,
     method,
-    options: { gptq, quip, gptaq },
+    options: methodOptions(recipe),
     grid: { bits, groupSize, symmetric },
     alpha,
-    choice: alphaFixed ? "given" : qep.choice,
-    damp: qep.damp,
+    choice: alphaFixed ? "given" : recipe.qep.choice,
+    damp: recipe.qep.damp,
   };
 }
 

@@ -1,16 +1,16 @@
-import type { Bits, GroupSize, LayerRule, MethodId, Recipe } from "./recipe";
+import { valueFrom } from "./field";
+import { fieldValue, type LayerRule, type Recipe } from "./recipe";
+import { rows } from "./rows";
 
-/** What is done to one layer. */
-export interface LayerSettings {
-  method: MethodId;
-  bits: Bits;
-  groupSize: GroupSize;
+/** The fields that a rule can set. */
+export const ruleRows = rows.filter(({ field }) => field.rule !== undefined);
+
+/** What is done to one layer: what a rule can set (`alpha` as recipe and rules give it), and what is the same for all layers. */
+export type LayerSettings = Required<Omit<LayerRule, "match">> & {
   symmetric: boolean;
-  /** α as the recipe gives it. */
-  alpha: number;
   /** A rule names α for this layer, so that nothing else may choose it. */
   alphaFixed: boolean;
-}
+};
 
 /** Whether a rule's pattern means the layer of this full name. Linear in the name. */
 export function matches(pattern: string, name: string): boolean {
@@ -34,20 +34,22 @@ function glob(pattern: string, text: string): boolean {
 
 /** The settings of a layer: the recipe's, with its rules on top. α of `down_proj` is 0 unless a rule names it, as in the authors' code. */
 export function settingsOf(recipe: Recipe, name: string): LayerSettings {
-  const { method, bits, groupSize, symmetric, qep } = recipe;
   const { match: _, ...changed }: Partial<LayerRule> = Object.assign({}, ...recipe.rules.filter((r) => matches(r.match, name)));
-  const alpha = matches("down_proj", name) ? 0 : qep.alpha;
-  return { method, bits, groupSize, symmetric, alpha, ...changed, alphaFixed: changed.alpha !== undefined };
+  const common = Object.fromEntries(ruleRows.map((row) => [row.key, fieldValue(recipe, row)])) as Required<Omit<LayerRule, "match">>;
+  const alpha = matches("down_proj", name) ? 0 : common.alpha;
+  return { ...common, symmetric: recipe.symmetric, alpha, ...changed, alphaFixed: changed.alpha !== undefined };
 }
 
 /** α of one layer as the recipe gives it. */
 export const alphaOf = (recipe: Recipe, name: string): number => settingsOf(recipe, name).alpha;
 
-const fields = { method: "method", bits: "bits", group: "groupSize", alpha: "alpha" } as const;
+type Values = Record<string, unknown>;
 
 /** "down_proj: bits=8 group=32" for a rule. */
 export function ruleText(rule: LayerRule): string {
-  const words = Object.entries(fields).flatMap(([word, field]) => (rule[field] === undefined ? [] : [`${word}=${rule[field]}`]));
+  const words = ruleRows.flatMap(({ key, field }) =>
+    (rule as Values)[key] === undefined ? [] : [`${field.rule}=${(rule as Values)[key]}`],
+  );
   return `${rule.match}: ${words.join(" ")}`;
 }
 
@@ -62,12 +64,15 @@ export function ruleOf(text: string): { rule: LayerRule } | { fault: string } {
     .split(/[\s,]+/)
     .filter(Boolean);
   if (!match || !words.length) return { fault: `“${text}” is not of the form “down_proj: bits=8 group=32”` };
-  const rule: Record<string, unknown> = { match };
+  const rule: Values = { match };
   for (const word of words) {
     const [name, value, ...more] = word.split("=");
-    if (!Object.hasOwn(fields, name) || !value || more.length)
-      return { fault: `“${word}” is not one of ${Object.keys(fields).join("=, ")}= with a value` };
-    rule[fields[name as keyof typeof fields]] = name === "method" ? value : Number(value);
+    const row = ruleRows.find(({ field }) => field.rule === name);
+    if (!row || !value || more.length) return { fault: `“${word}” is not one of ${ruleWords} with a value` };
+    rule[row.key] = valueFrom(row.field, value);
   }
   return { rule: rule as unknown as LayerRule };
 }
+
+/** "method=, bits=, group=, alpha=". */
+export const ruleWords = ruleRows.map(({ field }) => `${field.rule}=`).join(", ");

@@ -1,6 +1,7 @@
 /** The page's state and all that a person can do to it. Knows the worker only through `Client`. */
 import { createStore, type StoreApi } from "zustand/vanilla";
-import type { Recipe } from "../recipe/recipe";
+import { changeRecipe } from "../recipe/access";
+import type { Recipe, RecipeChange } from "../recipe/recipe";
 import type { Client } from "../worker/client";
 import { createCaller } from "./calling";
 import { watchLayer } from "./inspecting";
@@ -15,14 +16,6 @@ import { createScoring, type Scoring } from "./scoring";
 import { createSession } from "./session";
 import { type EvaluationSettings, initialState, type State, type TaskSettings } from "./state";
 import type { TextChoice } from "./texts";
-
-export type RecipeChange = Partial<Omit<Recipe, "qep" | "gptq" | "quip" | "gptaq" | "calibration">> & {
-  qep?: Partial<Recipe["qep"]>;
-  gptq?: Partial<Recipe["gptq"]>;
-  quip?: Partial<Recipe["quip"]>;
-  gptaq?: Partial<Recipe["gptaq"]>;
-  calibration?: Partial<Recipe["calibration"]>;
-};
 
 export interface Studio extends Jobs, Scoring, Omit<Opening, "reopen">, Pick<Live, "setLive" | "keep"> {
   store: StoreApi<State>;
@@ -82,22 +75,14 @@ export function createStudio(connect: () => Client, now: () => number = () => pe
       await session.restart();
       await reopen();
     },
-    editRecipe({ qep, gptq, quip, gptaq, calibration, ...change }) {
+    editRecipe(change) {
       store.setState(({ recipe, bitsChosen }) => ({
         outcome: { kind: "none" },
         bitsChosen: bitsChosen || change.bits !== undefined,
-        recipe: {
-          ...recipe,
-          ...change,
-          qep: { ...recipe.qep, ...qep },
-          gptq: { ...recipe.gptq, ...gptq },
-          quip: { ...recipe.quip, ...quip },
-          gptaq: { ...recipe.gptaq, ...gptaq },
-          calibration: { ...recipe.calibration, ...calibration },
-        },
+        recipe: changeRecipe(recipe, change),
       }));
       planner.refresh();
-      if (qep?.alpha !== undefined) follow();
+      if (change.qep?.alpha !== undefined) follow();
     },
     loadRecipe(recipe) {
       const { summary } = store.getState().model;

@@ -22,8 +22,8 @@ test("a run is renamed, hidden, copied as a command, saved and loaded back", asy
   await button(page, "Copy as command").click();
   await expect(status(page)).toContainText("The command is copied");
   expect(await page.evaluate(() => navigator.clipboard.readText())).toBe(
-    "qep-studio quantize MODEL_DIR --out DIR --method rtn --bits 3 --group-size -1 --alpha 0.5 --qep-damp 0.01" +
-      " --calibration public/demo/calibration.jsonl --windows 16 --window-length 128",
+    "qep-studio quantize MODEL_DIR --out DIR --calibration public/demo/calibration.jsonl --method rtn --bits 3 --group-size -1 --alpha 0.5" +
+      " --qep-damp 0.01 --alpha-choice given --windows 16 --window-length 128 --seed 0 --format dense",
   );
 
   const downloading = page.waitForEvent("download");
@@ -36,7 +36,7 @@ test("a run is renamed, hidden, copied as a command, saved and loaded back", asy
   await expect(recipe(page).getByLabel("Bits")).toHaveValue("2");
   await expect(status(page)).toContainText("Loaded the recipe from recipe.json");
   await load.setInputFiles(text("recipe.json", '{"bits": 5}'));
-  await expect(recipe(page).getByRole("alert")).toContainText("The recipe is not valid: bits: bits must be one of 2, 3, 4, 8");
+  await expect(recipe(page).getByRole("alert")).toContainText("The recipe is not valid: bits must be one of 2, 3, 4, 8");
   await load.setInputFiles(text("recipe.json", '{"bits": '));
   await expect(recipe(page).getByRole("alert")).toContainText("This file is not valid JSON");
   await expect(recipe(page).getByLabel("Bits")).toHaveValue("2");

@@ -111,19 +111,30 @@ describe("recipe.json", () => {
   test.each([
     [{ bits: 5 }, "bits must be one of 2, 3, 4, 8"],
     [{ method: "magic" }, "method must be one of rtn"],
-    [{ qep: { alpha: 2 } }, "α must be at most 1"],
-    [{ qep: { alpha: Number.NaN } }, "α"],
-    [{ qep: { alphaFor: { q_proj: -1 } } }, "α must be at least 0"],
+    [{ qep: { alpha: 2 } }, "qep.alpha must be at most 1"],
+    [{ qep: { alpha: Number.NaN } }, "qep.alpha must be a number"],
+    [{ qep: { damp: Number.POSITIVE_INFINITY } }, "qep.damp must be finite"],
+    [{ qep: 0.5 }, "qep must be an object"],
+    [{ qep: { alphaFor: { q_proj: -1 } } }, "rule 1: alpha must be at least 0"],
     [{ qep: { choice: "magic" } }, "qep.choice must be one of given, guarded, best"],
-    [{ rules: [{ match: "q_proj", bits: 5 }] }, "bits must be one of"],
-    [{ rules: [{ match: "q_proj", colour: 5 }] }, "colour"],
+    [
+      {
+        rules: [
+          { match: "k_proj", bits: 8 },
+          { match: "q_proj", bits: 5 },
+        ],
+      },
+      "rule 2: bits must be one of",
+    ],
+    [{ rules: [{ match: "q_proj", colour: 5 }] }, "rule 1: colour is no field of a rule"],
     [{ rules: [{ match: "", bits: 8 }] }, "match is empty"],
     [{ rules: [{ match: "a:b", bits: 8 }] }, "match may hold"],
-    [{ rules: [{ match: "down_proj" }] }, "a rule changes nothing"],
+    [{ rules: [{ match: "down_proj" }] }, "rule 1 changes nothing: it needs method, bits, groupSize or alpha"],
     [{ rules: 5, qep: { alphaFor: { q_proj: 1 } } }, "rules must be a list"],
     [{ calibration: { windowLength: 1 } }, "windowLength must be at least 2"],
     [{ blocks: 1.5 }, "blocks must be a whole number"],
-    [{ colour: "red" }, "colour"],
+    [{ colour: "red" }, "colour is no field of a recipe"],
+    [{ gptq: { colour: "red" } }, "gptq.colour is no field of a recipe’s gptq"],
     [[], "not a JSON object"],
   ])("%j is refused: %s", (input, words) => {
     expect(() => parseRecipe(input)).toThrow(words);

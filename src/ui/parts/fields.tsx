@@ -107,20 +107,36 @@ export function NumberField({
 
 export function CheckField({
   label,
+  hint,
   checked,
   onChange,
   disabled,
 }: {
   label: string;
+  hint?: string | null;
   checked: boolean;
   onChange: (on: boolean) => void;
   disabled?: boolean;
 }) {
+  const id = useId();
   return (
-    <label className={css.check}>
-      <input type="checkbox" checked={checked} disabled={disabled} onChange={(e) => onChange(e.target.checked)} />
-      {label}
-    </label>
+    <div>
+      <label className={css.check}>
+        <input
+          type="checkbox"
+          checked={checked}
+          disabled={disabled}
+          aria-describedby={hint ? id : undefined}
+          onChange={(e) => onChange(e.target.checked)}
+        />
+        {label}
+      </label>
+      {hint && (
+        <p id={id} className={css.hint}>
+          {hint}
+        </p>
+      )}
+    </div>
   );
 }
 

@@ -1,21 +1,26 @@
 import { useState } from "react";
+import { isUsed, methodsOf } from "../../recipe/access";
+import { helpText } from "../../recipe/describe";
+import { type MethodId, methods } from "../../recipe/methods";
+import { type Row, rows, usersOf } from "../../recipe/rows";
 import { isRunnable } from "../../store/next";
-import { methodsOf, takesGptq } from "../command";
+import { TextChooser } from "../parts/TextChooser";
 import { strings } from "../strings";
-import { useStudioState } from "../studio";
-import { CalibrationFields } from "./CalibrationFields";
-import { GptaqField, GptqFields, QuipFields } from "./GptqFields";
+import { useStudio, useStudioState } from "../studio";
+import { RecipeField } from "./RecipeField";
 import css from "./RecipePanel.module.css";
 import { RulesField } from "./RulesField";
 
 const text = strings.recipe;
+/** What RecipePanel does not place, but methods' options and rules. */
+const common = rows.filter((row) => !row.field.front && row.field.kind !== "rules" && usersOf(row) === null);
+const calibration = common.filter((row) => row.section === "calibration");
+const others = common.filter((row) => row.section !== "calibration");
 
 /** Opens by itself when what is wrong is inside. */
 export function Advanced({ calibrationError, rulesError }: { calibrationError: string | null; rulesError: string | null }) {
   const recipe = useStudioState((s) => s.recipe);
-  const methods = methodsOf(recipe);
   const runnable = useStudioState(isRunnable);
-
   const [open, setOpen] = useState(false);
   const [toldOf, setToldOf] = useState<string | null>(null);
   const error = calibrationError ?? rulesError;
@@ -29,11 +34,41 @@ export function Advanced({ calibrationError, rulesError }: { calibrationError: s
       <summary>{text.advanced}</summary>
       <div className={css.inside}>
         {runnable && <CalibrationFields error={calibrationError} />}
+        {runnable && others.filter((row) => isUsed(recipe, row)).map((row) => <RecipeField key={row.path} row={row} />)}
         <RulesField error={rulesError} />
-        {takesGptq(recipe) && <GptqFields />}
-        {methods.includes("quip") && <QuipFields />}
-        {methods.includes("gptaq") && <GptaqField />}
+        {optionsOf(methodsOf(recipe)).map(({ id, options }) => (
+          <fieldset key={id} className={css.kinds}>
+            <legend>{methods[id].name}</legend>
+            {options.map((row) => (
+              <RecipeField key={row.path} row={row} hint={usersOf(row)?.length === 1 ? undefined : helpText(row)} />
+            ))}
+          </fieldset>
+        ))}
       </div>
     </details>
   );
+}
+
+/** What is calibrated on. */
+function CalibrationFields({ error }: { error: string | null }) {
+  const { chooseCalibration } = useStudio();
+  const choice = useStudioState((s) => s.calibration);
+  const longest = useStudioState((s) => s.model.summary?.shape?.maxPositions);
+  return (
+    <>
+      <TextChooser what={text.calibration} choice={choice} onChange={chooseCalibration} error={error} />
+      <div className={css.triple}>
+        {calibration.map((row) => (
+          <RecipeField key={row.path} row={row} max={row.key === "windowLength" ? longest : undefined} />
+        ))}
+      </div>
+    </>
+  );
+}
+
+/** The options of these methods; what several use stands with the first. */
+function optionsOf(used: readonly MethodId[]): { id: MethodId; options: Row[] }[] {
+  const ids = [...new Set(used)];
+  const first = (row: Row) => ids.find((id) => usersOf(row)?.includes(id));
+  return ids.map((id) => ({ id, options: rows.filter((row) => first(row) === id) })).filter(({ options }) => options.length > 0);
 }

@@ -1,42 +1,36 @@
-import { alphaChoices } from "../../recipe/recipe";
+import { rowAt } from "../../recipe/access";
+import { fields } from "../../recipe/fields";
 import { canFollow, isFollowing } from "../../store/live";
-import { RangeField, SelectField } from "../parts/fields";
+import { RangeField } from "../parts/fields";
 import { strings } from "../strings";
 import { useStudio, useStudioState } from "../studio";
+import { RecipeField } from "./RecipeField";
 
 const text = strings.recipe;
-const choices = alphaChoices.map((value) => ({ value, title: text.choices[value] }));
+const { label, min, max } = fields.qep.alpha;
 
 /** α, and who decides it. */
 export function AlphaFields() {
   const { editRecipe } = useStudio();
-  const recipe = useStudioState((s) => s.recipe);
+  const { alpha, choice } = useStudioState((s) => s.recipe.qep);
   const following = useStudioState(isFollowing);
   const canLive = useStudioState(canFollow);
   return (
     <>
       <RangeField
-        disabled={recipe.qep.choice === "best"}
-        label={text.alpha}
-        value={recipe.qep.alpha}
-        min={0}
-        max={1}
+        disabled={choice === "best"}
+        label={label}
+        value={alpha}
+        min={min}
+        max={max ?? 1}
         step={0.05}
-        spoken={text.alphaSpoken(recipe.qep.alpha)}
+        spoken={text.alphaSpoken(alpha)}
         hint={
-          recipe.qep.choice === "best"
-            ? text.alphaBest
-            : `${text.alphaHint(recipe.qep.alpha)} ${following ? text.alphaLive : canLive ? "" : text.alphaLater}`
+          choice === "best" ? text.alphaBest : `${text.alphaHint(alpha)} ${following ? text.alphaLive : canLive ? "" : text.alphaLater}`
         }
-        onChange={(alpha) => editRecipe({ qep: { alpha } })}
+        onChange={(a) => editRecipe({ qep: { alpha: a } })}
       />
-      <SelectField
-        label={text.choice}
-        value={recipe.qep.choice}
-        options={choices}
-        hint={text.choiceHints[recipe.qep.choice]}
-        onChange={(choice) => editRecipe({ qep: { choice } })}
-      />
+      <RecipeField row={rowAt("qep.choice")} hint={fields.qep.choice.helps?.[choice]} />
     </>
   );
 }

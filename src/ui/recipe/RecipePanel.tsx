@@ -1,21 +1,18 @@
-import { bitWidths, formatIds, formatTitles, groupSizes, methodIds, methodTitles } from "../../recipe/recipe";
+import { rowAt } from "../../recipe/access";
+import { fields } from "../../recipe/fields";
 import { isRunnable } from "../../store/next";
-import { CheckField, SelectField } from "../parts/fields";
+import { SelectField } from "../parts/fields";
 import { Step } from "../parts/Heading";
 import { strings } from "../strings";
 import { useStudio, useStudioState } from "../studio";
 import { Advanced } from "./Advanced";
 import { AlphaFields } from "./AlphaFields";
 import { faultOf } from "./fault";
+import { RecipeField } from "./RecipeField";
 import { RecipeFile } from "./RecipeFile";
 import css from "./RecipePanel.module.css";
 
 const text = strings.recipe;
-const methods = methodIds.map((value) => ({ value, title: methodTitles[value] }));
-const formats = formatIds.map((value) => ({ value, title: formatTitles[value] }));
-const bits = bitWidths.map((value) => ({ value, title: String(value) }));
-const groups = groupSizes.map((value) => ({ value, title: value === -1 ? text.wholeRow : String(value) }));
-
 export function RecipePanel() {
   const { editRecipe } = useStudio();
   const recipe = useStudioState((s) => s.recipe);
@@ -32,39 +29,26 @@ export function RecipePanel() {
         <Step n={2} />
         {text.title}
       </legend>
-      <SelectField
-        label={text.method}
-        value={recipe.method}
-        options={runnable ? methods : methods.filter((m) => m.value === "rtn")}
-        onChange={(method) => editRecipe({ method })}
-      />
+      <RecipeField row={rowAt("method")} hint={null} possible={runnable ? undefined : ["rtn"]} />
       <div className={css.pair}>
-        <SelectField label={text.bits} value={recipe.bits} options={bits} onChange={(b) => editRecipe({ bits: b })} />
-        <SelectField
-          label={text.groupSize}
-          value={recipe.groupSize}
-          options={groups}
-          onChange={(groupSize) => editRecipe({ groupSize })}
-          error={fault === "groupSize" ? error?.message : null}
-        />
+        <RecipeField row={rowAt("bits")} hint={null} />
+        <RecipeField row={rowAt("groupSize")} hint={null} error={fault === "groupSize" ? error?.message : null} />
       </div>
       <div className={css.pair}>
         <SelectField
-          label={text.blocks}
+          label={fields.blocks.label}
           value={recipe.blocks}
           options={[{ value: null, title: text.allBlocks(blocks) }, ...firsts]}
           onChange={(n) => editRecipe({ blocks: n })}
         />
         <div className={css.low}>
-          <CheckField label={text.symmetric} checked={recipe.symmetric} onChange={(symmetric) => editRecipe({ symmetric })} />
+          <RecipeField row={rowAt("symmetric")} hint={null} />
         </div>
       </div>
       {runnable && <AlphaFields />}
-      <SelectField
-        label={text.format}
-        value={recipe.format}
-        options={runnable ? formats : formats.filter((f) => f.value === "dense")}
-        onChange={(format) => editRecipe({ format })}
+      <RecipeField
+        row={rowAt("format")}
+        possible={runnable ? undefined : ["dense"]}
         hint={notes.join(" ")}
         error={fault === "format" ? error?.message : null}
       />

@@ -1,6 +1,7 @@
 import { useState } from "react";
+import { fields } from "../../recipe/fields";
 import type { LayerRule } from "../../recipe/recipe";
-import { ruleOf, ruleText } from "../../recipe/rules";
+import { ruleOf, ruleText, ruleWords } from "../../recipe/rules";
 import { Field } from "../parts/fields";
 import { strings } from "../strings";
 import { useStudio, useStudioState } from "../studio";
@@ -36,7 +37,7 @@ export function RulesField({ error }: { error: string | null }) {
   }
 
   return (
-    <Field label={text.rules} hint={text.rulesHint} error={fault ?? error}>
+    <Field label={fields.rules.label} hint={text.rulesHint(ruleWords)} error={fault ?? error}>
       {(wired) => (
         <textarea
           {...wired}

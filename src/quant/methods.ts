@@ -1,0 +1,6 @@
+/** What each method does, under its id in a recipe: one line a method. */
+export { awq } from "./awq";
+export { gptaq } from "./gptaq";
+export { gptq } from "./gptq";
+export { quip } from "./quip";
+export { rtn } from "./rtn";

@@ -1,0 +1,107 @@
+/** The table of a recipe's fields. A new field is one entry here; a method's own options stand with the method, in methods.ts. */
+import { choice, layerRules, optional, real, whole, yesNo } from "./field";
+import { formatIds, formatTitles } from "./formats";
+import { methodIds, methodSections, methodTitles } from "./methods";
+
+export const fields = {
+  method: choice(methodIds, "rtn", {
+    label: "Method",
+    help: "How weights are rounded.",
+    flag: "method",
+    rule: "method",
+    titles: methodTitles,
+    front: true,
+  }),
+  bits: choice([2, 3, 4, 8], 4, { label: "Bits", help: "Bits of a quantized weight.", flag: "bits", rule: "bits", front: true }),
+  groupSize: choice([-1, 32, 64, 128], -1, {
+    label: "Group size",
+    help: "Input columns that share one scale; -1 is the whole row.",
+    flag: "group-size",
+    rule: "group",
+    titles: { [-1]: "whole row (-1)" },
+    front: true,
+  }),
+  symmetric: yesNo({ label: "Symmetric", help: "Use grids that are symmetric around zero.", flag: "sym", tag: "sym", front: true }),
+  qep: {
+    /** α in W*(α) = W + α·W·C·(H + λI)⁻¹. */
+    alpha: real(0.5, {
+      label: "QEP strength α",
+      help: "Strength of QEP’s correction: 0 is the method without QEP, and down_proj has 0 unless a rule names it.",
+      flag: "alpha",
+      rule: "alpha",
+      min: 0,
+      max: 1,
+      front: true,
+    }),
+    /** λ = damp · mean(diag H). */
+    damp: real(0.01, {
+      label: "QEP damping",
+      help: "Added to the diagonal of H in QEP’s solve, as a fraction of its mean.",
+      flag: "qep-damp",
+      min: 0,
+    }),
+    choice: choice(["given", "guarded", "best"], "given", {
+      label: "α is",
+      help: "Take α as given; as given but 0 where it does harm on held-out windows; or the best of each layer on those windows.",
+      flag: "alpha-choice",
+      titles: { given: "the strength above", guarded: "as above, but 0 where it does harm", best: "the best for each layer" },
+      helps: {
+        given: "down_proj has 0 unless a rule names it, as in the authors’ code.",
+        guarded: "A few windows are held out of calibration; a layer that QEP makes worse on them keeps its weights.",
+        best: "A few windows are held out of calibration; each layer’s α is where its error on them is least.",
+      },
+      front: true,
+    }),
+    /** Kept out of H and C. */
+    heldOut: whole(4, {
+      label: "Windows held out",
+      help: "Windows to choose α on: taken in addition to the calibration windows, or from them where those are “all”.",
+      flag: "held-out",
+      min: 1,
+      unless: { path: "qep.choice", is: "given" },
+    }),
+  },
+  rules: layerRules({
+    label: "Rules for some layers",
+    help: "Changes settings for the layers whose name ends with the pattern (* is anything); later rules win.",
+    flag: "rule",
+  }),
+  /** Seed of a fused rotation (QuaRot): nothing is rotated at run time. */
+  rotation: optional({
+    label: "Rotation seed",
+    help: "Rotate the model first, which spreads outliers over all inputs; clients need not know, but a tied head is stored separately.",
+    flag: "rotation-seed",
+    min: 0,
+    none: "off",
+    switch: { flag: "rotate", label: "Rotate the model first (QuaRot, fused)" },
+  }),
+  ...methodSections,
+  calibration: {
+    windows: optional({
+      label: "Calibration windows",
+      help: "How many windows of the text are used.",
+      flag: "windows",
+      min: 1,
+      none: "all",
+    }),
+    windowLength: whole(256, { label: "Window length", help: "Tokens in each window.", flag: "window-length", min: 2 }),
+    seed: whole(0, { label: "Seed", help: "Picks the calibration windows.", flag: "seed", min: 0 }),
+  },
+  blocks: optional({
+    label: "Blocks to quantize",
+    help: "How many blocks are quantized, from the first on.",
+    flag: "blocks",
+    min: 1,
+    none: "all",
+    front: true,
+  }),
+  format: choice(formatIds, "dense", {
+    label: "Format",
+    help: "Format of the exported checkpoint.",
+    flag: "format",
+    titles: formatTitles,
+    front: true,
+  }),
+};
+
+export type Fields = typeof fields;

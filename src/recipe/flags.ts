@@ -1,0 +1,83 @@
+/** A recipe as options of the command line: which there are, what they set, and how a recipe is written with them. */
+import { QuantError } from "../errors";
+import { changeOf, isUsed, merge } from "./access";
+import { type Field, isNumeric, valueFrom } from "./field";
+import { fieldValue, type LayerRule, type Recipe } from "./recipe";
+import { type Row, rows } from "./rows";
+import { ruleOf, ruleText } from "./rules";
+
+type Option = { type: "string"; multiple?: true } | { type: "boolean" };
+
+/** The value that a switch, an option without a value, sets; undefined: the option takes a value. */
+const switchedTo = (field: Field): unknown => (field.kind === "yes-no" ? true : field.kind === "choice" ? field.switch : undefined);
+
+function optionsOf({ field }: Row): [string, Option][] {
+  if (field.kind === "rules") return [[field.flag, { type: "string", multiple: true }]];
+  const option: [string, Option] = [field.flag, { type: switchedTo(field) === undefined ? "string" : "boolean" }];
+  return field.kind === "optional" && field.switch ? [[field.switch.flag, { type: "boolean" }], option] : [option];
+}
+
+/** For Node's parseArgs. */
+export const recipeOptions: Readonly<Record<string, Option>> = Object.fromEntries(rows.flatMap(optionsOf));
+
+/** Options as parseArgs reads them. */
+export type Flags = Readonly<Record<string, string | boolean | (string | boolean)[] | undefined>>;
+
+/** The recipe with what the options set, yet to be checked. @throws QuantError `bad-argument` for an option that cannot be read. */
+export function withFlags(recipe: Recipe, flags: Flags): Readonly<Record<string, unknown>> {
+  return rows.reduce<Readonly<Record<string, unknown>>>((made, row) => {
+    const value = row.field.kind === "rules" ? [...recipe.rules, ...rulesFrom(flags[row.field.flag])] : givenFor(row, recipe, flags);
+    return value === undefined ? made : merge(made, changeOf(row, value));
+  }, recipe);
+}
+
+function givenFor(row: Row, recipe: Recipe, flags: Flags): unknown {
+  const { field } = row;
+  const given = flags[field.flag];
+  if (given === true) return switchedTo(field);
+  if (typeof given === "string") {
+    const value = valueFrom(field, given);
+    if (isNumeric(field) && !Number.isFinite(value))
+      throw wrong(`--${field.flag} is "${given}", which is not a number`, "See qep-studio --help.");
+    return value;
+  }
+  return field.kind === "optional" && field.switch && flags[field.switch.flag] ? (fieldValue(recipe, row) ?? field.min) : undefined;
+}
+
+const rulesFrom = (given: Flags[string]): LayerRule[] => (Array.isArray(given) ? given : []).map((text) => ruleFrom(String(text)));
+
+function ruleFrom(text: string): LayerRule {
+  const read = ruleOf(text);
+  if ("fault" in read) throw wrong(`--rule: ${read.fault}`, 'Write it as "down_proj: bits=8 group=32 method=gptq alpha=0.25".');
+  return read.rule;
+}
+
+const wrong = (what: string, hint: string) => new QuantError("bad-argument", what, hint);
+
+/** Every field that has an effect in this recipe, as an option and its value; without a value where the option takes none. */
+function flagsOf(recipe: Recipe): [flag: string, value?: string][] {
+  return rows.filter((row) => isUsed(recipe, row)).flatMap((row) => written(row.field, fieldValue(recipe, row)));
+}
+
+function written(field: Field, value: unknown): [string, string?][] {
+  if (field.kind === "rules") return (value as LayerRule[]).map((rule) => [field.flag, ruleText(rule)]);
+  const switched = switchedTo(field);
+  if (switched !== undefined) return value === switched ? [[field.flag]] : [];
+  if (value === null) return [];
+  const on: [string][] = field.kind === "optional" && field.switch ? [[field.switch.flag]] : [];
+  return [...on, [field.flag, String(value)]];
+}
+
+/** The same as words of a POSIX shell. */
+export const flagsText = (recipe: Recipe): string =>
+  flagsOf(recipe)
+    .map(([flag, value]) => {
+      if (value === undefined) return `--${flag}`;
+      // Joined, so that a pattern like "-x" is not taken for an option.
+      return `--${flag}${/^-\D/.test(value) ? "=" : " "}${shellWord(value)}`;
+    })
+    .join(" ");
+
+export function shellWord(word: string): string {
+  return /^[\w./=:@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}

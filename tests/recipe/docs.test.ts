@@ -1,0 +1,28 @@
+/** What docs/ says of a recipe's fields is written from their table: `npx vitest run --project unit tests/recipe -u`. */
+import { expect, test } from "vitest";
+import { defaultText, helpText, optionText, valuesText } from "../../src/recipe/describe";
+import { rows } from "../../src/recipe/rows";
+import { readText } from "../support/tree";
+import { withRecipe } from "./json-schema";
+
+const cell = (text: string) => text.replaceAll("|", "\\|");
+const table = [
+  "| option | in recipe.json | values | default | what it does |",
+  "|---|---|---|---|---|",
+  ...rows.map((row) =>
+    ["", `\`${cell(optionText(row))}\``, `\`${row.path}\``, valuesText(row.field), defaultText(row.field), cell(helpText(row)), ""]
+      .join(" | ")
+      .trim(),
+  ),
+].join("\n");
+
+test("docs/cli.md lists the options of a recipe", async () => {
+  const marks = /(<!-- recipe options, from src\/recipe\/fields.ts -->\n)[\s\S]*?(\n<!-- end -->)/;
+  const page = readText("docs/cli.md");
+  expect(page).toMatch(marks);
+  await expect(page.replace(marks, (_, before, after) => before + table + after)).toMatchFileSnapshot("../../docs/cli.md");
+});
+
+test("docs/report.schema.json describes the recipe", async () => {
+  await expect(withRecipe(readText("docs/report.schema.json"))).toMatchFileSnapshot("../../docs/report.schema.json");
+});

@@ -1,0 +1,108 @@
+import { describe, expect, it } from "vitest";
+import { otherOptions } from "../../src/cli/args";
+import { isUsed, rowAt } from "../../src/recipe/access";
+import { recipeOptions, withFlags } from "../../src/recipe/flags";
+import { methodIds, methods } from "../../src/recipe/methods";
+import { defaultRecipe, type LayerRule, type Path, type Recipe } from "../../src/recipe/recipe";
+import { rows, usersOf } from "../../src/recipe/rows";
+import { ruleRows } from "../../src/recipe/rules";
+import { recipeWith } from "../support/recipe";
+
+const paths = rows.map(({ path }) => path);
+const doubled = (names: readonly string[]) => names.filter((name, at) => names.indexOf(name) !== at);
+
+describe("the table", () => {
+  it("gives every field an option, a word and a name in rules of its own", () => {
+    const switches = rows.flatMap(({ field }) => (field.kind === "optional" && field.switch ? [field.switch.flag] : []));
+    expect(doubled([...rows.map(({ field }) => field.flag), ...switches, ...Object.keys(otherOptions)])).toEqual([]);
+    expect(doubled(ruleRows.map(({ field }) => field.rule!))).toEqual([]);
+    expect(doubled(ruleRows.map(({ key }) => key))).toEqual([]);
+  });
+
+  it("names only paths that there are", () => {
+    expect(rows.flatMap(({ field }) => field.unless?.path ?? []).filter((path) => !paths.includes(path))).toEqual([]);
+    expect(methodIds.flatMap((id) => methods[id].borrows).filter((path) => !paths.includes(path))).toEqual([]);
+    const options = methodIds.flatMap((id) => Object.keys(methods[id].options).map((key) => `${id}.${key}`));
+    expect(options.filter((path) => !paths.includes(path))).toEqual([]);
+  });
+
+  it("says everything in one sentence", () => {
+    for (const { path, field } of rows) expect(field.help, path).toMatch(/^[A-Z][^.]+\.$/);
+  });
+
+  it("has the types of the values that it has", () => {
+    const typed: { bits: 2 | 3 | 4 | 8; alpha: number; windows: number | null; choice: "given" | "guarded" | "best"; rule: LayerRule } = {
+      bits: defaultRecipe.bits,
+      alpha: defaultRecipe.qep.alpha,
+      windows: defaultRecipe.calibration.windows,
+      choice: defaultRecipe.qep.choice,
+      rule: { match: "o_proj", method: "quip", bits: 8, groupSize: 32, alpha: 0.5 },
+    };
+    expect(typed.bits).toBe(4);
+    // @ts-expect-error: no field of a recipe.
+    expect((defaultRecipe as Recipe).colour).toBeUndefined();
+    // @ts-expect-error: five bits are not to be had.
+    expect<Recipe["bits"]>(5).toBe(5);
+    // @ts-expect-error: a rule cannot change it.
+    expect<LayerRule>({ match: "o_proj", symmetric: true }).toBeDefined();
+  });
+});
+
+describe("a method's options", () => {
+  it.each<[Path, string[]]>([
+    ["gptq.damp", ["gptq", "quip", "gptaq"]],
+    ["gptq.actOrder", ["gptq", "gptaq"]],
+    ["quip.seed", ["quip"]],
+  ])("%s is of %j", (path, users) => {
+    expect(usersOf(rowAt(path))).toEqual(users);
+  });
+
+  it("are used by the recipe's method and by its rules'", () => {
+    const used = (recipe: Recipe) => isUsed(recipe, rowAt("quip.seed"));
+    expect([recipeWith(), recipeWith({ method: "quip" }), recipeWith({ rules: [{ match: "o_proj", method: "quip" }] })].map(used)).toEqual([
+      false,
+      true,
+      true,
+    ]);
+    expect(isUsed(recipeWith(), rowAt("qep.heldOut"))).toBe(false);
+    expect(isUsed(recipeWith({}, { choice: "best" }), rowAt("qep.heldOut"))).toBe(true);
+  });
+});
+
+describe("options of the command line", () => {
+  const set = (flags: Parameters<typeof withFlags>[1], recipe = defaultRecipe) => withFlags(recipe, flags);
+
+  it("are those that there were in 0.1", () => {
+    const values =
+      "method bits group-size alpha alpha-choice held-out rotation-seed rule qep-damp damp quip-seed gptaq-alpha blocks windows window-length seed format";
+    const switches = "sym rotate act-order mse live-groups";
+    const named = (type: string) => Object.keys(recipeOptions).filter((name) => recipeOptions[name].type === type);
+    expect(named("string").sort()).toEqual(values.split(" ").sort());
+    expect(named("boolean").sort()).toEqual(switches.split(" ").sort());
+  });
+
+  it("change what they name and nothing else", () => {
+    expect(set({})).toEqual(defaultRecipe);
+    expect(set({ damp: "0.5", "live-groups": true })).toEqual(
+      recipeWith({ gptq: { ...defaultRecipe.gptq, damp: 0.5, groupGrids: "live" } }),
+    );
+    expect(set({ rule: ["o_proj: bits=8"] }, recipeWith({ rules: [{ match: "*", alpha: 0 }] })).rules).toEqual([
+      { match: "*", alpha: 0 },
+      { match: "o_proj", bits: 8 },
+    ]);
+  });
+
+  it("rotate: with the recipe's seed, or the one that is given", () => {
+    expect(set({ rotate: true }).rotation).toBe(0);
+    expect(set({ rotate: true }, recipeWith({ rotation: 7 })).rotation).toBe(7);
+    expect(set({ "rotation-seed": "3" }).rotation).toBe(3);
+  });
+
+  it.each([
+    [{ bits: "four" }, '--bits is "four", which is not a number'],
+    [{ damp: "" }, '--damp is "", which is not a number'],
+    [{ rule: ["o_proj"] }, "--rule: “o_proj” is not of the form"],
+  ])("%j is refused", (flags, words) => {
+    expect(() => set(flags)).toThrow(words);
+  });
+});

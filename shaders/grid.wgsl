@@ -2,6 +2,7 @@
 // W [rows, all·size], and only if WITH_REST `rest` of the same shape, the weights being W + rest; scales [rows, all] as bits (f32 of an f16 value, at least 2⁻²⁴, +∞ beyond f16); zeros [rows, all]. One invocation a group: `span`
 // groups of each row from `first` on, `groups` in all. MSE: of the ranges f·[min, max], f = 1, 0.99, … 0.21, the one with the least Σ|w − ŵ|^2.4.
 // Both roundings are exact (half to even): s·integer is exact in f32, so the quotient's rounding is settled by comparing products, not quotients.
+// uses: round_quotient, two_sum
 override WG: u32 = 64; // 1..256
 override SYMMETRIC: bool = false;
 override MSE: bool = false;
@@ -26,24 +27,9 @@ fn f16_quotient(high: f32, low: f32, top: f32) -> f32 {
   return select(count, count + 1.0, up) * step;
 }
 
-// round((w + low) / s), half to even, exactly, for s an f16 value and |low| a rounding of w; beyond ±1024 only roughly.
-fn round_quotient(w: f32, low: f32, s: f32) -> f32 {
-  let c = clamp(round(w / s), -1024.0, 1024.0);
-  let left = w - c * s; // exact
-  let half = 0.5 * s;
-  let odd = (i32(c) & 1) == 1;
-  let above = (left - half) + low;
-  let below = (left + half) + low;
-  if (above > 0.0 || (above == 0.0 && odd)) { return c + 1.0; }
-  if (below < 0.0 || (below == 0.0 && odd)) { return c - 1.0; }
-  return c;
-}
-
 struct Point { s: f32, z: f32 }
 
-// A number as high + low, low within a rounding of high: ordered by high, then by low.
-struct Two { high: f32, low: f32 }
-
+// Of two sums: by what they are rounded to, then by what that lost.
 fn less(a: Two, b: Two) -> bool { return a.high < b.high || (a.high == b.high && a.low < b.low); }
 
 fn minus(a: Two) -> Two { return Two(-a.high, -a.low); }
@@ -51,20 +37,15 @@ fn minus(a: Two) -> Two { return Two(-a.high, -a.low); }
 fn weight(i: u32) -> Two {
   let w = W[i];
   if (!WITH_REST) { return Two(w, 0.0); }
-  // Two-sum: GPTQ's feedback may have left w small beside its rest.
-  let sum = w + rest[i];
-  let part = sum - w;
-  return Two(sum, (w - (sum - part)) + (rest[i] - part));
+  return two_sum(w, rest[i]); // GPTQ's feedback may have left w small beside its rest
 }
 
 // The grid of the range [low, high].
 fn point(low: Two, high: Two) -> Point {
-  // range + lost = high − low (two-sum): a rounded range could fall on the other side of a midpoint.
-  let range = high.high - low.high;
-  let part = range - high.high;
-  let lost = ((high.high - (range - part)) + (-low.high - part)) + (high.low - low.low);
+  // A rounded range could fall on the other side of a midpoint.
+  let range = two_sum(high.high, -low.high);
   let top = f32(p.top);
-  let s = max(f16_quotient(range, lost, top), 0x1p-24f);
+  let s = max(f16_quotient(range.high, range.low + (high.low - low.low), top), 0x1p-24f);
   return Point(s, select(clamp(round_quotient(-low.high, -low.low, s), 0.0, top), f32((p.top + 1u) / 2u), SYMMETRIC));
 }
 

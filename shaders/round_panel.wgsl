@@ -3,6 +3,7 @@
 // order [n] (only if INDEXED); codes [rows, n]; errors [rows, stride]: the e_j, and with P from column `values` on the x_j.
 // One lane a row: rows never talk, so there is no barrier between columns. A column gathers what the ones before it left, in one compensated sum: taken off
 // one by one, 127 roundings of w would decide which way a code falls.
+// uses: round_quotient
 override WG: u32 = 16; // 1..32: rows, and lanes, of a workgroup; 512 bytes of shared memory each
 override INDEXED: bool = false;
 override WITH_P: bool = false;
@@ -19,19 +20,6 @@ struct Params { rows: u32, n: u32, first: u32, size: u32, stride: u32, groups: u
 
 // Column k of lane's row at k·WG + lane: neighbouring lanes, neighbouring addresses. A finished column holds its error.
 var<workgroup> w: array<f32, 128u * WG>;
-
-// As in grid.wgsl: of x + low, half to even, exactly.
-fn round_quotient(x: f32, low: f32, s: f32) -> f32 {
-  let c = clamp(round(x / s), -1024.0, 1024.0);
-  let left = x - c * s;
-  let half = 0.5 * s;
-  let odd = (i32(c) & 1) == 1;
-  let above = (left - half) + low;
-  let below = (left + half) + low;
-  if (above > 0.0 || (above == 0.0 && odd)) { return c + 1.0; }
-  if (below < 0.0 || (below == 0.0 && odd)) { return c - 1.0; }
-  return c;
-}
 
 fn round_row(row: u32, lane: u32) {
   for (var j = 0u; j < p.size; j++) {

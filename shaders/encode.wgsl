@@ -1,6 +1,6 @@
-// encode.wgsl - code = clamp(round(w / s) + z, 0, 2ᵇ − 1), round half to even, exactly
+// encode.wgsl - code = clamp(round(w / S) + z, 0, 2ᵇ − 1), of real zeros clamp(round((w + M) / S), 0, 2ᵇ − 1), round half to even, exactly
 // W, codes: n elements; scales, zeros: one each for every `size` elements; top = 2ᵇ − 1.
-// uses: round_quotient
+// uses: grid_code
 override WG: u32 = 64; // 1..256
 struct Params { n: u32, size: u32, top: u32 }
 @group(0) @binding(0) var<storage, read> W: array<f32>;
@@ -14,5 +14,5 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) nwg: vec3u, @
   let i = (wg.x + wg.y * nwg.x) * WG + lane;
   if (i >= p.n) { return; }
   let g = i / p.size;
-  codes[i] = u32(clamp(round_quotient(W[i], 0.0, scales[g]) + zeros[g], 0.0, f32(p.top)));
+  codes[i] = u32(code_of(W[i], 0.0, scales[g], zeros[g], p.top));
 }

@@ -8,6 +8,7 @@ import { census, type Model } from "../model/checkpoint";
 import { layerName, layerShape, type Stage, stages } from "../model/layers";
 import { packingTitle } from "../model/packing";
 import type { ModelSpec } from "../model/spec";
+import { groupBits } from "../ops/grid-kinds";
 import { quantizers } from "../quant/registry";
 import { isBase, type LayerKind, layerKinds, type Recipe } from "../recipe/recipe";
 import { matches, settingsOf } from "../recipe/rules";
@@ -25,13 +26,13 @@ export function fitsRecording(spec: ModelSpec, calibration: Calibration): boolea
   return recordingBytes(spec, tokens + heldTokens) <= recordingBudget;
 }
 
-/** Bits of one quantized weight in a packed file: its code, and its share of an f16 scale and a zero of b bits. */
+/** Bits of one quantized weight in a packed file: its code, and its share of its group's scale and zero. */
 export function bitsPerWeight(layers: Iterable<LayerShape>): number {
   let weights = 0;
   let total = 0;
-  for (const { shape, bits, groups } of layers) {
+  for (const { shape, bits, groups, gridKind } of layers) {
     weights += shape[0] * shape[1];
-    total += shape[0] * (shape[1] * bits + groups * (16 + bits));
+    total += shape[0] * (shape[1] * bits + groups * groupBits(gridKind, bits));
   }
   return total / weights;
 }

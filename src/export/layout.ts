@@ -1,11 +1,12 @@
 import { QuantError } from "../errors";
 import type { TensorSpec } from "../io/writer";
 import type { Checkpoint } from "../model/checkpoint";
+import { gridSpec } from "../quant/quantizer";
 import { quantizers } from "../quant/registry";
 import type { FormatId, Recipe } from "../recipe/recipe";
 import { settingsOf } from "../recipe/rules";
 import { dense } from "./dense";
-import type { Format, LayerShape } from "./format";
+import { checkKinds, type Format, type LayerShape } from "./format";
 import { gptq } from "./gptq";
 
 /** Every export format by its name in a recipe. */
@@ -27,8 +28,8 @@ export function plannedLayers({ layers }: Pick<Checkpoint, "layers">, recipe: Re
   const quantized = layers.filter(({ block }) => recipe.blocks === null || block < recipe.blocks);
   return new Map(
     quantized.map(({ name, shape }) => {
-      const { bits, groupSize } = settingsOf(recipe, name);
-      return [name, { name, shape, bits, groups: groupSize < 0 ? 1 : shape[1] / groupSize }];
+      const { bits, groupSize, kind: gridKind } = gridSpec(settingsOf(recipe, name));
+      return [name, { name, shape, bits, groups: groupSize < 0 ? 1 : shape[1] / groupSize, gridKind }];
     }),
   );
 }
@@ -50,6 +51,7 @@ export function pieces(model: Checkpoint, recipe: Recipe, { replaced, wide }: Ou
   if (format.packed && !model.spec)
     throw new QuantError("bad-format", `which layers clients expect packed is not known of ${model.architecture}`, "Use the dense format.");
   if (format.packed) checkPackable(layers, recipe);
+  checkKinds(recipe.format, format, layers.values());
   format.check([...layers.values()], recipe, layers.size === model.layers.length);
   return [...model.shards.tensors.values()].flatMap((t): Piece[] => {
     const layer = layers.get(t.name.replace(/\.weight$/, ""));

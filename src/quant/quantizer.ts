@@ -1,3 +1,5 @@
+import { QuantError } from "../errors";
+import { type GridKind, gridKinds } from "../ops/grid-kinds";
 import type { Grid, GridSpec, Ops, Tensor } from "../ops/ops";
 import type { LayerKind, Recipe } from "../recipe/recipe";
 import type { LayerSettings } from "../recipe/rules";
@@ -45,7 +47,7 @@ interface Told {
 }
 
 /**
- * One layer, quantized. On a grid: codes uint [out, in], what was measured being ŵ = s·(code − z). On none: Ŵ [out, in] itself. The caller frees them.
+ * One layer, quantized. On a grid: codes uint [out, in], what was measured being the grid's points. On none: Ŵ [out, in] itself. The caller frees them.
  */
 export type QuantizedLayer = Told & ({ codes: Tensor; grid: Grid } | { weight: Tensor });
 
@@ -70,4 +72,9 @@ export interface Quantizer {
   quantize(stage: StageView, recipe: Recipe, ops: Ops, signal?: AbortSignal): Promise<StageResult>;
 }
 
-export const gridSpec = ({ bits, groupSize, symmetric }: GridSpec): GridSpec => ({ bits, groupSize, symmetric });
+/** The grid of a layer's settings. @throws QuantError `bad-recipe` where the kind has no symmetric grids. */
+export function gridSpec({ bits, groupSize, symmetric, kind = "integer-zero" }: GridSpec): GridSpec & { kind: GridKind } {
+  if (symmetric && !gridKinds[kind].symmetric)
+    throw new QuantError("bad-recipe", `a grid with ${gridKinds[kind].label} is never symmetric`, "Switch Symmetric off.");
+  return { bits, groupSize, symmetric, kind };
+}

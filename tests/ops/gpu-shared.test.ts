@@ -9,9 +9,15 @@ import { runWgsl } from "./run-wgsl";
 const { device } = (await openGpuOps()).gpu;
 const random = randoms(41);
 
-/** One shared function, element by element: `body` makes y of the inputs' a, b, c. */
-async function apply(uses: string, body: string, inputs: readonly (readonly number[])[], type = "f32"): Promise<Float32Array> {
-  const names = ["a", "b", "c"].slice(0, inputs.length);
+/** One shared function, element by element: `body` makes y of the inputs' a, b, c, d. */
+async function apply(
+  uses: string,
+  body: string,
+  inputs: readonly (readonly number[])[],
+  type = "f32",
+  constants = {},
+): Promise<Float32Array> {
+  const names = ["a", "b", "c", "d"].slice(0, inputs.length);
   const lanes = type === "f32" ? 1 : Number(type[3]);
   const code = `// uses: ${uses}
 ${names.map((name, i) => `@group(0) @binding(${i}) var<storage, read> in_${name}: array<f32>;`).join("\n")}
@@ -24,7 +30,7 @@ ${names.map((name, i) => `@group(0) @binding(${i}) var<storage, read> in_${name}
 }`;
   const n = inputs[0].length;
   const data = inputs.map((x) => Float32Array.from(x));
-  return new Float32Array(await runWgsl(device, join("test", code, shared), data, n * lanes, Math.ceil(n / 64)));
+  return new Float32Array(await runWgsl(device, join("test", code, shared), data, n * lanes, Math.ceil(n / 64), constants));
 }
 
 /** A finite f32, or anything that is a multiple of 2⁻²⁰⁰, in units of 2⁻²⁰⁰. */
@@ -92,6 +98,49 @@ it("two_sum loses nothing, whichever is larger", async () => {
     expect(got[2 * i]).toBe(Math.fround(x + b[i]));
     expect(exact(got[2 * i]) + exact(got[2 * i + 1])).toBe(exact(x) + exact(b[i]));
   }
+});
+
+describe("grid_code, real zeros", () => {
+  const constants = { REAL_ZERO: 1 };
+  const scales = [2 ** -24, 1023 * 2 ** -24, 0.0123, 0.1, 1.5, 777].map(toF16);
+  const offsets = [0, 2 ** -24, 0.1, -0.1, 1, -3.3, 5000, -5000, 65504, -65504].map(toF16);
+
+  it("a code is what exact fractions say, at and beside midpoints, however near w and −M are", async () => {
+    const cases = scales.flatMap((S) =>
+      offsets.flatMap((M) =>
+        Array.from({ length: 18 }, (_, i) => i - 1).flatMap((c) => {
+          const middle = Math.fround((c + 0.5) * S - M);
+          return [-2, -1, 0, 1, 2].flatMap((steps) => {
+            const w = Math.fround(middle + steps * ulpOf(middle || 1e-9));
+            return [0, ulpOf(w || 1) / 2, -ulpOf(w || 1) / 8].map((low) => ({ w, low: w === 0 ? 0 : low, S, M }));
+          });
+        }),
+      ),
+    );
+    const got = await apply(
+      "grid_code",
+      "y[i] = code_of(a, b, c, d, 15u);",
+      [cases.map(({ w }) => w), cases.map(({ low }) => low), cases.map(({ S }) => S), cases.map(({ M }) => M)],
+      "f32",
+      constants,
+    );
+    const wrong = cases.flatMap(({ w, low, S, M }, i) => {
+      const want = Math.min(Math.max(roundRatio(exact(w) + exact(Math.fround(low)) + exact(M), exact(S)), 0), 15);
+      return got[i] === want ? [] : [`(${w} + ${low} + ${M}) / ${S} became ${got[i]}, not ${want}`];
+    });
+    expect(cases.length).toBeGreaterThan(15_000);
+    expect(wrong).toEqual([]);
+  });
+
+  it("a value is S·code − M, and what rounding it lost", async () => {
+    const cases = scales.flatMap((S) => offsets.flatMap((M) => [0, 1, 7, 15, 127, 255].map((code) => ({ S, M, code }))));
+    const inputs = [cases.map(({ S }) => S), cases.map(({ M }) => M), cases.map(({ code }) => code)];
+    const got = await apply("grid_code", "let v = value_of(a, b, c); y[i] = vec2f(v.high, v.low);", inputs, "vec2f", constants);
+    for (const [i, { S, M, code }] of cases.entries()) {
+      expect(got[2 * i]).toBe(Math.fround(S * code - M));
+      expect(got[2 * i] + got[2 * i + 1]).toBe(S * code - M);
+    }
+  });
 });
 
 describe("near_exp", () => {

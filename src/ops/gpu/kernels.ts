@@ -27,6 +27,7 @@ import rope from "../../../shaders/rope.wgsl?raw";
 import roundPanel from "../../../shaders/round_panel.wgsl?raw";
 import scale from "../../../shaders/scale.wgsl?raw";
 import scaleBy from "../../../shaders/scale_by.wgsl?raw";
+import gridCode from "../../../shaders/shared/grid_code.wgsl?raw";
 import matmulParams from "../../../shaders/shared/matmul_params.wgsl?raw";
 import nearExp from "../../../shaders/shared/near_exp.wgsl?raw";
 import roundQuotient from "../../../shaders/shared/round_quotient.wgsl?raw";
@@ -44,6 +45,7 @@ import { joinAll } from "./join";
 
 /** What several kernels are made of, by the names in their "uses" lines: whatever decides bits is written once. */
 export const shared = {
+  grid_code: gridCode,
   matmul_params: matmulParams,
   near_exp: nearExp,
   round_quotient: roundQuotient,

@@ -1,5 +1,6 @@
 // add_exactly.wgsl - y = a + factor · b rounded, rest = what the rounding lost: y + rest = a + factor · b
-// a, b, y, rest: n floats. Knuth's two-sum, exact whichever is larger; the product is rounded before it.
+// a, b, y, rest: n floats. The product is rounded before it is added.
+// uses: two_sum
 override WG: u32 = 64; // 1..256
 struct Params { n: u32, factor: f32 }
 @group(0) @binding(0) var<storage, read> a: array<f32>;
@@ -12,9 +13,7 @@ struct Params { n: u32, factor: f32 }
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) nwg: vec3u, @builtin(local_invocation_index) lane: u32) {
   let i = (wg.x + wg.y * nwg.x) * WG + lane;
   if (i >= p.n) { return; }
-  let term = p.factor * b[i];
-  let sum = a[i] + term;
-  let of_term = sum - a[i];
-  y[i] = sum;
-  rest[i] = (a[i] - (sum - of_term)) + (term - of_term);
+  let sum = two_sum(a[i], p.factor * b[i]);
+  y[i] = sum.high;
+  rest[i] = sum.low;
 }

@@ -1,40 +1,12 @@
 // cross_entropy.wgsl - (m, Σ, z) ← (m' = max(m, max logits), Σ·exp(m − m') + Σⱼ exp(logitⱼ − m'), z or the target's logit)
 // state [T, 3]; logits [T, n] of the vocabulary entries offset …; targets [T].
-override LANES: u32 = 64; // power of two; the invocations of a row
-override ROWS: u32 = 1; // rows of a workgroup; LANES · ROWS in 1..256
+// uses: row_reduction
+alias Partial = f32;
 struct Params { rows: u32, n: u32, offset: u32 }
 @group(0) @binding(0) var<storage, read_write> state: array<f32>;
 @group(0) @binding(1) var<storage, read> logits: array<f32>;
 @group(0) @binding(2) var<storage, read> targets: array<u32>;
 @group(1) @binding(0) var<uniform> p: Params;
-
-var<workgroup> partial: array<f32, LANES * ROWS>;
-
-// With one lane a row there is nothing to share, and no barrier: those are dear on software adapters.
-fn largest(value: f32, id: vec3u) -> f32 {
-  if (LANES == 1u) { return value; }
-  let base = id.y * LANES;
-  partial[base + id.x] = value;
-  for (var half = LANES / 2u; half > 0u; half /= 2u) {
-    workgroupBarrier();
-    if (id.x < half) { partial[base + id.x] = max(partial[base + id.x], partial[base + id.x + half]); }
-  }
-  workgroupBarrier();
-  return partial[base];
-}
-
-fn total(value: f32, id: vec3u) -> f32 {
-  if (LANES == 1u) { return value; }
-  let base = id.y * LANES;
-  workgroupBarrier(); // all have read the last result
-  partial[base + id.x] = value;
-  for (var half = LANES / 2u; half > 0u; half /= 2u) {
-    workgroupBarrier();
-    if (id.x < half) { partial[base + id.x] += partial[base + id.x + half]; }
-  }
-  workgroupBarrier();
-  return partial[base];
-}
 
 @compute @workgroup_size(LANES, ROWS)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) nwg: vec3u, @builtin(local_invocation_id) id: vec3u) {
@@ -45,10 +17,10 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) nwg: vec3u, @
   let before = state[3u * row];
   var top = before;
   for (var j = id.x; j < n; j += LANES) { top = max(top, logits[start + j]); }
-  top = largest(top, id);
+  top = row_largest(top, id);
   var sum = 0.0;
   for (var j = id.x; j < n; j += LANES) { sum += exp(logits[start + j] - top); }
-  sum = total(sum, id);
+  sum = row_total(sum, id);
   if (live && id.x == 0u) {
     state[3u * row] = top;
     // The clamp: before any logits `before` is the least f32, and the difference must not run off to −infinity.

@@ -1,5 +1,6 @@
-// decode.wgsl - w = s · (code − z), or f16(s · (code − z))
+// decode.wgsl - w = S · (code − z), of real zeros S · code − M; or f16 of it
 // codes, W: n elements in rows of `columns`; scales, zeros [rows, groups]; group_of [columns] (only if INDEXED, else groups are runs of `size` in order).
+// uses: grid_code
 override WG: u32 = 64; // 1..256
 override INDEXED: bool = false;
 override HALF: bool = false; // the second form
@@ -11,11 +12,15 @@ struct Params { n: u32, columns: u32, groups: u32, size: u32 }
 @group(0) @binding(4) var<storage, read_write> W: array<u32>; // the bits of f32, infinity being one
 @group(1) @binding(0) var<uniform> p: Params;
 
-// v rounded to f16, half to even. Neighbouring f16 values around v differ by 2^(exponent − 10), 2⁻²⁴ at least; exact, as v has 20 bits.
-fn half(v: f32) -> u32 {
-  let field = max((bitcast<u32>(v) >> 23u) & 255u, 113u) - 10u;
-  let rounded = bitcast<u32>(round(v * bitcast<f32>((254u - field) << 23u)) * bitcast<f32>(field << 23u));
-  return select(rounded, (rounded & 0x80000000u) | 0x7f800000u, abs(v) >= 65520.0);
+// v rounded to f16, half to even. Neighbouring f16 values around v differ by 2^(exponent − 10), 2⁻²⁴ at least; counting in these is exact.
+fn half(v: Two) -> u32 {
+  let field = max((bitcast<u32>(v.high) >> 23u) & 255u, 113u) - 10u;
+  let exact = v.high * bitcast<f32>((254u - field) << 23u);
+  var count = round(exact);
+  // A tie that v became only when it was rounded to f32.
+  if (v.low != 0.0 && abs(exact - count) == 0.5) { count = exact + select(-0.5, 0.5, v.low > 0.0); }
+  let rounded = bitcast<u32>(count * bitcast<f32>(field << 23u));
+  return select(rounded, (rounded & 0x80000000u) | 0x7f800000u, (rounded & 0x7fffffffu) >= 0x47800000u); // 65536
 }
 
 @compute @workgroup_size(WG)
@@ -26,6 +31,6 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) nwg: vec3u, @
   var g = c / p.size;
   if (INDEXED) { g = group_of[c]; }
   g += (i / p.columns) * p.groups;
-  let w = scales[g] * (f32(codes[i]) - zeros[g]);
-  if (HALF) { W[i] = half(w); } else { W[i] = bitcast<u32>(w); }
+  let w = value_of(scales[g], zeros[g], f32(codes[i]));
+  if (HALF) { W[i] = half(w); } else { W[i] = bitcast<u32>(w.high); }
 }

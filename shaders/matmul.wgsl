@@ -1,26 +1,11 @@
 // matmul.wgsl - C = [C or D] + alpha · A·B, 64 × 64 outputs a workgroup through shared memory; the form that real GPUs want
-// Forms: NT A [m, k], B [n, k] (x·Wᵀ); NN A [m, k], B [k, n]; TN A [k, m], B [k, n] (xᵀx). C, D [m, n]; D as a difference is shaped as A.
-// Every operand is a view: start + window · its window step + head · its head step + row · stride, in floats; a batch z is window z / heads, head z mod heads,
-// and B's head is head / group (grouped-query attention). Steps may wrap round 2³². Rows first_row … of `tiles` tiles are computed by this dispatch.
+// uses: matmul_params
 override DEPTH: u32 = 16; // steps of k in shared memory, 4..16; SwiftShader compiles for half a millisecond per float of it
-override FORM: u32 = 0; // 0 NT, 1 NN, 2 TN
-override ADD: u32 = 0; // 0 C = αAB, 1 C += αAB, 2 C = D + αAB
-override DIFFERENCE: bool = false; // A − D in place of A; ADD is not 2 then
 const RUN = 32u; // terms summed before they join the total; a multiple of DEPTH
-struct Params {
-  m: u32, n: u32, k: u32, first_row: u32, tiles: u32, first_batch: u32, batches: u32, heads: u32, group: u32,
-  a: u32, a_stride: u32, a_window: u32, a_head: u32,
-  b: u32, b_stride: u32, b_window: u32, b_head: u32,
-  c: u32, c_stride: u32, c_window: u32, c_head: u32,
-  d: u32, d_stride: u32,
-  part: u32, // 0 all, 1 tiles on or below the diagonal, 2 A is zero right of its diagonal, 3 B above its own
-  alpha: f32,
-}
 @group(0) @binding(0) var<storage, read> A: array<f32>;
 @group(0) @binding(1) var<storage, read> B: array<f32>;
 @group(0) @binding(2) var<storage, read> D: array<f32>;
 @group(0) @binding(3) var<storage, read_write> C: array<f32>;
-@group(1) @binding(0) var<uniform> p: Params;
 
 // Each step of k: 64 rows (or columns) as 16 vectors, and one of padding, which spreads the steps over the banks.
 var<workgroup> tile_a: array<vec4f, DEPTH * 17>;
@@ -78,10 +63,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) nwg: vec3u, @
   let row = p.first_row + (id / across) % p.tiles * 64u;
   let column = id % across * 64u;
   if (z >= p.batches || (p.part == 1u && column > row + 63u)) { return; }
-  let window = (p.first_batch + z) / p.heads;
-  let head = (p.first_batch + z) % p.heads;
-  let a = p.a + window * p.a_window + head * p.a_head;
-  let b = p.b + window * p.b_window + head / p.group * p.b_head;
+  let start = starts(z);
   var depth = p.k;
   if (p.part == 2u) { depth = min(depth, row + 64u); }
   let y = lane / 8u;
@@ -92,7 +74,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) nwg: vec3u, @
   var c11 = mat4x4f();
   var totals: array<mat4x4f, 4>;
   for (var k = select(0u, column, p.part == 3u); k < depth; k += DEPTH) {
-    for (var i = lane; i < 16u * DEPTH; i += 64u) { fill(a, b, row, column, k, i); }
+    for (var i = lane; i < 16u * DEPTH; i += 64u) { fill(start.a, start.b, row, column, k, i); }
     workgroupBarrier();
     for (var j = 0u; j < DEPTH; j++) {
       let a0 = tile_a[j * 17u + y];
@@ -121,9 +103,8 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) nwg: vec3u, @
   c01 += totals[1];
   c10 += totals[2];
   c11 += totals[3];
-  let c = p.c + window * p.c_window + head * p.c_head;
-  put_block(c, row + 4u * y, column + 4u * x, c00);
-  put_block(c, row + 4u * y, column + 32u + 4u * x, c01);
-  put_block(c, row + 32u + 4u * y, column + 4u * x, c10);
-  put_block(c, row + 32u + 4u * y, column + 32u + 4u * x, c11);
+  put_block(start.c, row + 4u * y, column + 4u * x, c00);
+  put_block(start.c, row + 4u * y, column + 32u + 4u * x, c01);
+  put_block(start.c, row + 32u + 4u * y, column + 4u * x, c10);
+  put_block(start.c, row + 32u + 4u * y, column + 32u + 4u * x, c11);
 }

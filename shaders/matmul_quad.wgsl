@@ -1,27 +1,15 @@
 // matmul_quad.wgsl - C = [C or D] + alpha · A·B, 16 × 4·WG outputs a workgroup, no shared memory and no barrier
-// Same operands, forms and parameters as matmul.wgsl, but rows of A, B and D start at multiples of 4 floats; NT and NN need k % 4 = 0.
+// Rows of A, B and D start at multiples of 4 floats; NT and NN need k % 4 = 0.
 // Four lanes (a quad) own 16 rows × 16 columns: each lane loads four of the rows of A, shares them by broadcast, and multiplies 4 × 4 matrices with its own
 // four columns of B. Software adapters pay 5 to 10 times as much for a load as for a product, hence the broadcast.
+// uses: matmul_params
 enable subgroups;
 override WG: u32 = 4; // 4..64, the subgroup size
-override FORM: u32 = 0; // 0 NT, 1 NN, 2 TN
-override ADD: u32 = 0; // 0 C = αAB, 1 C += αAB, 2 C = D + αAB
-override DIFFERENCE: bool = false; // A − D in place of A; ADD is not 2 then
 const RUN4 = 8u; // fours of terms summed before they join the total
-struct Params {
-  m: u32, n: u32, k: u32, first_row: u32, tiles: u32, first_batch: u32, batches: u32, heads: u32, group: u32,
-  a: u32, a_stride: u32, a_window: u32, a_head: u32,
-  b: u32, b_stride: u32, b_window: u32, b_head: u32,
-  c: u32, c_stride: u32, c_window: u32, c_head: u32,
-  d: u32, d_stride: u32,
-  part: u32, // 0 all, 1 tiles on or below the diagonal, 2 A is zero right of its diagonal, 3 B above its own
-  alpha: f32,
-}
 @group(0) @binding(0) var<storage, read> A: array<vec4f>;
 @group(0) @binding(1) var<storage, read> B: array<vec4f>;
 @group(0) @binding(2) var<storage, read> D: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> C: array<f32>;
-@group(1) @binding(0) var<uniform> p: Params;
 
 // Four lanes' vectors side by side; in the form TN they are columns of A and become rows.
 fn rows_of(v: vec4f) -> mat4x4f {
@@ -59,10 +47,9 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) nwg: vec3u, @
   let row = p.first_row + (id / across) % p.tiles * 16u;
   let left = id % across * 4u * WG;
   if (z >= p.batches || (p.part == 1u && left > row + 15u)) { return; }
-  let window = (p.first_batch + z) / p.heads;
-  let head = (p.first_batch + z) % p.heads;
-  let a = (p.a + window * p.a_window + head * p.a_head) / 4u;
-  let b = (p.b + window * p.b_window + head / p.group * p.b_head) / 4u;
+  let start = starts(z);
+  let a = start.a / 4u;
+  let b = start.b / 4u;
   let l = lane & 3u;
   let column = left + 4u * lane;
   let as4 = p.a_stride / 4u;
@@ -114,6 +101,5 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) nwg: vec3u, @
     totals[2] += s2;
     totals[3] += s3;
   }
-  let c = p.c + window * p.c_window + head * p.c_head;
-  for (var i = 0u; i < 16u; i++) { put(c, row + i, column, totals[i / 4u][i % 4u]); }
+  for (var i = 0u; i < 16u; i++) { put(start.c, row + i, column, totals[i / 4u][i % 4u]); }
 }

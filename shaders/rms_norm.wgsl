@@ -1,27 +1,12 @@
 // rms_norm.wgsl - y = x / sqrt(mean(x²) + eps) · w, row by row
 // x, y [rows, n]; w [n].
-override LANES: u32 = 64; // power of two; the invocations of a row
-override ROWS: u32 = 1; // rows of a workgroup; LANES · ROWS in 1..256
+// uses: row_reduction
+alias Partial = vec2f;
 struct Params { rows: u32, n: u32, eps: f32 }
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> w: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 @group(1) @binding(0) var<uniform> p: Params;
-
-var<workgroup> partial: array<vec2f, LANES * ROWS>;
-
-// With one lane a row there is nothing to share, and no barrier: those are dear on software adapters.
-fn total(value: vec2f, id: vec3u) -> vec2f {
-  if (LANES == 1u) { return value; }
-  let base = id.y * LANES;
-  partial[base + id.x] = value;
-  for (var half = LANES / 2u; half > 0u; half /= 2u) {
-    workgroupBarrier();
-    if (id.x < half) { partial[base + id.x] += partial[base + id.x + half]; }
-  }
-  workgroupBarrier();
-  return partial[base];
-}
 
 @compute @workgroup_size(LANES, ROWS)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) nwg: vec3u, @builtin(local_invocation_id) id: vec3u) {
@@ -39,7 +24,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) nwg: vec3u, @
     lost = (next - sum) - term;
     sum = next;
   }
-  let all = total(vec2f(sum, lost), id);
+  let all = row_total(vec2f(sum, lost), id);
   let factor = 1.0 / sqrt((all.x + (p.eps * f32(p.n) - all.y)) / f32(p.n));
   for (var i = id.x; i < n; i += LANES) { y[start + i] = x[start + i] * factor * w[i]; }
 }

@@ -1,8 +1,9 @@
-// round_panel.wgsl - for the panel's columns j in turn: x_j = w_j − Σ_{i<j} (e_i·U_ij − x_i·P_ij), c = clamp(round(x_j / s) + z, 0, 2ᵇ − 1), e_j = (x_j − s·(c − z)) / U_jj
+// round_panel.wgsl - for the panel's columns j in turn: x_j = w_j − Σ_{i<j} (e_i·U_ij − x_i·P_ij), c = the code of x_j on its grid, e_j = (x_j − ŵ(c)) / U_jj
 // W [rows, n], of which columns first … first + size − 1 (128 at most) are read; U [n, n] upper; P [n, n] (only if WITH_P); scales, zeros [rows, groups];
 // order [n] (only if INDEXED); codes [rows, n]; errors [rows, stride]: the e_j, and with P from column `values` on the x_j.
 // One lane a row: rows never talk, so there is no barrier between columns. A column gathers what the ones before it left, in one compensated sum: taken off
 // one by one, 127 roundings of w would decide which way a code falls.
+// uses: grid_code
 override WG: u32 = 16; // 1..32: rows, and lanes, of a workgroup; 512 bytes of shared memory each
 override INDEXED: bool = false;
 override WITH_P: bool = false;
@@ -20,27 +21,12 @@ struct Params { rows: u32, n: u32, first: u32, size: u32, stride: u32, groups: u
 // Column k of lane's row at k·WG + lane: neighbouring lanes, neighbouring addresses. A finished column holds its error.
 var<workgroup> w: array<f32, 128u * WG>;
 
-// As in grid.wgsl: of x + low, half to even, exactly.
-fn round_quotient(x: f32, low: f32, s: f32) -> f32 {
-  let c = clamp(round(x / s), -1024.0, 1024.0);
-  let left = x - c * s;
-  let half = 0.5 * s;
-  let odd = (i32(c) & 1) == 1;
-  let above = (left - half) + low;
-  let below = (left + half) + low;
-  if (above > 0.0 || (above == 0.0 && odd)) { return c + 1.0; }
-  if (below < 0.0 || (below == 0.0 && odd)) { return c - 1.0; }
-  return c;
-}
-
 fn round_row(row: u32, lane: u32) {
   for (var j = 0u; j < p.size; j++) {
     let column = p.first + j;
     var input = column;
     if (INDEXED) { input = order[column]; }
     let g = row * p.groups + input / p.group_size;
-    let s = scales[g];
-    let z = zeros[g];
     // Kahan's sum; what it still lacks at the end goes into the rounding and the error.
     var x = w[j * WG + lane];
     var low = 0.0;
@@ -53,9 +39,10 @@ fn round_row(row: u32, lane: u32) {
       low = term - (next - x);
       x = next;
     }
-    let code = clamp(round_quotient(x, low, s) + z, 0.0, f32(p.top));
+    let code = code_of(x, low, scales[g], zeros[g], p.top);
     codes[row * p.n + column] = u32(code);
-    w[j * WG + lane] = ((x - s * (code - z)) + low) / U[column * p.n + column];
+    let value = value_of(scales[g], zeros[g], code);
+    w[j * WG + lane] = ((x - value.high) + (low - value.low)) / U[column * p.n + column];
     if (WITH_P) { errors[row * p.stride + p.values + j] = x; }
   }
 }

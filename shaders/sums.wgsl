@@ -1,15 +1,13 @@
 // sums.wgsl - sums[g] = (Σ (a − b)², Σ a²), or (Σ a·b, Σ b²), over the g-th run of `span` elements
 // a, b: n floats; sums [groups, 2]. The caller adds the runs in float64.
-override LANES: u32 = 64; // power of two; the invocations of a row
-override ROWS: u32 = 1; // rows of a workgroup; LANES · ROWS in 1..256
+// uses: row_reduction
+alias Partial = vec2f;
 override PRODUCT: bool = false; // the second form
 struct Params { n: u32, span: u32, groups: u32 }
 @group(0) @binding(0) var<storage, read> a: array<f32>;
 @group(0) @binding(1) var<storage, read> b: array<f32>;
 @group(0) @binding(2) var<storage, read_write> sums: array<vec2f>;
 @group(1) @binding(0) var<uniform> p: Params;
-
-var<workgroup> partial: array<vec2f, LANES * ROWS>;
 
 @compute @workgroup_size(LANES, ROWS)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) nwg: vec3u, @builtin(local_invocation_id) id: vec3u) {
@@ -20,14 +18,6 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) nwg: vec3u, @
     let d = a[i] - b[i];
     if (PRODUCT) { sum += vec2f(a[i] * b[i], b[i] * b[i]); } else { sum += vec2f(d * d, a[i] * a[i]); }
   }
-  if (LANES > 1u) {
-    let base = id.y * LANES;
-    partial[base + id.x] = sum;
-    for (var half = LANES / 2u; half > 0u; half /= 2u) {
-      workgroupBarrier();
-      if (id.x < half) { partial[base + id.x] += partial[base + id.x + half]; }
-    }
-    sum = partial[base + id.x];
-  }
+  sum = row_total(sum, id);
   if (id.x == 0u && g < p.groups) { sums[g] = sum; }
 }

@@ -17,7 +17,7 @@ export function nodePlatform(reference: boolean, folder: string | null): Platfor
     helperFor: threadHelper,
     async claimRun() {
       const release = await claimFolder(folder!);
-      return { scratch: folderScratch(folder!), release };
+      return { scratch: folderScratch(join(folder!, "journal")), release };
     },
     keptRuns: async () => [],
     async openSpill() {

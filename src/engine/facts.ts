@@ -1,6 +1,7 @@
 import { QuantError } from "../errors";
 import { toFloats } from "../io/dtype";
 import type { Checkpoint } from "../model/checkpoint";
+import { pointOf } from "../ops/grid-kinds";
 import { codesOf } from "../ops/packed";
 import { type Coded, valuesOf } from "../quant/coded";
 import type { Histogram, LayerFacts } from "../results/facts";
@@ -23,7 +24,7 @@ function count(values: Iterable<number>, { low, high }: { low: number; high: num
   return { low, high, counts };
 }
 
-/** ŵ = s·(code − z), one after the other. */
+/** ŵ of every weight, one after the other. */
 function* values(layer: Coded): Generator<number> {
   if (layer.kind === "dense") {
     yield* valuesOf(layer);
@@ -34,6 +35,6 @@ function* values(layer: Coded): Generator<number> {
   const codes = codesOf(layer);
   for (let i = 0; i < codes.length; i++) {
     const g = Math.floor(i / size);
-    yield layer.scales[g] * (codes[i] - layer.zeros[g]);
+    yield pointOf(layer.gridKind, layer.scales[g], layer.zeros[g], codes[i]);
   }
 }

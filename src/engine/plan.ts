@@ -5,6 +5,7 @@ import type { Calibration, TokenWindows } from "../model/calibration";
 import { census, type Model } from "../model/checkpoint";
 import { layerShape } from "../model/layers";
 import type { ModelSpec } from "../model/spec";
+import { groupBits } from "../ops/grid-kinds";
 import { groupsOf, type LayerPlan, type RunPlan } from "../quant/layer-plan";
 import { isBase, layerKinds, type Recipe } from "../recipe/recipe";
 import type { PlanSummary } from "../results/plan";
@@ -20,14 +21,14 @@ export function fitsRecording(spec: ModelSpec, calibration: Calibration): boolea
   return recordingBytes(spec, tokens + heldTokens) <= recordingBudget;
 }
 
-/** Bits of one quantized weight in a packed file: its code, and its share of an f16 scale and a zero of b bits. */
+/** Bits of one quantized weight in a packed file: its code, and its share of its group's scale and zero. */
 export function bitsPerWeight(layers: readonly LayerPlan[]): number {
   let weights = 0;
   let total = 0;
   for (const { shape, grid } of layers) {
     const groups = groupsOf(shape, grid);
     weights += shape[0] * shape[1];
-    total += shape[0] * (shape[1] * grid.bits + groups * (16 + grid.bits));
+    total += shape[0] * (shape[1] * grid.bits + groups * groupBits(grid.kind, grid.bits));
   }
   return total / weights;
 }

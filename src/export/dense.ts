@@ -1,4 +1,5 @@
 import { f16Word } from "../io/dtype";
+import { pointOf } from "../ops/grid-kinds";
 import { codesOf } from "../ops/packed";
 import type { DenseLayer, PackedLayer } from "../quant/coded";
 import { type Format, withDtype } from "./format";
@@ -6,11 +7,12 @@ import { type Format, withDtype } from "./format";
 const rowsAtOnce = 256;
 
 /**
- * Ŵ = f16(s·(code − z)) under the original names, no quantization_config: loads wherever the source loads. A tensor that f16 cannot hold is written in f32,
+ * Ŵ, rounded to f16, under the original names, no quantization_config: loads wherever the source loads. A tensor that f16 cannot hold is written in f32,
  * as it was measured, and the config then says float32: bf16 would round what was measured, and refusing would lose a run.
  */
 export const dense: Format = {
   packed: false,
+  accepts: () => true,
   tensors: ({ name, shape }, wide) => [{ name: `${name}.weight`, dtype: wide ? "F32" : "F16", shape }],
   bytes: (layer, wide) => [layer.kind === "dense" ? once(layer) : denseRows(layer, wide)],
   config: (source, _, wide) => withDtype(source, wide ? "float32" : "float16"),
@@ -42,7 +44,7 @@ function* denseRows(layer: PackedLayer, wide: boolean): Generator<Uint8Array> {
     for (let g = 0; g < rows * groups; g++) {
       const at = from * groups + g;
       for (let code = 0; code < top; code++) {
-        const value = layer.scales[at] * (code - layer.zeros[at]);
+        const value = pointOf(layer.gridKind, layer.scales[at], layer.zeros[at], code);
         table[code] = wide ? value : f16Word(value);
       }
       for (let i = 0; i < size; i++) values[g * size + i] = table[codes[g * size + i]];

@@ -1,5 +1,7 @@
+import { QuantError } from "../errors";
 import type { TensorSpec } from "../io/writer";
 import type { Checkpoint } from "../model/checkpoint";
+import { type GridKind, gridKinds } from "../ops/grid-kinds";
 import type { Coded } from "../quant/coded";
 import type { LayerPlan } from "../quant/layer-plan";
 import type { Recipe } from "../recipe/recipe";
@@ -8,6 +10,8 @@ import type { Recipe } from "../recipe/recipe";
 export interface Format {
   /** Holds layers on grids only. */
   packed: boolean;
+  /** Whether it can hold layers on grids of this kind. */
+  accepts(kind: GridKind): boolean;
   /** The layer's tensors, known before any work. */
   tensors(layer: LayerPlan, wide: boolean): TensorSpec[];
   /** Their bytes, in the same order, each in pieces. `wide`: in f32, because f16 cannot hold them; never asked of a packed format. */
@@ -20,6 +24,17 @@ export interface Format {
   check(layers: readonly LayerPlan[], recipe: Recipe, whole: boolean): void;
   /** Sentences on which clients load it and which refuse, for beside the choice; true of this model. */
   notes(recipe: Recipe, model: Pick<Checkpoint, "spec" | "config">): string[];
+}
+
+/** @throws QuantError `bad-format` naming the first layer whose kind of grid the format cannot hold. */
+export function checkKinds(name: string, { accepts }: Format, layers: Iterable<LayerPlan>): void {
+  for (const layer of layers)
+    if (!accepts(layer.grid.kind))
+      throw new QuantError(
+        "bad-format",
+        `${layer.name} would be on a grid with ${gridKinds[layer.grid.kind].label}, and the ${name} format has no place for them`,
+        "Use the dense format, or another kind of grid.",
+      );
 }
 
 /** A client that loads with the config's own dtype must not round f16 scales and weights again to bf16, nor f32 ones to f16. */

@@ -3,21 +3,25 @@ import { QuantError } from "../errors";
 import { toF16Words } from "../io/dtype";
 import type { TensorSpec } from "../io/writer";
 import { packBits } from "../ops/bits";
+import { gridKinds } from "../ops/grid-kinds";
 import type { PackedLayer } from "../quant/coded";
 import { groupsOf, type LayerPlan } from "../quant/layer-plan";
 import type { Recipe } from "../recipe/recipe";
 import { type Format, withDtype } from "./format";
 
 /**
- * GPTQ's packed layout (FORMATS.md (a)): qweight [in·b/32, out] with the bit stream down the inputs, qzeros [G, out·b/32] along the outputs,
+ * GPTQ's packed layout: qweight [in·b/32, out] with the bit stream down the inputs, qzeros [G, out·b/32] along the outputs,
  * scales F16 [G, out], g_idx [in]. Symmetric grids are written as v1 (zeros stored minus one, which every client reads), asymmetric ones as
  * v2 (zeros as they are), because a zero of 0 has no place in v1.
  */
 export const gptq: Format = {
   packed: true,
+  accepts: (kind) => kind === "integer-zero",
   tensors: ({ name, shape, grid }) => gptqTensors(name, shape, grid.bits, groupsOf(shape, grid)),
   bytes: (layer) => {
     if (layer.kind === "dense") throw new QuantError("internal", `${layer.name} is on no grid`);
+    if (layer.gridKind !== "integer-zero")
+      throw new QuantError("internal", `${layer.name} is on a grid with ${gridKinds[layer.gridKind].label}`);
     return [weights(layer), one(zeros(layer)), one(scales(layer)), one(groupIndex(layer))];
   },
   config: (source, recipe) => ({ ...withDtype(source, "float16"), quantization_config: settings(recipe) }),

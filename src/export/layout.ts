@@ -4,7 +4,7 @@ import type { Checkpoint } from "../model/checkpoint";
 import type { LayerPlan, RunPlan } from "../quant/layer-plan";
 import { quantizers } from "../quant/registry";
 import type { FormatId } from "../recipe/recipe";
-import type { Format } from "./format";
+import { checkKinds, type Format } from "./format";
 import * as all from "./formats";
 
 /** Every export format by its id; the compiler asks for each that recipe/formats.ts names. */
@@ -38,6 +38,7 @@ export function pieces(model: Checkpoint, { recipe, layers: plans }: RunPlan, { 
   if (format.packed && !model.spec)
     throw new QuantError("bad-format", `which layers clients expect packed is not known of ${model.architecture}`, "Use the dense format.");
   if (format.packed) checkPackable(plans);
+  checkKinds(recipe.format, format, plans);
   format.check(plans, recipe, layers.size === model.layers.length);
   return [...model.shards.tensors.values()].flatMap((t): Piece[] => {
     const layer = layers.get(t.name.replace(/\.weight$/, ""));

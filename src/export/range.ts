@@ -3,6 +3,7 @@ import { dtypeBytes, findBeyondF16, findNonFinite, toF16 } from "../io/dtype";
 import { shown } from "../io/text";
 import type { Shards } from "../io/types";
 import type { Checkpoint } from "../model/checkpoint";
+import { pointOf } from "../ops/grid-kinds";
 import { codesOf } from "../ops/packed";
 import type { Beyond, Coded, PackedLayer, QuantizedModel } from "../quant/coded";
 import type { RunPlan } from "../quant/layer-plan";
@@ -73,16 +74,17 @@ const layerBeyond = (layer: Coded): Beyond | null => (layer.kind === "dense" ? n
 function packedBeyond(layer: PackedLayer): Beyond | null {
   const [out, n] = layer.shape;
   const groups = layer.scales.length / out;
-  const top = 2 ** layer.bits - 1;
+  const point = (at: number, code: number) => pointOf(layer.gridKind, layer.scales[at], layer.zeros[at], code);
+  const ends = [0, 2 ** layer.bits - 1];
   for (let o = 0; o < out; o++) {
-    const suspects = Array.from({ length: groups }, (_, g) => o * groups + g).filter(
-      (at) => !Number.isFinite(toF16(layer.scales[at] * Math.max(layer.zeros[at], top - layer.zeros[at]))),
+    const suspects = Array.from({ length: groups }, (_, g) => o * groups + g).filter((at) =>
+      ends.some((code) => !Number.isFinite(toF16(point(at, code)))),
     );
     if (!suspects.length) continue;
     const codes = codesOf(layer, o, o + 1);
     for (let i = 0; i < n; i++) {
       const at = o * groups + Math.floor((i * groups) / n);
-      const value = layer.scales[at] * (codes[i] - layer.zeros[at]);
+      const value = point(at, codes[i]);
       if (!Number.isFinite(toF16(value))) return { index: o * n + i, value };
     }
   }

@@ -41,14 +41,9 @@ export function folderScratch(folder: string): Scratch {
         await handle.close();
       }
     },
-    names: async () => (await fs.readdir(folder).catch(() => [])).filter((name) => !name.endsWith(unfinished) && name !== lockFile),
+    names: async () => (await fs.readdir(folder).catch(() => [])).filter((name) => !name.endsWith(unfinished)),
     remove: (name) => fs.rm(path(name), { force: true }),
-    async clear() {
-      for (const name of await fs.readdir(folder).catch(() => []))
-        if (name !== lockFile) await fs.rm(path(name), { recursive: true, force: true });
-      // Fails where it is claimed.
-      await fs.rmdir(folder).catch(() => {});
-    },
+    clear: () => fs.rm(folder, { recursive: true, force: true }),
   };
 }
 

@@ -29,7 +29,7 @@ export async function readPacked(shards: Shards, name: string, shape: readonly [
   const { scales, groups, half } = await readScales(shards, name, out);
   const zeros = zerosOf(await words(shards, `${name}.qzeros`), out, groups, packing);
   const codes = transpose(qweight, (n * bits) / 32, out);
-  return { shape, bits, words: codes, scales, zeros, groupOf: await groupsOf(shards, name, n, groups), half };
+  return { shape, bits, words: codes, gridKind: "integer-zero", scales, zeros, groupOf: await groupsOf(shards, name, n, groups), half };
 }
 
 async function readScales(shards: Shards, name: string, out: number): Promise<{ scales: Float32Array; groups: number; half: boolean }> {

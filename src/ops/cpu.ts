@@ -10,6 +10,7 @@ import type { Grid, Ops, Tensor } from "./ops";
 import { Tracker } from "./tracker";
 
 const cpu = (t: Tensor) => t as CpuTensor;
+const cpuGrid = (g: Grid) => g as gridding.CpuGrid;
 
 /** Lets other events run (cancel, progress) between two stretches of work; a MessageChannel is not throttled in hidden tabs as timers are. */
 function yieldToEvents(): Promise<void> {
@@ -27,7 +28,7 @@ function yieldToEvents(): Promise<void> {
 export function createCpuOps(): Ops {
   const tracker = new Tracker<CpuTensor>(() => {});
   const own = (t: CpuTensor) => tracker.add(t, t.data.byteLength + t.uints.byteLength);
-  const ownGrid = (g: { scales: CpuTensor; zeros: CpuTensor }): Grid => ({ scales: own(g.scales), zeros: own(g.zeros) });
+  const ownGrid = ({ kind, scales, zeros }: gridding.CpuGrid): Grid => ({ kind, scales: own(scales), zeros: own(zeros) });
 
   return {
     adapter: { kind: "cpu", description: "float64 reference on the CPU", software: true, limits: null },
@@ -101,10 +102,9 @@ export function createCpuOps(): Ops {
     zeroColumns: (W, dead) => own(solve.zeroColumns(cpu(W), cpu(dead))),
 
     grid: (W, spec, rest) => ownGrid(gridding.grid(cpu(W), spec, rest && cpu(rest))),
-    encode: (W, g, bits) => own(gridding.encode(cpu(W), cpu(g.scales), cpu(g.zeros), bits)),
-    decode: (codes, g, groupOf, half) => own(gridding.decode(cpu(codes), cpu(g.scales), cpu(g.zeros), groupOf && cpu(groupOf), half)),
-    regrid: (g, W, spec, from, to, rest) =>
-      gridding.regrid({ scales: cpu(g.scales), zeros: cpu(g.zeros) }, cpu(W), spec, from, to, rest && cpu(rest)),
+    encode: (W, g, bits) => own(gridding.encode(cpu(W), cpuGrid(g), bits)),
+    decode: (codes, g, groupOf, half) => own(gridding.decode(cpu(codes), cpuGrid(g), groupOf && cpu(groupOf), half)),
+    regrid: (g, W, spec, from, to, rest) => gridding.regrid(cpuGrid(g), cpu(W), spec, from, to, rest && cpu(rest)),
     roundPanel: (rounding, from, to) => columns.roundPanel(rounding, from, to),
     pack: (codes, bits) => own(columns.pack(cpu(codes), bits)),
     unpack: (words, bits, n) => own(columns.unpack(cpu(words), bits, n)),

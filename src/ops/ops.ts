@@ -7,6 +7,7 @@
  * a `gpu-fault`/`internal` QuantError naming the operation.
  */
 import type { AdapterFacts } from "../results/adapter";
+import type { GridKind } from "./grid-kinds";
 
 /** Handle to a matrix or vector that lives with its Ops. `float`: f32 on the GPU, f64 on the CPU; `uint`: 32 bits an element. */
 export interface Tensor {
@@ -38,16 +39,25 @@ export interface GridSpec {
   bits: number;
   /** Input columns that share a scale; −1: the whole row. Divides the number of columns. */
   groupSize: number;
+  /** About 0; only of a kind that can be. */
   symmetric: boolean;
+  /** Default "integer-zero". */
+  kind?: GridKind;
   /** Shrink each range (1, 0.99, … 0.21 of it) to the least Σ|w − ŵ|^2.4. */
   mse?: boolean;
 }
 
-/** One (s, z) per row and group, [out, G] float each; s already rounded to f16, z an integer code. */
+/** The points of a grid: one (S, M) a row and group, [out, G] float each. */
 export interface Grid {
-  scales: Tensor;
-  zeros: Tensor;
+  readonly kind: GridKind;
+  /** S, rounded to f16 already. */
+  readonly scales: Tensor;
+  /** z or M, as the kind has it. */
+  readonly zeros: Tensor;
 }
+
+/** All that a grid holds on the device, to be freed. */
+export const tensorsOf = ({ scales, zeros }: Grid): Tensor[] => [scales, zeros];
 
 /** Rounding column by column with error feedback (GPTQ, LDLQ): what `roundPanel` works on. n columns in the order in which they are visited. */
 export interface ColumnRounding {
@@ -173,16 +183,17 @@ export interface Ops {
   /** Its inverse: column index[j] of the result is column j of A. Keeps A's kind. */
   scatterColumns(A: Tensor, index: Tensor): Tensor;
 
-  // --- grids (DESIGN: one rule for every method but QuIP)
+  // --- grids: one rule a kind for every method but QuIP
   /**
-   * Scale and zero per row and group of W. The range always holds 0; asymmetric s = (max − min)/(2^b − 1), z = clamp(round(−min/s)); symmetric
-   * s = 2·max|w|/(2^b − 1), z = 2^(b−1); an all-zero group has range [−1, 1]. s is rounded to f16 (half to even, at least 2⁻²⁴); beyond f16's range it is +∞.
+   * Scale and zero per row and group of W: S = (max − min)/(2^b − 1), rounded to f16 (half to even, at least 2⁻²⁴; beyond f16's range +∞).
+   * Integer zero: the range always holds 0, z = clamp(round(−min/S)); symmetric S = 2·max|w|/(2^b − 1), z = 2^(b−1); an all-zero group has range [−1, 1].
+   * Real zero: the range is the weights' own, M = f16(−min), ±∞ beyond f16's range.
    * @param rest [out, in], added to W: what W lost when it was rounded to the tensor's own numbers, as a rounded range can lie on the wrong side of a midpoint.
    */
   grid(W: Tensor, spec: GridSpec, rest?: Tensor | null): Grid;
-  /** uint codes clamp(round(w/s) + z, 0, 2^b − 1), half to even: [out, in]. */
+  /** uint codes clamp(round(w/S) + z, 0, 2^b − 1), of real zeros clamp(round((w + M)/S), 0, 2^b − 1), half to even: [out, in]. */
   encode(W: Tensor, grid: Grid, bits: number): Tensor;
-  /** s · (code − z): float [out, in], with `half` rounded to f16. Column c is of group `groupOf[c]` (uint [in]), or of groups of equal size in order. */
+  /** S·(code − z), or S·code − M: float [out, in], with `half` rounded to f16. Column c is of group `groupOf[c]` (uint [in]), or of groups of equal size in order. */
   decode(codes: Tensor, grid: Grid, groupOf?: Tensor, half?: boolean): Tensor;
   /** Recomputes the grid of the groups that lie in columns [from, to) of W; both are multiples of the group size. */
   regrid(grid: Grid, W: Tensor, spec: GridSpec, from: number, to: number, rest?: Tensor | null): void;
@@ -196,7 +207,7 @@ export interface Ops {
    */
   clipSearch(W: Tensor, gram: Tensor, spec: GridSpec): Tensor;
 
-  // --- packing: a dense LSB-first bit stream along each row, padded to whole 32-bit words (FORMATS.md)
+  // --- packing: a dense LSB-first bit stream along each row, padded to whole 32-bit words
   /** uint [out, ⌈in·bits/32⌉] from uint codes [out, in]. */
   pack(codes: Tensor, bits: number): Tensor;
   /** Its inverse: uint [out, columns]. */

@@ -1,17 +1,19 @@
 import { unpackBits } from "./bits";
-import type { Ops, Tensor } from "./ops";
+import type { GridKind } from "./grid-kinds";
+import { type Ops, type Tensor, tensorsOf } from "./ops";
 
-/** A quantized matrix on the host: ŵ = scale · (code − zero), codes packed. What every export is made of and every packed checkpoint is read into. */
+/** A quantized matrix on the host, on a grid, codes packed; ŵ is `pointOf`. What every export is made of and every packed checkpoint is read into. */
 export interface PackedMatrix {
   /** [out, in] */
   readonly shape: readonly [number, number];
   readonly bits: number;
   /** Codes of each row as a dense LSB-first bit stream in whole 32-bit words: [out, ⌈in·bits/32⌉]. */
   readonly words: Uint32Array;
-  /** [out, G] */
+  readonly gridKind: GridKind;
+  /** S [out, G] */
   readonly scales: Float32Array;
-  /** [out, G], 0…2^b − 1. */
-  readonly zeros: Uint8Array;
+  /** [out, G]: z, 0…2^b − 1, or M. */
+  readonly zeros: Uint8Array | Float32Array;
   /** Group of each input column; absent: equal runs in order. */
   readonly groupOf?: Uint32Array;
   /** ŵ is rounded to f16: a checkpoint's, as every client multiplies its f16 scales in f16. A run's own are exact. */
@@ -27,13 +29,13 @@ export function codesOf({ words, shape: [out, n], bits }: PackedMatrix, from = 0
 }
 
 /** Ŵ on the device, unpacked there. */
-export function restore(ops: Ops, { words, shape: [out, n], bits, scales, zeros, groupOf, half }: PackedMatrix): Tensor {
+export function restore(ops: Ops, { words, shape: [out, n], bits, gridKind, scales, zeros, groupOf, half }: PackedMatrix): Tensor {
   const shape = [out, scales.length / out];
   const packed = ops.fromUints(words, [out, words.length / out]);
   const codes = ops.unpack(packed, bits, n);
-  const grid = { scales: ops.fromFloats(scales, shape), zeros: ops.fromFloats(zeros, shape) };
+  const grid = { kind: gridKind, scales: ops.fromFloats(scales, shape), zeros: ops.fromFloats(zeros, shape) };
   const groups = groupOf && ops.fromUints(groupOf, [n]);
   const W = ops.decode(codes, grid, groups, half);
-  ops.free(packed, codes, grid.scales, grid.zeros, ...(groups ? [groups] : []));
+  ops.free(packed, codes, ...tensorsOf(grid), ...(groups ? [groups] : []));
   return W;
 }

@@ -1,6 +1,6 @@
 import { throwIfCancelled } from "../errors";
 import { type Activation, using } from "../ops/activations";
-import type { Ops, Tensor } from "../ops/ops";
+import { type Ops, type Tensor, tensorsOf } from "../ops/ops";
 import type { QuantizedLayer, Quantizer, StageLayer, StageView } from "./quantizer";
 import { roundToNearest } from "./rtn";
 
@@ -15,7 +15,7 @@ const clipTokens = 512;
  * error (not for q and k, whose outputs meet in a softmax); then rounding to nearest.
  *
  * A group clipped at both ends has −min = max, so that its zero −min/s would be a tie, k + ½. It is broken in the open: s is rounded to f16 first, which
- * takes the quotient off the tie either way; where s needs no rounding, half goes to even. Both are exact (grid.wgsl), whatever the adapter.
+ * takes the quotient off the tie either way; where s needs no rounding, half goes to even. Both are exact (grid.wgsl), whatever the adapter. A real zero, f16(−min), is exact too.
  */
 export const awq: Quantizer = {
   needs: { H: false, C: false },
@@ -106,7 +106,7 @@ function roundedUnder(layer: StageLayer, s: Tensor, ops: Ops): Tensor {
   const { codes, grid } = roundToNearest(scaled, layer.grid, ops);
   const rounded = ops.decode(codes, grid);
   const acting = ops.scaleColumns(rounded, s, true);
-  ops.free(scaled, codes, grid.scales, grid.zeros, rounded);
+  ops.free(scaled, codes, ...tensorsOf(grid), rounded);
   return acting;
 }
 

@@ -1,10 +1,11 @@
 import { QuantError } from "../errors";
 import { toF16, toF16Words, toFloats } from "../io/dtype";
+import { type GridKind, gridKinds } from "../ops/grid-kinds";
 import type { GridSpec, Ops, Tensor } from "../ops/ops";
 import { type PackedMatrix, restore } from "../ops/packed";
 import type { QuantizedLayer } from "./quantizer";
 
-/** One quantized layer of a run on a grid, on the host; its scales are exact f16 values. */
+/** One quantized layer of a run on a grid, on the host; its scales, and real zeros, are exact f16 values. */
 export interface PackedLayer extends PackedMatrix {
   readonly kind: "packed";
   readonly name: string;
@@ -45,7 +46,7 @@ export async function codeLayer(ops: Ops, name: string, layer: QuantizedLayer, {
   const [scales, zeros] = await ops.read([layer.grid.scales, layer.grid.zeros]);
   const words = await ops.readUints(packed);
   ops.free(packed);
-  if (!scales.every(Number.isFinite)) throw overflow(name);
+  if (![scales, zeros].every((x) => x.every(Number.isFinite))) throw overflow(name);
   const [out, n] = layer.codes.shape;
   return {
     kind: "packed",
@@ -54,10 +55,14 @@ export async function codeLayer(ops: Ops, name: string, layer: QuantizedLayer, {
     shape: [out, n],
     bits,
     words,
+    gridKind: layer.grid.kind,
     scales: Float32Array.from(scales),
-    zeros: Uint8Array.from(zeros),
+    zeros: zerosOf(layer.grid.kind, zeros),
   };
 }
+
+const zerosOf = (kind: GridKind, zeros: ArrayLike<number>): Uint8Array | Float32Array =>
+  gridKinds[kind].zeros === "real" ? Float32Array.from(zeros) : Uint8Array.from(zeros);
 
 async function codeDense(ops: Ops, name: string, weight: Tensor): Promise<DenseLayer> {
   const [values] = await ops.read([weight]);
@@ -92,7 +97,7 @@ export function valuesOf(layer: DenseLayer): Float32Array {
   return toFloats(new Uint8Array(layer.words.buffer), "F16");
 }
 
-/** The layer with row o divided by s[o]: codes stay, scales are rounded to f16 again, and that is what runs. @throws QuantError `scale-overflow`. */
+/** The layer with row o divided by s[o]: codes stay, scales and real zeros are rounded to f16 again, and that is what runs. @throws QuantError `scale-overflow`. */
 export function divideRows(layer: Coded, s: ArrayLike<number>): Coded {
   const [out] = layer.shape;
   if (layer.kind === "dense") {
@@ -106,7 +111,9 @@ export function divideRows(layer: Coded, s: ArrayLike<number>): Coded {
     };
   }
   const groups = layer.scales.length / out;
-  const scales = layer.scales.map((x, i) => Math.max(toF16(x / s[Math.floor(i / groups)]), 2 ** -24));
-  if (!scales.every(Number.isFinite)) throw overflow(layer.name);
-  return { ...layer, scales };
+  const divided = (x: number, i: number) => toF16(x / s[Math.floor(i / groups)]);
+  const scales = layer.scales.map((x, i) => Math.max(divided(x, i), 2 ** -24));
+  const zeros = gridKinds[layer.gridKind].zeros === "real" ? layer.zeros.map(divided) : layer.zeros;
+  if (![scales, zeros].every((x) => x.every(Number.isFinite))) throw overflow(layer.name);
+  return { ...layer, scales, zeros };
 }

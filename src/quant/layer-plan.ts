@@ -1,4 +1,5 @@
 import type { LinearLayer, Stage } from "../model/layers";
+import type { GridKind } from "../ops/grid-kinds";
 import type { GridSpec } from "../ops/ops";
 import type { AlphaChoice, MethodId, MethodOptions, Recipe } from "../recipe/recipe";
 
@@ -7,7 +8,7 @@ export interface LayerPlan extends LinearLayer {
   readonly method: MethodId;
   /** Every method's own options; the method looks at its own. */
   readonly options: MethodOptions;
-  readonly grid: GridSpec;
+  readonly grid: GridSpec & { kind: GridKind };
   /** α as the recipe gives it. */
   readonly alpha: number;
   /** Who decides α. A rule that names it leaves no choice. */

@@ -1,4 +1,6 @@
+import { QuantError } from "../errors";
 import type { Activation } from "../ops/activations";
+import { type GridKind, gridKinds } from "../ops/grid-kinds";
 import type { Grid, GridSpec, Ops, Tensor } from "../ops/ops";
 import type { LayerKind, MethodOptions } from "../recipe/recipe";
 
@@ -47,7 +49,7 @@ interface SolveInfo {
 }
 
 /**
- * One layer, quantized. On a grid: codes uint [out, in], what was measured being ŵ = s·(code − z). On none: Ŵ [out, in] itself. The caller frees them.
+ * One layer, quantized. On a grid: codes uint [out, in], what was measured being the grid's points. On none: Ŵ [out, in] itself. The caller frees them.
  */
 export type QuantizedLayer = SolveInfo & ({ codes: Tensor; grid: Grid } | { weight: Tensor });
 
@@ -70,4 +72,11 @@ export interface Quantizer {
   /** @throws QuantError `bad-recipe` for settings that the method cannot take. */
   check?(grid: GridSpec): void;
   quantize(stage: StageView, options: MethodOptions, ops: Ops, signal?: AbortSignal): Promise<StageResult>;
+}
+
+/** The grid of a layer's settings. @throws QuantError `bad-recipe` where the kind has no symmetric grids. */
+export function gridSpec({ bits, groupSize, symmetric, kind = "integer-zero" }: GridSpec): GridSpec & { kind: GridKind } {
+  if (symmetric && !gridKinds[kind].symmetric)
+    throw new QuantError("bad-recipe", `a grid with ${gridKinds[kind].label} is never symmetric`, "Switch Symmetric off.");
+  return { bits, groupSize, symmetric, kind };
 }

@@ -1,5 +1,5 @@
 import { QuantError, throwIfCancelled } from "../errors";
-import type { Ops, Tensor } from "../ops/ops";
+import { type Grid, type Ops, type Tensor, tensorsOf } from "../ops/ops";
 import { layerKinds, type MethodOptions } from "../recipe/recipe";
 import { factorDamped } from "./damping";
 import { randomOrthogonal, transposed } from "./orthogonal";
@@ -25,7 +25,9 @@ export const quip: Quantizer = {
     const widest = Math.max(...rows);
     return { work, elements: 5 * n * n + 2 * widest * widest + 4 * widest * n + rows.reduce((a, b) => a + b, 0) * n };
   },
-  check({ groupSize, symmetric }) {
+  check({ groupSize, symmetric, kind }) {
+    if (kind === "real-zero")
+      throw new QuantError("bad-recipe", "QuIP has a grid of its own, without zero points", "Use integer zero points.");
     if (groupSize !== -1)
       throw new QuantError("bad-recipe", `QuIP has one scale a matrix, not groups of ${groupSize}`, "Use group size −1.");
     if (symmetric)
@@ -142,13 +144,13 @@ async function roundRotated(W: Tensor, U: Tensor, bits: number, ops: Ops): Promi
   const reversed = ops.gatherColumns(inCodes, last);
   const codes = ops.fromUints(new Uint32Array(out * n), [out, n]);
   const errors = ops.zeros([out, columnsAtOnce]);
-  const grid = { scales: ops.fromFloats(new Float64Array(out).fill(1), [out, 1]), zeros: ops.zeros([out, 1]) };
+  const grid: Grid = { kind: "integer-zero", scales: ops.fromFloats(new Float64Array(out).fill(1), [out, 1]), zeros: ops.zeros([out, 1]) };
   const rounding = { W: reversed, U, codes, errors, grid, bits, groupSize: -1, order: null };
   for (let from = 0; from < n; from += columnsAtOnce) ops.roundPanel(rounding, from, Math.min(from + columnsAtOnce, n));
   const inOrder = ops.scatterColumns(codes, last);
   const values = ops.decode(inOrder, grid);
   const rounded = ops.affine(values, (2 * scale) / top, -scale, -unbounded, unbounded);
-  ops.free(inCodes, last, reversed, codes, errors, grid.scales, grid.zeros, inOrder, values);
+  ops.free(inCodes, last, reversed, codes, errors, ...tensorsOf(grid), inOrder, values);
   return rounded;
 }
 

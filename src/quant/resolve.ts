@@ -8,6 +8,7 @@ import { isBase, layerKinds, methodOptions, needsHeldOut, type Recipe } from "..
 import { matches, settingsOf } from "../recipe/rules";
 import { parseRecipe } from "../recipe/schema";
 import { byMethod, type LayerPlan, type RunPlan, stageLayers } from "./layer-plan";
+import { gridSpec } from "./quantizer";
 import { quantizers } from "./registry";
 
 /**
@@ -29,12 +30,12 @@ export function resolve(recipe: Recipe, checkpoint: Checkpoint): RunPlan {
 }
 
 function planOf(recipe: Recipe, layer: LinearLayer): LayerPlan {
-  const { method, bits, groupSize, symmetric, alpha, alphaFixed } = settingsOf(recipe, layer.name);
+  const { method, bits, groupSize, symmetric, zeros, alpha, alphaFixed } = settingsOf(recipe, layer.name);
   return {
     ...layer,
     method,
     options: methodOptions(recipe),
-    grid: { bits, groupSize, symmetric },
+    grid: gridSpec({ bits, groupSize, symmetric, kind: `${zeros}-zero` }),
     alpha,
     choice: alphaFixed ? "given" : recipe.qep.choice,
     damp: recipe.qep.damp,

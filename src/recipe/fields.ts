@@ -22,6 +22,12 @@ export const fields = {
     front: true,
   }),
   symmetric: yesNo({ label: "Symmetric", help: "Use grids that are symmetric around zero.", flag: "sym", tag: "sym", front: true }),
+  zeros: choice(["integer", "real"], "integer", {
+    label: "Zero points",
+    help: "Whole numbers, as packed formats mostly have them, or an offset in f16, which fits a group’s range better (dense exports only).",
+    flag: "zeros",
+    titles: { integer: "integers", real: "real (an offset)" },
+  }),
   qep: {
     /** α in W*(α) = W + α·W·C·(H + λI)⁻¹. */
     alpha: real(0.5, {

@@ -8,6 +8,7 @@ export const ruleRows = rows.filter(({ field }) => field.rule !== undefined);
 /** What is done to one layer: what a rule can set (`alpha` as recipe and rules give it), and what is the same for all layers. */
 export type LayerSettings = Required<Omit<LayerRule, "match">> & {
   symmetric: boolean;
+  zeros: Recipe["zeros"];
   /** A rule names α for this layer, so that nothing else may choose it. */
   alphaFixed: boolean;
 };
@@ -37,7 +38,7 @@ export function settingsOf(recipe: Recipe, name: string): LayerSettings {
   const { match: _, ...changed }: Partial<LayerRule> = Object.assign({}, ...recipe.rules.filter((r) => matches(r.match, name)));
   const common = Object.fromEntries(ruleRows.map((row) => [row.key, fieldValue(recipe, row)])) as Required<Omit<LayerRule, "match">>;
   const alpha = matches("down_proj", name) ? 0 : common.alpha;
-  return { ...common, symmetric: recipe.symmetric, alpha, ...changed, alphaFixed: changed.alpha !== undefined };
+  return { ...common, symmetric: recipe.symmetric, zeros: recipe.zeros, alpha, ...changed, alphaFixed: changed.alpha !== undefined };
 }
 
 /** α of one layer as the recipe gives it. */

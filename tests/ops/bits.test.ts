@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { packBits, unpackBits } from "../../src/ops/bits";
 
-test("three bits: 32 values in three words, as FORMATS.md lays them out", () => {
+test("three bits: 32 values in three words, low bits first", () => {
   const values = Array.from({ length: 32 }, (_, i) => (i * 5 + 3) % 8);
   const words = packBits(values, 3);
   expect(words).toHaveLength(3);

@@ -7,12 +7,14 @@ const gpu = await openGpuOps();
 const random = randoms(29);
 
 it.each([
-  [3, 8, -1],
-  [5, 30, 6],
-  [9, 64, 32],
-])("clipSearch of %i × %i in groups of %i errs as little as the reference's", async (out, n, groupSize) => {
+  [3, 8, -1, "integer-zero"],
+  [5, 30, 6, "integer-zero"],
+  [9, 64, 32, "integer-zero"],
+  [5, 30, 6, "real-zero"],
+  [9, 64, 32, "real-zero"],
+] as const)("clipSearch of %i × %i in groups of %i errs as little as the reference's, with %s", async (out, n, groupSize, kind) => {
   const run = groupSize < 0 ? n : groupSize;
-  const spec = { bits: 3, groupSize, symmetric: false };
+  const spec = { bits: 3, groupSize, symmetric: false, kind };
   const W = random([out, n]).map((x, i) => (i % 7 === 0 ? 3 * x : x ** 3));
   const x = random([2 * n, n]).map((v, i) => v * (1 + (i % n) / n));
   const gram = await inScope(cpu, async () => {

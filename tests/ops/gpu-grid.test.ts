@@ -131,7 +131,7 @@ it("encode at ties and just beside them, half to even", async () => {
   const ties = Array.from({ length: 33 }, (_, i) => (i - 16.5) * s); // exact in f32
   const w = Float32Array.from([...ties, ...ties.map((t) => beside(t, 1)), ...ties.map((t) => beside(t, -1)), 1e30, -1e30, 0, -0]);
   const codes = async (o: Ops) => {
-    const grid = { scales: o.fromFloats([s], [1, 1]), zeros: o.fromFloats([9], [1, 1]) };
+    const grid = { kind: "integer-zero" as const, scales: o.fromFloats([s], [1, 1]), zeros: o.fromFloats([9], [1, 1]) };
     return [...(await o.readUints(o.encode(o.fromFloats(w, [1, w.length]), grid, 4)))];
   };
   expect(await codes(gpu)).toEqual(await codes(cpu));
@@ -144,7 +144,7 @@ it("decode to f16 rounds half to even, through subnormals to infinity", async ()
   const W = await inScope(gpu, async () => {
     const zeros = gpu.fromFloats(new Float32Array(halves.length).fill(255), [halves.length, 1]);
     const codes = Uint32Array.from({ length: halves.length * steps.length }, (_, i) => 255 + steps[i % steps.length]);
-    const grid = { scales: gpu.fromFloats(halves, [halves.length, 1]), zeros };
+    const grid = { kind: "integer-zero" as const, scales: gpu.fromFloats(halves, [halves.length, 1]), zeros };
     return (await gpu.read([gpu.decode(gpu.fromUints(codes, shape), grid, undefined, true)]))[0];
   });
   const exact = (i: number) => halves[Math.floor(i / steps.length)] * steps[i % steps.length];
@@ -157,7 +157,7 @@ it("decode by named groups", async () => {
   await expectTwins(
     gpu,
     (o) => {
-      const grid = { scales: o.fromFloats(scales, [3, 2]), zeros: o.fromFloats([1, 2, 3, 4, 5, 6], [3, 2]) };
+      const grid = { kind: "integer-zero" as const, scales: o.fromFloats(scales, [3, 2]), zeros: o.fromFloats([1, 2, 3, 4, 5, 6], [3, 2]) };
       return o.decode(o.fromUints(codes, [3, 7]), grid, o.fromUints([1, 0, 0, 1, 1, 0, 1], [7]));
     },
     () => 0,

@@ -72,13 +72,13 @@ describe("a method's options", () => {
 describe("options of the command line", () => {
   const set = (flags: Parameters<typeof withFlags>[1], recipe = defaultRecipe) => withFlags(recipe, flags);
 
-  it("are those that there were in 0.1", () => {
+  it("keep the names that they had in 0.1", () => {
     const values =
       "method bits group-size alpha alpha-choice held-out rotation-seed rule qep-damp damp quip-seed gptaq-alpha blocks windows window-length seed format";
     const switches = "sym rotate act-order mse live-groups";
     const named = (type: string) => Object.keys(recipeOptions).filter((name) => recipeOptions[name].type === type);
-    expect(named("string").sort()).toEqual(values.split(" ").sort());
-    expect(named("boolean").sort()).toEqual(switches.split(" ").sort());
+    expect(named("string")).toEqual(expect.arrayContaining(values.split(" ")));
+    expect(named("boolean")).toEqual(expect.arrayContaining(switches.split(" ")));
   });
 
   it("change what they name and nothing else", () => {

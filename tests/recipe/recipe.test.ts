@@ -17,6 +17,7 @@ describe("settings of a layer", () => {
       bits: 8,
       groupSize: 32,
       symmetric: false,
+      zeros: "integer",
       alpha: 0.9,
       alphaFixed: true,
     });

@@ -1,5 +1,5 @@
 import type { GridSpec } from "../ops";
-import { clamp, groupGrid, roundHalfEven } from "./grid";
+import { clamp, groupScaling, nearestPoint } from "./groups";
 import { type CpuTensor, empty, requireShape } from "./tensor";
 
 /** Clipping thresholds tried: this many, in steps of 1/20 of the largest weight. */
@@ -39,8 +39,8 @@ function best(w: Float64Array, gram: CpuTensor, column: number, spec: GridSpec):
 }
 
 function rounded(w: Float64Array, spec: GridSpec): Float64Array {
-  const { s, z } = groupGrid(w, spec);
-  return w.map((x) => s * (clamp(roundHalfEven(x / s) + z, 0, 2 ** spec.bits - 1) - z));
+  const at = groupScaling(w, spec);
+  return w.map((x) => nearestPoint(spec.kind ?? "integer-zero", at, x, spec.bits));
 }
 
 /** Σ_ij e_i G_ij e_j with e = ŵ − w. */

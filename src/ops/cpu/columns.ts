@@ -1,6 +1,7 @@
 import { packBits, unpackBits } from "../bits";
+import { pointOf } from "../grid-kinds";
 import type { ColumnRounding } from "../ops";
-import { clamp, roundHalfEven } from "./grid";
+import { codeOf } from "./groups";
 import { type CpuTensor, requireShape, uints } from "./tensor";
 
 const cpu = (t: unknown) => t as CpuTensor;
@@ -23,11 +24,11 @@ function roundRow({ W, U, codes, grid, bits, groupSize, order, P }: ColumnRoundi
   for (let j = from; j < to; j++) {
     const input = order ? cpu(order).uints[j] : j;
     const at = row * groups + (groupSize < 0 ? 0 : Math.floor(input / groupSize));
-    const s = cpu(grid.scales).data[at];
-    const z = cpu(grid.zeros).data[at];
-    const code = clamp(roundHalfEven(w[j] / s) + z, 0, 2 ** bits - 1);
+    const scale = cpu(grid.scales).data[at];
+    const zero = cpu(grid.zeros).data[at];
+    const code = codeOf(grid.kind, { scale, zero }, w[j], bits);
     cpu(codes).uints[row * n + j] = code;
-    const e = (w[j] - s * (code - z)) / u[j * n + j];
+    const e = (w[j] - pointOf(grid.kind, scale, zero, code)) / u[j * n + j];
     errors.push(e);
     values.push(w[j]);
     for (let k = j + 1; k < to; k++) w[k] -= e * u[j * n + k] - (p ? values[j - from] * p[j * n + k] : 0);

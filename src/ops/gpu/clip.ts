@@ -1,4 +1,4 @@
-import type { GridSpec } from "../ops";
+import { type GridSpec, tensorsOf } from "../ops";
 import type { Gpu, GpuTensor } from "./gpu";
 import { decode, encode, grid } from "./grids";
 import type { Matmul } from "./products";
@@ -42,6 +42,6 @@ function roundingError(gpu: Gpu, W: GpuTensor, trial: GpuTensor, spec: GridSpec)
   const codes = encode(gpu, trial, g, spec.bits);
   const back = decode(gpu, codes, g);
   const error = add(gpu, back, W, -1);
-  gpu.free(g.scales, g.zeros, codes, back);
+  gpu.free(...tensorsOf(g), codes, back);
   return error;
 }

@@ -1,5 +1,6 @@
 import { type ColumnRounding, elements } from "../ops";
 import type { Gpu, GpuTensor } from "./gpu";
+import { zeroConstant } from "./grids";
 import type { Matmul } from "./products";
 import { dims, isMatrix, isSquare, requireShape } from "./shape";
 
@@ -61,7 +62,7 @@ export function roundPanel(gpu: Gpu, matmul: Matmul, job: ColumnRounding, from: 
   // Shared memory holds the panel, 512 bytes a row; SwiftShader compiles half a millisecond for each float of it.
   const WG = gpu.software ? 4 : 32;
   gpu.run("roundPanel", {
-    constants: { INDEXED: job.order ? 1 : 0, WITH_P: P ? 1 : 0, WG },
+    constants: { ...zeroConstant(job.grid.kind), INDEXED: job.order ? 1 : 0, WITH_P: P ? 1 : 0, WG },
     bind: [W, U, P ?? U, scales, zeros, own(job.order ?? job.grid.scales), codes, errors],
     u32: [rows, n, from, count, stride, scales.shape[1], job.groupSize < 0 ? n : job.groupSize, 2 ** job.bits - 1, values],
     groups: Math.ceil(rows / WG),

@@ -1,3 +1,4 @@
+import { type GridKind, gridKinds } from "../grid-kinds";
 import { elements, type Grid, type GridSpec, type Tensor } from "../ops";
 import type { Gpu, GpuTensor } from "./gpu";
 import { dims, isMatrix, requireShape } from "./shape";
@@ -5,18 +6,23 @@ import { dims, isMatrix, requireShape } from "./shape";
 const size = (t: Tensor) => elements(t.shape);
 const own = (t: Tensor) => t as GpuTensor;
 
+/** How kernels that encode or decode are told what a grid's `zeros` are. */
+export const zeroConstant = (kind: GridKind) => ({ REAL_ZERO: gridKinds[kind].zeros === "real" ? 1 : 0 });
+
 export function grid(gpu: Gpu, W: GpuTensor, spec: GridSpec, rest?: GpuTensor | null): Grid {
   const [out, n] = W.shape;
   const run = spec.groupSize < 0 ? n : spec.groupSize;
   requireShape(isMatrix(W) && run > 0 && n % run === 0, "grid", `${dims(W)} in groups of ${spec.groupSize}`);
-  const made = { scales: gpu.make([out, n / run]), zeros: gpu.make([out, n / run]) };
+  const kind = spec.kind ?? "integer-zero";
+  requireShape(!spec.symmetric || gridKinds[kind].symmetric, "grid", `a symmetric grid with ${gridKinds[kind].label}`);
+  const made = { kind, scales: gpu.make([out, n / run]), zeros: gpu.make([out, n / run]) };
   regrid(gpu, made, W, spec, 0, n, rest);
   return made;
 }
 
 export function regrid(
   gpu: Gpu,
-  { scales, zeros }: Grid,
+  { kind, scales, zeros }: Grid,
   W: GpuTensor,
   { bits, groupSize, symmetric, mse }: GridSpec,
   from: number,
@@ -34,7 +40,7 @@ export function regrid(
   );
   const span = (to - from) / run;
   requireShape(!rest || dims(rest) === dims(W), "regrid", `${dims(W)} with a rest of ${rest ? dims(rest) : ""}`);
-  const constants = { SYMMETRIC: symmetric ? 1 : 0, MSE: mse ? 1 : 0, WITH_REST: rest ? 1 : 0 };
+  const constants = { ...zeroConstant(kind), SYMMETRIC: symmetric ? 1 : 0, MSE: mse ? 1 : 0, WITH_REST: rest ? 1 : 0 };
   const u32 = [out * span, span, from / run, n / run, run, 2 ** bits - 1];
   // The search tries 80 ranges, each with a power for every weight.
   gpu.each("grid", out * span, {
@@ -55,7 +61,8 @@ export function encode(gpu: Gpu, W: GpuTensor, g: Grid, bits: number): GpuTensor
   const run = W.shape[1] / g.scales.shape[1];
   requireShape(Number.isInteger(run), "encode", `${dims(W)} with a grid of ${dims(g.scales)}`);
   const codes = gpu.make(W.shape, "uint");
-  gpu.each("encode", size(W), { bind: [W, own(g.scales), own(g.zeros), codes], u32: [size(W), run, 2 ** bits - 1] });
+  const bind = [W, own(g.scales), own(g.zeros), codes];
+  gpu.each("encode", size(W), { constants: zeroConstant(g.kind), bind, u32: [size(W), run, 2 ** bits - 1] });
   return codes;
 }
 
@@ -71,7 +78,7 @@ export function decode(gpu: Gpu, codes: GpuTensor, g: Grid, groupOf?: GpuTensor,
   const W = gpu.make(codes.shape);
   const bind = [codes, own(g.scales), own(g.zeros), groupOf ?? codes, W];
   gpu.each("decode", size(codes), {
-    constants: { INDEXED: groupOf ? 1 : 0, HALF: half ? 1 : 0 },
+    constants: { ...zeroConstant(g.kind), INDEXED: groupOf ? 1 : 0, HALF: half ? 1 : 0 },
     bind,
     u32: [size(codes), n, groups, Math.ceil(n / groups)],
   });

@@ -27,6 +27,12 @@ import rope from "../../../shaders/rope.wgsl?raw";
 import roundPanel from "../../../shaders/round_panel.wgsl?raw";
 import scale from "../../../shaders/scale.wgsl?raw";
 import scaleBy from "../../../shaders/scale_by.wgsl?raw";
+import gridCode from "../../../shaders/shared/grid_code.wgsl?raw";
+import matmulParams from "../../../shaders/shared/matmul_params.wgsl?raw";
+import nearExp from "../../../shaders/shared/near_exp.wgsl?raw";
+import roundQuotient from "../../../shaders/shared/round_quotient.wgsl?raw";
+import rowReduction from "../../../shaders/shared/row_reduction.wgsl?raw";
+import twoSum from "../../../shaders/shared/two_sum.wgsl?raw";
 import softmax from "../../../shaders/softmax.wgsl?raw";
 import strictUpper from "../../../shaders/strict_upper.wgsl?raw";
 import sums from "../../../shaders/sums.wgsl?raw";
@@ -35,9 +41,19 @@ import triangleInverse from "../../../shaders/triangle_inverse.wgsl?raw";
 import unpack from "../../../shaders/unpack.wgsl?raw";
 import unpackBits from "../../../shaders/unpack_bits.wgsl?raw";
 import zeroColumns from "../../../shaders/zero_columns.wgsl?raw";
+import { joinAll } from "./join";
 
-/** Every kernel by name: the only place that imports shaders/. */
-export const kernels = {
+/** What several kernels are made of, by the names in their "uses" lines: whatever decides bits is written once. */
+export const shared = {
+  grid_code: gridCode,
+  matmul_params: matmulParams,
+  near_exp: nearExp,
+  round_quotient: roundQuotient,
+  row_reduction: rowReduction,
+  two_sum: twoSum,
+} as const;
+
+const sources = {
   add,
   addBias,
   addExactly,
@@ -76,6 +92,9 @@ export const kernels = {
   unpack,
   zeroColumns,
 } as const;
+
+/** Every kernel by name, with the shared pieces that it uses. Only this file imports shaders/. */
+export const kernels = joinAll(sources, shared);
 
 export type KernelName = keyof typeof kernels;
 

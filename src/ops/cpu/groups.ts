@@ -1,0 +1,100 @@
+import { toF16 } from "../../io/dtype";
+import { type GridKind, gridKinds, pointOf } from "../grid-kinds";
+import type { GridSpec } from "../ops";
+
+/** Half to even, as WGSL's `round` and numpy's `rint`; Math.round is half up. */
+export function roundHalfEven(x: number): number {
+  const below = Math.floor(x);
+  const rest = x - below;
+  if (rest < 0.5) return below;
+  if (rest > 0.5) return below + 1;
+  return below % 2 === 0 ? below : below + 1;
+}
+
+export const clamp = (x: number, low: number, high: number): number => Math.min(Math.max(x, low), high);
+
+const leastF16 = 2 ** -24;
+
+/** S, and z or M, of one group. */
+interface Scaling {
+  scale: number;
+  zero: number;
+}
+
+interface Range {
+  min: number;
+  max: number;
+}
+
+type Rule = Pick<GridSpec, "bits" | "symmetric">;
+
+/** What a kind makes of a group's weights. */
+interface Maker {
+  range(w: Float64Array, symmetric: boolean): Range;
+  /** The share of the range that the search by squared error tries in its place. */
+  shrunken(range: Range, share: number): Range;
+  scaling(range: Range, rule: Rule): Scaling;
+}
+
+function extent(w: Float64Array): Range {
+  const range = { min: w[0], max: w[0] };
+  for (const x of w) {
+    range.min = Math.min(range.min, x);
+    range.max = Math.max(range.max, x);
+  }
+  return range;
+}
+
+const scaleOf = ({ min, max }: Range, bits: number): number => Math.max(toF16((max - min) / (2 ** bits - 1)), leastF16);
+
+const makers: Readonly<Record<GridKind, Maker>> = {
+  "integer-zero": {
+    /** It holds 0, and is [−1, 1] where there is nothing. */
+    range(w, symmetric) {
+      const own = extent(w);
+      let [min, max] = [Math.min(0, own.min), Math.max(0, own.max)];
+      if (symmetric) {
+        max = Math.max(-min, max);
+        min = -max;
+      }
+      return min === 0 && max === 0 ? { min: -1, max: 1 } : { min, max };
+    },
+    shrunken: ({ min, max }, share) => ({ min: share * min, max: share * max }),
+    scaling(range, { bits, symmetric }) {
+      const scale = scaleOf(range, bits);
+      return { scale, zero: symmetric ? 2 ** (bits - 1) : clamp(roundHalfEven(-range.min / scale), 0, 2 ** bits - 1) };
+    },
+  },
+  "real-zero": {
+    range: extent,
+    /** Both ends move alike: a range far from 0 must not move as a whole. */
+    shrunken({ min, max }, share) {
+      const cut = ((1 - share) / 2) * (max - min);
+      return { min: min + cut, max: max - cut };
+    },
+    // Never −0.
+    scaling: (range, { bits }) => ({ scale: scaleOf(range, bits), zero: toF16(-range.min) || 0 }),
+  },
+};
+
+/** clamp(round(w/S) + z, 0, 2^b − 1), or clamp(round((w + M)/S), 0, 2^b − 1). */
+export function codeOf(kind: GridKind, { scale, zero }: Scaling, w: number, bits: number): number {
+  const code = gridKinds[kind].zeros === "real" ? roundHalfEven((w + zero) / scale) : roundHalfEven(w / scale) + zero;
+  return clamp(code, 0, 2 ** bits - 1);
+}
+
+/** ŵ of the point nearest to w. */
+export const nearestPoint = (kind: GridKind, at: Scaling, w: number, bits: number): number =>
+  pointOf(kind, at.scale, at.zero, codeOf(kind, at, w, bits));
+
+const shrinks = 80;
+
+/** One group's scale (rounded to f16) and zero; with `mse` those of the shrunken range that errs least. */
+export function groupScaling(w: Float64Array, { bits, symmetric, kind = "integer-zero", mse = false }: GridSpec): Scaling {
+  const { range, shrunken, scaling } = makers[kind];
+  const whole = range(w, symmetric);
+  if (!mse) return scaling(whole, { bits, symmetric });
+  const candidates = Array.from({ length: shrinks }, (_, i) => scaling(shrunken(whole, 1 - i / 100), { bits, symmetric }));
+  const errors = candidates.map((at) => w.reduce((sum, x) => sum + Math.abs(nearestPoint(kind, at, x, bits) - x) ** 2.4, 0));
+  return candidates[errors.indexOf(Math.min(...errors))];
+}

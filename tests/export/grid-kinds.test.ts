@@ -1,0 +1,79 @@
+import { describe, expect, test } from "vitest";
+import { layerFacts } from "../../src/engine/facts";
+import { exportCheckpoint } from "../../src/export/checkpoint";
+import { checkKinds } from "../../src/export/format";
+import { formats, pieces } from "../../src/export/layout";
+import { verifyCheckpoint } from "../../src/export/verify";
+import { f16ToNumber, toF16 } from "../../src/io/dtype";
+import { bytesFile, memorySink, memorySource } from "../../src/io/memory";
+import { openModel } from "../../src/model/checkpoint";
+import { createCpuOps } from "../../src/ops/cpu";
+import { pointOf } from "../../src/ops/grid-kinds";
+import { codesOf } from "../../src/ops/packed";
+import type { QuantizedModel } from "../../src/quant/coded";
+import { resolve } from "../../src/quant/resolve";
+import { run } from "../support/engine";
+import { recipeWith } from "../support/recipe";
+import { tinyConfig, tinySource, tinyTokens } from "../support/tiny";
+
+const recipe = recipeWith({ method: "gptq", bits: 4, zeros: "real" });
+const name = "model.layers.1.self_attn.o_proj";
+
+async function realZeros() {
+  const ops = createCpuOps();
+  const model = await openModel(tinySource(tinyConfig));
+  return { model, ...(await run({ ops, model, tokens: tinyTokens(), recipe })) };
+}
+
+describe("layers with real zeros", () => {
+  test("are exported dense, each weight rounded to f16 once, and verified", async () => {
+    const { model, plan, report, quantized } = await realZeros();
+    const sink = memorySink();
+    await exportCheckpoint({ model, plan, report, quantized, evaluations: [], sink });
+    const written = memorySource(
+      "out",
+      [...sink.files].map(([file, bytes]) => bytesFile(file, bytes)),
+    );
+    await verifyCheckpoint(written, model, plan, quantized);
+    const layer = await quantized.layer(name);
+    if (layer?.kind !== "packed") throw new Error("the layer is on a grid");
+    const bytes = await (await openModel(written)).shards.readTensor(`${name}.weight`);
+    const words = new Uint16Array(new Uint8Array(bytes).buffer);
+    const codes = codesOf(layer);
+    const want = Array.from(codes, (code, i) =>
+      toF16(pointOf("real-zero", layer.scales[Math.floor(i / 24)], layer.zeros[Math.floor(i / 24)], code)),
+    );
+    expect(Array.from(words, f16ToNumber)).toEqual(want);
+    // A verification that looked at another kind's points would not notice.
+    const { replaced, beyondF16 } = quantized;
+    const wrong: QuantizedModel = {
+      replaced,
+      beyondF16,
+      layer: async (asked) => (asked === name ? { ...layer, gridKind: "integer-zero" } : quantized.layer(asked)),
+    };
+    await expect(verifyCheckpoint(written, model, plan, wrong)).rejects.toThrow(/does not read back/);
+  });
+
+  test("have facts: the histogram after a run is near the one before it", async () => {
+    const { model, quantized } = await realZeros();
+    const { before, after } = await layerFacts(model, await quantized.layer(name), name);
+    const mean = ({ counts }: typeof before) => counts.reduce((sum, c, i) => sum + c * i, 0) / counts.reduce((a, b) => a + b, 0);
+    expect(Math.abs(mean(after!) - mean(before))).toBeLessThan(1);
+  });
+
+  test("are refused by GPTQ in a sentence, before the run and when they come to be written", async () => {
+    const { model, quantized, plan } = await realZeros();
+    checkKinds("dense", formats.dense, plan.layers);
+    expect(() => pieces(model, resolve({ ...recipe, format: "gptq" }, model))).toThrow(
+      `This format cannot hold the result: ${plan.layers[0].name} would be on a grid with real zeros (an offset in f16), and the gptq format has no place for them.`,
+    );
+    const layer = await quantized.layer(name);
+    expect(() => formats.gptq.bytes(layer!, false)).toThrow(/is on a grid with real zeros/);
+  });
+
+  test("go neither with a symmetric grid nor with QuIP, which has its own", async () => {
+    const model = await openModel(tinySource(tinyConfig));
+    expect(() => resolve({ ...recipe, symmetric: true }, model)).toThrow(/never symmetric/);
+    expect(() => resolve({ ...recipe, method: "quip" }, model)).toThrow(/QuIP has a grid of its own/);
+  });
+});

@@ -74,9 +74,9 @@ import { rtn } from "./rtn";
 
 export const pull: Quantizer = {
   ...rtn,
-  async quantize(stage, recipe, ops, signal) {
-    for (const { weight } of stage.layers) ops.scale(weight, 1 - recipe.pull.force);
-    return rtn.quantize(stage, recipe, ops, signal);
+  async quantize(stage, options, ops, signal) {
+    for (const { weight } of stage.layers) ops.scale(weight, 1 - options.pull.force);
+    return rtn.quantize(stage, options, ops, signal);
   },
 };
 `,
@@ -88,6 +88,8 @@ export const pull: Quantizer = {
     const { quantizers } = await copy.module("src/quant/registry.ts");
     const { pull } = await copy.module("src/quant/pull.ts");
     expect(quantizers.pull).toBe(pull);
+    const recipe = await copy.module("src/recipe/recipe.ts");
+    expect(recipe.methodOptions(recipe.defaultRecipe).pull).toEqual({ force: 0.5 });
     const { defaultRecipe, parsed, copied, usage, docs, page } = await everywhere(copy);
     expect(defaultRecipe.pull).toEqual({ force: 0.5 });
     expect(() => parsed({ pull: { force: 2 } })).toThrow("pull.force must be at most 1");

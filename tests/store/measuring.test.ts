@@ -1,10 +1,9 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { defaultRecipe } from "../../src/recipe/recipe";
 import { evaluatedTexts, labelOf, measurementsLeft, onCalibration, requestOf } from "../../src/store/measuring";
-import { createStudio } from "../../src/store/studio";
 import { demoText, type TextChoice } from "../../src/store/texts";
 import { aRun } from "./a-run";
-import { fakeClient } from "./fake";
+import { opened } from "./opened";
 
 const pasted = (text: string): TextChoice => ({ kind: "pasted", pasted: text, file: null });
 const settings = { text: demoText, windows: 16, calibrationToo: false };
@@ -47,22 +46,18 @@ afterEach(() => {
 });
 
 it("a second text adds to the first, in the order they were measured", async () => {
-  const fake = fakeClient();
-  const studio = createStudio(() => fake);
-  studio.start();
-  studio.openDemo();
-  await vi.advanceTimersByTimeAsync(1000);
+  const { studio, asked, state: now } = await opened();
   await studio.run();
   await studio.measure();
-  studio.editEvaluation({ text: pasted("another text"), calibrationToo: true });
+  studio.editEvaluation({ text: pasted("t3 t1 t4 t1 t5 t9 t2 t6 ".repeat(20)), calibrationToo: true });
   await studio.measure();
-  const state = studio.store.getState();
+  const state = now();
   expect(state.runs[0].measured.map((m) => m.textLabel)).toEqual(["demo evaluation text", "pasted text", "demo calibration text"]);
   expect(evaluatedTexts(state.runs).map((t) => t.label)).toEqual(["demo evaluation text", "pasted text"]);
   expect(state.outcome).toMatchObject({ kind: "measured", runs: 1 });
-  expect(fake.calls.filter((c) => c === "measure")).toHaveLength(3);
+  expect(asked("measure")).toBe(3);
   await studio.measure();
   studio.editEvaluation({ text: demoText });
   await studio.measure();
-  expect(fake.calls.filter((c) => c === "measure")).toHaveLength(3);
+  expect(asked("measure")).toBe(3);
 });

@@ -1,7 +1,6 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { createStudio } from "../../src/store/studio";
 import { recipeWith } from "../support/recipe";
-import { fakeClient } from "./fake";
+import { checkpointFiles, made } from "./opened";
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -11,12 +10,10 @@ afterEach(() => {
 });
 
 it("a model that can only be rounded takes a recipe that can be done, and gives the person's back", async () => {
-  const fake = fakeClient({ model: { shape: null } });
-  const studio = createStudio(() => fake);
-  const state = () => studio.store.getState();
-  studio.start();
+  const { studio, state, settled } = made();
+  await studio.start();
   studio.editRecipe({ method: "gptq", rotation: 3, qep: { choice: "best" } });
-  await studio.openFiles([], "other");
+  await studio.openFiles(checkpointFiles({ architectures: ["OtherForCausalLM"], model_type: "other" }), "other");
   expect(state().recipe).toMatchObject({
     method: "rtn",
     rotation: null,
@@ -27,9 +24,8 @@ it("a model that can only be rounded takes a recipe that can be done, and gives 
   expect(state().recipe).toMatchObject({ method: "rtn", bits: 3, rules: [], qep: { alpha: 0 } });
   // Nothing has to be chosen that is not calibrated on.
   studio.chooseCalibration({ kind: "file" });
-  await vi.advanceTimersByTimeAsync(1000);
+  await settled();
   expect(state().plan.error).toBeNull();
-  fake.options.model = {};
   await studio.openDemo();
   expect(state().recipe).toMatchObject({ method: "gptq", rotation: 3, qep: { choice: "best" } });
 });

@@ -3,12 +3,10 @@ import { QuantError } from "../../src/errors";
 import { compare } from "../../src/store/compare";
 import { updateMs } from "../../src/store/inbox";
 import { missingPartner, nextStep, selectedRun } from "../../src/store/next";
-import { createStudio, type Studio } from "../../src/store/studio";
+import { createStudio } from "../../src/store/studio";
 import type { StudioApi } from "../../src/worker/protocol";
-import { type Fake, type FakeOptions, fakeClient, figures } from "./fake";
-import { demoModel } from "./fake-client";
-
-const slow = { pause: () => new Promise<void>((resolve) => setTimeout(resolve, 20)) };
+import { pass, type RealClient, realClient, until } from "../support/real-client";
+import { checkpointFiles, made, opened, packedFiles } from "./opened";
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -17,119 +15,120 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-function made(options?: FakeOptions): { studio: Studio; fake: Fake } {
-  const fake = fakeClient(options);
-  return { studio: createStudio(() => fake), fake };
+/** A run that stands still after its second block. */
+async function running() {
+  const page = await opened();
+  page.client.holdAfter((e) => e.type === "block" && e.block.index === 1);
+  const done = page.studio.run();
+  await until(() => page.client.held);
+  return { ...page, done };
 }
-
-/** With the demo open and its plan there. */
-async function opened(options?: FakeOptions) {
-  const both = made(options);
-  both.studio.start();
-  both.studio.openDemo();
-  await vi.advanceTimersByTimeAsync(1000);
-  return both;
-}
-
-const state = (studio: Studio) => studio.store.getState();
 
 describe("opening", () => {
   it("starts from what suits the demo", async () => {
-    const { studio } = await opened();
-    const { model, recipe, plan, outcome } = state(studio);
-    expect(model.summary?.label).toBe("QEP demo");
-    expect(recipe).toMatchObject({ bits: 3, blocks: null, calibration: { windows: 16, windowLength: 128 } });
-    expect(plan.summary?.tokens).toBe(2048);
-    expect(outcome).toEqual({ kind: "opened", label: "QEP demo" });
+    const { studio, state, settled } = made();
+    await studio.start();
+    await studio.openDemo();
+    expect(state().outcome).toEqual({ kind: "opened", label: "QEP demo" });
+    expect(state().model.summary).toMatchObject({ label: "QEP demo", blocks: 4, files: 2 });
+    expect(state().recipe).toMatchObject({ bits: 3, blocks: null, calibration: { windows: 16, windowLength: 128 } });
+    await settled();
+    expect(state().plan.summary?.tokens).toBe(2048);
   });
 
   it("starts from more for a person's own model, and never beyond its positions", async () => {
-    const { studio } = made();
-    studio.start();
-    await studio.openFiles([], "mine");
-    expect(state(studio).recipe).toMatchObject({ bits: 4, calibration: { windows: 32, windowLength: 256 } });
-    const short = made({ model: { shape: { ...demoModel.shape!, maxPositions: 64 } } });
-    short.studio.start();
-    await short.studio.openFiles([], "mine");
-    expect(state(short.studio).recipe.calibration.windowLength).toBe(64);
+    const { studio, state } = made();
+    await studio.start();
+    await studio.openFiles(checkpointFiles(), "mine");
+    expect(state().recipe).toMatchObject({ bits: 4, calibration: { windows: 32, windowLength: 256 } });
+    await studio.openFiles(checkpointFiles({ max_position_embeddings: 64 }), "mine");
+    expect(state().recipe.calibration.windowLength).toBe(64);
   });
 
   it("leaves the bits that the person chose", async () => {
-    const { studio } = made();
-    studio.start();
+    const { studio, state } = made();
+    await studio.start();
     studio.editRecipe({ bits: 2 });
     await studio.openDemo();
-    expect(state(studio).recipe.bits).toBe(2);
+    expect(state().recipe.bits).toBe(2);
   });
 
   it("keeps the open model and its runs when another one cannot be opened", async () => {
-    const { studio, fake } = await opened();
+    const { studio, state } = await opened();
     await studio.run();
-    fake.options.fail = { openFiles: new QuantError("truncated", "model.safetensors", "Download it again.") };
-    await studio.openFiles([], "broken");
-    const { model, runs, outcome } = state(studio);
+    const cutOff = checkpointFiles().map((file) =>
+      file.name.endsWith(".safetensors") ? new File([file.slice(0, 9000)], file.name) : file,
+    );
+    await studio.openFiles(cutOff, "broken");
+    const { model, runs, outcome } = state();
     expect(model.summary?.label).toBe("QEP demo");
     expect(model.error?.code).toBe("truncated");
     expect(runs).toHaveLength(1);
     expect(outcome).toMatchObject({ kind: "failed", error: { code: "truncated" } });
+    await studio.measure();
+    expect(state().outcome).toMatchObject({ kind: "measured", runs: 1 });
   });
 
   it("drops the runs of the model before", async () => {
-    const { studio, fake } = await opened();
+    const { studio, state, asked } = await opened();
     await studio.run();
     await studio.openDemo();
-    await vi.advanceTimersByTimeAsync(10);
-    expect(state(studio).runs).toEqual([]);
-    expect(fake.calls).toContain("forget");
+    expect(state().runs).toEqual([]);
+    expect(asked("forget")).toBe(1);
   });
 });
 
 describe("the plan", () => {
   it("is asked once for many edits", async () => {
-    const { studio, fake } = await opened();
-    const before = fake.calls.filter((c) => c === "plan").length;
+    const { studio, state, asked, settled } = await opened();
+    const before = asked("plan");
     for (let alpha = 0; alpha < 10; alpha++) studio.editRecipe({ qep: { alpha: alpha / 10 } });
-    expect(state(studio).plan.pending).toBe(true);
-    await vi.advanceTimersByTimeAsync(1000);
-    expect(fake.calls.filter((c) => c === "plan").length - before).toBe(1);
-    expect(state(studio).plan.pending).toBe(false);
+    expect(state().plan.pending).toBe(true);
+    await settled();
+    expect(asked("plan") - before).toBe(1);
   });
 
   it("says what does not fit, and recovers", async () => {
-    const { studio } = await opened();
+    const { studio, state, settled } = await opened();
     studio.editRecipe({ groupSize: 128 });
-    await vi.advanceTimersByTimeAsync(1000);
-    expect(state(studio).plan).toMatchObject({ summary: null, error: { code: "group-size" } });
-    expect(nextStep(state(studio))).toBe("mend-recipe");
-    studio.editRecipe({ groupSize: 64 });
-    await vi.advanceTimersByTimeAsync(1000);
-    expect(state(studio).plan.error).toBeNull();
-    expect(nextStep(state(studio))).toBe("run");
+    await settled();
+    expect(state().plan).toMatchObject({ summary: null, error: { code: "group-size" } });
+    expect(nextStep(state())).toBe("mend-recipe");
+    studio.editRecipe({ groupSize: 32 });
+    await settled();
+    expect(state().plan.error).toBeNull();
+    expect(nextStep(state())).toBe("run");
   });
 
   it("ignores an answer that came too late", async () => {
-    const { studio } = await opened(slow);
+    const { studio, state, asked, settled } = await opened();
+    const before = asked("plan");
+    const errors: unknown[] = [];
+    studio.store.subscribe(({ plan }) => plan.error && errors.push(plan.error));
     studio.editRecipe({ groupSize: 128 });
-    await vi.advanceTimersByTimeAsync(255);
+    // Under way: the edit comes before its answer.
+    await until(() => asked("plan") > before);
     studio.editRecipe({ groupSize: 32 });
-    await vi.advanceTimersByTimeAsync(1000);
-    expect(state(studio).plan.error).toBeNull();
+    await settled();
+    expect(asked("plan") - before).toBe(2);
+    expect(errors).toEqual([]);
+    expect(state().plan.summary).not.toBeNull();
   });
 
   it("asks for a text before it asks the worker", async () => {
-    const { studio } = await opened();
+    const { studio, state, settled } = await opened();
     studio.chooseCalibration({ kind: "pasted", pasted: "  " });
-    await vi.advanceTimersByTimeAsync(1000);
-    expect(state(studio).plan.error?.code).toBe("text-too-short");
+    await settled();
+    expect(state().plan.error?.code).toBe("text-too-short");
     studio.chooseCalibration({ kind: "file" });
-    await vi.advanceTimersByTimeAsync(1000);
-    expect(state(studio).plan.error?.code).toBe("missing-file");
+    await settled();
+    expect(state().plan.error?.code).toBe("missing-file");
   });
 });
 
 describe("a run", () => {
-  it("fills block by block, at most five times a second", async () => {
-    const { studio } = await opened(slow);
+  it("fills block by block with what the engine reports, at most five times a second", async () => {
+    const { client, studio, state } = await opened();
     const sizes: number[] = [];
     let updates = 0;
     studio.store.subscribe((now, old) => {
@@ -137,244 +136,270 @@ describe("a run", () => {
       updates++;
       sizes.push(now.runs[0]?.blocks.length ?? 0);
     });
-    const done = studio.run();
     const started = Date.now();
-    await vi.runAllTimersAsync();
+    const done = studio.run();
+    // A twentieth of a second for every layer.
+    while (state().job) {
+      client.holdAfter((e) => e.type === "layer");
+      await until(() => client.held || state().job === null);
+      await pass(50);
+      client.release();
+    }
     await done;
     const seconds = (Date.now() - started) / 1000;
+    expect(seconds).toBeGreaterThan(28 / 20);
     expect(updates).toBeLessThanOrEqual(seconds * (1000 / updateMs) + 5);
-    expect(new Set(sizes).size).toBeGreaterThan(5);
+    expect([...new Set(sizes)]).toEqual([0, 1, 2, 3, 4]);
     expect(sizes).toEqual([...sizes].sort((a, b) => a - b));
-    const [run] = state(studio).runs;
+    const [run] = state().runs;
     expect(run.status).toBe("done");
-    expect(run.blocks.map((b) => b.delta)).toEqual(figures.recipes["rtn-3-qep"].delta);
-    expect(run.layers).toHaveLength(84);
-    expect(state(studio).outcome).toMatchObject({ kind: "ran", runId: run.id });
+    expect(run.blocks).toEqual(client.reports[0].blocks);
+    expect(run.layers).toEqual(client.reports[0].layers);
+    expect(run.layers).toHaveLength(28);
+    expect(state().outcome).toMatchObject({ kind: "ran", runId: run.id });
   });
 
   it("has progress that never falls", async () => {
-    const { studio } = await opened(slow);
+    const { studio } = await opened();
     const fractions: number[] = [];
     studio.store.subscribe((now) => now.job && fractions.push(now.job.fraction));
-    const done = studio.run();
-    await vi.runAllTimersAsync();
-    await done;
+    await studio.run();
     expect(fractions).toEqual([...fractions].sort((a, b) => a - b));
     expect(fractions.at(-1)).toBe(1);
   });
 
   it("stops when cancelled, and keeps the blocks done", async () => {
-    const { studio } = await opened(slow);
-    const done = studio.run();
-    await vi.advanceTimersByTimeAsync(900);
+    const { client, studio, state, done } = await running();
     studio.cancel();
-    expect(state(studio).job?.cancelling).toBe(true);
-    await vi.advanceTimersByTimeAsync(100);
+    expect(state().job?.cancelling).toBe(true);
     await done;
-    const [run] = state(studio).runs;
+    const [run] = state().runs;
     expect(run.status).toBe("cancelled");
-    expect(run.blocks.length).toBeGreaterThan(2);
-    expect(state(studio)).toMatchObject({ job: null, outcome: { kind: "cancelled", what: "run" } });
-    const again = studio.run();
-    await vi.runAllTimersAsync();
-    await again;
-    expect(state(studio).runs[1].status).toBe("done");
+    expect(run.blocks.map((b) => b.index)).toEqual([0, 1]);
+    expect(client.events.at(-1)).toEqual({ type: "end", outcome: "cancelled" });
+    expect(state()).toMatchObject({ job: null, outcome: { kind: "cancelled", what: "run" } });
+    await studio.run();
+    expect(state().runs[1].status).toBe("done");
   });
 
   it("cancelled before its turn never reaches the worker", async () => {
-    const { studio, fake } = await opened(slow);
+    const { studio, state, asked } = await opened();
+    const before = asked("plan");
     studio.editRecipe({ bits: 2 });
-    await vi.advanceTimersByTimeAsync(255); // the plan is being asked
+    await until(() => asked("plan") > before); // the plan is being asked
     const done = studio.run();
     studio.cancel();
-    await vi.runAllTimersAsync();
     await done;
-    expect(state(studio).runs[0].status).toBe("cancelled");
-    expect(fake.calls).not.toContain("run");
+    expect(state().runs[0].status).toBe("cancelled");
+    expect(asked("run")).toBe(0);
   });
 
   it("that fails keeps its curve and says why", async () => {
-    const { studio } = await opened({ failAfter: { blocks: 4, error: new QuantError("device-lost", "in block 5") } });
+    const { client, studio, state } = await opened();
+    client.failAfter((e) => e.type === "block" && e.block.index === 2, new QuantError("device-lost", "in block 4"));
     await studio.run();
-    const [run] = state(studio).runs;
+    const [run] = state().runs;
     expect(run).toMatchObject({ status: "failed", error: { code: "device-lost" } });
-    expect(run.blocks).toHaveLength(4);
-    expect(state(studio).outcome).toMatchObject({ kind: "failed", error: { code: "device-lost" } });
+    expect(run.blocks).toHaveLength(3);
+    expect(client.events.at(-1)).toEqual({ type: "end", outcome: "failed" });
+    expect(state().outcome).toMatchObject({ kind: "failed", error: { code: "device-lost" } });
   });
 
   it("is one at a time", async () => {
-    const { studio } = await opened(slow);
-    const done = studio.run();
+    const { client, studio, state, done } = await running();
     await studio.run();
-    expect(state(studio).runs).toHaveLength(1);
-    await vi.runAllTimersAsync();
+    expect(state().runs).toHaveLength(1);
+    client.release();
     await done;
   });
 });
 
 describe("a pair", () => {
   it("is a QEP run and its base, the selection staying with QEP", async () => {
-    const { studio } = await opened();
+    const { client, studio, state } = await opened();
     await studio.run();
-    expect(missingPartner(state(studio))).toBe("base");
+    expect(missingPartner(state())).toBe("base");
     studio.editRecipe({ bits: 8 }); // the panel has moved on; the partner is the run's
     await studio.addPartner("base");
-    const { runs, selected } = state(studio);
+    const { runs, selected } = state();
     expect(runs[1].recipe).toMatchObject({ bits: 3, qep: { alpha: 0 } });
     expect(selected).toBe(runs[0].id);
-    expect(missingPartner(state(studio))).toBeNull();
-    const comparison = compare(runs, selectedRun(state(studio)))!;
-    expect(comparison.calibration.below).toBe(true);
-    expect(comparison.calibration.change).toBeCloseTo(236_501 / 335_403 - 1, 6);
-    expect(comparison.evaluations).toEqual([]);
+    expect(missingPartner(state())).toBeNull();
+    const { calibration, evaluations } = compare(runs, selectedRun(state()))!;
+    const [qep, base] = client.reports.map((report) => report.blocks.at(-1)!.delta);
+    expect(calibration).toMatchObject({ base, qep, below: true });
+    expect(calibration.change).toBeCloseTo(qep / base - 1, 12);
+    expect(evaluations).toEqual([]);
   });
 
   it("can start from the base", async () => {
-    const { studio } = await opened();
+    const { studio, state } = await opened();
     studio.editRecipe({ qep: { alpha: 0 } });
     await studio.run();
-    expect(missingPartner(state(studio))).toBe("qep");
+    expect(missingPartner(state())).toBe("qep");
     await studio.addPartner("base"); // does not apply
-    expect(state(studio).runs).toHaveLength(1);
+    expect(state().runs).toHaveLength(1);
     await studio.addPartner("qep");
-    const { runs, selected } = state(studio);
+    const { runs, selected } = state();
     expect(runs[1].recipe.qep.alpha).toBe(0.5);
     expect(selected).toBe(runs[1].id);
   });
 
   it("compares on the evaluation text once both are measured", async () => {
-    const { studio, fake } = await opened();
+    const { studio, state, asked } = await opened();
     await studio.run();
     await studio.addPartner("base");
     await studio.measure();
-    expect(fake.calls.filter((c) => c === "measure")).toHaveLength(2);
-    expect(state(studio).outcome).toMatchObject({ kind: "measured", runs: 2 });
-    const [evaluation] = compare(state(studio).runs, selectedRun(state(studio)))!.evaluations;
-    expect(evaluation.text).toMatchObject({ label: "demo evaluation text", windows: 16, windowLength: 128 });
-    expect(evaluation.perplexity).toMatchObject({ base: 3.82822, qep: 3.72237, below: true });
+    expect(asked("measure")).toBe(2);
+    expect(state().outcome).toMatchObject({ kind: "measured", runs: 2 });
+    const [evaluation] = compare(state().runs, selectedRun(state()))!.evaluations;
+    expect(evaluation.text).toMatchObject({ label: "demo evaluation text", windows: 4, windowLength: 16 });
+    const [qep, base] = state().runs.map((run) => run.measured[0].evaluation.perplexity);
+    expect(evaluation.perplexity).toMatchObject({ base, qep });
     await studio.measure(); // nothing left to measure
-    expect(fake.calls.filter((c) => c === "measure")).toHaveLength(2);
-    studio.editEvaluation({ windows: 8 });
+    expect(asked("measure")).toBe(2);
+    studio.editEvaluation({ windows: 2 });
     await studio.measure();
-    expect(fake.calls.filter((c) => c === "measure")).toHaveLength(4);
+    expect(asked("measure")).toBe(4);
   });
 });
 
 describe("a checkpoint that is quantized already", () => {
   it("is measured, not run", async () => {
-    const { studio, fake } = await opened({ model: { packing: "GPTQ 4-bit" } });
-    expect(nextStep(state(studio))).toBe("measure");
-    expect(state(studio).plan).toEqual({ pending: false, summary: null, error: null });
+    const { studio, state, asked } = made();
+    await studio.start();
+    await studio.openFiles(await packedFiles(), "packed");
+    studio.editRecipe({ calibration: { windowLength: 16 } });
+    expect(state().model.summary?.packing).toContain("GPTQ 4-bit");
+    expect(nextStep(state())).toBe("measure");
+    expect(state().plan).toEqual({ pending: false, summary: null, error: null });
     await studio.run();
-    expect(fake.calls).not.toContain("run");
+    expect(asked("run")).toBe(0);
     await studio.measure();
-    expect(state(studio).model.measured).toMatchObject([{ textLabel: "demo evaluation text", result: { perplexity: 3.59 } }]);
-    expect(state(studio).outcome).toMatchObject({ kind: "measured", runs: 0 });
-    expect(nextStep(state(studio))).toBe("nothing");
+    expect(state().model.measured).toMatchObject([{ textLabel: "demo evaluation text", result: { tokens: 256, windows: 16 } }]);
+    expect(state().outcome).toMatchObject({ kind: "measured", runs: 0 });
+    expect(nextStep(state())).toBe("nothing");
   });
 });
 
 describe("the next step", () => {
   it("is always one", async () => {
-    const { studio } = made();
-    expect(nextStep(state(studio))).toBe("wait");
+    const { studio, state, settled } = made();
+    expect(nextStep(state())).toBe("wait");
     await studio.start();
-    expect(nextStep(state(studio))).toBe("open");
-    studio.openDemo();
-    await vi.advanceTimersByTimeAsync(1000);
-    expect(nextStep(state(studio))).toBe("run");
+    expect(nextStep(state())).toBe("open");
+    await studio.openDemo();
+    studio.editRecipe({ calibration: { windows: 4, windowLength: 16 } });
+    await settled();
+    expect(nextStep(state())).toBe("run");
     const done = studio.run();
-    expect(nextStep(state(studio))).toBe("wait");
+    expect(nextStep(state())).toBe("wait");
     await done;
-    expect(nextStep(state(studio))).toBe("baseline");
+    expect(nextStep(state())).toBe("baseline");
     await studio.addPartner("base");
-    expect(nextStep(state(studio))).toBe("measure");
+    expect(nextStep(state())).toBe("measure");
     await studio.measure();
-    expect(nextStep(state(studio))).toBe("export");
+    expect(nextStep(state())).toBe("export");
     const written = await studio.exportRun({ kind: "zip", name: "demo" });
-    expect(written?.zip).toBeInstanceOf(File);
-    expect(state(studio).outcome).toMatchObject({ kind: "exported", name: "demo", files: 6, zip: true });
-    expect(nextStep(state(studio))).toBe("nothing");
+    expect(written?.files.sort()).toEqual([
+      "README.md",
+      "config.json",
+      "model.safetensors",
+      "recipe.json",
+      "tokenizer.json",
+      "tokenizer_config.json",
+    ]);
+    expect(written?.zip?.size).toBeGreaterThan(written!.bytes);
+    expect(state().outcome).toMatchObject({ kind: "exported", name: "demo", files: 6, zip: true });
+    expect(nextStep(state())).toBe("nothing");
   });
 });
 
 describe("when things break", () => {
   it("no WebGPU leaves the CPU reference on offer", async () => {
-    const { studio, fake } = made({ gpu: new QuantError("no-webgpu", "none") });
+    const { client, studio, state } = made(realClient({ gpu: false }));
     await studio.start();
-    expect(state(studio).gpu).toMatchObject({ status: "missing", error: { code: "no-webgpu" } });
-    expect(nextStep(state(studio))).toBe("reference");
+    expect(state().gpu).toMatchObject({ status: "missing", error: { code: "no-webgpu" } });
+    expect(nextStep(state())).toBe("reference");
     await studio.startReference();
-    expect(fake.calls.slice(0, 3)).toEqual(["init(false)", "init(true)", "openDemo"]);
-    expect(state(studio).gpu.facts?.kind).toBe("cpu");
-    expect(state(studio).model.summary).not.toBeNull();
+    expect(client.calls.slice(0, 3)).toEqual(["init(false)", "init(true)", "openDemo"]);
+    expect(state().gpu.facts?.kind).toBe("cpu");
+    expect(state().model.summary).not.toBeNull();
   });
 
   it("a dead worker can be started again, with the model that was open", async () => {
-    const clients = [fakeClient(), fakeClient()];
-    const studio = createStudio(() => clients.shift()!);
+    const clients = [realClient(), realClient()];
     const [first, second] = clients;
-    studio.start();
+    const studio = createStudio(() => clients.shift()!);
+    const state = () => studio.store.getState();
+    await studio.start();
     await studio.openDemo();
+    studio.editRecipe({ calibration: { windows: 4, windowLength: 16 } });
     await studio.run();
-    first.options.fail = { measure: new QuantError("worker-died") };
-    await studio.measure();
-    expect(state(studio).gpu.status).toBe("dead");
-    expect(state(studio).runs[0].held).toBe(false);
-    expect(nextStep(state(studio))).toBe("restart");
+    first.holdAfter((e) => e.type === "progress");
+    const measuring = studio.measure();
+    await until(() => first.held);
+    first.die("Out of memory");
+    await measuring;
+    expect(state().gpu).toMatchObject({ status: "dead", error: { code: "worker-died", where: "Out of memory" } });
+    expect(state().runs[0].held).toBe(false);
+    expect(nextStep(state())).toBe("restart");
     await studio.restart();
     expect(second.calls.slice(0, 2)).toEqual(["init(false)", "openDemo"]);
-    expect(state(studio).gpu.status).toBe("ready");
-    expect(state(studio).runs[0].blocks).toHaveLength(12);
-    expect(nextStep(state(studio))).toBe("run");
+    expect(state().gpu.status).toBe("ready");
+    expect(state().runs[0].blocks).toHaveLength(4);
+    expect(nextStep(state())).toBe("run");
     await studio.run();
-    expect(state(studio).runs[1].status).toBe("done");
+    expect(state().runs[1].status).toBe("done");
   });
 
   it("never asks the worker for two things at once, but for a cancel", async () => {
+    const client = realClient();
     let inside = 0;
     let most = 0;
-    const fake = fakeClient(slow);
-    const watched = {
-      ...fake,
+    const watched: RealClient = Object.assign(Object.create(client), {
       async call(method: keyof StudioApi, ...args: never[]) {
-        if (["cancel", "forget", "liveBytes"].includes(method)) return fake.call(method as "cancel");
+        const called = (client.call as (m: string, ...a: never[]) => Promise<never>).bind(client);
+        if (["cancel", "forget", "liveBytes"].includes(method)) return called(method, ...args);
         most = Math.max(most, ++inside);
         try {
-          return await (fake.call as (m: string, ...a: never[]) => Promise<never>)(method, ...args);
+          return await called(method, ...args);
         } finally {
           inside--;
         }
       },
-    } as unknown as Fake;
-    const studio = createStudio(() => watched);
-    studio.start();
-    studio.openDemo();
-    await vi.advanceTimersByTimeAsync(1000);
+    });
+    const { studio, settled } = await opened(watched);
+    client.holdAfter((e) => e.type === "layer");
     studio.editRecipe({ bits: 4 });
     const run = studio.run();
     studio.editRecipe({ bits: 8 });
-    await vi.advanceTimersByTimeAsync(600);
+    await until(() => client.held);
+    await pass(600); // what the edits ask for is due
     studio.cancel();
-    await vi.runAllTimersAsync();
     await run;
+    studio.run();
+    studio.editRecipe({ bits: 4 });
+    await settled();
     studio.remove("run-1");
     studio.measure();
-    await vi.runAllTimersAsync();
+    await settled();
     expect(most).toBe(1);
+    // The worker would have said so.
+    expect(studio.store.getState().log.filter((line) => line.level === "error")).toEqual([]);
   });
 });
 
 it("removing a run frees its colour for the next", async () => {
-  const { studio, fake } = await opened();
+  const { studio, state, asked } = await opened();
   await studio.run();
   await studio.addPartner("base");
   studio.remove("run-1");
-  expect(state(studio).selected).toBe("run-2");
+  expect(state().selected).toBe("run-2");
   await studio.run();
-  expect(state(studio).runs.map((r) => [r.id, r.slot])).toEqual([
+  expect(state().runs.map((r) => [r.id, r.slot])).toEqual([
     ["run-2", 1],
     ["run-3", 0],
   ]);
-  expect(fake.calls).toContain("forget");
+  expect(asked("forget")).toBe(1);
 });

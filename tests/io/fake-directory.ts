@@ -29,12 +29,14 @@ export class FakeDirectory {
     yield* this.entries.keys();
   }
 
-  async getDirectoryHandle(name: string) {
+  async getDirectoryHandle(name: string, { create = false } = {}) {
+    if (!create && !this.entries.has(name)) throw new DOMException(name, "NotFoundError");
     if (!this.entries.has(name)) this.entries.set(name, new FakeDirectory(name, this.root));
     return this.entries.get(name);
   }
 
-  async getFileHandle(name: string) {
+  async getFileHandle(name: string, { create = false } = {}) {
+    if (!create && !this.entries.has(name)) throw new DOMException(name, "NotFoundError");
     if (!this.entries.has(name)) this.entries.set(name, new FakeFile(name, this.root));
     return this.entries.get(name);
   }

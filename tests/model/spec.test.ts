@@ -183,6 +183,29 @@ test("yarn's cos and sin are transformers'", () => {
   }
 });
 
+test("linear rope scaling divides every position by its factor", () => {
+  const spec = (scaling: object) => parseSpec({ ...tinyConfig, head_dim: 8, ...scaling });
+  const scaled = ropeTables(spec({ rope_scaling: { type: "linear", factor: 4 } }), 13);
+  const plain = ropeTables(spec({}), 4);
+  // Position 4·t turns as far as position t does without it.
+  for (let t = 0; t < 4; t++)
+    for (let i = 0; i < plain.half; i++) {
+      expect(scaled.cos[4 * t * plain.half + i]).toBeCloseTo(plain.cos[t * plain.half + i], 12);
+      expect(scaled.sin[4 * t * plain.half + i]).toBeCloseTo(plain.sin[t * plain.half + i], 12);
+    }
+  // And the positions between are turned at all: the slowest pair by a quarter of its own frequency.
+  expect(scaled.sin[plain.half]).toBeCloseTo(Math.sin(1 / 4), 12);
+});
+
+test("dynamic rope scaling is none within the trained length, and stretches the base beyond it", () => {
+  const spec = parseSpec({ ...tinyConfig, head_dim: 8, rope_scaling: { type: "dynamic", factor: 3 } });
+  const plain = { ...spec, ropeScaling: { kind: "default" } as const };
+  expect(ropeTables(spec, 64)).toEqual(ropeTables(plain, 64));
+  // transformers' base: θ·(factor·length/positions − (factor − 1))^(d/(d − 2)), for twice the length.
+  const base = 10_000 * 4 ** (8 / 6);
+  expect(ropeTables(spec, 128)).toEqual(ropeTables({ ...plain, ropeTheta: base }, 128));
+});
+
 test("llama3's limits may be swapped, as transformers takes them", () => {
   const scaling = { rope_type: "llama3", factor: 8, low_freq_factor: 4, high_freq_factor: 1, original_max_position_embeddings: 64 };
   const spec = parseSpec({ ...tinyConfig, head_dim: 16, hidden_size: 64, rope_scaling: scaling });

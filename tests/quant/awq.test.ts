@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { chunkCount } from "../../src/engine/chunks";
 import { exportCheckpoint } from "../../src/export/checkpoint";
 import { bytesFile, memorySink, memorySource } from "../../src/io/memory";
 import { openModel } from "../../src/model/checkpoint";
@@ -49,6 +50,22 @@ describe("AWQ", () => {
     expect(Math.abs(reread.perplexity / measured.perplexity - 1)).toBeLessThan(2e-3);
     const [name] = quantized.replaced.keys();
     expect(again.shards.tensors.get(name)!.dtype).toBe("F16");
+  });
+
+  test("folds its scales into every chunk: Δ_m of the run is that of what it stored, also where the text fills two chunks", async () => {
+    const config = { ...tinyConfig, hidden_size: 8, intermediate_size: 12, num_attention_heads: 2, num_key_value_heads: 1, head_dim: 4 };
+    const ops = createCpuOps();
+    const model = await openModel(tinySource({ ...config, num_hidden_layers: 2 }));
+    // A chunk holds 4,096 tokens: half of these windows go into a second one.
+    const tokens = tinyTokens(1024, 8);
+    expect(chunkCount(model.spec, tokens)).toBe(2);
+    const input = { ops, model, tokens, emit: () => {} };
+    const { report, quantized } = await run({ ...input, recipe: recipeWith({ method: "awq", bits: 3 }, { alpha: 0 }) });
+    expect(quantized.replaced.size).toBe(4);
+    // The run divides its streams where it folds; the comparison divides nothing, and computes with the folded norms and rows, whose f16 scales were
+    // rounded once more (1e-4 here).
+    const stored = await compare(input, quantized);
+    for (const [m, { delta }] of stored.blocks.entries()) expect(Math.abs(report.blocks[m].delta / delta - 1)).toBeLessThan(1e-3);
   });
 
   test("errs less than rounding to nearest at 3 bits", async () => {

@@ -1,10 +1,10 @@
-import { run } from "../../src/engine/run";
 import { exportCheckpoint } from "../../src/export/checkpoint";
 import { bytesFile, memorySink, memorySource } from "../../src/io/memory";
 import { openModel } from "../../src/model/checkpoint";
 import { createCpuOps } from "../../src/ops/cpu";
 import type { Recipe } from "../../src/recipe/recipe";
 import { createStudio, type Studio } from "../../src/store/studio";
+import { run } from "../support/engine";
 import { type RealClient, realClient, until } from "../support/real-client";
 import { recipeWith } from "../support/recipe";
 import { tinyTokens } from "../support/tiny";
@@ -57,7 +57,7 @@ export async function packedFiles(): Promise<File[]> {
     ),
   );
   const recipe = recipeWith({ method: "rtn", bits: 4, groupSize: 32, symmetric: true, format: "gptq" }, { alpha: 0 });
-  const result = await run({ ops, model, tokens: tinyTokens(2, 8), recipe, emit: () => {} });
+  const result = await run({ ops, model, tokens: tinyTokens(2, 8), recipe });
   const sink = memorySink();
   await exportCheckpoint({ model, ...result, evaluations: [], sink });
   return [...sink.files].map(([name, content]) => new File([content as Uint8Array<ArrayBuffer>], name));

@@ -153,6 +153,7 @@ describe("a run", () => {
     expect(sizes).toEqual([...sizes].sort((a, b) => a - b));
     const [run] = state().runs;
     expect(run.status).toBe("done");
+    expect(client.events.at(-1)).toEqual({ type: "end", outcome: "done" });
     expect(run.blocks).toEqual(client.reports[0].blocks);
     expect(run.layers).toEqual(client.reports[0].layers);
     expect(run.layers).toHaveLength(28);
@@ -196,13 +197,13 @@ describe("a run", () => {
 
   it("that fails keeps its curve and says why", async () => {
     const { client, studio, state } = await opened();
-    client.failAfter((e) => e.type === "block" && e.block.index === 2, new QuantError("device-lost", "in block 4"));
+    client.failAfter((e) => e.type === "block" && e.block.index === 2, new QuantError("gpu-out-of-memory", "in block 4"));
     await studio.run();
     const [run] = state().runs;
-    expect(run).toMatchObject({ status: "failed", error: { code: "device-lost" } });
+    expect(run).toMatchObject({ status: "failed", error: { code: "gpu-out-of-memory" } });
     expect(run.blocks).toHaveLength(3);
     expect(client.events.at(-1)).toEqual({ type: "end", outcome: "failed" });
-    expect(state().outcome).toMatchObject({ kind: "failed", error: { code: "device-lost" } });
+    expect(state().outcome).toMatchObject({ kind: "failed", error: { code: "gpu-out-of-memory" } });
   });
 
   it("is one at a time", async () => {

@@ -102,7 +102,7 @@ vi.doMock("../../src/ops/cpu", async (importOriginal) => {
 
 // What a worker finds around it.
 const served = tinyDemo();
-const disk = new FakeDirectory("origin");
+let disk = new FakeDirectory("origin");
 vi.stubGlobal("self", { location: { href: "http://studio.test/" } });
 vi.stubGlobal("navigator", { storage: { getDirectory: async () => disk.handle } });
 vi.stubGlobal("fetch", async (url: string) => {
@@ -140,6 +140,7 @@ class Side extends EventTarget {
 /** There is no WebGPU here: whoever asks for it gets the reference, unless `gpu` is false. */
 export function realClient({ gpu = true } = {}): RealClient {
   const gate = new Gate();
+  disk = new FakeDirectory("origin");
   const api = createStudio();
   const calls: string[] = [];
   const alphas: number[] = [];
@@ -161,6 +162,7 @@ export function realClient({ gpu = true } = {}): RealClient {
       if (reply.ok) reports.push(reply.value);
       return reply;
     },
+    resume: (id, listener) => api.resume(id, heard(listener)),
     measure: (request, listener) => api.measure(request, heard(listener)),
     measureModel: (request, listener) => api.measureModel(request, heard(listener)),
     scoreTasks: (request, listener) => api.scoreTasks(request, heard(listener)),

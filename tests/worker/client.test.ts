@@ -16,6 +16,8 @@ function serve(api: object) {
   const client = connect(Object.assign(port2, { terminate: () => {} }) as unknown as Worker);
   return {
     client,
+    /** What the browser does to a Worker when its script throws, or when a message cannot be read. */
+    fault: (type: "error" | "messageerror", message?: string) => port2.dispatchEvent(Object.assign(new Event(type), { message })),
     end: () => {
       port1.close();
       port2.close();
@@ -44,6 +46,23 @@ test("a worker that dies between the two rejects the call", async () => {
   const { client, end } = serve({ run: async () => ({ ok: true, value: {} }) });
   const call = client.call("run", request, () => {});
   setTimeout(() => client.close(), 20);
+  await expect(call).rejects.toMatchObject({ code: "worker-died" });
+  end();
+});
+
+test("a worker whose script fails rejects the calls under way and all later ones, and says why", async () => {
+  const { client, fault, end } = serve({ openDemo: () => new Promise(() => {}), run: () => new Promise(() => {}) });
+  const under = [client.call("openDemo"), client.call("run", request, () => {})];
+  fault("error", "Out of memory");
+  for (const call of [...under, client.call("openDemo")])
+    await expect(call).rejects.toMatchObject({ code: "worker-died", where: "Out of memory", hint: expect.stringContaining("Restart") });
+  end();
+});
+
+test("a message that cannot be read rejects the calls too: the answer to one of them may be lost", async () => {
+  const { client, fault, end } = serve({ openDemo: () => new Promise(() => {}) });
+  const call = client.call("openDemo");
+  fault("messageerror");
   await expect(call).rejects.toMatchObject({ code: "worker-died" });
   end();
 });

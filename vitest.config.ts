@@ -7,7 +7,10 @@ const every = "tests/**/*.test.ts";
 /** Dawn in the tests, and in every command line that a test starts, finds the same software GPU, however vitest was started. */
 const env = gpuEnvironment();
 
-/** `vitest --mode conformance` compares every recipe of the oracle with us, `--mode interop` loads every kind of export; the usual run takes a few. */
+/**
+ * `vitest --mode conformance` compares every recipe of the oracle with us, `--mode interop` loads every kind of export, `--mode bench` measures times; the
+ * usual run takes a few of the first two.
+ */
 export default defineConfig(({ mode }) => {
   // Forks, because Dawn belongs to its process; two, because each GPU test keeps a core busy.
   const common = { pool: "forks" as const, maxWorkers: 2, env, testTimeout: minute, hookTimeout: 2 * minute };
@@ -27,6 +30,8 @@ export default defineConfig(({ mode }) => {
       },
     };
   }
+  // Measures, one thing at a time.
+  if (mode === "bench") return { test: { ...common, include: ["bench/**/*.bench.ts"], maxWorkers: 1 } };
   return {
     test: {
       ...common,

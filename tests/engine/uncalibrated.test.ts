@@ -10,6 +10,7 @@ import { genericLayers } from "../../src/model/generic";
 import { createCpuOps } from "../../src/ops/cpu";
 import type { Recipe } from "../../src/recipe/recipe";
 import type { RunEvent } from "../../src/results/events";
+import { hostileNames } from "../io/bombs";
 import { runUncalibrated } from "../support/engine";
 import { recipeWith } from "../support/recipe";
 import { safetensors, type Tensors } from "../support/tiny";
@@ -57,21 +58,13 @@ describe("an architecture that cannot be run", () => {
     await expect(openCheckpoint(source(config))).rejects.toMatchObject({ code: "unsupported-architecture" });
   });
 
-  test("is told by names that are a stranger's: quickly, and within reason", () => {
-    const shards = (names: string[]) => ({
+  test("is told by names that are a stranger's, within reason", () => {
+    const shards = (names: readonly string[]) => ({
       tensors: new Map(names.map((name) => [name, { name, shape: [64, 64], dtype: "F32" }])) as never,
       notes: [],
       readTensor: () => Promise.reject(new Error("not read")),
     });
-    const hostile = [
-      `${".1".repeat(500_000)}!.weight`,
-      `x.1.${"embed".repeat(200_000)}!.weight`,
-      "a.4294967296.b.weight",
-      "a.99999.b.weight",
-    ];
-    const started = process.cpuUsage();
-    expect(genericLayers(shards(hostile))).toEqual([]);
-    expect(process.cpuUsage(started).user / 1000).toBeLessThan(500);
+    expect(genericLayers(shards(hostileNames))).toEqual([]);
     // Two stacks: blocks of one number are told apart.
     const stacks = genericLayers(shards(["encoder.block.0.layer.0.q.weight", "decoder.block.0.layer.0.q.weight"]));
     expect(new Set(stacks.map((l) => l.kind)).size).toBe(2);

@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { HEADER_LIMIT, parseHeader, readHeader } from "../../src/io/header";
 import { bytesFile } from "../../src/io/memory";
+import { bombs, entry, nested, overlapping } from "./bombs";
 import { failure, rawFile } from "./helpers";
 
 const read = (bytes: Uint8Array) => readHeader(bytesFile("m.safetensors", bytes));
-const entry = (fields: string) => `{"t":{${fields}}}`;
 const GOOD = '"dtype":"F32","shape":[2],"data_offsets":[0,8]';
 
 describe("readHeader", () => {
@@ -100,52 +100,18 @@ describe("readHeader", () => {
   });
 });
 
-describe("bombs are refused within a second", () => {
-  /** The best of three, of the processor's time: other processes share the machine, and only the reader's own counts. */
-  async function timed(work: () => unknown): Promise<string> {
-    let best = Number.POSITIVE_INFINITY;
-    let message = "";
-    for (let i = 0; i < 3 && best >= 1000; i++) {
-      const t = process.cpuUsage();
-      message = await failure(work);
-      const { user, system } = process.cpuUsage(t);
-      best = Math.min(best, (user + system) / 1000);
-    }
-    expect(best).toBeLessThan(1000);
-    return message;
-  }
-
-  const nested = (unit: string, bytes: number) => rawFile(unit.repeat(Math.floor(bytes / unit.length)));
-  it.each(["[", '{"a":', '{"a":['])("%s repeated to 24 MB", async (unit) => {
-    const bytes = nested(unit, 24e6);
-    expect(await timed(() => read(bytes))).toMatch(/^bad-safetensors/);
+describe("bombs are refused for what they are", () => {
+  it.each(bombs)("%s", async (_, make, refusal) => {
+    expect(await failure(() => read(make()))).toMatch(refusal);
   });
 
-  it("50 MB of [, through both doors", async () => {
+  it("50 MB of [, given as a header", async () => {
     const bytes = nested("[", 50e6);
-    expect(await timed(() => read(bytes))).toMatch(/^header-too-large: m.safetensors: 50000000 bytes/);
-    expect(await timed(() => parseHeader(bytes.subarray(8), bytes.length, "m"))).toMatch(/^header-too-large/);
+    expect(await failure(() => parseHeader(bytes.subarray(8), bytes.length, "m"))).toMatch(/^header-too-large/);
   });
 
-  const overlapping = (n: number) =>
-    rawFile(`{${Array.from({ length: n }, (_, i) => `"${i}":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}`).join()}}`, 1);
-  it("a million overlapping entries, as many as fit into the limit, and as many as are allowed", async () => {
-    const million = overlapping(1e6);
-    expect(await timed(() => read(million))).toMatch(/^header-too-large/);
-    const fitting = overlapping(400_000);
-    expect(fitting.length).toBeLessThan(HEADER_LIMIT);
-    expect(await timed(() => read(fitting))).toMatch(/^bad-safetensors: .*more than 100000 tensors/);
-    const allowed = overlapping(100_000);
-    expect(await timed(() => read(allowed))).toMatch(/^bad-safetensors: .*an overlap/);
-  });
-
-  it("a shape of 12 million dimensions, a name of 4 million escapes, an endless number", async () => {
-    const shape = rawFile(entry(`"dtype":"U8","shape":[${"1,".repeat(12e6)}1],"data_offsets":[0,1]`), 1);
-    expect(await timed(() => read(shape))).toMatch(/more than 64/);
-    const name = rawFile(`{"${"\\u0041".repeat(4e6)}":1}`);
-    expect(await timed(() => read(name))).toMatch(/^bad-safetensors/);
-    const number = rawFile(entry(`"shape":[${"9".repeat(24e6)}]`));
-    expect(await timed(() => read(number))).toMatch(/2\^53/);
+  it("the limit on tensors is reached before that on bytes", () => {
+    expect(overlapping(400_000).length).toBeLessThan(HEADER_LIMIT);
   });
 
   it("a length of 2^63 reads no more than the length", async () => {

@@ -1,9 +1,8 @@
-import { readFileSync } from "node:fs";
-import { gunzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { QuantError } from "../../src/errors";
 import { readHeader } from "../../src/io/header";
 import { bytesFile } from "../../src/io/memory";
+import { corpus } from "./corpus";
 
 /**
  * What the official Rust reader 0.8.0 accepts and this one refuses on purpose. Each class is recognized by the sentence that
@@ -26,22 +25,6 @@ const documented: readonly [string, RegExp][] = [
   ["number beyond 2^53", /larger than 2\^53|takes Infinity bytes/],
 ];
 
-interface Sample {
-  bytes: Uint8Array;
-  accepted: boolean;
-}
-
-function corpus(): Sample[] {
-  const all = gunzipSync(readFileSync(new URL("../fixtures/headers.bin.gz", import.meta.url)));
-  const out: Sample[] = [];
-  for (let at = 0; at < all.length; ) {
-    const length = all.readUInt32LE(at);
-    out.push({ bytes: all.subarray(at + 4, at + 4 + length), accepted: all[at + 4 + length] === 1 });
-    at += 5 + length;
-  }
-  return out;
-}
-
 /** null when accepted, else `code: where`. */
 async function verdict(bytes: Uint8Array): Promise<string | null> {
   try {
@@ -53,24 +36,10 @@ async function verdict(bytes: Uint8Array): Promise<string | null> {
   }
 }
 
-async function time(bytes: Uint8Array): Promise<number> {
-  const t = performance.now();
-  await verdict(bytes);
-  return performance.now() - t;
-}
-
 describe("10,000 header mutants against the official Rust reader", async () => {
   const samples = corpus();
   const results: (string | null)[] = [];
-  let slowest = 0;
-  for (const s of samples) {
-    let took = -performance.now();
-    results.push(await verdict(s.bytes));
-    took += performance.now();
-    // A second look, because another process may have had the processor in between.
-    if (took >= 100) took = await time(s.bytes);
-    slowest = Math.max(slowest, took);
-  }
+  for (const s of samples) results.push(await verdict(s.bytes));
 
   it("holds 10,000 files, a good part of them legal", () => {
     expect(samples.length).toBe(10_000);
@@ -88,8 +57,6 @@ describe("10,000 header mutants against the official Rust reader", async () => {
     expect(documented.filter(([, pattern]) => !reasons.some((r) => pattern.test(r))).map(([name]) => name)).toEqual([]);
     expect(reasons.length).toBeLessThan(samples.length / 10);
   });
-
-  it("takes less than 100 ms for each", () => expect(slowest).toBeLessThan(100));
 
   it("gives every rejection one of the reader's codes and a place", () => {
     for (const r of results)

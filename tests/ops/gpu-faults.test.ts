@@ -33,8 +33,10 @@ describe("a lost device", () => {
 describe("faults of the device", () => {
   it("a rejected command is thrown by the next wait, once", async () => {
     const gpu = await openGpuOps();
-    gpu.gpu.device.createBuffer({ size: 3, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.STORAGE });
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    const { device } = gpu.gpu;
+    const told = new Promise((resolve) => device.addEventListener("uncapturederror", resolve, { once: true }));
+    device.createBuffer({ size: 3, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.STORAGE });
+    await told;
     expect(await failure(gpu.flush())).toBe("gpu-fault");
     expect(await failure(gpu.flush())).toBe("no failure");
   });

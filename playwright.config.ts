@@ -6,7 +6,9 @@ const url = "http://127.0.0.1:41739/";
 export default defineConfig({
   testDir: "tests/e2e",
   outputDir: "test-results",
-  timeout: 180_000,
+  // Only what hangs is ended: no test waits for a time, and a busy machine may take several times what a free one does.
+  timeout: 600_000,
+  expect: { timeout: 120_000 },
   // One at a time: every page keeps a software GPU busy.
   workers: 1,
   forbidOnly: Boolean(process.env.CI),

@@ -30,7 +30,7 @@ export const test = base.extend<{ play: (state: string) => Promise<Page> }, { ha
     page.on("pageerror", (error) => faults.push(error.message));
     await use(async (state) => {
       await page.goto(`${harness}?state=${state}`);
-      await expect(page.locator("body[data-played]")).toBeAttached({ timeout: 40_000 });
+      await expect(page.locator("body[data-played]")).toBeAttached();
       return page;
     });
     expect(faults).toEqual([]);

@@ -1,29 +1,40 @@
 import { expect, type Page, test } from "@playwright/test";
+import { gateEngine } from "./gate";
 import { button, curves, openDemo, openStudio, recipe, status, untilDone } from "./studio";
 
 const slider = (page: Page) => recipe(page).getByRole("slider", { name: "QEP strength α" });
 const runsTable = (page: Page) => page.getByRole("table", { name: "Runs" });
 
-/** The demo on few tokens, run once: here no number counts, only what happens. */
-async function ran(page: Page, windows: number) {
-  await openDemo(page);
-  await recipe(page).getByText("Advanced").click();
-  await recipe(page).getByLabel("Calibration windows").fill(String(windows));
-  await recipe(page).getByLabel("Window length").fill("64");
-  await untilDone(page, "Run", "Done: RTN 3-bit + QEP α 0.5");
-  await page.getByRole("figure", { name: "Error growth Δ_m" }).getByText("Show as table").click();
-}
-
 test("dragging α: cancel, regrowth, recall", async ({ page }) => {
   const watch = await openStudio(page);
-  await ran(page, 8);
+  const gate = await gateEngine(page);
+  // On few tokens: here no number counts, only what happens.
+  await openDemo(page);
+  await recipe(page).getByText("Advanced").click();
+  await recipe(page).getByLabel("Calibration windows").fill("4");
+  await recipe(page).getByLabel("Window length").fill("64");
+  await expect(page.getByRole("region", { name: "Run", exact: true })).toContainText("256 tokens");
+  const before = await gate.passed();
+  await untilDone(page, "Run", "Done: RTN 3-bit + QEP α 0.5");
+  const third = Math.floor(((await gate.passed()) - before) / 3);
+  await page.getByRole("figure", { name: "Error growth Δ_m" }).getByText("Show as table").click();
   await expect(page.getByRole("group", { name: "α live" })).toBeVisible();
+  const drawn = page.locator("path.recharts-line-curve");
+
+  /** How far the curve of the run under way has come. */
+  const grown = async () => (await curves(page))[1]?.length ?? 0;
+  async function growsTo(alpha: string) {
+    await gate.held();
+    await expect(status(page)).toContainText(new RegExp(`α ${alpha}: block \\d+ of 12`));
+    await expect.poll(grown).toBeGreaterThan(1);
+    expect(await grown()).toBeLessThan(12);
+  }
 
   await test.step("a drag starts a run of the new α, and the curve grows over the chart", async () => {
+    await gate.holdAfter(third);
     await slider(page).fill("0.7");
-    await expect(status(page)).toContainText(/α 0\.7: block [3-9] of 12/, { timeout: 30_000 });
+    await growsTo("0\\.7");
     await expect(runsTable(page).getByRole("radio")).toHaveCount(2);
-    expect((await curves(page))[1].length).toBeGreaterThan(1);
   });
 
   await test.step("the next α cancels it at once and grows its own", async () => {
@@ -37,42 +48,39 @@ test("dragging α: cancel, regrowth, recall", async ({ page }) => {
         characterData: true,
       });
     });
-    const moved = Date.now();
     await slider(page).fill("0.75");
     await slider(page).fill("0.8");
+    await expect(status(page)).toContainText("Cancelling");
     await slider(page).fill("0.9");
-    await expect(status(page)).toContainText(/α 0\.9: block/, { timeout: 10_000 });
-    expect(Date.now() - moved).toBeLessThan(3000);
-    const lengths = new Set<number>();
-    while (!(await status(page).innerText()).includes("Done")) {
-      lengths.add((await curves(page))[1]?.length ?? 0);
-      await page.waitForTimeout(60);
-    }
-    expect(lengths.size).toBeGreaterThan(3);
+    await gate.holdAfter(third);
+    await growsTo("0\\.9");
+    await gate.release();
     await expect(status(page)).toContainText("Done: RTN 3-bit + QEP α 0.9");
     const seen = await page.evaluate(() => (window as unknown as { seen: string[] }).seen.join("\n"));
-    expect(seen).toContain("Cancelling");
-    expect(seen).not.toMatch(/α 0\.7: block 12|α 0\.8: block 1?[2-9]/);
+    expect(seen).not.toMatch(/α 0\.7: block 12|α 0\.75: block|α 0\.8: block/);
     await expect(runsTable(page).getByRole("radio")).toHaveCount(2);
     await expect(runsTable(page)).toContainText("follows the slider");
   });
 
   await test.step("while the next one grows, the finished curve is still to be seen beneath", async () => {
+    await gate.holdAfter(third);
     await slider(page).fill("0.2");
-    await expect(page.locator("path.recharts-line-curve")).toHaveCount(3, { timeout: 10_000 });
-    await expect(status(page)).toContainText("Done: RTN 3-bit + QEP α 0.2", { timeout: 60_000 });
-    await expect(page.locator("path.recharts-line-curve")).toHaveCount(2);
+    await growsTo("0\\.2");
+    await expect(drawn).toHaveCount(3);
+    await gate.release();
+    await expect(status(page)).toContainText("Done: RTN 3-bit + QEP α 0.2");
+    await expect(drawn).toHaveCount(2);
   });
 
   await test.step("a finished α is back without a run", async () => {
     const [, at02] = await curves(page);
     await button(page, "α 0.9").click();
-    await expect(status(page)).toContainText("α 0.9 was finished before", { timeout: 1000 });
+    await expect(status(page)).toContainText("α 0.9 was finished before");
     const [, at09] = await curves(page);
     expect(at09).toHaveLength(12);
     expect(at09).not.toEqual(at02);
     await slider(page).fill("0.2");
-    await expect(status(page)).toContainText("α 0.2 was finished before", { timeout: 1000 });
+    await expect(status(page)).toContainText("α 0.2 was finished before");
     expect((await curves(page))[1]).toEqual(at02);
     await slider(page).fill("0.5");
     await expect(runsTable(page).getByRole("radio")).toHaveCount(1);
@@ -82,7 +90,7 @@ test("dragging α: cancel, regrowth, recall", async ({ page }) => {
   await test.step("switched off, it only sets the recipe", async () => {
     await page.getByLabel("Live", { exact: true }).uncheck();
     await slider(page).fill("0.6");
-    await page.waitForTimeout(1000);
+    await expect(slider(page)).toHaveValue("0.6");
     await expect(button(page, "Cancel")).toBeDisabled();
     await expect(runsTable(page).getByRole("radio")).toHaveCount(1);
   });
@@ -97,52 +105,12 @@ test("dragging α: cancel, regrowth, recall", async ({ page }) => {
     const at = async () => figure.getByText("at the slider’s α").locator("xpath=..").innerText();
     const before = await at();
     await slider(page).fill("0.1");
-    expect(await at()).not.toBe(before);
     await expect(figure).toContainText("at the slider’s α 0.10");
+    expect(await at()).not.toBe(before);
     await expect(layer).toContainText("64 × 64");
     await expect(layer.getByRole("figure", { name: "Weights before and after" })).toBeVisible();
+    // Nor did it run anything in the meantime.
+    await expect(runsTable(page).getByRole("radio")).toHaveCount(1);
   });
   expect(watch).toEqual({ outside: [], faults: [] });
-});
-
-test("an input is answered within 100 ms while a run is going, and the chart moves five times a second at most", async ({ page }) => {
-  await openStudio(page);
-  await ran(page, 16);
-  await page.getByLabel("Live", { exact: true }).uncheck();
-  await page.evaluate(() => {
-    const delays: number[] = [];
-    const drawn: number[] = [];
-    Object.assign(window, { delays, drawn });
-    window.addEventListener("keydown", (event) => requestAnimationFrame(() => delays.push(performance.now() - event.timeStamp)), true);
-    const chart = document.querySelector(".recharts-wrapper")!;
-    new MutationObserver(() => drawn.push(performance.now())).observe(chart, { subtree: true, childList: true, attributes: true });
-  });
-  await button(page, "Run").click();
-  await expect(status(page)).toContainText(/Quantizing block [2-9]/, { timeout: 30_000 });
-  await slider(page).focus();
-  for (let i = 0; i < 40 && !(await button(page, "Cancel").isDisabled()); i++) {
-    await page.keyboard.press(i % 2 ? "ArrowLeft" : "ArrowRight");
-    await page.waitForTimeout(40);
-  }
-  const { delays, drawn } = await page.evaluate(() => {
-    const told = window as unknown as { delays: number[]; drawn: number[] };
-    return { delays: told.delays, drawn: told.drawn };
-  });
-  const sorted = delays.toSorted((a, b) => a - b);
-  test.info().annotations.push({
-    type: "frame",
-    description: `median ${sorted[sorted.length >> 1]} ms, worst ${sorted.at(-1)} ms of ${delays.length}`,
-  });
-  expect(delays.length).toBeGreaterThan(15);
-  // Three in four: a software GPU takes both cores of a small machine, and whatever else runs there is not the page's doing.
-  expect(sorted[Math.floor((sorted.length - 1) * 0.75)]).toBeLessThanOrEqual(100);
-  for (let i = 0; i < drawn.length; i++) {
-    const updates = new Set(
-      drawn
-        .slice(i)
-        .filter((t) => t < drawn[i] + 1000)
-        .map((t) => Math.round(t / 40)),
-    );
-    expect(updates.size).toBeLessThanOrEqual(7);
-  }
 });

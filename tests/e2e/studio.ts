@@ -24,7 +24,7 @@ export async function openStudio(page: Page): Promise<Watch> {
     dialog.dismiss();
   });
   await page.goto("./");
-  await expect(page.getByRole("banner")).not.toContainText("Looking for a GPU", { timeout: 30_000 });
+  await expect(page.getByRole("banner")).not.toContainText("Looking for a GPU");
   return watch;
 }
 
@@ -42,7 +42,7 @@ export async function openDemo(page: Page): Promise<void> {
 /** Clicks and waits for what it leads to. */
 export async function untilDone(page: Page, name: string, said: RegExp | string): Promise<void> {
   await button(page, name).click();
-  await expect(status(page)).toContainText(said, { timeout: 120_000 });
+  await expect(status(page)).toContainText(said);
 }
 
 /** The growth chart's table twin: a column of numbers for each run, in chart order. */

@@ -6,6 +6,7 @@ import { expect, type Page, test } from "@playwright/test";
 import type { TaskScore } from "../../src/results/measures";
 import { arc } from "../support/parquet";
 import { root } from "../support/tree";
+import { gateEngine } from "./gate";
 import { button, openDemo, openStudio, recipe, seriousFindings, status, untilDone } from "./studio";
 
 const limit = 12;
@@ -34,6 +35,7 @@ const rows = (page: Page) =>
 
 test("a run's scores on the demo's tasks are what the engine finds on Node", async ({ page }) => {
   const watch = await openStudio(page);
+  const gate = await gateEngine(page);
   await openDemo(page);
   await recipe(page).getByLabel("Bits").selectOption("2");
   await recipe(page).getByLabel("Blocks to quantize").selectOption({ label: "first 2" });
@@ -44,9 +46,12 @@ test("a run's scores on the demo's tasks are what the engine finds on Node", asy
   await panel(page).getByLabel("Questions at most").fill(String(limit));
 
   await test.step("cancel stops it, and leaves nothing", async () => {
+    await gate.holdAfter(12);
     await button(page, "Score tasks").click();
-    await expect(status(page)).toContainText(/Asking run 1 the questions · [1-9]/, { timeout: 60_000 });
+    await gate.held();
+    await expect(status(page)).toContainText("Asking run 1 the questions");
     await button(page, "Cancel").click();
+    await gate.release();
     await expect(status(page)).toContainText("Cancelled");
     await expect(panel(page).getByRole("table")).toHaveCount(0);
   });
@@ -93,7 +98,7 @@ test("questions of a person's own, as parquet; a damaged one is given up, and no
   await button(page, "Score tasks").click();
   await expect(status(page)).toContainText("Asking run 1");
   await button(page, "Cancel").click();
-  await expect(status(page)).toContainText("Cancelled", { timeout: 1000 });
+  await expect(status(page)).toContainText("Cancelled");
 
   await choose("piqa.jsonl", Buffer.from('{"goal":"Cool soup","sol1":"Blow.","sol2":"Heat."}'));
   await untilDone(page, "Score tasks", "piqa.jsonl, line 1 is a question of PIQA's without its answer");

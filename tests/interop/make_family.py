@@ -1,6 +1,6 @@
 """Small random checkpoints of each family, made by transformers, with the logits it computes in float32.
 
-    make_family.py OUT_DIR         writes OUT_DIR/<name>/{config.json, model*.safetensors, ids.npy, logits.npy} and prints the names
+    make_family.py OUT_DIR NAME... writes OUT_DIR/<name>/{config.json, model*.safetensors, ids.npy, logits.npy}, of all where none is named, and prints the names of all
     make_family.py --again DIR...  writes DIR/logits.npy of what stands there, for DIR/ids.npy
 """
 import json, os, sys
@@ -8,7 +8,6 @@ import numpy as np
 import torch
 import transformers as t
 
-torch.manual_seed(0)
 base = dict(vocab_size=97, hidden_size=48, intermediate_size=86, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=128, rms_norm_eps=1e-5)
 llama3 = {"rope_type": "llama3", "rope_theta": 500000.0, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 16}
 yarn = {"rope_type": "yarn", "rope_theta": 10000.0, "factor": 4.0, "original_max_position_embeddings": 32}
@@ -68,7 +67,11 @@ if sys.argv[1] == "--again":
     sys.exit()
 
 out = sys.argv[1]
-for name, (configuration, change, dtype) in FAMILIES.items():
+for seed, (name, (configuration, change, dtype)) in enumerate(FAMILIES.items()):
+    if sys.argv[2:] and name not in sys.argv[2:]:
+        continue
+    # Each its own, so that a family is the same whichever others are made.
+    torch.manual_seed(seed)
     config = configuration(**(base | change), attn_implementation="eager")
     model = t.AutoModelForCausalLM.from_config(config).eval()
     with torch.no_grad():

@@ -85,12 +85,12 @@ function randomTensors(config: Record<string, unknown>): Tensors {
 }
 
 /** A .npy file, version 1.0, of int32. */
-function npy(ids: Int32Array, shape: number[]): Uint8Array {
+export function npy(ids: Int32Array, shape: number[]): Uint8Array {
   const header = `{'descr': '<i4', 'fortran_order': False, 'shape': (${shape.join(", ")}), }`.padEnd(117).concat("\n");
   return Buffer.concat([
     Buffer.from("\x93NUMPY\x01\x00", "latin1"),
     Buffer.from([header.length, 0]),
     Buffer.from(header),
-    Buffer.from(ids.buffer),
+    Buffer.from(ids.buffer, ids.byteOffset, ids.byteLength),
   ]);
 }

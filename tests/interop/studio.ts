@@ -1,9 +1,10 @@
 /** Our own side: the built command line, and what to run it on. */
 import { spawnSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { demoFolder } from "../support/demo";
+import { demoFolder, demoTokens } from "../support/demo";
 import { root } from "../support/tree";
-import { makeModel, type Size } from "./model";
+import { makeModel, npy, type Size } from "./model";
 
 /** A checkpoint with its texts. */
 export interface Subject {
@@ -15,6 +16,13 @@ export interface Subject {
 const tokens = (name: string) => join(root, "tests/fixtures/demo", `${name}.npy`);
 /** Grouped-query attention, an output matrix of its own. */
 export const demo: Subject = { folder: demoFolder, calibration: tokens("calibration"), evaluation: tokens("evaluation") };
+
+/** With the first windows of its evaluation text, written to a file: enough where two perplexities of the same weights are compared. */
+export function shortDemo(evaluation: string): Subject {
+  const { ids, length } = demoTokens("evaluation");
+  writeFileSync(evaluation, npy(ids.subarray(0, 4 * length), [4, length]));
+  return { ...demo, evaluation };
+}
 
 export function madeModel(folder: string, size: Size): Subject {
   makeModel(folder, size);

@@ -1,7 +1,9 @@
 import { defineConfig } from "@playwright/test";
 import { findChromium } from "./scripts/find.mjs";
 
-const url = "http://127.0.0.1:41739/";
+/** A port of this folder's own: several checkouts may be tested at a time. */
+const port = 41_000 + [...import.meta.dirname].reduce((hash, letter) => (31 * hash + letter.charCodeAt(0)) % 1000, 0);
+const url = `http://127.0.0.1:${port}/`;
 
 export default defineConfig({
   testDir: "tests/e2e",
@@ -31,7 +33,7 @@ export default defineConfig({
     },
   },
   webServer: {
-    command: `node scripts/build.mjs page --if-stale && node scripts/serve.mjs --port ${new URL(url).port}`,
+    command: `node scripts/build.mjs page --if-stale && node scripts/serve.mjs --port ${port}`,
     url,
     reuseExistingServer: false,
     stdout: "ignore",

@@ -74,26 +74,47 @@ describe("quantize", () => {
     expect(existsSync(join(at("full"), "model.safetensors"))).toBe(true);
   });
 
-  test("stopped by Ctrl-C leaves nothing behind", async () => {
-    const child = spawn(process.execPath, [
-      launcher,
-      "quantize",
-      demoFolder,
-      "--cpu",
-      "--calibration",
-      join(root, "tests/fixtures/demo/calibration.npy"),
-      "--out",
-      at("stopped"),
-    ]);
+  const demoRun = (out: string, ...more: string[]) => [
+    launcher,
+    ...["quantize", demoFolder, "--cpu", "--calibration", join(root, "tests/fixtures/demo/calibration.npy")],
+    ...["--windows", "2", "--window-length", "32", "--blocks", "3", "--out", at(out), ...more],
+  ];
+
+  /** Sends the signal once that many blocks are told; gives the exit status and what was said. */
+  async function stopped(args: string[], signal: NodeJS.Signals, blocks: number) {
+    const child = spawn(process.execPath, args);
     let stderr = "";
     child.stderr.on("data", (d) => {
       stderr += d;
-      if (String(d).includes("block   1")) child.kill("SIGINT");
+      if (String(d).includes(`block   ${blocks}`)) child.kill(signal);
     });
     const status = await new Promise((resolve) => child.on("exit", resolve));
-    expect(stderr).toContain("Cancelled.");
-    expect(status).toBe(130);
-    expect(readdirSync(folder).filter((name) => name.includes("stopped"))).toEqual([]);
+    return { status, stderr };
+  }
+
+  test("stopped by Ctrl-C or killed, it leaves nothing that a client would load, and --resume goes on to the same bytes", async () => {
+    const whole = spawnSync(process.execPath, demoRun("whole"), { encoding: "utf8" });
+    expect(whole.status).toBe(0);
+    const interrupted = await stopped(demoRun("stopped"), "SIGINT", 2);
+    expect(interrupted.status).toBe(130);
+    expect(interrupted.stderr).toMatch(/\d of 12 blocks are done and kept: the same command with --resume goes on with block \d/);
+    expect(interrupted.stderr).toContain("Cancelled.");
+    expect(readdirSync(folder).filter((name) => name.includes("stopped"))).toEqual([".stopped.run"]);
+    // Not silently from the start, not silently another run.
+    expect(spawnSync(process.execPath, demoRun("stopped"), { encoding: "utf8" })).toMatchObject({
+      status: 6,
+      stderr: expect.stringMatching(/interrupted run is in the way: \d of its 12 blocks are done\. Go on with it \(--resume\)/),
+    });
+    const other = spawnSync(process.execPath, demoRun("stopped", "--resume", "--bits", "3"), { encoding: "utf8" });
+    expect(other).toMatchObject({ status: 6, stderr: expect.stringContaining("the recipe differs in bits") });
+    expect((await stopped(demoRun("stopped", "--resume"), "SIGKILL", 6)).status).toBe(null);
+    expect(existsSync(at("stopped"))).toBe(false);
+    const resumed = spawnSync(process.execPath, demoRun("stopped", "--resume"), { encoding: "utf8" });
+    expect(resumed.stderr).toMatch(/\d+ of 12 blocks are done already/);
+    expect(resumed.status).toBe(0);
+    for (const name of ["model.safetensors", "config.json", "recipe.json", "README.md"])
+      expect(readFileSync(join(at("stopped"), name)).equals(readFileSync(join(at("whole"), name))), name).toBe(true);
+    expect(readdirSync(folder).filter((name) => name.startsWith(".stopped"))).toEqual([]);
   });
 });
 

@@ -6,6 +6,7 @@ const smallest = 2 ** -24;
 
 const packed = (scales: number[]): PackedLayer => ({
   kind: "packed",
+  gridKind: "integer-zero",
   name: "layer",
   symmetric: false,
   shape: [2, 8],

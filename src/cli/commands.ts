@@ -36,7 +36,6 @@ export async function evaluate(args: string[], signal: AbortSignal): Promise<voi
   const cutting: Cutting = {
     windows: options.windows === undefined ? null : numberOf("windows", options.windows),
     windowLength: options["window-length"] === undefined ? 256 : numberOf("window-length", options["window-length"]),
-    seed: null,
   };
   const source = await folderSource(folder);
   await withEngine({ reference: options.cpu === true, place: null }, async (engine) => {

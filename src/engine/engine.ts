@@ -29,7 +29,7 @@ import { run } from "./run";
 import { type Beginning, type KeptRun, Runs } from "./runs";
 import { type Answer, answerQuestions } from "./tasks";
 import { hash, Texts, windowsKey } from "./texts";
-import type { Cutting, GivenText, Reading } from "./tokens";
+import type { Cutting, GivenText, Reading, WindowsOfRun } from "./tokens";
 import { planUncalibrated, runUncalibrated } from "./uncalibrated";
 import { loadOf, runWork } from "./work";
 
@@ -39,7 +39,7 @@ export interface RunOrder {
   id: string;
   recipe: Recipe;
   /** Not looked at where nothing can be calibrated. */
-  text: GivenText | null;
+  text: GivenText | WindowsOfRun | null;
   beginning?: Beginning;
   /** Nobody wants it back when it is interrupted. */
   isPassing?: boolean;
@@ -93,13 +93,13 @@ export class Engine {
   }
 
   /** What a run would take, before it starts. @throws QuantError as `resolve`, and about the text. */
-  async plan(recipe: Recipe, text: GivenText | null, signal: AbortSignal): Promise<PlanSummary> {
+  async plan(recipe: Recipe, text: GivenText | WindowsOfRun | null, signal: AbortSignal): Promise<PlanSummary> {
     const plan = resolve(recipe, this.anything);
     if (!this.anything.spec) return planUncalibrated((await this.start()).ops, this.anything, plan);
-    const calibration = await this.calibrationOf(recipe, text, signal);
+    const { calibration } = await this.calibrationOf(recipe, text, signal);
     this.rate ??= await measureRate((await this.start()).activations, this.opened.spec, calibration.tokens.length);
     const stream = this.recordings.state(this.opened.spec, calibration, recipe);
-    return planSummary(await this.formOf(recipe), plan, calibration, { rate: this.rate, stream });
+    return planSummary(runnable(await this.formOf(recipe)), plan, calibration, { rate: this.rate, stream });
   }
 
   /**
@@ -108,11 +108,9 @@ export class Engine {
    */
   async run({ id, recipe, text, beginning = "new", isPassing = false }: RunOrder, emit: Emit, signal: AbortSignal): Promise<RunReport> {
     const plan = resolve(recipe, this.anything);
-    const calibration = this.anything.spec ? await this.calibrationOf(recipe, text, signal, emit) : null;
-    const model = this.anything.spec ? await this.formOf(recipe) : this.anything;
-    const label = text?.file.name ?? "";
-    const kept = await this.runs.begin(id, model, plan, calibration && { label, calibration }, { beginning, isPassing });
-    return this.carryOn(id, kept, calibration, emit, signal, isPassing);
+    const given = this.anything.spec ? await this.calibrationOf(recipe, text, signal, emit) : null;
+    const kept = await this.runs.begin(id, await this.formOf(recipe), plan, given, { beginning, isPassing });
+    return this.carryOn(id, kept, given?.calibration ?? null, emit, signal, isPassing);
   }
 
   /** Takes up a run of this checkpoint that was interrupted, with the windows that it kept. @throws QuantError `other-run`, `inputs-changed`. */
@@ -123,21 +121,28 @@ export class Engine {
     const calibration = await found.store.calibration();
     await found.place.release();
     const plan = resolve(recipe, this.anything);
-    const model = this.anything.spec ? await this.formOf(recipe) : this.anything;
     const given = calibration && { label: text?.label ?? "", calibration };
-    const kept = await this.runs.begin(id, model, plan, given, { beginning: "resume", isPassing: false });
+    const kept = await this.runs.begin(id, await this.formOf(recipe), plan, given, { beginning: "resume", isPassing: false });
     return this.carryOn(id, kept, calibration, emit, signal, false);
   }
 
   /** Perplexity before and after, and Δ_m, of a finished run on another text. */
-  async measure(id: string, text: GivenText, cutting: Cutting, emit: Emit, signal: AbortSignal): Promise<Evaluation> {
+  async measure(id: string, text: GivenText | WindowsOfRun, cutting: Cutting, emit: Emit, signal: AbortSignal): Promise<Evaluation> {
     const { model, store, evaluations } = this.runs.finished(id);
-    const tokens = await this.texts.tokens(this.opened, text.file, cutting, this.reading(text, signal, emit));
+    const { label, tokens } = await this.measuredTokens(text, cutting, emit, signal);
     const { activations } = await this.start();
     const evaluation = await compare({ activations, model: runnable(model), tokens, emit, signal }, store);
-    const own = cutting.seed === null ? "" : " - own calibration windows";
-    evaluations.set(windowsKey(tokens), { text: `${text.file.name}${own}`, evaluation });
+    evaluations.set(windowsKey(tokens), { text: label, evaluation });
     return evaluation;
+  }
+
+  private async measuredTokens(text: GivenText | WindowsOfRun, cutting: Cutting, emit: Emit, signal: AbortSignal) {
+    if ("ofRun" in text) {
+      const { label, calibration } = await this.windowsOf(text);
+      return { label: `${label} - own calibration windows`, tokens: calibration.tokens };
+    }
+    const tokens = await this.texts.tokens(this.opened, text.file, cutting, this.reading(text, signal, emit));
+    return { label: text.file.name, tokens };
   }
 
   /** Perplexity of the open checkpoint as it is. */
@@ -168,7 +173,10 @@ export class Engine {
   async export(id: string, sink: Sink, emit: Emit, signal: AbortSignal): Promise<{ files: string[]; bytes: number }> {
     const { model, plan, store, report, evaluations } = this.runs.finished(id);
     const progress = (done: number, total: number) => emit({ type: "progress", done, total, where: "writing" });
-    return exportCheckpoint({ model, plan, quantized: store, report, evaluations: [...evaluations.values()], sink, progress, signal });
+    const input = { model, plan, quantized: store, report, evaluations: [...evaluations.values()], sink, progress, signal };
+    const written = await exportCheckpoint(input);
+    await store.markExported();
+    return written;
   }
 
   /** Shape and histograms of one layer, read from the checkpoint and from the run. */
@@ -248,9 +256,23 @@ export class Engine {
     emit({ type: "log", level: "warning", message });
   }
 
-  private async calibrationOf(recipe: Recipe, text: GivenText | null, signal: AbortSignal, emit?: Emit): Promise<Calibration> {
+  private async calibrationOf(
+    recipe: Recipe,
+    text: GivenText | WindowsOfRun | null,
+    signal: AbortSignal,
+    emit?: Emit,
+  ): Promise<{ label: string; calibration: Calibration }> {
     if (!text) throw new QuantError("internal", "no calibration text was given", "Choose a text.");
-    return this.texts.calibration(this.opened, text.file, recipe, this.reading(text, signal, emit));
+    if ("ofRun" in text) return this.windowsOf(text);
+    const calibration = await this.texts.calibration(this.opened, text.file, recipe, this.reading(text, signal, emit));
+    return { label: text.file.name, calibration };
+  }
+
+  private async windowsOf({ ofRun }: WindowsOfRun): Promise<{ label: string; calibration: Calibration }> {
+    const { store } = this.runs.finished(ofRun);
+    const calibration = await store.calibration();
+    if (!calibration) throw new QuantError("internal", "nothing was calibrated in this run");
+    return { label: store.identity.text?.label ?? "", calibration };
   }
 
   private reading({ field }: GivenText, signal: AbortSignal, emit?: Emit): Reading {
@@ -270,9 +292,9 @@ export class Engine {
     return runnable(this.anything);
   }
 
-  /** The opened model as the recipe wants it. */
-  private async formOf({ rotation }: Recipe): Promise<Model> {
-    if (rotation === null) return this.opened;
+  /** The opened checkpoint as the recipe wants it. */
+  private async formOf({ rotation }: Recipe): Promise<Checkpoint> {
+    if (rotation === null) return this.anything;
     if (this.rotated?.seed !== rotation || this.rotated.model.original !== this.opened)
       this.rotated = { seed: rotation, model: await rotateModel(this.opened, rotation) };
     return this.rotated.model;

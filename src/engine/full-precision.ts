@@ -16,7 +16,11 @@ export class Recording {
   readonly residuals: Activation[][] = [];
   readonly stages: RecordedStage[][][] = [];
 
-  constructor(readonly start: readonly Activation[]) {}
+  /** @param embeddings digest of what was read for the start. */
+  constructor(
+    readonly start: readonly Activation[],
+    readonly embeddings: string | null,
+  ) {}
 
   free(): void {
     for (const h of [...this.start, ...this.residuals.flat()]) h.free();

@@ -1,3 +1,4 @@
+import { watched } from "../io/digest";
 import type { Calibration } from "../model/calibration";
 import type { Model } from "../model/checkpoint";
 import type { ModelSpec } from "../model/spec";
@@ -25,12 +26,13 @@ export class Recordings {
     if (this.current?.key === key) return this.current.recording;
     this.drop();
     if (!fitsRecording(model.spec, calibration)) return null;
+    const { shards, digest } = watched(model.shards);
     const start = await activations.job(async () => {
-      const held = await embedChunks(activations, model, runChunks(model.spec, calibration));
+      const held = await embedChunks(activations, { ...model, shards }, runChunks(model.spec, calibration));
       for (const h of held) activations.keep(h);
       return held;
     });
-    this.current = { key, recording: new Recording(start) };
+    this.current = { key, recording: new Recording(start, await digest()) };
     return this.current.recording;
   }
 

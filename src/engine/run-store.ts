@@ -20,6 +20,7 @@ interface Commit {
 }
 
 const runFile = "run.json";
+const exportedFile = "exported";
 const blockFile = (m: number) => `block-${m}`;
 const commitFile = (n: number) => `commit-${n}.json`;
 const residualFile = (n: number, stream: string, c: number) => `residual-${n}-${stream}-${c}`;
@@ -154,6 +155,15 @@ export class RunStore implements QuantizedModel {
     const m = this.blockOf.get(name);
     if (m === undefined) return null;
     return readLayer(this.blocks[m], name, (start, end) => this.scratch.read(blockFile(m), start, end));
+  }
+
+  /** It need not be offered again. */
+  async markExported(): Promise<void> {
+    if (!(await this.isExported())) await this.scratch.write(exportedFile, []);
+  }
+
+  async isExported(): Promise<boolean> {
+    return (await this.scratch.names()).includes(exportedFile);
   }
 
   /** Deletes the run. */

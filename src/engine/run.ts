@@ -63,7 +63,7 @@ async function runFrom(input: RunInput): Promise<void> {
   if (!store.isComplete) {
     const { shards, digest } = watched(model.shards);
     const start = await startFor({ ...input, model: { ...model, shards } });
-    const embeddings = await digest();
+    const embeddings = (await digest()) ?? recording?.embeddings ?? null;
     for await (const { outcome, residuals } of runBlocks({ ...input, model: { ...model, shards } }, start, progress, kept)) {
       const inputs = outcome.index === 0 ? [embeddings, await digest()] : [await digest()];
       await store.put(outcome, outcome.index + 1 < plan.blocks ? residuals : null, inputs, activations);

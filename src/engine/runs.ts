@@ -106,9 +106,12 @@ export class Runs {
       const kept = await this.peek(id).catch(() => null);
       if (!kept) continue;
       const { identity, committed } = kept.store;
+      // Nobody comes back for it: its tab is gone, and the person has the files.
+      const isExported = await kept.store.isExported();
+      if (isExported) await kept.store.discard();
       await kept.place.release();
-      if (identity.model.digest === digest && committed > 0)
-        found.push({ id, recipe: identity.recipe, text: identity.text?.label ?? null, done: committed, blocks: identity.blocks });
+      if (!isExported && identity.model.digest === digest && committed > 0)
+        found.push({ id, recipe: identity.recipe, text: identity.text, done: committed, blocks: identity.blocks });
     }
     return found;
   }

@@ -7,13 +7,9 @@ import { chatTemplateOf, openTokenizer } from "../model/tokenizer";
 import { needsHeldOut, type Recipe } from "../recipe/recipe";
 
 export interface Cutting {
-  /** How many windows; null: all. */
+  /** The first so many windows, or all where there are fewer; null: all. */
   windows: number | null;
   windowLength: number;
-  /** Draws the windows, of which there must be enough; null: the first ones, as many as there are. */
-  seed: number | null;
-  /** Windows that a run calibrated so kept out: they are left out here too. */
-  heldOut?: number;
 }
 
 /** A text that a person gave. */
@@ -21,6 +17,11 @@ export interface GivenText {
   readonly file: SourceFile;
   /** The field that holds the text, where a file has several and none is known. */
   readonly field?: string;
+}
+
+/** The very windows that a run of the open checkpoint was calibrated on. */
+export interface WindowsOfRun {
+  readonly ofRun: string;
 }
 
 /** How a text is read, besides how it is cut. */
@@ -46,11 +47,10 @@ const poolOf = (windows: number, length: number): number => Math.max(drawnFrom, 
  * @throws QuantError text-too-short, bad-tokens, bad-text, bad-file, bad-tokenizer, missing-file (tokenizer.json).
  */
 export function loadTokens(model: Model, file: SourceFile, cutting: Cutting, reading: Reading = {}): Promise<TokenWindows> {
-  const { windows, windowLength, seed, heldOut = 0 } = cutting;
+  const { windows, windowLength } = cutting;
   return givenAs("text", async () => {
-    const enough = windows === null ? null : seed === null ? windows * windowLength : poolOf(windows + heldOut, windowLength);
-    const all = await allWindows(model, file, windowLength, enough, reading);
-    const tokens = seed === null ? first(all, windows) : pick(all, windows, seed, file.name, heldOut).tokens;
+    const enough = windows === null ? null : windows * windowLength;
+    const tokens = first(await allWindows(model, file, windowLength, enough, reading), windows);
     checkTokens(tokens, model.spec.vocabulary, model.spec.maxPositions, file.name);
     return tokens;
   });

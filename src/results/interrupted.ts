@@ -4,8 +4,8 @@ import type { Recipe } from "../recipe/recipe";
 export interface InterruptedRun {
   id: string;
   recipe: Recipe;
-  /** Name of the text that it is calibrated on; null where nothing is. */
-  text: string | null;
+  /** What it is calibrated on: the name of the text, and what is the same for the same windows. null: nothing is. */
+  text: { label: string; digest: string } | null;
   /** Blocks that are done, of how many. */
   done: number;
   blocks: number;

@@ -41,6 +41,9 @@ export function applyToRun(run: Run, events: RunEvent[]): Run {
     if (event.type === "start") {
       next.totalBlocks = event.blocks;
       next.quantizedBlocks = event.quantizedBlocks;
+      // What is done already is told again.
+      next.blocks = [];
+      next.layers = [];
     } else if (event.type === "layer") next.layers.push(event.layer);
     else if (event.type === "block") next.blocks.push(event.block);
   }

@@ -33,7 +33,7 @@ export function createJobs(store: StoreApi<State>, caller: Caller, quantizing: Q
     const { windowLength } = state.recipe.calibration;
     const started = now();
     await job({ kind: "measure", runId: "" }, async () => {
-      const request = { runId: "", use: "evaluation" as const, text: sourceOf(text), windowLength, windows, seed: null };
+      const request = { runId: "", use: "evaluation" as const, text: sourceOf(text), windowLength, windows };
       const result = await call("", (c, listen) => c.call("measureModel", request, listen));
       const label = textLabel(text, "evaluation");
       const measured = { key: measureKey(state.evaluation, windowLength), textLabel: label, result };

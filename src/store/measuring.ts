@@ -1,5 +1,4 @@
 /** Which measurements there are, and which the settings of the moment ask for. */
-import { needsHeldOut } from "../recipe/recipe";
 import type { EvaluationRequest } from "../worker/protocol";
 import type { EvaluationSettings, Measured, Run, State } from "./state";
 import { sourceOf, textKey, textLabel } from "./texts";
@@ -31,13 +30,12 @@ export function measurementsLeft(runs: readonly Run[], evaluation: EvaluationSet
     .filter(({ run, key }) => !measuredOn(run, key));
 }
 
-/** @throws QuantError when the text is not there yet. */
+/** A run's own windows are kept with it. @throws QuantError when the text is not there yet. */
 export function requestOf({ run, key }: Measurement, { text, windows }: EvaluationSettings): EvaluationRequest {
-  const { calibration, qep } = run.recipe;
-  const heldOut = needsHeldOut(run.recipe) ? qep.heldOut : 0;
+  const { windowLength } = run.recipe.calibration;
   return key === onCalibration
-    ? { runId: run.id, use: "calibration", text: sourceOf(run.text), ...calibration, heldOut }
-    : { runId: run.id, use: "evaluation", text: sourceOf(text), windowLength: calibration.windowLength, windows, seed: null };
+    ? { runId: run.id, use: "calibration", text: { kind: "run", runId: run.id }, windowLength, windows: null }
+    : { runId: run.id, use: "evaluation", text: sourceOf(text), windowLength, windows };
 }
 
 export function labelOf({ run, key }: Measurement, { text }: EvaluationSettings): Pick<Measured, "textLabel" | "own"> {

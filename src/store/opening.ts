@@ -30,7 +30,6 @@ export function createOpening(store: StoreApi<State>, session: Session, planner:
       if (again) {
         store.setState((s) => ({ model: { ...s.model, summary, opening: null, error: null } }));
       } else {
-        const forgotten = store.getState().runs;
         const wanted = aside ?? store.getState().recipe;
         aside = summary.shape ? null : wanted;
         store.setState((s) => ({
@@ -43,9 +42,9 @@ export function createOpening(store: StoreApi<State>, session: Session, planner:
           stream: null,
           tasks: { ...s.tasks, kind: demo ? "demo" : "file" },
           live: { ...s.live, shown: null, under: null },
+          interrupted: [],
           layer: { name: null, facts: null },
         }));
-        for (const run of forgotten) session.aside((c) => c.call("forget", run.id));
       }
       say("info", `Opened ${summary.label}: ${summary.architecture}, ${summary.blocks} blocks, ${summary.dtypes.join(", ")}.`);
       for (const note of summary.notes) say("info", note);

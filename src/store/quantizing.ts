@@ -2,6 +2,7 @@
 import type { StoreApi } from "zustand/vanilla";
 import { asQuantError, QuantError } from "../errors";
 import { type Recipe, recipeTitle } from "../recipe/recipe";
+import type { InterruptedRun } from "../results/interrupted";
 import type { Caller } from "./calling";
 import type { Say } from "./log";
 import { isRunnable } from "./next";
@@ -13,6 +14,8 @@ import { noText, sourceOf, type TextChoice, textLabel } from "./texts";
 export interface Quantizing {
   /** A run that the person asked for. `keepSelection`: it is there to be compared with. */
   run(recipe: Recipe, text: TextChoice, keepSelection?: boolean): Promise<void>;
+  /** Goes on with a run that was interrupted. */
+  resume(found: InterruptedRun, text: TextChoice): Promise<void>;
   /** The panel's recipe with its new α, over the curve that is in sight. It leaves no trace when it is cancelled. */
   attempt(): Promise<void>;
   /** Takes runs out of sight and out of the worker. */
@@ -22,17 +25,22 @@ export interface Quantizing {
 /** So many dragged runs out of sight can still be exported; of older ones only the curves are kept. */
 const heldOutOfSight = 2;
 
-export function createQuantizing(store: StoreApi<State>, session: Session, caller: Caller, say: Say): Quantizing {
-  let made = 0;
+export function createQuantizing(store: StoreApi<State>, session: Session, caller: Caller, say: Say, newId: () => string): Quantizing {
   const get = store.getState;
   const { changeRun } = caller;
 
-  async function quantize(run: Run, given: { seconds: number | null; live: boolean }, onEnd: (ok: boolean) => void): Promise<void> {
+  /** @param given.resumes it is there already, in part. */
+  async function quantize(
+    run: Run,
+    given: { seconds: number | null; live: boolean; resumes?: boolean },
+    onEnd: (ok: boolean) => void,
+  ): Promise<void> {
     const { id, recipe, text } = run;
     await caller.job({ kind: "run", runId: id, expectedSeconds: given.seconds, live: given.live }, async () => {
       try {
-        const calibration = isRunnable(get()) ? sourceOf(text) : noText;
+        const calibration = isRunnable(get()) && !given.resumes ? sourceOf(text) : noText;
         const { blocks, layers, ms, streamMs, peakGpuBytes } = await caller.call(id, async (c, listen) => {
+          if (given.resumes) return c.call("resume", id, listen);
           if (!given.live) {
             const plan = await c.call("plan", recipe, calibration);
             changeRun(id, (r) => ({ ...r, bytesOut: plan.bytesOut }));
@@ -60,7 +68,7 @@ export function createQuantizing(store: StoreApi<State>, session: Session, calle
       const state = get();
       const { selected } = state;
       if (state.job || !state.model.summary || state.model.summary.packing !== null) return;
-      const run = newRun({ id: `run-${++made}`, ...freePlace(state), recipe, text, dragged: false }, state.model.summary.blocks);
+      const run = newRun({ id: newId(), ...freePlace(state), recipe, text, dragged: false }, state.model.summary.blocks);
       store.setState({ runs: [...state.runs, run], selected: run.id });
       const on = state.model.summary.shape ? `, calibrated on ${textLabel(text, "calibration")}` : "";
       say("info", `Started: ${recipeTitle(recipe)}${on}.`, run.number);
@@ -68,6 +76,21 @@ export function createQuantizing(store: StoreApi<State>, session: Session, calle
         const ended = get().runs.find((r) => r.id === run.id);
         if (ok && ended) say("info", `Finished in ${((ended.ms ?? 0) / 1000).toFixed(1)} s.`, run.number);
         if (ok && keepSelection && selected) store.setState({ selected });
+      });
+    },
+
+    async resume({ id, recipe, done, blocks }, text) {
+      const state = get();
+      if (state.job || !state.model.summary) return;
+      const known = state.runs.find((r) => r.id === id);
+      const run: Run = known
+        ? { ...known, status: "running", error: null }
+        : newRun({ id, ...freePlace(state), recipe, text, dragged: false }, state.model.summary.blocks);
+      store.setState({ runs: known ? state.runs.map((r) => (r.id === id ? run : r)) : [...state.runs, run], selected: id });
+      const where = done < blocks ? `Resumed at block ${done + 1} of ${blocks}` : `Brought back, all ${blocks} blocks done`;
+      say("info", `${where}: ${recipeTitle(recipe)}.`, run.number);
+      await quantize(run, { seconds: null, live: false, resumes: true }, (ok) => {
+        if (ok) say("info", "Finished.", run.number);
       });
     },
 
@@ -85,7 +108,7 @@ export function createQuantizing(store: StoreApi<State>, session: Session, calle
       const last = before.runs.findLast((r) => r.status === "done" && familyKey(r.recipe, r.text) === family);
       const place = takesOver ? { number: shown.number, slot: shown.slot } : freePlace(get());
       const run: Run = {
-        ...newRun({ id: `run-${++made}`, ...place, recipe, text, dragged: true }, model.summary.blocks),
+        ...newRun({ id: newId(), ...place, recipe, text, dragged: true }, model.summary.blocks),
         bytesOut: last?.bytesOut ?? null,
       };
       store.setState((s) => ({

@@ -3,6 +3,7 @@ import type { FlatError } from "../errors";
 import { defaultRecipe, type Recipe } from "../recipe/recipe";
 import type { AdapterFacts } from "../results/adapter";
 import type { LayerFacts } from "../results/facts";
+import type { InterruptedRun } from "../results/interrupted";
 import type { Evaluation, Perplexity, TasksResult } from "../results/measures";
 import type { ModelSummary } from "../results/model";
 import type { PlanSummary } from "../results/plan";
@@ -177,6 +178,8 @@ export interface State {
   /** The text and windows whose full-precision stream the worker keeps: see `streamKey`. */
   stream: string | null;
   live: LiveState;
+  /** Runs of the open checkpoint that can be taken up where they stopped. */
+  interrupted: InterruptedRun[];
   layer: LayerState;
   log: LogLine[];
   /** Alive on the GPU now; null: not known. */
@@ -198,6 +201,7 @@ export const initialState: State = {
   tasks: { kind: "file", file: null, limit: 100 },
   stream: null,
   live: { on: true, shown: null, under: null },
+  interrupted: [],
   layer: { name: null, facts: null },
   log: [],
   liveBytes: null,

@@ -12,12 +12,13 @@ import { createOpening, type Opening, possibleFor } from "./opening";
 import { createPlanner } from "./planning";
 import { pollLiveBytes } from "./polling";
 import { createQuantizing } from "./quantizing";
+import { createResuming, type Resuming } from "./resuming";
 import { createScoring, type Scoring } from "./scoring";
 import { createSession } from "./session";
 import { type EvaluationSettings, initialState, type State, type TaskSettings } from "./state";
 import type { TextChoice } from "./texts";
 
-export interface Studio extends Jobs, Scoring, Omit<Opening, "reopen">, Pick<Live, "setLive" | "keep"> {
+export interface Studio extends Jobs, Scoring, Resuming, Omit<Opening, "reopen">, Pick<Live, "setLive" | "keep"> {
   store: StoreApi<State>;
   start(): Promise<void>;
   /** For a browser without WebGPU: the demo on the float64 reference. */
@@ -43,14 +44,16 @@ export interface Studio extends Jobs, Scoring, Omit<Opening, "reopen">, Pick<Liv
   pollLiveBytes(): () => void;
 }
 
-export function createStudio(connect: () => Client, now: () => number = () => performance.now()): Studio {
+/** @param newId names a run for good: what is kept of it may be found again days later. */
+export function createStudio(connect: () => Client, now: () => number = () => performance.now(), newId: () => string = timedId): Studio {
   const store = createStore<State>(() => initialState);
   const session = createSession(store, connect);
   const planner = createPlanner(store, session);
   const say = createLog(store);
   const { reopen, ...opening } = createOpening(store, session, planner, say);
   const caller = createCaller(store, session, planner, say, now);
-  const quantizing = createQuantizing(store, session, caller, say);
+  const quantizing = createQuantizing(store, session, caller, say, newId);
+  const resuming = createResuming(store, session, quantizing);
   const jobs = createJobs(store, caller, quantizing, say, now);
   const { follow, rest, ...live } = createLive(store, caller, quantizing);
   watchLayer(store, session);
@@ -60,6 +63,7 @@ export function createStudio(connect: () => Client, now: () => number = () => pe
     ...opening,
     ...jobs,
     ...createScoring(store, caller, say, now),
+    ...resuming,
     ...live,
     async start() {
       await session.start(false);
@@ -128,3 +132,6 @@ export function createStudio(connect: () => Client, now: () => number = () => pe
     pollLiveBytes: () => pollLiveBytes(store, session),
   };
 }
+
+/** In the order of time, and no other tab's. */
+const timedId = (): string => `${Date.now().toString(36).padStart(9, "0")}-${Math.random().toString(36).slice(2, 10)}`;

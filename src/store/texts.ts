@@ -3,12 +3,14 @@ import { QuantError } from "../errors";
 import type { TextSource } from "../worker/protocol";
 
 export interface TextChoice {
-  kind: "demo" | "file" | "pasted";
+  kind: "demo" | "file" | "pasted" | "kept";
   /** Kept while another kind is chosen, so that coming back loses nothing. */
   file: File | null;
   /** The field that holds the text, where the person named it. */
   field?: string;
   pasted: string;
+  /** Of an earlier run, whose text is not at hand but whose windows are. */
+  kept?: { runId: string; label: string; digest: string };
 }
 
 export const demoText: TextChoice = { kind: "demo", file: null, pasted: "" };
@@ -16,6 +18,7 @@ export const demoText: TextChoice = { kind: "demo", file: null, pasted: "" };
 /** @throws QuantError when the choice is not complete yet. */
 export function sourceOf(choice: TextChoice): TextSource {
   if (choice.kind === "demo") return { kind: "demo" };
+  if (choice.kept) return { kind: "run", runId: choice.kept.runId };
   if (choice.kind === "file") {
     if (!choice.file) throw new QuantError("missing-file", "no text file is chosen yet", "Choose one, or take the demo text.");
     return { kind: "file", file: choice.file, field: choice.field?.trim() || undefined };
@@ -29,12 +32,14 @@ export const noText: TextSource = { kind: "text", text: "" };
 
 export function textLabel(choice: TextChoice, use: "calibration" | "evaluation"): string {
   if (choice.kind === "demo") return `demo ${use} text`;
+  if (choice.kept) return choice.kept.label;
   return choice.kind === "file" ? (choice.file?.name ?? "no file") : "pasted text";
 }
 
 /** Equal for two choices of the same text. */
 export function textKey(choice: TextChoice): string {
   if (choice.kind === "demo") return "demo";
+  if (choice.kept) return `kept:${choice.kept.digest}`;
   if (choice.kind === "pasted") return `pasted:${choice.pasted}`;
   return `file:${choice.file?.name}:${choice.file?.size}:${choice.file?.lastModified}:${choice.field?.trim() ?? ""}`;
 }

@@ -101,6 +101,15 @@ export const strings = {
     noPlan: "No plan: the recipe does not fit.",
     noText: "No plan: the calibration text cannot be used.",
     progress: "Progress of the job",
+    interrupted: {
+      title: "Interrupted runs of this checkpoint",
+      on: (text: string) => `calibrated on ${text}`,
+      done: (done: number, blocks: number) =>
+        done < blocks ? `${done} of ${blocks} blocks are done and kept` : `all ${blocks} blocks are done, not exported yet`,
+      resume: (next: number, blocks: number) => (next <= blocks ? `Resume at block ${next} of ${blocks}` : "Bring it back"),
+      discard: "Discard",
+      discardOf: (title: string) => `Discard ${title}`,
+    },
   },
 
   status: {
@@ -135,7 +144,7 @@ export const strings = {
     exported: (name: string, files: number, size: string, zip: boolean) =>
       `Done: ${files} files, ${size}, ${zip ? `in ${name}.zip` : `in the folder ${name}`}.`,
     cancelled: {
-      run: "Cancelled. The blocks done so far stay in the chart.",
+      run: "Cancelled. The blocks that are done are kept: the run can be resumed.",
       live: "Cancelled. The chart is as it was before this α.",
       measure: "Cancelled.",
       score: "Cancelled.",

@@ -10,8 +10,12 @@ import type { PlanSummary } from "../results/plan";
 import type { Reply } from "../results/reply";
 import type { RunReport } from "../results/report";
 
-/** Text to tokenize, or ids. `demo`: the texts that come with the demo model. */
-export type TextSource = { kind: "demo" } | { kind: "text"; text: string } | { kind: "file"; file: File; field?: string };
+/** Text to tokenize, or ids. `demo`: the texts that come with the demo model. `run`: the very windows that a run was calibrated on. */
+export type TextSource =
+  | { kind: "demo" }
+  | { kind: "text"; text: string }
+  | { kind: "file"; file: File; field?: string }
+  | { kind: "run"; runId: string };
 
 /** Where an export goes: a folder the person chose, or one zip to download. */
 export type ExportTarget = { kind: "folder"; handle: FileSystemDirectoryHandle; name: string } | { kind: "zip"; name: string };
@@ -38,10 +42,6 @@ export interface EvaluationRequest {
   windowLength: number;
   /** At most this many windows; null: all. */
   windows: number | null;
-  /** Draws the windows as a run's calibration does; null: in order. */
-  seed: number | null;
-  /** Windows that the run held out of its calibration, and that are left out here too. */
-  heldOut?: number;
   /** Which of the demo's texts `demo` is. */
   use: "calibration" | "evaluation";
 }

@@ -1,5 +1,5 @@
 import { Engine } from "../engine/engine";
-import type { GivenText } from "../engine/tokens";
+import type { GivenText, WindowsOfRun } from "../engine/tokens";
 import { asQuantError, givenAs, QuantError } from "../errors";
 import { blobFile, filesSource } from "../io/browser";
 import { httpSource } from "../io/http";
@@ -79,7 +79,7 @@ export function createStudio(): StudioApi {
     measure: ({ runId, text, use, ...cutting }, onEvent) =>
       withEndEvent(onEvent, async (e, signal) => e.measure(runId, await givenText(text, use), cutting, onEvent, signal)),
     measureModel: ({ text, use, runId: _, ...cutting }, onEvent) =>
-      withEndEvent(onEvent, async (e, signal) => e.measureModel(await givenText(text, use), cutting, onEvent, signal)),
+      withEndEvent(onEvent, async (e, signal) => e.measureModel((await givenText(text, use)) as GivenText, cutting, onEvent, signal)),
     scoreTasks: ({ runId, tasks, limit }, onEvent) =>
       withEndEvent(onEvent, async (e, signal) => {
         const questions = await givenAs("text", async () => readQuestions(await taskFile(tasks), workerHelper(signal).parquet));
@@ -110,7 +110,8 @@ async function answered<T>(work: () => Promise<T>): Promise<Reply<T>> {
 }
 
 /** A text as a file: the demo's own, the person's, or what they pasted. */
-async function givenText(text: TextSource, use: "calibration" | "evaluation"): Promise<GivenText> {
+async function givenText(text: TextSource, use: "calibration" | "evaluation"): Promise<GivenText | WindowsOfRun> {
+  if (text.kind === "run") return { ofRun: text.runId };
   if (text.kind === "file") return { file: givenFile(text.file), field: text.field };
   if (text.kind === "text") return { file: bytesFile("the pasted text", text.text) };
   return { file: (await httpSource("demo texts", demoBase, [`${use}.jsonl`])).files[0] };

@@ -25,7 +25,7 @@ async function newRecording({ ops, model, tokens }: Awaited<ReturnType<typeof se
   return activations.job(async () => {
     const start = await embedChunks(activations, model, chunksOf(model.spec, tokens));
     for (const h of start) activations.keep(h);
-    return new Recording(start);
+    return new Recording(start, null);
   });
 }
 

@@ -15,7 +15,6 @@ describe("the demo's texts", () => {
     const ours = await loadTokens(await openDemo(), await diskSourceFile(demo(`${name}.jsonl`)), {
       windows: null,
       windowLength: 128,
-      seed: null,
     });
     expect(ours.windows).toBeGreaterThan(want.windows);
     expect(ours.ids.slice(0, want.ids.length)).toEqual(want.ids);
@@ -24,7 +23,7 @@ describe("the demo's texts", () => {
   test("the first windows alone are those of the whole text", async () => {
     const file = await diskSourceFile(demo("evaluation.jsonl"));
     const [all, some] = await Promise.all(
-      [null, 5].map(async (windows) => loadTokens(await openDemo(), file, { windows, windowLength: 128, seed: null })),
+      [null, 5].map(async (windows) => loadTokens(await openDemo(), file, { windows, windowLength: 128 })),
     );
     expect(some).toMatchObject({ windows: 5, length: 128 });
     expect(some.ids).toEqual(all.ids.slice(0, 5 * 128));
@@ -32,7 +31,7 @@ describe("the demo's texts", () => {
 
   test("too little text says how much there is and how much is needed", async () => {
     const short = bytesFile("short.txt", "Once upon a time.");
-    await expect(loadTokens(await openDemo(), short, { windows: null, windowLength: 128, seed: null })).rejects.toThrow(
+    await expect(loadTokens(await openDemo(), short, { windows: null, windowLength: 128 })).rejects.toThrow(
       /short\.txt has \d+ tokens, one window needs 128/,
     );
     const text = await diskSourceFile(demo("calibration.jsonl"));
@@ -42,7 +41,7 @@ describe("the demo's texts", () => {
 
   test("what is not UTF-8 is refused", async () => {
     const file = bytesFile("a.txt", Uint8Array.of(0xc3, 0x28, 0x41));
-    await expect(loadTokens(await openDemo(), file, { windows: null, windowLength: 4, seed: null })).rejects.toMatchObject({
+    await expect(loadTokens(await openDemo(), file, { windows: null, windowLength: 4 })).rejects.toMatchObject({
       code: "bad-text",
       about: "text",
     });
@@ -53,7 +52,7 @@ describe("the demo's texts", () => {
     const controller = new AbortController();
     controller.abort();
     await expect(
-      loadTokens(await openDemo(), text, { windows: null, windowLength: 128, seed: null }, { signal: controller.signal }),
+      loadTokens(await openDemo(), text, { windows: null, windowLength: 128 }, { signal: controller.signal }),
     ).rejects.toMatchObject({
       code: "cancelled",
     });
@@ -100,7 +99,7 @@ describe("windows", () => {
 
   test("of a 2-D .npy are its rows, whatever length is asked for", async () => {
     const file = bytesFile("c.npy", readFileSync(new URL("../fixtures/demo/calibration.npy", import.meta.url)));
-    expect(await loadTokens(await openDemo(), file, { windows: null, windowLength: 99, seed: null })).toMatchObject({
+    expect(await loadTokens(await openDemo(), file, { windows: null, windowLength: 99 })).toMatchObject({
       windows: 16,
       length: 128,
     });

@@ -21,7 +21,12 @@ export interface Opened {
 }
 
 export function made(client = realClient()): Opened {
-  const studio = createStudio(() => client);
+  let made = 0;
+  const studio = createStudio(
+    () => client,
+    () => performance.now(),
+    () => `run-${++made}`,
+  );
   const state = () => studio.store.getState();
   return {
     client,

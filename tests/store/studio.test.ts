@@ -69,12 +69,19 @@ describe("opening", () => {
     expect(state().outcome).toMatchObject({ kind: "measured", runs: 1 });
   });
 
-  it("drops the runs of the model before", async () => {
-    const { studio, state, asked } = await opened();
+  it("puts the runs of the model before out of sight, and offers those again that were not exported", async () => {
+    const { studio, state, settled } = await opened();
     await studio.run();
     await studio.openDemo();
     expect(state().runs).toEqual([]);
-    expect(asked("forget")).toBe(1);
+    await settled();
+    await until(() => state().interrupted.length > 0);
+    const [{ id, done, blocks }] = state().interrupted;
+    expect(done).toBe(blocks);
+    await studio.resume(id);
+    expect(state().runs).toMatchObject([{ id, status: "done", held: true, text: { kind: "demo" } }]);
+    expect(state().runs[0].layers.length).toBeGreaterThan(0);
+    expect(state().interrupted).toEqual([]);
   });
 });
 

@@ -7,8 +7,9 @@ import { Button } from "../parts/Button";
 import { Heading } from "../parts/Heading";
 import { strings } from "../strings";
 import { useStudio, useStudioState } from "../studio";
+import { Interrupted } from "./Interrupted";
 import { PlanLine } from "./PlanLine";
-import { Progress } from "./Progress";
+import { ProgressBar } from "./ProgressBar";
 import css from "./RunBar.module.css";
 import { StatusLine } from "./StatusLine";
 
@@ -33,7 +34,8 @@ export function RunBar() {
         <Heading id={id} step={3} title={text.title} />
         <PlanLine />
       </div>
-      <Progress />
+      <ProgressBar />
+      <Interrupted />
       <div className={css.doing}>
         <div className={css.buttons}>
           <Button primary={step === "run"} disabled={busy || !canRun} aria-describedby="status" onClick={() => studio.run()}>

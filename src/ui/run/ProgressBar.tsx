@@ -2,7 +2,7 @@ import { strings } from "../strings";
 import { useStudioState } from "../studio";
 import css from "./RunBar.module.css";
 
-export function Progress() {
+export function ProgressBar() {
   const fraction = useStudioState((s) => s.job?.fraction ?? null);
   if (fraction === null) return null;
   return (

@@ -1,0 +1,58 @@
+/** Runs that were interrupted: found when a checkpoint opens and when one stops, taken up where they stopped, or discarded. */
+import type { StoreApi } from "zustand/vanilla";
+import type { InterruptedRun } from "../results/interrupted";
+import type { Quantizing } from "./quantizing";
+import type { Session } from "./session";
+import type { State } from "./state";
+import { demoText, type TextChoice } from "./texts";
+
+export interface Resuming {
+  /** Goes on with it, on the windows that it was started on. */
+  resume(id: string): Promise<void>;
+  discard(id: string): Promise<void>;
+}
+
+export function createResuming(store: StoreApi<State>, session: Session, quantizing: Quantizing): Resuming {
+  const without = (id: string) => store.setState((s) => ({ interrupted: s.interrupted.filter((run) => run.id !== id) }));
+
+  async function look(): Promise<void> {
+    const { summary } = store.getState().model;
+    if (!summary) return;
+    try {
+      const interrupted = await session.queue((c) => c.call("interrupted"));
+      if (store.getState().model.summary === summary) store.setState({ interrupted });
+    } catch {
+      // Whatever keeps the worker from answering is told where it matters; nothing is offered.
+    }
+  }
+
+  store.subscribe((now, before) => {
+    const hasOpened = now.model.summary !== before.model.summary;
+    const hasStopped = before.job?.kind === "run" && !before.job.live && now.job === null && now.outcome.kind !== "ran";
+    if (hasOpened || hasStopped) look();
+  });
+
+  return {
+    async resume(id) {
+      const { interrupted, job, model } = store.getState();
+      const found = interrupted.find((run) => run.id === id);
+      if (!found || job) return;
+      without(id);
+      await quantizing.resume(found, textOf(found, model.demo));
+    },
+
+    async discard(id) {
+      if (store.getState().job?.runId === id) return;
+      without(id);
+      await session.aside((c) => c.call("forget", id));
+    },
+  };
+}
+
+/** As the person chose it, where that can be told: the demo's text is always at hand. */
+function textOf({ id, text }: InterruptedRun, demo: boolean): TextChoice {
+  if (text === null || (demo && text.label === demoFile)) return demoText;
+  return { kind: "kept", file: null, pasted: "", kept: { runId: id, ...text } };
+}
+
+const demoFile = "calibration.jsonl";

@@ -8,15 +8,17 @@ export const root = fileURLToPath(new URL("..", import.meta.url));
 export class Stop extends Error {}
 
 /**
- * Runs a command with our terminal and resolves to its exit status (128 when it was killed).
+ * Runs a command and resolves to its exit status (128 when it was killed).
  * @param {string} command
  * @param {string[]} args
- * @param {{ env?: NodeJS.ProcessEnv, minutes?: number, shell?: boolean }} [options]
+ * @param {{ env?: NodeJS.ProcessEnv, minutes?: number, shell?: boolean, into?: number }} [options] `into`: the file that takes what it
+ * prints; else our terminal does
  * @returns {Promise<number>}
  */
-export function run(command, args, { env, minutes, shell = false } = {}) {
+export function run(command, args, { env, minutes, shell = false, into } = {}) {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { cwd: root, env: { ...process.env, ...env }, stdio: ["ignore", "inherit", "inherit"], shell });
+    const out = into ?? "inherit";
+    const child = spawn(command, args, { cwd: root, env: { ...process.env, ...env }, stdio: ["ignore", out, out], shell });
     const timer = minutes && setTimeout(() => child.kill("SIGKILL"), minutes * 60_000);
     child.on("error", reject);
     child.on("exit", (code) => {

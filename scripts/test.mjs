@@ -1,5 +1,8 @@
-/** `npm test`: sets up, runs every suite, and ends with one line that adds them all up. `npm test -- --only types,unit` runs some. */
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+/**
+ * `npm test`: sets up, runs every suite, and ends with one line that adds them all up. `npm test -- --only types,unit` runs some.
+ * Two suites run side by side where each leaves a core idle much of its time.
+ */
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ensurePackages } from "./packages.mjs";
@@ -15,6 +18,7 @@ import { ensureBrowser } from "./setup.mjs";
  * @property {(report: string) => [string, string[]]} command what Node runs; `report` is where its JSON goes
  * @property {(report: any) => Count} [count] reads that JSON; a suite without one is a single check
  * @property {number} minutes after which it is taken to hang
+ * @property {number} turn suites of one turn run side by side
  */
 
 /**
@@ -55,36 +59,32 @@ const vitest = (project) => (report) => [
 
 /** @type {Suite[]} */
 const suites = [
-  { name: "types", needs: [], command: () => [tool("typescript", "tsc"), ["--noEmit"]], minutes: 5 },
-  { name: "style", needs: [], command: () => [tool("@biomejs/biome", "biome"), ["check", "--error-on-warnings"]], minutes: 5 },
+  { name: "types", needs: [], command: () => [tool("typescript", "tsc"), ["--noEmit"]], minutes: 5, turn: 1 },
+  { name: "style", needs: [], command: () => [tool("@biomejs/biome", "biome"), ["check", "--error-on-warnings"]], minutes: 5, turn: 1 },
   // Before the suites that run the command line or open the page.
-  { name: "build", needs: [], command: () => [join(root, "scripts", "build.mjs"), ["page", "cli"]], minutes: 5 },
-  { name: "unit", needs: [ensureBrowser], command: vitest("unit"), count: countVitest, minutes: 45 },
+  { name: "build", needs: [], command: () => [join(root, "scripts", "build.mjs"), ["page", "cli"]], minutes: 5, turn: 2 },
+  // Two at a time by itself.
+  { name: "unit", needs: [ensureBrowser], command: vitest("unit"), count: countVitest, minutes: 45, turn: 3 },
   {
     name: "e2e",
     needs: [ensureBrowser],
     command: () => [tool("@playwright/test", "playwright"), ["test", "--reporter=list,json"]],
     count: countPlaywright,
     minutes: 45,
+    turn: 4,
   },
-  { name: "interop", needs: [ensureBrowser, ensurePython], command: vitest("interop"), count: countVitest, minutes: 30 },
+  { name: "interop", needs: [ensureBrowser, ensurePython], command: vitest("interop"), count: countVitest, minutes: 45, turn: 4 },
 ];
 
 /**
  * @param {Suite} suite
  * @param {string} report
+ * @param {number} [into] the file that takes its output
  * @returns {Promise<Count>}
  */
-async function runSuite({ name, needs, command, count, minutes }, report) {
-  console.log(`\n== ${name}`);
-  try {
-    for (const need of needs) await need();
-  } catch (error) {
-    console.error(error instanceof Stop ? error.message : error);
-    return { passed: 0, failed: 1, skipped: 0 };
-  }
+async function runSuite({ name, command, count, minutes }, report, into) {
   const [file, args] = command(report);
-  const status = await run(process.execPath, [file, ...args], { env: { PLAYWRIGHT_JSON_OUTPUT_NAME: report }, minutes });
+  const status = await run(process.execPath, [file, ...args], { env: { PLAYWRIGHT_JSON_OUTPUT_NAME: report }, minutes, into });
   const known = count && existsSync(report);
   const result = known ? count(JSON.parse(readFileSync(report, "utf8"))) : { passed: count || status ? 0 : 1, failed: 0, skipped: 0 };
   // A runner that says it failed, or that left no report, without a failed test: it crashed.
@@ -93,6 +93,33 @@ async function runSuite({ name, needs, command, count, minutes }, report) {
     result.failed = 1;
   }
   return result;
+}
+
+/**
+ * The suites of one turn. The first one's output is seen as it comes, the others' in one piece when all are done.
+ * @param {Suite[]} turn
+ * @param {string} folder
+ * @returns {Promise<Count[]>}
+ */
+async function runTurn(turn, folder) {
+  console.log(`\n== ${turn.map(({ name }) => name).join(", and beside it ")}`);
+  try {
+    for (const need of new Set(turn.flatMap(({ needs }) => needs))) await need();
+  } catch (error) {
+    console.error(error instanceof Stop ? error.message : error);
+    return turn.map(() => ({ passed: 0, failed: 1, skipped: 0 }));
+  }
+  const log = (/** @type {Suite} */ { name }) => join(folder, `${name}.log`);
+  const results = await Promise.all(
+    turn.map(async (suite, i) => {
+      const into = i > 0 ? openSync(log(suite), "w") : undefined;
+      const result = await runSuite(suite, join(folder, `${suite.name}.json`), into);
+      if (into !== undefined) closeSync(into);
+      return result;
+    }),
+  );
+  for (const suite of turn.slice(1)) process.stdout.write(`\n== ${suite.name}\n${readFileSync(log(suite), "utf8")}`);
+  return results;
 }
 
 /** @returns {Suite[]} */
@@ -117,10 +144,15 @@ async function runAll(running) {
   const lines = [];
   try {
     await ensurePackages();
-    for (const suite of running) {
-      const result = await runSuite(suite, join(folder, `${suite.name}.json`));
-      for (const key of /** @type {(keyof Count)[]} */ (Object.keys(total))) total[key] += result[key];
-      lines.push(`${suite.name.padEnd(8)}${sentence(result)}`);
+    for (const number of new Set(running.map(({ turn }) => turn))) {
+      const turn = running.filter((suite) => suite.turn === number);
+      const started = performance.now();
+      const results = await runTurn(turn, folder);
+      const seconds = Math.round((performance.now() - started) / 1000);
+      for (const [i, result] of results.entries()) {
+        for (const key of /** @type {(keyof Count)[]} */ (Object.keys(total))) total[key] += result[key];
+        lines.push(`${turn[i].name.padEnd(8)}${sentence(result)}, ${seconds} s`);
+      }
     }
   } catch (error) {
     // Whatever stops us, the last line still tells.

@@ -4,7 +4,7 @@ import { type DenseLayer, divideRows, type PackedLayer, valuesOf } from "../../s
 
 const smallest = 2 ** -24;
 
-const packed = (scales: number[]): PackedLayer => ({
+const packed = (scales: number[], change: Partial<PackedLayer> = {}): PackedLayer => ({
   kind: "packed",
   gridKind: "integer-zero",
   name: "layer",
@@ -13,7 +13,9 @@ const packed = (scales: number[]): PackedLayer => ({
   bits: 4,
   words: new Uint32Array(2),
   scales: Float32Array.from(scales),
-  zeros: new Uint8Array(scales.length),
+  gridKind: "integer-zero",
+  zeros: new Float32Array(scales.length),
+  ...change,
 });
 const dense = (values: number[]): DenseLayer => ({
   kind: "dense",
@@ -26,6 +28,14 @@ describe("dividing the rows of a layer", () => {
   test("divides the scales of each row by its own number, rounded to f16 once", () => {
     const { scales } = divideRows(packed([3, 6, 5, 10]), [2, 3]) as PackedLayer;
     expect([...scales]).toEqual([1.5, 3, 1.6669921875, 3.333984375]);
+  });
+
+  test("leaves integer zeros, which are codes, and divides real ones, which are weights", () => {
+    const zeros = Float32Array.of(3, 6, 5, 10);
+    const kept = divideRows(packed([1, 1, 1, 1], { zeros }), [2, 3]) as PackedLayer;
+    expect([...kept.zeros]).toEqual([3, 6, 5, 10]);
+    const divided = divideRows(packed([1, 1, 1, 1], { zeros, gridKind: "real-zero" }), [2, 3]) as PackedLayer;
+    expect([...divided.zeros]).toEqual([1.5, 3, 1.6669921875, 3.333984375]);
   });
 
   test("leaves no scale at 0: the smallest that f16 has stands in, so that no row of weights vanishes", () => {

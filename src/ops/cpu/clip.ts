@@ -40,7 +40,9 @@ function best(w: Float64Array, gram: CpuTensor, column: number, spec: GridSpec):
 
 function rounded(w: Float64Array, spec: GridSpec): Float64Array {
   const at = groupScaling(w, spec);
-  return w.map((x) => nearestPoint(spec.kind ?? "integer-zero", at, x, spec.bits));
+  const { kind = "integer-zero", bits } = spec;
+  const top = 2 ** bits - 1;
+  return w.map((x) => nearestPoint(kind, at, x, top));
 }
 
 /** Σ_ij e_i G_ij e_j with e = ŵ − w. */

@@ -26,7 +26,7 @@ function roundRow({ W, U, codes, grid, bits, groupSize, order, P }: ColumnRoundi
     const at = row * groups + (groupSize < 0 ? 0 : Math.floor(input / groupSize));
     const scale = cpu(grid.scales).data[at];
     const zero = cpu(grid.zeros).data[at];
-    const code = codeOf(grid.kind, { scale, zero }, w[j], bits);
+    const code = codeOf(grid.kind, scale, zero, w[j], 2 ** bits - 1);
     cpu(codes).uints[row * n + j] = code;
     const e = (w[j] - pointOf(grid.kind, scale, zero, code)) / u[j * n + j];
     errors.push(e);

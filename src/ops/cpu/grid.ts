@@ -44,9 +44,10 @@ export function regrid(
 
 export function encode(W: CpuTensor, { kind, scales, zeros }: CpuGrid, bits: number): CpuTensor {
   const g = W.data.length / scales.data.length;
+  const top = 2 ** bits - 1;
   const code = (w: number, i: number) => {
     const at = Math.floor(i / g);
-    return codeOf(kind, { scale: scales.data[at], zero: zeros.data[at] }, w, bits);
+    return codeOf(kind, scales.data[at], zeros.data[at], w, top);
   };
   return uints(Uint32Array.from(W.data, code), W.shape);
 }

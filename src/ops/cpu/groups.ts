@@ -77,15 +77,15 @@ const makers: Readonly<Record<GridKind, Maker>> = {
   },
 };
 
-/** clamp(round(w/S) + z, 0, 2^b − 1), or clamp(round((w + M)/S), 0, 2^b − 1). */
-export function codeOf(kind: GridKind, { scale, zero }: Scaling, w: number, bits: number): number {
+/** clamp(round(w/S) + z, 0, top), or clamp(round((w + M)/S), 0, top); top = 2^b − 1. */
+export function codeOf(kind: GridKind, scale: number, zero: number, w: number, top: number): number {
   const code = gridKinds[kind].zeros === "real" ? roundHalfEven((w + zero) / scale) : roundHalfEven(w / scale) + zero;
-  return clamp(code, 0, 2 ** bits - 1);
+  return clamp(code, 0, top);
 }
 
 /** ŵ of the point nearest to w. */
-export const nearestPoint = (kind: GridKind, at: Scaling, w: number, bits: number): number =>
-  pointOf(kind, at.scale, at.zero, codeOf(kind, at, w, bits));
+export const nearestPoint = (kind: GridKind, { scale, zero }: Scaling, w: number, top: number): number =>
+  pointOf(kind, scale, zero, codeOf(kind, scale, zero, w, top));
 
 const shrinks = 80;
 
@@ -95,6 +95,7 @@ export function groupScaling(w: Float64Array, { bits, symmetric, kind = "integer
   const whole = range(w, symmetric);
   if (!mse) return scaling(whole, { bits, symmetric });
   const candidates = Array.from({ length: shrinks }, (_, i) => scaling(shrunken(whole, 1 - i / 100), { bits, symmetric }));
-  const errors = candidates.map((at) => w.reduce((sum, x) => sum + Math.abs(nearestPoint(kind, at, x, bits) - x) ** 2.4, 0));
+  const top = 2 ** bits - 1;
+  const errors = candidates.map((at) => w.reduce((sum, x) => sum + Math.abs(nearestPoint(kind, at, x, top) - x) ** 2.4, 0));
   return candidates[errors.indexOf(Math.min(...errors))];
 }

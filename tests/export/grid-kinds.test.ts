@@ -12,28 +12,35 @@ import { pointOf } from "../../src/ops/grid-kinds";
 import { codesOf } from "../../src/ops/packed";
 import type { QuantizedModel } from "../../src/quant/coded";
 import { resolve } from "../../src/quant/resolve";
-import { run } from "../support/engine";
+import type { MethodId } from "../../src/recipe/recipe";
+import { compare, run } from "../support/engine";
 import { recipeWith } from "../support/recipe";
 import { tinyConfig, tinySource, tinyTokens } from "../support/tiny";
 
 const recipe = recipeWith({ method: "gptq", bits: 4, zeros: "real" });
 const name = "model.layers.1.self_attn.o_proj";
 
-async function realZeros() {
+async function realZeros(method: MethodId = "gptq") {
   const ops = createCpuOps();
   const model = await openModel(tinySource(tinyConfig));
-  return { model, ...(await run({ ops, model, tokens: tinyTokens(), recipe })) };
+  const tokens = tinyTokens();
+  return { ops, model, tokens, ...(await run({ ops, model, tokens, recipe: { ...recipe, method } })) };
+}
+
+async function exported({ model, plan, report, quantized }: Awaited<ReturnType<typeof realZeros>>) {
+  const sink = memorySink();
+  await exportCheckpoint({ model, plan, report, quantized, evaluations: [], sink });
+  return memorySource(
+    "out",
+    [...sink.files].map(([file, bytes]) => bytesFile(file, bytes)),
+  );
 }
 
 describe("layers with real zeros", () => {
   test("are exported dense, each weight rounded to f16 once, and verified", async () => {
-    const { model, plan, report, quantized } = await realZeros();
-    const sink = memorySink();
-    await exportCheckpoint({ model, plan, report, quantized, evaluations: [], sink });
-    const written = memorySource(
-      "out",
-      [...sink.files].map(([file, bytes]) => bytesFile(file, bytes)),
-    );
+    const result = await realZeros();
+    const { model, plan, quantized } = result;
+    const written = await exported(result);
     await verifyCheckpoint(written, model, plan, quantized);
     const layer = await quantized.layer(name);
     if (layer?.kind !== "packed") throw new Error("the layer is on a grid");
@@ -52,6 +59,16 @@ describe("layers with real zeros", () => {
       layer: async (asked) => (asked === name ? { ...layer, gridKind: "integer-zero" } : quantized.layer(asked)),
     };
     await expect(verifyCheckpoint(written, model, plan, wrong)).rejects.toThrow(/does not read back/);
+  });
+
+  // AWQ divides rows of layers that are quantized already.
+  test.each(["gptq", "awq"] as const)("that %s made compute in the export what the run measured", async (method) => {
+    const result = await realZeros(method);
+    const { ops, tokens, model, quantized } = result;
+    const measured = await compare({ ops, model, tokens, emit: () => {} }, quantized);
+    const nothing = { layer: async () => null, replaced: new Map(), beyondF16: new Map() };
+    const reread = await compare({ ops, model: await openModel(await exported(result)), tokens, emit: () => {} }, nothing);
+    expect(Math.abs(reread.perplexity / measured.perplexity - 1)).toBeLessThan(2e-3);
   });
 
   test("have facts: the histogram after a run is near the one before it", async () => {

@@ -1,6 +1,5 @@
-import { formats, pieces } from "../export/layout";
+import { entriesOf, formats, layoutOf } from "../export/entries";
 import { findFile } from "../io/source";
-import { specBytes } from "../io/writer";
 import type { Calibration, TokenWindows } from "../model/calibration";
 import { census, type Model } from "../model/checkpoint";
 import { layerShape } from "../model/layers";
@@ -53,7 +52,7 @@ export function planSummary(model: Model, plan: RunPlan, calibration: Calibratio
   const chunk = Math.min(windowsPerChunk(spec, tokens.length), most) * tokens.length;
   return {
     bytesIn: census(model.original ?? model).bytes,
-    bytesOut: pieces(model, plan).reduce((sum, piece) => sum + specBytes(piece.spec), 0),
+    bytesOut: layoutOf(plan, entriesOf(model, plan)).fileBytes,
     bitsPerWeight: bitsPerWeight(layers),
     quantizedWeights: layers.reduce((sum, { shape }) => sum + shape[0] * shape[1], 0),
     tokens: load.tokens,

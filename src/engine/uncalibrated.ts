@@ -1,8 +1,7 @@
 import { throwIfCancelled } from "../errors";
-import { formats, pieces } from "../export/layout";
+import { entriesOf, formats, layoutOf } from "../export/entries";
 import { checkCopies, madeBeyondF16 } from "../export/range";
 import { watched } from "../io/digest";
-import { specBytes } from "../io/writer";
 import { type Checkpoint, census, loadTensor } from "../model/checkpoint";
 import type { Activations } from "../ops/activations";
 import { elements, type Ops } from "../ops/ops";
@@ -117,7 +116,7 @@ export async function planUncalibrated(ops: Ops, checkpoint: Checkpoint, plan: R
   const { recipe, layers } = plan;
   return {
     bytesIn: census(checkpoint).bytes,
-    bytesOut: pieces(checkpoint, plan).reduce((sum, piece) => sum + specBytes(piece.spec), 0),
+    bytesOut: layoutOf(plan, entriesOf(checkpoint, plan)).fileBytes,
     bitsPerWeight: bitsPerWeight(layers),
     quantizedWeights: sizeOf(layers),
     tokens: 0,

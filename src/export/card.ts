@@ -5,7 +5,7 @@ import { alphaTitle, formatTitles, isBase, methodTitles, recipeTitle } from "../
 import { ruleText } from "../recipe/rules";
 import type { Evaluation } from "../results/measures";
 import type { RunReport } from "../results/report";
-import { formats } from "./layout";
+import { formats } from "./entries";
 
 /** Characters that mean something to Markdown or HTML are shown, not obeyed: names come from files. */
 const plain = (text: string) => text.replace(/[^\p{L}\p{N} ._-]/gu, "·").slice(0, 120);

@@ -1,14 +1,14 @@
 import { throwIfCancelled } from "../errors";
 import { writeJson } from "../io/json";
 import type { Sink } from "../io/types";
-import { CheckpointWriter, layoutShards, writeFile } from "../io/writer";
+import { writeFile } from "../io/writer";
 import type { Checkpoint } from "../model/checkpoint";
 import type { QuantizedModel } from "../quant/coded";
 import type { RunPlan } from "../quant/layer-plan";
 import type { RunReport } from "../results/report";
 import { modelCard, type NamedEvaluation } from "./card";
-import { formats, pieces } from "./layout";
-import { pieceBytes } from "./piece-bytes";
+import { entriesOf, formats, layoutOf } from "./entries";
+import { EntryBytes } from "./entry-bytes";
 import { beyondF16 } from "./range";
 import { sideFiles } from "./side-files";
 import { verifyCheckpoint } from "./verify";
@@ -24,8 +24,6 @@ export interface ExportInput {
   progress?(done: number, total: number): void;
   signal?: AbortSignal;
 }
-
-const maxShardBytes = 4e9;
 
 /**
  * Writes a Hugging Face folder to the sink: headers first, then the tensors front to back, then the small files. What was written is read back before
@@ -45,8 +43,8 @@ export async function exportCheckpoint(input: ExportInput): Promise<{ files: str
     },
   };
   try {
-    const list = pieces(model, plan, { replaced: quantized.replaced, wide: new Set() });
-    const wide = await beyondF16(list, model, quantized.beyondF16, plan.recipe, signal);
+    const entries = entriesOf(model, plan, { replaced: quantized.replaced, wide: new Set() });
+    const wide = await beyondF16(entries, model, quantized.beyondF16, plan.recipe, signal);
     await writeTensors(input, wide, listing);
     await writeSmallFiles(input, wide.size > 0, listing, files);
     throwIfCancelled(signal);
@@ -63,19 +61,17 @@ async function writeTensors(
   wide: ReadonlySet<string>,
   sink: Sink,
 ): Promise<void> {
-  const list = pieces(model, plan, { replaced: quantized.replaced, wide });
-  const layout = layoutShards(
-    list.map((p) => p.spec),
-    maxShardBytes,
-  );
-  const writer = new CheckpointWriter(layout, sink);
+  const entries = entriesOf(model, plan, { replaced: quantized.replaced, wide });
+  const layout = layoutOf(plan, entries);
+  const writer = layout.writer(sink);
+  const made = new EntryBytes(model, quantized, plan.recipe);
   let done = 0;
-  for (const piece of list)
-    for await (const bytes of pieceBytes(piece, model, quantized, plan.recipe)) {
+  for (const entry of entries)
+    for await (const bytes of made.of(entry)) {
       throwIfCancelled(signal);
-      await writer.write(piece.spec.name, bytes);
+      await writer.write(entry.spec.name, bytes);
       done += bytes.length;
-      progress?.(done, layout.totalSize);
+      progress?.(done, layout.dataBytes);
     }
   await writer.end();
 }

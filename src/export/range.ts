@@ -8,7 +8,7 @@ import { codesOf } from "../ops/packed";
 import type { Beyond, Coded, PackedLayer, QuantizedModel } from "../quant/coded";
 import type { RunPlan } from "../quant/layer-plan";
 import type { Recipe } from "../recipe/recipe";
-import { formats, type Piece, pieces } from "./layout";
+import { type Entry, entriesOf, formats } from "./entries";
 
 /** What a client multiplies with; buffers under other names (a mask of −∞) are no weights. */
 export const isWeight = (name: string) => /\.(weight|bias)$/.test(name);
@@ -20,25 +20,30 @@ const scanBytes = 8 * 2 ** 20;
  * @throws QuantError `weight-overflow` or `non-finite-weights`, naming tensor, place and value.
  */
 export async function beyondF16(
-  list: readonly Piece[],
+  entries: readonly Entry[],
   model: Checkpoint,
   made: QuantizedModel["beyondF16"],
   recipe: Recipe,
   signal?: AbortSignal,
 ): Promise<ReadonlySet<string>> {
   for (const [name, found] of made) refuse(name, found, recipe);
-  return new Set([...made.keys(), ...(await copiesBeyond(list, model, recipe, signal)).keys()]);
+  return new Set([...made.keys(), ...(await copiesBeyond(entries, model, recipe, signal)).keys()]);
 }
 
 /** The part of `beyondF16` that is known before a run. @throws as `beyondF16`. */
 export async function checkCopies(model: Checkpoint, plan: RunPlan, signal?: AbortSignal): Promise<void> {
-  await copiesBeyond(pieces(model, plan), model, plan.recipe, signal);
+  await copiesBeyond(entriesOf(model, plan), model, plan.recipe, signal);
 }
 
-async function copiesBeyond(list: readonly Piece[], model: Checkpoint, recipe: Recipe, signal?: AbortSignal): Promise<Map<string, Beyond>> {
+async function copiesBeyond(
+  entries: readonly Entry[],
+  model: Checkpoint,
+  recipe: Recipe,
+  signal?: AbortSignal,
+): Promise<Map<string, Beyond>> {
   const wide = new Map<string, Beyond>();
-  for (const { spec, part, replaced } of list) {
-    if (part || replaced) continue;
+  for (const { spec, source } of entries) {
+    if (source.from !== "source") continue;
     const found = await knownOr(model, spec.name, () => copiedBeyond(spec.name, model, signal));
     // An unknown architecture keeps its own dtype, so nothing that is copied is rounded.
     if (!found || (!model.spec && Number.isFinite(found.value))) continue;

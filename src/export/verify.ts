@@ -1,14 +1,14 @@
 import { givenAs, QuantError, throwIfCancelled } from "../errors";
 import { findBeyondF16, findNonFinite } from "../io/dtype";
 import { readJson } from "../io/json";
-import { openShards } from "../io/shards";
 import { findFile } from "../io/source";
-import type { Shards, Source } from "../io/types";
+import type { Dtype, Source } from "../io/types";
 import type { Checkpoint } from "../model/checkpoint";
 import type { QuantizedModel } from "../quant/coded";
 import type { RunPlan } from "../quant/layer-plan";
-import { pieces } from "./layout";
-import { pieceBytes } from "./piece-bytes";
+import type { WrittenEntry } from "./containers/container";
+import { entriesOf, formats } from "./entries";
+import { EntryBytes } from "./entry-bytes";
 import { isWeight } from "./range";
 
 /**
@@ -23,21 +23,21 @@ export async function verifyCheckpoint(
   quantized: QuantizedModel,
   signal?: AbortSignal,
 ): Promise<void> {
-  const shards = await givenAs("output", () => openShards(written));
-  const list = pieces(model, plan, { replaced: quantized.replaced, wide: quantized.beyondF16 });
-  for (const { spec } of list) {
-    const tensor = shards.tensors.get(spec.name);
-    if (!tensor || tensor.dtype !== spec.dtype || tensor.shape.join() !== spec.shape.join())
+  const found = await givenAs("output", () => formats[plan.recipe.format].container.open(written));
+  const entries = entriesOf(model, plan, { replaced: quantized.replaced, wide: quantized.beyondF16 });
+  for (const { spec } of entries) {
+    const entry = found.get(spec.name);
+    if (!entry || entry.dtype !== spec.dtype || entry.shape.join() !== spec.shape.join())
       throw failed(spec.name, "is missing or has another shape");
   }
-  if (shards.tensors.size !== list.length) throw failed(written.label, `holds ${shards.tensors.size} tensors instead of ${list.length}`);
+  if (found.size !== entries.length) throw failed(written.label, `holds ${found.size} tensors instead of ${entries.length}`);
   const isHalf = await saysFloat16(written);
-  for (const piece of list) {
+  const expected = new EntryBytes(model, quantized, plan.recipe);
+  for (const entry of entries) {
     throwIfCancelled(signal);
-    const check = isWeight(piece.spec.name)
-      ? (bytes: Uint8Array) => checkValues(piece.spec.name, bytes, piece.spec.dtype, isHalf)
-      : () => {};
-    await compare(shards, piece.spec.name, pieceBytes(piece, model, quantized, plan.recipe), check);
+    const { name, dtype } = entry.spec;
+    const check = isWeight(name) ? (bytes: Uint8Array) => checkValues(name, bytes, dtype as Dtype, isHalf) : () => {};
+    await compare(found.get(name)!, name, expected.of(entry), check);
   }
 }
 
@@ -48,28 +48,27 @@ async function saysFloat16(written: Source): Promise<boolean> {
   return (json.dtype ?? json.torch_dtype) === "float16";
 }
 
-function checkValues(name: string, bytes: Uint8Array, dtype: Parameters<typeof findNonFinite>[1], isHalf: boolean): void {
+function checkValues(name: string, bytes: Uint8Array, dtype: Dtype, isHalf: boolean): void {
   if (findNonFinite(bytes, dtype)) throw failed(name, "holds NaN or infinity");
   if (isHalf && findBeyondF16(bytes, dtype)) throw failed(name, "becomes infinite in the float16 that config.json names");
 }
 
-/** In the pieces in which it was written. */
+/** In the parts in which it was written. */
 async function compare(
-  shards: Shards,
+  entry: WrittenEntry,
   name: string,
   expected: AsyncIterable<Uint8Array>,
   check: (bytes: Uint8Array) => void,
 ): Promise<void> {
-  const { file, start, end } = shards.tensors.get(name)!;
-  let at = start;
+  let at = 0;
   for await (const part of expected) {
-    if (at + part.length > end) throw failed(name, `has ${end - start} bytes, which are too few`);
-    const bytes = await givenAs("output", () => file.read(at, at + part.length));
+    if (at + part.length > entry.bytes) throw failed(name, `has ${entry.bytes} bytes, which are too few`);
+    const bytes = await givenAs("output", () => entry.read(at, at + part.length));
     if (!areEqual(bytes, part)) throw failed(name, "does not read back as it was written");
     check(bytes);
     at += part.length;
   }
-  if (at !== end) throw failed(name, `has ${end - start} bytes instead of ${at - start}`);
+  if (at !== entry.bytes) throw failed(name, `has ${entry.bytes} bytes instead of ${at}`);
 }
 
 /** A loop, because `some` calls a function for each of billions of bytes. */

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { layerFacts } from "../../src/engine/facts";
 import { exportCheckpoint } from "../../src/export/checkpoint";
-import { checkKinds } from "../../src/export/format";
-import { formats, pieces } from "../../src/export/layout";
+import { entriesOf, formats } from "../../src/export/entries";
+import { checkKinds } from "../../src/export/formats/format";
 import { verifyCheckpoint } from "../../src/export/verify";
 import { f16ToNumber, toF16 } from "../../src/io/dtype";
 import { bytesFile, memorySink, memorySource } from "../../src/io/memory";
@@ -81,7 +81,7 @@ describe("layers with real zeros", () => {
   test("are refused by GPTQ in a sentence, before the run and when they come to be written", async () => {
     const { model, quantized, plan } = await realZeros();
     checkKinds("dense", formats.dense, plan.layers);
-    expect(() => pieces(model, resolve({ ...recipe, format: "gptq" }, model))).toThrow(
+    expect(() => entriesOf(model, resolve({ ...recipe, format: "gptq" }, model))).toThrow(
       `This format cannot hold the result: ${plan.layers[0].name} would be on a grid with real zeros (an offset in f16), and the gptq format has no place for them.`,
     );
     const layer = await quantized.layer(name);

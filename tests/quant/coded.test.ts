@@ -6,7 +6,6 @@ const smallest = 2 ** -24;
 
 const packed = (scales: number[], change: Partial<PackedLayer> = {}): PackedLayer => ({
   kind: "packed",
-  gridKind: "integer-zero",
   name: "layer",
   symmetric: false,
   shape: [2, 8],

@@ -110,16 +110,20 @@ export const pull: Quantizer = {
 
 describe("a format is one file and its two lines", () => {
   const named: Line = { file: "src/recipe/formats.ts", behind: "  dense: {", line: '  plain: { title: "Plain f32", short: "f32" },' };
-  const found: Line = { file: "src/export/formats.ts", behind: 'export { gptq } from "./gptq"', line: 'export { plain } from "./plain";' };
+  const found: Line = {
+    file: "src/export/formats/index.ts",
+    behind: 'export { gptq } from "./gptq"',
+    line: 'export { plain } from "./plain";',
+  };
   const file = {
-    "src/export/plain.ts":
+    "src/export/formats/plain.ts":
       'import { dense } from "./dense";\nimport type { Format } from "./format";\n\nexport const plain: Format = { ...dense };\n',
   };
 
   it("that layout, schema, command line and page know", async () => {
     const copy = copySources([named, found], file);
     expect(copy.compile()).toBe("");
-    const { formats } = await copy.module("src/export/layout.ts");
+    const { formats } = await copy.module("src/export/entries.ts");
     expect(Object.keys(formats)).toContain("plain");
     const { copied, usage, page } = await everywhere(copy);
     expect((await copied({ format: "plain" })).format).toBe("plain");

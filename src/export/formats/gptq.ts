@@ -1,12 +1,13 @@
-import { version } from "../../package.json";
-import { QuantError } from "../errors";
-import { toF16Words } from "../io/dtype";
-import type { TensorSpec } from "../io/writer";
-import { packBits } from "../ops/bits";
-import { gridKinds } from "../ops/grid-kinds";
-import type { PackedLayer } from "../quant/coded";
-import { groupsOf, type LayerPlan } from "../quant/layer-plan";
-import type { Recipe } from "../recipe/recipe";
+import { version } from "../../../package.json";
+import { QuantError } from "../../errors";
+import { toF16Words } from "../../io/dtype";
+import type { TensorSpec } from "../../io/writer";
+import { packBits } from "../../ops/bits";
+import { gridKinds } from "../../ops/grid-kinds";
+import type { PackedLayer } from "../../quant/coded";
+import { groupsOf, type LayerPlan } from "../../quant/layer-plan";
+import type { Recipe } from "../../recipe/recipe";
+import { safetensors } from "../containers/safetensors";
 import { type Format, withDtype } from "./format";
 
 /**
@@ -15,6 +16,7 @@ import { type Format, withDtype } from "./format";
  * v2 (zeros as they are), because a zero of 0 has no place in v1.
  */
 export const gptq: Format = {
+  container: safetensors,
   packed: true,
   accepts: (kind) => kind === "integer-zero",
   tensors: ({ name, shape, grid }) => gptqTensors(name, shape, grid.bits, groupsOf(shape, grid)),

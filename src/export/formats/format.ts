@@ -1,19 +1,20 @@
-import { QuantError } from "../errors";
-import type { TensorSpec } from "../io/writer";
-import type { Checkpoint } from "../model/checkpoint";
-import { type GridKind, gridKinds } from "../ops/grid-kinds";
-import type { Coded } from "../quant/coded";
-import type { LayerPlan } from "../quant/layer-plan";
-import type { Recipe } from "../recipe/recipe";
+import { QuantError } from "../../errors";
+import type { Checkpoint } from "../../model/checkpoint";
+import { type GridKind, gridKinds } from "../../ops/grid-kinds";
+import type { Coded } from "../../quant/coded";
+import type { LayerPlan } from "../../quant/layer-plan";
+import type { Recipe } from "../../recipe/recipe";
+import type { Container, EntrySpec } from "../containers/container";
 
-/** What an export format makes of one quantized layer: the plug-in contract of this folder. */
+/** What an export format makes of a quantized layer, and the kind of file that it goes into: the plug-in contract of this folder. */
 export interface Format {
+  readonly container: Container;
   /** Holds layers on grids only. */
   packed: boolean;
   /** Whether it can hold layers on grids of this kind. */
   accepts(kind: GridKind): boolean;
   /** The layer's tensors, known before any work. */
-  tensors(layer: LayerPlan, wide: boolean): TensorSpec[];
+  tensors(layer: LayerPlan, wide: boolean): EntrySpec[];
   /** Their bytes, in the same order, each in pieces. `wide`: in f32, because f16 cannot hold them; never asked of a packed format. */
   bytes(layer: Coded, wide: boolean): Generator<Uint8Array>[];
   /** config.json of the export, from the source's; `wide`: some tensor needs f32. */

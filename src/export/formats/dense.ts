@@ -1,7 +1,8 @@
-import { f16Word } from "../io/dtype";
-import { pointOf } from "../ops/grid-kinds";
-import { codesOf } from "../ops/packed";
-import type { DenseLayer, PackedLayer } from "../quant/coded";
+import { f16Word } from "../../io/dtype";
+import { pointOf } from "../../ops/grid-kinds";
+import { codesOf } from "../../ops/packed";
+import type { DenseLayer, PackedLayer } from "../../quant/coded";
+import { safetensors } from "../containers/safetensors";
 import { type Format, withDtype } from "./format";
 
 const rowsAtOnce = 256;
@@ -11,6 +12,7 @@ const rowsAtOnce = 256;
  * as it was measured, and the config then says float32: bf16 would round what was measured, and refusing would lose a run.
  */
 export const dense: Format = {
+  container: safetensors,
   packed: false,
   accepts: () => true,
   tensors: ({ name, shape }, wide) => [{ name: `${name}.weight`, dtype: wide ? "F32" : "F16", shape }],

@@ -1,0 +1,28 @@
+import { openShards } from "../../io/shards";
+import type { Dtype } from "../../io/types";
+import { CheckpointWriter, layoutShards } from "../../io/writer";
+import type { Container, WrittenEntry } from "./container";
+
+const maxShardBytes = 4e9;
+
+/** Files of safetensors, of 4 GB at most each, with an index where there are several. */
+export const safetensors: Container<Dtype> = {
+  layout(entries) {
+    const laid = layoutShards(entries, maxShardBytes);
+    const shards = laid.shards.reduce((sum, shard) => sum + shard.size, 0);
+    return {
+      dataBytes: laid.totalSize,
+      fileBytes: shards + (laid.index?.bytes.length ?? 0),
+      writer: (sink) => new CheckpointWriter(laid, sink),
+    };
+  },
+  async open(written) {
+    const { tensors } = await openShards(written);
+    return new Map(
+      [...tensors].map(([name, { dtype, shape, start, end, file }]): [string, WrittenEntry] => [
+        name,
+        { dtype, shape, bytes: end - start, read: (from, to) => file.read(start + from, start + to) },
+      ]),
+    );
+  },
+};

@@ -108,8 +108,11 @@ export class Activations {
   private async toHost(held: Held): Promise<void> {
     const tensor = held.tensor!;
     if (!held.inScratch) {
-      [held.host] = await this.ops.read([tensor]);
-      held.isDouble = held.host instanceof Float64Array;
+      const [floats] = await this.ops.read([tensor]);
+      // Meanwhile somebody else took it, or let it go.
+      if (held.tensor !== tensor || held.users > 0) return;
+      held.host = floats;
+      held.isDouble = floats instanceof Float64Array;
       this.hostBytes += held.bytes;
     }
     held.tensor = null;

@@ -48,7 +48,7 @@ export const strings = {
     opening: (label: string) => `Opening ${label}…`,
     nothing: "Nothing in there can be read as files.",
     looseLabel: "checkpoint",
-    replaces: "Opening another model clears the runs of this one.",
+    replaces: "Opening another model puts the runs of this one away. Those that are not exported yet are offered when you open it again.",
   },
 
   recipe: {

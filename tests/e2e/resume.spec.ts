@@ -96,7 +96,9 @@ test("a run goes on to the same bytes after a cancel, a closed tab, a worker tha
     await (await browser.newBrowserCDPSession()).send("Browser.crashGpuProcess");
     await gate.release();
     await doneIn(crashing);
-    await expect(crashing.getByRole("log")).toContainText(/The GPU was lost \(.*\)\. Going on with block \d+ on a new one\./);
+    await expect(crashing.getByRole("region", { name: "Log", exact: true })).toContainText(
+      /The GPU was lost \(.*\)\. Going on with block \d+ on a new one\./,
+    );
     expect(await exported(crashing)).toEqual(undisturbed);
     await crashing.close();
   });

@@ -1,0 +1,47 @@
+import { expect, test } from "vitest";
+import { Engine } from "../../src/engine/engine";
+import { bytesFile, memorySink } from "../../src/io/memory";
+import { memoryScratch, type Scratch } from "../../src/io/scratch";
+import type { ActivationBudget } from "../../src/ops/activations";
+import { npy } from "../support/npy";
+import { memoryPlatform } from "../support/platform";
+import { recipeWith } from "../support/recipe";
+import { tinySource, tinyTokens } from "../support/tiny";
+
+const never = new AbortController().signal;
+const quiet = () => {};
+
+/** A run, its export and a measurement, and how many activations went to scratch. */
+async function outcome(budget?: ActivationBudget) {
+  let spilled = 0;
+  const memory = memoryScratch();
+  const counting: Scratch = {
+    ...memory,
+    write(...args) {
+      spilled++;
+      return memory.write(...args);
+    },
+  };
+  const engine = new Engine(memoryPlatform(undefined, { budget, openSpill: async () => counting }));
+  await engine.open(tinySource());
+  const text = { file: bytesFile("ids.npy", npy(tinyTokens(8, 16))) };
+  const recipe = recipeWith({ method: "awq", bits: 4, calibration: { windows: 6, windowLength: 16, seed: 0 } }, { alpha: 0 });
+  await engine.run({ id: "a", recipe, text }, quiet, never);
+  const again = await engine.run(
+    { id: "b", recipe: { ...recipe, method: "gptq", qep: { ...recipe.qep, alpha: 0.5 } }, text },
+    quiet,
+    never,
+  );
+  const { perplexity } = await engine.measure("b", text, { windows: 2, windowLength: 16 }, quiet, never);
+  const sink = memorySink();
+  await engine.export("a", sink, quiet, never);
+  return { files: sink.files, delta: again.blocks.map((b) => b.delta), perplexity, spilled };
+}
+
+test("where activations find no room, they go to scratch, and every byte stays the same", async () => {
+  const roomy = await outcome();
+  const narrow = await outcome({ device: 5_000, host: 5_000 });
+  expect(roomy.spilled).toBe(0);
+  expect(narrow.spilled).toBeGreaterThan(20);
+  expect({ ...narrow, spilled: 0 }).toEqual(roomy);
+});

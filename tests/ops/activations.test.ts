@@ -1,0 +1,64 @@
+import { describe, expect, test } from "vitest";
+import { memoryScratch } from "../../src/io/scratch";
+import { type Activation, Activations, using } from "../../src/ops/activations";
+import { createCpuOps } from "../../src/ops/cpu";
+import type { Ops } from "../../src/ops/ops";
+import { openGpuOps } from "../support/gpu";
+
+/** Four numbers of 16 bytes each (by the GPU's count). */
+const tensorOf = (ops: Ops, n: number) => ops.fromFloats([n + 0.1, n + 1 / 3, -n, Math.fround(n / 7)], [2, 2]);
+const held = (all: Activations, n: number): Promise<Activation> => all.hold(tensorOf(all.ops, n));
+const valuesOf = (all: Activations, activation: Activation) => using(activation, async (tensor) => [...(await all.ops.read([tensor]))[0]]);
+
+describe.each([
+  ["the float64 reference", async (): Promise<Ops> => createCpuOps()],
+  ["WebGPU", () => openGpuOps()],
+] as const)("activations on %s", (_, open) => {
+  test.each([
+    ["stay on the device while there is room", { device: 1000, host: 1000 }, 0],
+    ["go to the host beyond it", { device: 32, host: 1000 }, 0],
+    ["and to scratch beyond that", { device: 32, host: 32 }, 3],
+    ["all of them, where nothing may stay", { device: 0, host: 0 }, 6],
+  ])("%s, and come back as they were", async (_, budget, inScratch) => {
+    const ops = await open();
+    const scratch = memoryScratch();
+    const all = new Activations(ops, async () => scratch, budget);
+    const before = ops.liveBytes;
+    await all.job(async () => {
+      const many: Activation[] = [];
+      for (let n = 0; n < 6; n++) many.push(await held(all, n));
+      const want = await Promise.all([0, 1, 2, 3, 4, 5].map(async (n) => [...(await ops.read([tensorOf(ops, n)]))[0]]));
+      expect((await scratch.names()).length).toBeGreaterThanOrEqual(inScratch ? inScratch - 1 : 0);
+      for (let round = 0; round < 3; round++)
+        for (const [n, activation] of many.entries()) expect(await valuesOf(all, activation)).toEqual(want[n]);
+      // Used ones do not leave under a user's hands, whatever the budget.
+      const tensors = await Promise.all(many.map((a) => a.acquire()));
+      expect((await ops.read(tensors)).map((v) => [...v])).toEqual(want);
+      for (const activation of many) activation.release();
+    });
+    expect(ops.liveBytes).toBe(before);
+    expect(await scratch.names()).toEqual([]);
+  });
+
+  test("what is kept for another job outlives this one, and is the first to leave", async () => {
+    const ops = await open();
+    const all = new Activations(ops, async () => memoryScratch(), { device: 48, host: 1000 });
+    const before = ops.liveBytes;
+    const kept = await all.job(async () => {
+      const mine = await held(all, 1);
+      all.keep(mine);
+      await held(all, 2);
+      await held(all, 3);
+      return mine;
+    });
+    expect(ops.liveBytes - before).toBe(ops.adapter.kind === "cpu" ? 32 : 16);
+    await all.job(async () => {
+      for (let n = 0; n < 3; n++) await held(all, n);
+      // Three of the job's own fill the budget.
+      expect(await valuesOf(all, kept)).toHaveLength(4);
+    });
+    expect(await valuesOf(all, kept)).toHaveLength(4);
+    kept.free();
+    expect(ops.liveBytes).toBe(before);
+  });
+});

@@ -1,0 +1,102 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { nextStep } from "../../src/store/next";
+import { createStudio } from "../../src/store/studio";
+import type { StudioApi } from "../../src/worker/protocol";
+import { pass, type RealClient, realClient, until } from "../support/real-client";
+import { made, opened } from "./opened";
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+describe("when things break", () => {
+  it("no WebGPU leaves the CPU reference on offer", async () => {
+    const { client, studio, state } = made(realClient({ gpu: false }));
+    await studio.start();
+    expect(state().gpu).toMatchObject({ status: "missing", error: { code: "no-webgpu" } });
+    expect(nextStep(state())).toBe("reference");
+    await studio.startReference();
+    expect(client.calls.slice(0, 3)).toEqual(["init(false)", "init(true)", "openDemo"]);
+    expect(state().gpu.facts?.kind).toBe("cpu");
+    expect(state().model.summary).not.toBeNull();
+  });
+
+  it("a dead worker can be started again, with the model that was open", async () => {
+    const clients = [realClient(), realClient()];
+    const [first, second] = clients;
+    const studio = createStudio(() => clients.shift()!);
+    const state = () => studio.store.getState();
+    await studio.start();
+    await studio.openDemo();
+    studio.editRecipe({ calibration: { windows: 4, windowLength: 16 } });
+    await studio.run();
+    first.holdAfter((e) => e.type === "progress");
+    const measuring = studio.measure();
+    await until(() => first.held);
+    first.die("Out of memory");
+    await measuring;
+    expect(state().gpu).toMatchObject({ status: "dead", error: { code: "worker-died", where: "Out of memory" } });
+    expect(state().runs[0].held).toBe(false);
+    expect(nextStep(state())).toBe("restart");
+    await studio.restart();
+    expect(second.calls.slice(0, 2)).toEqual(["init(false)", "openDemo"]);
+    expect(state().gpu.status).toBe("ready");
+    expect(state().runs[0].blocks).toHaveLength(4);
+    expect(nextStep(state())).toBe("run");
+    await studio.run();
+    expect(state().runs[1].status).toBe("done");
+  });
+
+  it("never asks the worker for two things at once, but for a cancel", async () => {
+    const client = realClient();
+    let inside = 0;
+    let most = 0;
+    const watched: RealClient = Object.assign(Object.create(client), {
+      async call(method: keyof StudioApi, ...args: never[]) {
+        const called = (client.call as (m: string, ...a: never[]) => Promise<never>).bind(client);
+        if (["cancel", "forget", "liveBytes"].includes(method)) return called(method, ...args);
+        most = Math.max(most, ++inside);
+        try {
+          return await called(method, ...args);
+        } finally {
+          inside--;
+        }
+      },
+    });
+    const { studio, settled } = await opened(watched);
+    client.holdAfter((e) => e.type === "layer");
+    studio.editRecipe({ bits: 4 });
+    const run = studio.run();
+    studio.editRecipe({ bits: 8 });
+    await until(() => client.held);
+    await pass(600); // what the edits ask for is due
+    studio.cancel();
+    await run;
+    studio.run();
+    studio.editRecipe({ bits: 4 });
+    await settled();
+    studio.remove("run-1");
+    studio.measure();
+    await settled();
+    expect(most).toBe(1);
+    // The worker would have said so.
+    expect(studio.store.getState().log.filter((line) => line.level === "error")).toEqual([]);
+  });
+});
+
+it("removing a run frees its colour for the next", async () => {
+  const { studio, state, asked } = await opened();
+  await studio.run();
+  await studio.addPartner("base");
+  studio.remove("run-1");
+  expect(state().selected).toBe("run-2");
+  await studio.run();
+  expect(state().runs.map((r) => [r.id, r.slot])).toEqual([
+    ["run-2", 1],
+    ["run-3", 0],
+  ]);
+  expect(asked("forget")).toBe(1);
+});

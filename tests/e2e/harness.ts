@@ -1,7 +1,11 @@
-/** The page on recorded events (tests/ui/harness), in states that stand still. */
+/** The page on the reference and a tiny demo (tests/ui/harness), in states that stand still. */
 import { test as base, expect, type Page } from "@playwright/test";
 import { createServer, type ViteDevServer } from "vite";
+import { tinyDemo } from "../support/tiny-demo";
 import { root } from "../support/tree";
+
+/** As many blocks as the real one. */
+const demo = tinyDemo({ num_hidden_layers: 12 });
 
 async function serve(): Promise<ViteDevServer> {
   const server = await createServer({
@@ -10,7 +14,9 @@ async function serve(): Promise<ViteDevServer> {
     logLevel: "error",
     server: { port: 0, host: "127.0.0.1", hmr: false, watch: null },
     // All at once: a dependency found later would reload the page.
-    optimizeDeps: { include: ["react", "react-dom/client", "react/jsx-dev-runtime", "recharts", "zustand", "zustand/vanilla", "valibot"] },
+    optimizeDeps: {
+      include: ["react", "react-dom/client", "react/jsx-dev-runtime", "recharts", "zustand", "zustand/vanilla", "valibot", "comlink"],
+    },
   });
   return server.listen();
 }
@@ -28,6 +34,10 @@ export const test = base.extend<{ play: (state: string) => Promise<Page> }, { ha
   play: async ({ page, harness }, use) => {
     const faults: string[] = [];
     page.on("pageerror", (error) => faults.push(error.message));
+    await page.context().route("**/demo/**", (route) => {
+      const content = demo.get(new URL(route.request().url()).pathname.replace("/demo/", ""));
+      return content ? route.fulfill({ body: Buffer.from(content) }) : route.abort();
+    });
     await use(async (state) => {
       await page.goto(`${harness}?state=${state}`);
       await expect(page.locator("body[data-played]")).toBeAttached();

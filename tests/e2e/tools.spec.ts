@@ -1,4 +1,4 @@
-/** What can be done with runs, layers and the log, on recorded events. */
+/** What can be done with runs, layers and the log. */
 import { readFileSync } from "node:fs";
 import { expect, test } from "./harness";
 import { button, recipe, status } from "./studio";
@@ -22,8 +22,8 @@ test("a run is renamed, hidden, copied as a command, saved and loaded back", asy
   await button(page, "Copy as command").click();
   await expect(status(page)).toContainText("The command is copied");
   expect(await page.evaluate(() => navigator.clipboard.readText())).toBe(
-    "qep-studio quantize MODEL_DIR --out DIR --calibration public/demo/calibration.jsonl --method rtn --bits 3 --group-size -1 --alpha 0.5" +
-      " --qep-damp 0.01 --alpha-choice given --windows 16 --window-length 128 --seed 0 --format dense",
+    "qep-studio quantize MODEL_DIR --out DIR --calibration public/demo/calibration.jsonl --method rtn --bits 3 --group-size -1 --zeros integer" +
+      " --alpha 0.5 --qep-damp 0.01 --alpha-choice given --windows 4 --window-length 32 --seed 0 --format dense",
   );
 
   const downloading = page.waitForEvent("download");
@@ -61,8 +61,8 @@ test("runs on several texts stand side by side, and sort by any of them", async 
   const runs = page.getByRole("table", { name: "Runs" });
   await expect(runs.getByRole("columnheader", { name: /^On / })).toHaveText([
     "On its calibration text",
-    "On demo evaluation text 16 × 128",
-    "On a-text-of-my-own-with-a-long-name.txt 16 × 128",
+    "On demo evaluation text 4 × 32",
+    "On a-text-of-my-own-with-a-long-name.jsonl 4 × 32",
   ]);
   const cells = (row: string) =>
     runs
@@ -71,9 +71,11 @@ test("runs on several texts stand side by side, and sort by any of them", async 
       .getByRole("cell", { name: /→|not measured/ });
   // Calibration text, the demo's evaluation text, the person's own.
   await expect(cells("3: RTN")).toHaveText([/→/, "not measured", /→ .*, its calibration text$/]);
-  await expect(cells("2: RTN")).toHaveText([/→/, /→ \d\.\d{3}\+[\d.]+ %$/, /→ \d\.\d{3}\+[\d.]+ %$/]);
+  await expect(cells("2: RTN")).toHaveText([/→/, /→ [\d.]+[+−][\d.]+ %$/, /→ [\d.]+[+−][\d.]+ %$/]);
+  const onEvaluation = async (row: string) => Number.parseFloat((await cells(row).nth(1).innerText()).split("→ ")[1]);
+  const least = (await onEvaluation("1: RTN")) < (await onEvaluation("2: RTN")) ? 1 : 2;
   await runs.getByRole("button", { name: "Perplexity on demo evaluation text" }).click();
-  await expect(runs.getByRole("radio").first()).toHaveAccessibleName(/^1: RTN 3-bit \+ QEP/);
+  await expect(runs.getByRole("radio").first()).toHaveAccessibleName(new RegExp(`^${least}: RTN 3-bit`));
   await runs.getByRole("button", { name: "Perplexity on demo evaluation text" }).click();
   await expect(runs.getByRole("radio").first()).toHaveAccessibleName(/^3: RTN/);
 
@@ -115,13 +117,13 @@ test("a layer is found, chosen by keyboard in the map, and explained", async ({ 
   await expect(layers.locator("tbody tr").first()).toContainText("down_proj");
 
   const map = page.getByRole("table", { name: "Error by block and kind" });
-  await map.getByRole("button", { name: /^block 1, q_proj: 1\.\d+ %$/ }).focus();
+  await map.getByRole("button", { name: /^block 1, q_proj: [\d.]+ %$/ }).focus();
   for (const key of ["ArrowRight", "ArrowRight", "ArrowDown", "ArrowDown", "ArrowDown"]) await page.keyboard.press(key);
   await page.keyboard.press("Enter");
   const layer = page.getByRole("region", { name: "Layer model.layers.2.self_attn.o_proj" });
-  await expect(layer).toContainText("64 × 64");
-  await expect(layer).toContainText("input 7: 12.5×");
-  await expect(layer).toContainText("least, at α* 0.80");
+  await expect(layer).toContainText("32 × 32");
+  await expect(layer).toContainText(/input \d+: [\d.]+×/);
+  await expect(layer).toContainText(/least, at α\* [\d.]+/);
   await expect(map.getByRole("button", { pressed: true })).toHaveAccessibleName(/^block 3, o_proj/);
   await layer.getByText("Show as table").click();
   await expect(layer.getByRole("table", { name: "Weights before and after" }).locator("tbody tr")).toHaveCount(64);
@@ -150,9 +152,9 @@ test("the log is filtered, copied and downloaded", async ({ play, context }) => 
 test("the GPU panel tells what is in use", async ({ play }) => {
   const page = await play("pair");
   const gpu = page.getByRole("region", { name: "GPU", exact: true });
-  await expect(gpu).toContainText("SwiftShader");
-  await expect(gpu).toContainText("In use now13 MB");
-  await expect(gpu).toContainText("Peak of last run41 MB");
+  await expect(gpu).toContainText("float64 reference");
+  await expect(gpu).toContainText(/In use now[\d.]+ [kM]B/);
+  await expect(gpu).toContainText(/Peak of last run[\d.]+ [kM]B/);
 });
 
 test("leaving during a job is asked about, and not otherwise", async ({ play }) => {

@@ -50,16 +50,17 @@ export function tinyCheckpoint(config: Record<string, unknown> = tinyDemoConfig)
 }
 
 /** By path below demo/, in the files that the demo really has. */
-export function tinyDemo(): Map<string, Uint8Array> {
+export function tinyDemo(change: Record<string, unknown> = {}): Map<string, Uint8Array> {
+  const config = { ...tinyDemoConfig, ...change };
   const shard = (n: number) => `model-0000${n}-of-00002.safetensors`;
-  const tensors = [...tinyTensors(tinyDemoConfig)];
+  const tensors = [...tinyTensors(config)];
   const half = tensors.length >> 1;
   const shards: [string, Tensors][] = [
     [shard(1), new Map(tensors.slice(0, half))],
     [shard(2), new Map(tensors.slice(half))],
   ];
   const index = Object.fromEntries(shards.flatMap(([file, held]) => [...held.keys()].map((name) => [name, file])));
-  const checkpoint = tinyCheckpoint();
+  const checkpoint = tinyCheckpoint(config);
   checkpoint.delete("model.safetensors");
   for (const [file, held] of shards) checkpoint.set(file, safetensors(held));
   checkpoint.set("model.safetensors.index.json", bytes({ metadata: {}, weight_map: index }));

@@ -1,30 +1,32 @@
-/** The page on a fake client, for looking at every state: npx vite, then /tests/ui/harness/?state=… */
+/**
+ * The page on the real engine and its reference, brought into every state: npx vite, then /tests/ui/harness/?state=… What the page is told may be held back,
+ * or changed on its way, where a state is hard to come by.
+ */
 import { createRoot } from "react-dom/client";
 import { QuantError } from "../../../src/errors";
+import type { RunEvent } from "../../../src/results/events";
+import type { ModelSummary } from "../../../src/results/model";
 import { createStudio } from "../../../src/store/studio";
 import { App } from "../../../src/ui/App";
 import "../../../src/ui/tokens.css";
 import "../../../src/ui/base.css";
 import { StudioContext } from "../../../src/ui/studio";
-import figures from "../../fixtures/oracle/figures.json";
-import { createFake, type FakeOptions, type Figures } from "../../store/fake-client";
+import { type Client, startClient } from "../../../src/worker/client";
+import type { StudioApi } from "../../../src/worker/protocol";
 
 const state = new URLSearchParams(location.search).get("state") ?? "live";
-/** Milliseconds between two events; Infinity: nothing more happens. */
-const pace = 0;
-const later = (ms: number) => new Promise<void>((resolve) => Number.isFinite(ms) && setTimeout(resolve, ms));
-const slow = { pause: () => later(60) };
-const paced = { pause: () => (pace ? later(pace) : Promise.resolve()) };
-/** Nothing more happens once the run has told so many layers: a picture that stands still. */
-let stopAfter = Number.POSITIVE_INFINITY;
-const stopping = { pause: () => later(stopAfter-- > 0 ? 0 : Number.POSITIVE_INFINITY) };
 
-const options: Record<string, FakeOptions> = {
-  live: slow,
-  running: stopping,
-  dragging: stopping,
-  dragged: paced,
-  "no-gpu": { gpu: new QuantError("no-webgpu", "the browser offers no navigator.gpu", "Use a browser with WebGPU.") },
+interface Told {
+  /** Calls that fail so, without reaching the engine. */
+  fail?: Partial<Record<keyof StudioApi, QuantError>>;
+  /** A run fails so after this many blocks. */
+  failAfter?: { blocks: number; error: QuantError };
+  model?: Partial<ModelSummary>;
+  notes?: { level: "info" | "warning"; message: string }[];
+}
+
+const states: Record<string, Told> = {
+  "no-gpu": { fail: { init: new QuantError("no-webgpu", "the browser offers no navigator.gpu", "Use a browser with WebGPU.") } },
   failed: {
     failAfter: {
       blocks: 4,
@@ -55,29 +57,86 @@ const options: Record<string, FakeOptions> = {
     ],
   },
 };
+const { fail = {}, failAfter, model, notes = [] } = states[state] ?? {};
 
-const studio = createStudio(() => createFake(figures as unknown as Figures, options[state] ?? {}));
+/** The page is told of so many layers more, and of nothing after them: a picture that stands still. A cancel is still answered. */
+let layersLeft = state === "live" ? 10 : Number.POSITIVE_INFINITY;
+let cancelled: (error: QuantError) => void = () => {};
+
+type Call = (method: string, ...args: unknown[]) => Promise<unknown>;
+
+function watched(client: Client): Client {
+  const real = client.call as unknown as Call;
+  const call: Call = (method, ...args) => {
+    const failing = fail[method as keyof StudioApi];
+    if (failing && !(method === "init" && args[0] === true)) return Promise.reject(failing);
+    if (method === "init") return real("init", true);
+    if (method === "openDemo") return real(method).then((summary) => ({ ...(summary as ModelSummary), ...model }));
+    if (method === "cancel") cancelled(new QuantError("cancelled"));
+    const last = args.at(-1);
+    return typeof last === "function" ? told(method, args.slice(0, -1), last as (event: RunEvent) => void) : real(method, ...args);
+  };
+
+  function told(method: string, args: unknown[], listener: (event: RunEvent) => void): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      let over = false;
+      const end = (error: QuantError) => {
+        over = true;
+        reject(error);
+      };
+      cancelled = end;
+      const hear = (event: RunEvent) => {
+        if (over || layersLeft <= 0) return;
+        if (event.type === "layer") layersLeft--;
+        listener(event);
+        if (event.type === "start") for (const note of notes) listener({ type: "log", ...note });
+        if (event.type === "block" && method === "run" && failAfter && event.block.index + 1 === failAfter.blocks) end(failAfter.error);
+      };
+      real(method, ...args, hear).then((value) => layersLeft > 0 && !over && resolve(value), reject);
+    });
+  }
+  return { call: call as Client["call"], close: () => client.close() };
+}
+
+const studio = createStudio(() => watched(startClient()));
 createRoot(document.getElementById("root")!).render(
   <StudioContext value={studio}>
     <App />
   </StudioContext>,
 );
 
-const settled = () => new Promise((resolve) => setTimeout(resolve, 400));
+/** Until the page is as the reached state has it. */
+const until = (reached: () => boolean) =>
+  new Promise<void>((resolve) => {
+    const look = () => {
+      if (!reached()) return;
+      stop();
+      resolve();
+    };
+    const stop = studio.store.subscribe(look);
+    look();
+  });
+const now = studio.store.getState;
+const settled = () => until(() => now().job === null && !now().plan.pending && (now().layer.name === null || now().layer.facts !== null));
+/** The page has drawn all that it will be told of the run under way: so many blocks. */
+const still = (blocks: number) => until(() => layersLeft <= 0 && now().runs.at(-1)?.blocks.length === blocks);
 
 async function play() {
   await studio.start();
-  if (["empty", "no-gpu", "live"].includes(state)) return;
+  if (["empty", "no-gpu"].includes(state)) return;
   await studio.openDemo();
+  // Few tokens: a run takes a moment.
+  studio.editRecipe({ calibration: { windows: 4, windowLength: 32 } });
+  studio.editEvaluation({ windows: 4 });
+  studio.editTasks({ limit: 8 });
   if (state === "group-size") studio.editRecipe({ groupSize: 128 });
   if (state === "too-short") studio.chooseCalibration({ kind: "pasted", pasted: "" });
   await settled();
-  if (["opened", "bad-file", "group-size", "too-short"].includes(state)) return;
+  if (["live", "opened", "bad-file", "group-size", "too-short"].includes(state)) return;
   if (state === "running") {
-    stopAfter = 40;
+    layersLeft = 40;
     studio.run();
-    await later(1500);
-    return;
+    return still(5);
   }
   await studio.run();
   if (["one", "failed", "crash"].includes(state)) return;
@@ -85,28 +144,30 @@ async function play() {
   if (state === "pair") return;
   await settled();
   if (["layer", "dragged", "dragging"].includes(state)) studio.chooseLayer("model.layers.3.self_attn.o_proj");
-  if (state === "layer") return settled();
+  await settled();
+  if (state === "layer") return;
   if (state === "dragged" || state === "dragging") {
     studio.editRecipe({ qep: { alpha: 0.8 } });
-    while (studio.store.getState().job) await later(50);
+    await settled();
     if (state === "dragged") return;
-    stopAfter = 50;
+    layersLeft = 50;
     studio.editRecipe({ qep: { alpha: 0.35 } });
-    await later(1500);
-    return;
+    return still(7);
   }
   await studio.measure();
   if (state === "measured") return;
   if (state === "scored") return studio.score();
   if (state === "texts") {
-    const text = { kind: "file", pasted: "", file: new File(["words"], "a-text-of-my-own-with-a-long-name.txt") } as const;
-    studio.chooseCalibration(text);
+    const text = await (await fetch("/demo/evaluation.jsonl")).blob();
+    const own = { kind: "file", pasted: "", file: new File([text], "a-text-of-my-own-with-a-long-name.jsonl") } as const;
+    studio.chooseCalibration(own);
     await studio.run();
-    studio.editEvaluation({ text, calibrationToo: true });
+    studio.editEvaluation({ text: own, calibrationToo: true });
     return studio.measure();
   }
   await studio.exportRun({ kind: "zip", name: "QEP-demo-rtn-3bit-qep-0.5" });
   if (state === "many") {
+    studio.setLive(false);
     for (const alpha of [0.25, 0.75, 1]) {
       studio.editRecipe({ qep: { alpha } });
       await studio.run();

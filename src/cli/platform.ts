@@ -13,6 +13,7 @@ export const runFolder = (out: string): string => join(dirname(resolve(out)), `.
 export function nodePlatform(reference: boolean, folder: string | null): Platform & { close(): Promise<void> } {
   const spill = folder ? join(folder, "spill") : join(tmpdir(), `qep-studio-spill-${process.pid}`);
   return {
+    runsAgain: false,
     openOps: () => openOps(reference),
     helperFor: threadHelper,
     async claimRun() {

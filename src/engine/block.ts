@@ -27,7 +27,7 @@ export async function runBlock(job: BlockJob, block: Block): Promise<BlockOutcom
     (c) => job.full.h(c),
     (c) => job.quantized.h(c),
   );
-  job.full.leave();
+  await job.full.leave();
   return {
     index: block.index,
     layers: [...made.layers.values()],

@@ -52,7 +52,7 @@ const recoveries = { most: 3, withinMs: 60_000 };
 export class Engine {
   private checkpoint: Checkpoint | null = null;
   private readonly runs: Runs;
-  private readonly recordings = new Recordings();
+  private readonly recordings: Recordings;
   private readonly texts = new Texts();
   private rotated: { seed: number; model: Model } | null = null;
   /** The checkpoint's own, by their questions. */
@@ -63,6 +63,7 @@ export class Engine {
 
   constructor(private readonly platform: Platform) {
     this.runs = new Runs(platform);
+    this.recordings = new Recordings(platform.runsAgain);
   }
 
   /** Opens the device, unless it is open. Every job does. @throws QuantError `no-webgpu`. */

@@ -103,13 +103,13 @@ export class FullPrecision {
   }
 
   /** After every chunk has passed a block: what was computed goes to the recording and outlives this run. */
-  leave(): void {
+  async leave(): Promise<void> {
     const { recording } = this;
     if (this.replayed !== null || !recording) return;
     const residuals = this.pending.map((_, c) => this.live.h(c));
     for (let c = 0; c < residuals.length; c++) this.live.release(c);
     const kept = [...residuals, ...this.pending.flat().flatMap((s) => [s.x, ...s.outputs])];
-    for (const activation of kept) this.activations.keep(activation);
+    for (const activation of kept) await this.activations.keep(activation);
     recording.residuals.push(residuals);
     recording.stages.push(this.pending);
   }

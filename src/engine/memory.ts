@@ -1,5 +1,6 @@
 import { layerShape, type Stage, stageInputs, stages } from "../model/layers";
 import type { ModelSpec } from "../model/spec";
+import { defaultBudget } from "../ops/activations";
 import { type LayerPlan, type RunPlan, stageLayers } from "../quant/layer-plan";
 import { quantizers } from "../quant/registry";
 import { stageMethods, stageNeeds } from "./work";
@@ -31,7 +32,9 @@ export function peakBytes(spec: ModelSpec, plan: RunPlan, tokens: number, chunk:
     const stream = tokens * (stageInputs(spec, stage) + spec.hidden);
     const later = sum(stages.slice(s + 1).map((next) => recordedAt(spec, next))) + spec.hidden;
     const midway = stage.id === "gate_up" || stage.id === "down" ? spec.hidden : 0;
-    const full = recorded ? recordingBytes(spec, tokens) / 4 + tokens * (midway - later) : stream + tokens * spec.hidden;
+    const full = recorded
+      ? Math.min(recordingBytes(spec, tokens), defaultBudget.kept) / 4 + tokens * (midway - later)
+      : stream + tokens * spec.hidden;
     return (
       stream + full + Math.max(...blocks.map((m) => stagePeak(spec, stageLayers(plan, m, stage), stage, chunk, recorded, plan.holdsOut)))
     );

@@ -15,7 +15,9 @@ export interface Platform {
   keptRuns(): Promise<string[]>;
   /** For activations that find no room. Emptied when it is opened. */
   openSpill(): Promise<Scratch>;
-  budget?: ActivationBudget;
+  /** More than one run is made, so that the full-precision stream is worth keeping for the next. */
+  readonly runsAgain: boolean;
+  readonly budget?: ActivationBudget;
 }
 
 /** Where one run is kept. */

@@ -11,11 +11,14 @@ import { windowsKey } from "./texts";
 
 /** The full-precision stream that is kept for the next run: one at a time, of the last text that fits the budget. */
 export class Recordings {
+  /** @param isWanted whether there may be a next run. */
+  constructor(private readonly isWanted: boolean) {}
+
   private current: { key: string; recording: Recording } | null = null;
 
   /** What a run on these windows would find. */
   state(spec: ModelSpec, calibration: Calibration, recipe: Recipe): StreamState {
-    if (!fitsRecording(spec, calibration)) return "passing";
+    if (!this.isWanted || !fitsRecording(spec, calibration)) return "passing";
     const isWhole = this.current?.key === keyOf(calibration, recipe) && this.current.recording.residuals.length === spec.blocks;
     return isWhole ? "kept" : "recorded";
   }
@@ -25,11 +28,11 @@ export class Recordings {
     const key = keyOf(calibration, recipe);
     if (this.current?.key === key) return this.current.recording;
     this.drop();
-    if (!fitsRecording(model.spec, calibration)) return null;
+    if (!this.isWanted || !fitsRecording(model.spec, calibration)) return null;
     const { shards, digest } = watched(model.shards);
     const start = await activations.job(async () => {
       const held = await embedChunks(activations, { ...model, shards }, runChunks(model.spec, calibration));
-      for (const h of held) activations.keep(h);
+      for (const h of held) await activations.keep(h);
       return held;
     });
     this.current = { key, recording: new Recording(start, await digest()) };

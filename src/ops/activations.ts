@@ -14,15 +14,19 @@ export interface Activation {
 export interface ActivationBudget {
   device: number;
   host: number;
+  /** Of both together, for what is kept for another job: it grows with the depth of a model, and memory must not. */
+  kept: number;
 }
 
-export const defaultBudget: ActivationBudget = { device: 2 ** 30, host: 2 ** 30 };
+export const defaultBudget: ActivationBudget = { device: 2 ** 30, host: 2 ** 30, kept: 2 ** 28 };
 
 /** All activations that are alive, of streams and of recordings, under one budget. */
 export class Activations {
   private readonly held = new Set<Held>();
   private deviceBytes = 0;
   private hostBytes = 0;
+  /** In memory, on the device or beside it. */
+  private keptBytes = 0;
   private made = 0;
 
   /** @param scratch is asked for when host memory is used up for the first time. */
@@ -42,8 +46,12 @@ export class Activations {
   }
 
   /** For another job: it outlives this one, and is the first to leave the device. */
-  keep(activation: Activation): void {
-    (activation as Held).isKept = true;
+  async keep(activation: Activation): Promise<void> {
+    const held = activation as Held;
+    if (held.isKept) return;
+    held.isKept = true;
+    if (held.tensor || held.host) this.keptBytes += held.bytes;
+    await this.makeRoom();
   }
 
   /** A job whose temporaries are freed at its end, however it ends; what is kept for another one stays. One job at a time. */
@@ -67,6 +75,7 @@ export class Activations {
     if (held.tensor) return held.tensor;
     const floats = held.host ?? asFloats(await (await this.scratch()).read(held.name), held.isDouble);
     if (held.host) this.hostBytes -= held.bytes;
+    else if (held.isKept) this.keptBytes += held.bytes;
     held.host = null;
     held.tensor = this.ops.fromFloats(floats, held.shape);
     this.deviceBytes += held.bytes;
@@ -81,11 +90,18 @@ export class Activations {
       this.ops.free(held.tensor);
     }
     if (held.host) this.hostBytes -= held.bytes;
+    if (held.isKept && (held.tensor || held.host)) this.keptBytes -= held.bytes;
     // Nobody waits for a file to go.
     if (held.inScratch) this.scratch().then((scratch) => scratch.remove(held.name));
   }
 
   private async makeRoom(): Promise<void> {
+    while (this.keptBytes > this.budget.kept) {
+      const held = this.next((h) => h.isKept && (h.tensor !== null || h.host !== null) && h.users === 0);
+      if (!held) break;
+      if (held.tensor) await this.toHost(held);
+      if (held.host) await this.toScratch(held);
+    }
     while (this.deviceBytes > this.budget.device) {
       const held = this.next((h) => h.tensor !== null && h.users === 0);
       if (!held) break;
@@ -117,6 +133,7 @@ export class Activations {
     }
     held.tensor = null;
     this.deviceBytes -= held.bytes;
+    if (held.isKept && !held.host) this.keptBytes -= held.bytes;
     this.ops.free(tensor);
   }
 
@@ -126,6 +143,7 @@ export class Activations {
     held.inScratch = true;
     held.host = null;
     this.hostBytes -= held.bytes;
+    if (held.isKept) this.keptBytes -= held.bytes;
   }
 }
 

@@ -14,6 +14,7 @@ const spillFolder = "spill";
 /** The browser's side of the engine. Runs are kept in the origin's private file system, in memory where there is none. */
 export function webPlatform(reference: boolean): Platform {
   return {
+    runsAgain: true,
     openOps: async () => (reference ? createCpuOps() : createGpuOps(browserGpu())),
     helperFor: workerHelper,
     async claimRun(id): Promise<RunPlace> {

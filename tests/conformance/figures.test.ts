@@ -21,7 +21,7 @@ const worst = (ours: readonly number[], theirs: readonly number[]) => Math.max(.
 let ops: Ops;
 let model: Model;
 /** The full-precision stream is the same in every recipe. That a run which reads it back gives the same is tested in engine/run.test.ts. */
-const recordings = new Recordings();
+const recordings = new Recordings(true);
 beforeAll(async () => {
   ops = await openGpuOps();
   model = await openDemo();

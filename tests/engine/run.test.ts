@@ -24,7 +24,7 @@ async function newRecording({ ops, model, tokens }: Awaited<ReturnType<typeof se
   const activations = activationsOf(ops);
   return activations.job(async () => {
     const start = await embedChunks(activations, model, chunksOf(model.spec, tokens));
-    for (const h of start) activations.keep(h);
+    for (const h of start) await activations.keep(h);
     return new Recording(start, null);
   });
 }

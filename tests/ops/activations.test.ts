@@ -15,10 +15,10 @@ describe.each([
   ["WebGPU", () => openGpuOps()],
 ] as const)("activations on %s", (_, open) => {
   test.each([
-    ["stay on the device while there is room", { device: 1000, host: 1000 }, 0],
-    ["go to the host beyond it", { device: 32, host: 1000 }, 0],
-    ["and to scratch beyond that", { device: 32, host: 32 }, 3],
-    ["all of them, where nothing may stay", { device: 0, host: 0 }, 6],
+    ["stay on the device while there is room", { device: 1000, host: 1000, kept: 0 }, 0],
+    ["go to the host beyond it", { device: 32, host: 1000, kept: 0 }, 0],
+    ["and to scratch beyond that", { device: 32, host: 32, kept: 0 }, 3],
+    ["all of them, where nothing may stay", { device: 0, host: 0, kept: 0 }, 6],
   ])("%s, and come back as they were", async (_, budget, inScratch) => {
     const ops = await open();
     const scratch = memoryScratch();
@@ -42,11 +42,11 @@ describe.each([
 
   test("what is kept for another job outlives this one, and is the first to leave", async () => {
     const ops = await open();
-    const all = new Activations(ops, async () => memoryScratch(), { device: 48, host: 1000 });
+    const all = new Activations(ops, async () => memoryScratch(), { device: 48, host: 1000, kept: 1000 });
     const before = ops.liveBytes;
     const kept = await all.job(async () => {
       const mine = await held(all, 1);
-      all.keep(mine);
+      await all.keep(mine);
       await held(all, 2);
       await held(all, 3);
       return mine;

@@ -6,6 +6,7 @@ import { createCpuOps } from "../../src/ops/cpu";
 export function memoryPlatform(places = new Map<string, Scratch>(), change: Partial<Platform> = {}): Platform {
   const claimed = new Set<string>();
   return {
+    runsAgain: true,
     openOps: async () => createCpuOps(),
     helperFor: () => undefined,
     async claimRun(id) {

@@ -1,4 +1,4 @@
-/** `npm run interrupt`: Ctrl-C at random moments of opening, tokenizing, running and exporting; each must end the command within a second and leave nothing. */
+/** `npm run interrupt`: Ctrl-C at random moments of opening, tokenizing, running and exporting; each must end the command within a second and leave nothing but the hidden folder that --resume needs. */
 import { spawn } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -84,7 +84,7 @@ if (isMain(import.meta))
         for (let i = 0; i < moments; i++) {
           const after = 50 + Math.random() * (whole - 100);
           const { code, answered } = await start(args, after);
-          const left = readdirSync(folder).filter((entry) => entry !== "long.txt" && (code !== 0 || entry !== "out"));
+          const left = readdirSync(folder).filter((entry) => !["long.txt", ".out.run"].includes(entry) && (code !== 0 || entry !== "out"));
           const good = (code === 130 && answered < limitMs && !left.length) || code === 0;
           if (!good) failures++;
           console.log(

@@ -20,6 +20,7 @@ import { changesOf, scoresOf } from "./accuracy";
 import { compare, perplexity } from "./evaluate";
 import { layerFacts } from "./facts";
 import { checkInputs } from "./inputs";
+import { checkLimits } from "./limits";
 import { planSummary } from "./plan";
 import { Device, type Platform } from "./platform";
 import { type Emit, neverFalling, partOf } from "./progress";
@@ -99,6 +100,7 @@ export class Engine {
     if (!this.anything.spec) return planUncalibrated((await this.start()).ops, this.anything, plan);
     const { calibration } = await this.calibrationOf(recipe, text, signal);
     this.rate ??= await measureRate((await this.start()).activations, this.opened.spec, calibration.tokens.length);
+    checkLimits(this.opened.spec, plan, (await this.start()).ops.adapter.limits);
     const stream = this.recordings.state(this.opened.spec, calibration, recipe);
     return planSummary(runnable(await this.formOf(recipe)), plan, calibration, { rate: this.rate, stream });
   }

@@ -50,7 +50,7 @@ export interface LastChunk {
 
 /**
  * Negative log-likelihood of the id that follows each position, one array a chunk; NaN at the last position of a window.
- * The head is read in slices of the vocabulary, one slice for all chunks, logits in chunks of rows.
+ * The head is read in slices of the vocabulary, one slice for all chunks; neither a slice nor its logits take more than 32 MiB.
  * @throws QuantError `non-finite-activations`.
  */
 export async function tokenLosses(
@@ -69,7 +69,8 @@ export async function tokenLosses(
       targets: ops.fromUints(nextIds(ids, length), [ids.length]),
     });
   const name = model.spec.tied ? embeddingName : headName;
-  for (const rows of slices(model.spec.vocabulary, model.spec.hidden * 4)) {
+  const longest = chunks.reduce((most, { ids }) => Math.max(most, ids.length), 1);
+  for (const rows of slices(model.spec.vocabulary, Math.max(model.spec.hidden, longest) * 4)) {
     const head = await loadTensor(ops, model, name, rows);
     for (const { x, state, targets } of states) {
       const logits = await using(x, (tensor) => ops.linear(tensor, head));

@@ -67,7 +67,7 @@ export class Engine {
     this.recordings = new Recordings(platform.runsAgain);
   }
 
-  /** Opens the device, unless it is open. Every job does. @throws QuantError `no-webgpu`. */
+  /** Opens the device, unless it is open. Every job does; one that was lost is opened anew. @throws QuantError `no-webgpu`. */
   async start(): Promise<Device> {
     this.device ??= await Device.open(this.platform);
     return this.device;

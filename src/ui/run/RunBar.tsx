@@ -28,6 +28,11 @@ export function RunBar() {
     partner: missingPartner(s),
     why: whyOf(s),
   }));
+  const run = () => {
+    // Asked for once there is something to lose; the browser may refuse, or ask the person.
+    navigator.storage?.persist?.().catch(() => {});
+    studio.run();
+  };
   return (
     <section className={css.bar} aria-labelledby={id}>
       <div className={css.top}>
@@ -38,7 +43,7 @@ export function RunBar() {
       <Interrupted />
       <div className={css.doing}>
         <div className={css.buttons}>
-          <Button primary={step === "run"} disabled={busy || !canRun} aria-describedby="status" onClick={() => studio.run()}>
+          <Button primary={step === "run"} disabled={busy || !canRun} aria-describedby="status" onClick={run}>
             {text.run}
           </Button>
           <Button disabled={!running || cancelling} onClick={() => studio.cancel()}>

@@ -14,7 +14,7 @@ import type { BlockOutcome } from "./outcome";
 import { type QuantizedStage, quantizeStage } from "./stage";
 import { blockWork, forwardWork } from "./work";
 
-/** Takes both streams through a block, quantizing it on the way where the plan says so. Each layer is told of as soon as its error is known. */
+/** Takes both streams through a block, quantizing it on the way where the plan says so. Each layer is reported as soon as its error is known. */
 export async function runBlock(job: BlockJob, block: Block): Promise<BlockOutcome> {
   const started = performance.now();
   job.streamMs = 0;
@@ -47,9 +47,9 @@ async function quantizeBlock(job: BlockJob, block: Block, made: Made): Promise<L
     const quantized = await quantizeStage(job, block, stage, made);
     const errors = await propagate(job, block, stage, quantized.weights);
     job.activations.ops.free(...Object.values(quantized.weights));
-    const told = describe(job, block, quantized, errors, performance.now() - started);
-    for (const layer of told) job.emit({ type: "layer", layer });
-    reports.push(...told);
+    const described = describe(job, block, quantized, errors, performance.now() - started);
+    for (const layer of described) job.emit({ type: "layer", layer });
+    reports.push(...described);
   }
   return reports;
 }

@@ -15,7 +15,7 @@ export interface RunIdentity {
   blocks: number;
 }
 
-/** Of names, shapes, places and settings: told from headers and config alone, in a moment. What the tensors hold is compared as it is read. */
+/** Of names, shapes, places and settings: known from headers and config alone, in a moment. What the tensors hold is compared as it is read. */
 export async function modelDigest({ shards, config, original }: Checkpoint): Promise<string> {
   if (original) return modelDigest(original);
   const tensors = [...shards.tensors.values()].map(({ name, dtype, shape, start, end, file }) => [

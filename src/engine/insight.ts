@@ -6,7 +6,7 @@ import type { AlphaCurve, LayerReport } from "../results/report";
 import type { Statistics } from "./statistics";
 import { pairSums, productsWith } from "./sums";
 
-/** What is told of a stage beside its errors. */
+/** What is reported of a stage beside its errors. */
 export interface Insights {
   outliers: LayerReport["outliers"];
   /** Not yet divided by ‖WX‖², which the outputs tell later. */
@@ -51,7 +51,7 @@ function largest(h: ArrayLike<number>, mean: number): LayerReport["outliers"] {
     .slice(0, outliersTold);
 }
 
-/** A curve told in the layer's own terms: divided by ‖WX‖². */
+/** A curve in the layer's own terms: divided by ‖WX‖². */
 export const relativeCurve = (curve: AlphaCurve, reference: number): AlphaCurve => ({
   base: curve.base / reference,
   slope: curve.slope / reference,

@@ -68,13 +68,13 @@ export function planSummary(model: Model, plan: RunPlan, calibration: Calibratio
 
 function warnings({ spec, source, original }: Model, recipe: Recipe, tokens: TokenWindows): string[] {
   const widest = Math.max(...layerKinds.map((kind) => layerShape(spec, kind)[1]));
-  const told: string[] = [];
+  const sentences: string[] = [];
   if (tokens.ids.length < widest && !isBase(recipe))
-    told.push(
+    sentences.push(
       `${tokens.ids.length} calibration tokens are fewer than the widest layer's ${widest} inputs: the correction will be noisy. Use more windows.`,
     );
-  if (original?.spec?.tied) told.push("The rotation unties the head from the embeddings: the file holds it twice.");
+  if (original?.spec?.tied) sentences.push("The rotation unties the head from the embeddings: the file holds it twice.");
   if (formats[recipe.format].packed && !findFile(source, "tokenizer.json"))
-    told.push("GPTQModel loads no checkpoint without a tokenizer: add tokenizer.json for it. transformers does not ask.");
-  return told;
+    sentences.push("GPTQModel loads no checkpoint without a tokenizer: add tokenizer.json for it. transformers does not ask.");
+  return sentences;
 }

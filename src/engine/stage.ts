@@ -17,7 +17,7 @@ import { moduleOutput } from "./module";
 import { accumulate, freeStatistics, type Inputs, type Statistics } from "./statistics";
 import { quantizeWork, stageNeeds } from "./work";
 
-/** A stage after its method: all that can be told of its layers before their outputs are computed. */
+/** A stage after its method: all that is known of its layers before their outputs are computed. */
 export interface QuantizedStage {
   /** Ŵ of each layer, on the device. */
   weights: Record<LayerKind, Tensor>;

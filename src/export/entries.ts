@@ -22,20 +22,20 @@ export interface Entry {
 }
 
 /** What only a finished run can tell of its tensors, by their names. */
-export interface Outcome {
+export interface RunChanges {
   /** Those that the run changed without quantizing them. */
   readonly replaced: { has(name: string): boolean };
   /** Those that f16 cannot hold. */
   readonly wide: { has(name: string): boolean };
 }
 
-const nothing: Outcome = { replaced: new Set<string>(), wide: new Set<string>() };
+const nothing: RunChanges = { replaced: new Set<string>(), wide: new Set<string>() };
 
 /**
  * Every tensor of an export, known before any of them is made, in the source's order; a quantized layer's tensors stand where its weight stood.
  * @throws QuantError `bad-format` when the format cannot hold what the recipe makes of this model.
  */
-export function entriesOf(model: Checkpoint, { recipe, layers: plans }: RunPlan, { replaced, wide }: Outcome = nothing): Entry[] {
+export function entriesOf(model: Checkpoint, { recipe, layers: plans }: RunPlan, { replaced, wide }: RunChanges = nothing): Entry[] {
   const format = formats[recipe.format];
   const layers = new Map(plans.map((layer) => [layer.name, layer]));
   if (format.packed && !model.spec)

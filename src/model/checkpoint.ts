@@ -118,7 +118,7 @@ function openUnknown({ source, config, kept, shards, notes }: Opened, unsupporte
   return layers.length ? { source, spec: null, unsupported, architecture: nameOf(config), config: kept, shards, notes, layers } : null;
 }
 
-async function openKnown({ source, config, kept, shards, notes: told }: Opened): Promise<Model> {
+async function openKnown({ source, config, kept, shards, notes: fileNotes }: Opened): Promise<Model> {
   const parsed = parseSpec(config);
   for (const [name, shape] of expectedTensors(parsed)) checkTensor(shards, name, shape, floatDtypes);
   const layers = linearLayers(parsed);
@@ -127,7 +127,7 @@ async function openKnown({ source, config, kept, shards, notes: told }: Opened):
   const untied = parsed.tied && (await untiedHead(shards, parsed));
   const spec = untied ? { ...parsed, tied: false } : parsed;
   const notes = [
-    ...told,
+    ...fileNotes,
     ...familyNotes(config, familyOf(config)),
     ...biasNotes(shards, spec, layers),
     ...strayNotes(shards, spec, layers),

@@ -1,7 +1,7 @@
 import { QuantError } from "../errors";
 import { isAutoGptq } from "./foreign";
 
-/** GPTQ's packed layout as a config declares it (FORMATS.md (a)). */
+/** GPTQ's packed layout as a config declares it: that of AutoGPTQ and GPTQModel, described in export/formats/gptq.ts. */
 export interface Packing {
   bits: 2 | 3 | 4 | 8;
   /** −1: one group. */

@@ -19,7 +19,7 @@ interface Recast {
 }
 
 /**
- * The same function in another basis: fused rotation (QuaRot's R1 and R2; FORMATS.md (e)). Norm weights go into the layers after them, the residual
+ * The same function in another basis: fused rotation (QuaRot's R1 and R2). Norm weights go into the layers after them, the residual
  * stream is turned by one orthogonal Q, and each head's values by R, so that outliers spread over all inputs and nothing is left to do at run time. The
  * result is a checkpoint like any other, its tensors made as they are read. The head is untied. Linear layers become F32.
  */

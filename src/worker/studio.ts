@@ -26,7 +26,7 @@ const demoFiles = [
 const demoBase = new URL(import.meta.env.DEV ? "/demo/" : "../demo/", self.location.href).href;
 
 /** The worker's side of the protocol: turns calls into jobs of one engine and failures into values. Thin: no logic of its own. */
-export function createStudio(): StudioApi {
+export function createApi(): StudioApi {
   let engine: Engine | null = null;
   let job: AbortController | null = null;
 

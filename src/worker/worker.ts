@@ -1,6 +1,6 @@
 import * as Comlink from "comlink";
 import type { StudioApi } from "./protocol";
-import { createStudio } from "./studio";
+import { createApi } from "./studio";
 
-const api: StudioApi = createStudio();
+const api: StudioApi = createApi();
 Comlink.expose(api);

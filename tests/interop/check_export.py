@@ -62,7 +62,7 @@ def some(names):
 
 
 def linear_parts(out, inp, packing):
-    """Tensors of one linear layer: name -> (types, shape). FORMATS: GPTQ packs codes down the inputs, zeros along the outputs."""
+    """Tensors of one linear layer: name -> (types, shape). GPTQ packs codes down the inputs, zeros along the outputs."""
     if packing is None:
         return {"weight": (FLOATS, (out, inp))}
     bits, size = packing["bits"], inp if packing["group_size"] == -1 else packing["group_size"]

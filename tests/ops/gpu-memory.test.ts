@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { sizeClass } from "../../src/ops/gpu/pool";
-import { plan } from "../../src/ops/gpu/transfer";
+import { stagingPieces } from "../../src/ops/gpu/transfer";
 import { openGpuOps } from "../support/gpu";
 
 const gpu = await openGpuOps();
@@ -103,7 +103,7 @@ it("a tensor beyond the GPU's limit is refused with both sizes", async () => {
 });
 
 it("reads larger than a staging buffer go in pieces", () => {
-  expect(plan([8, 0, 20, 4], 16)).toEqual([
+  expect(stagingPieces([8, 0, 20, 4], 16)).toEqual([
     [
       { index: 0, at: 0, to: 0, size: 8 },
       { index: 2, at: 8, to: 0, size: 8 },

@@ -1,4 +1,4 @@
-/** Reads the imports of src/ and names every one that goes against DESIGN's arrows, and every cycle. */
+/** Reads the imports of src/ and names every one that goes against ARCHITECTURE.md's arrows, and every cycle. */
 import { posix } from "node:path";
 
 /** Path from the repository root → text. */

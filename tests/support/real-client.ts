@@ -109,7 +109,7 @@ vi.stubGlobal("fetch", async (url: string) => {
   const content = served.get(new URL(url).pathname.replace("/demo/", ""));
   return content ? new Response(content as Uint8Array<ArrayBuffer>) : new Response(null, { status: 404 });
 });
-const { createStudio } = await import("../../src/worker/studio");
+const { createApi } = await import("../../src/worker/studio");
 
 // Tests bring their own clock; what crosses the boundary keeps the real one.
 const { setImmediate, setTimeout } = globalThis;
@@ -141,7 +141,7 @@ class Side extends EventTarget {
 export function realClient({ gpu = true, later = false } = {}): RealClient {
   const gate = new Gate();
   if (!later) disk = new FakeDirectory("origin");
-  const api = createStudio();
+  const api = createApi();
   const calls: string[] = [];
   const alphas: number[] = [];
   const reports: RunReport[] = [];

@@ -5,11 +5,11 @@ import type { DeviceOptions, OpenedGpu } from "./device";
 import { Faults } from "./faults";
 import type { KernelName } from "./kernels";
 import { type Constants, Pipelines } from "./pipelines";
-import { type Block, Pool } from "./pool";
+import { Pool, type PoolBuffer } from "./pool";
 import { Recorder } from "./recorder";
 
 export interface GpuTensor extends Tensor {
-  readonly block: Block;
+  readonly block: PoolBuffer;
   /** Bytes bound to kernels: the elements' rounded up to 16, so that the last vector of four is whole. */
   readonly bytes: number;
 }

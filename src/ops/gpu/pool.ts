@@ -3,7 +3,7 @@ import type { Faults } from "./faults";
 import type { Recorder } from "./recorder";
 
 /** A buffer of the pool. */
-export interface Block {
+export interface PoolBuffer {
   readonly id: number;
   readonly buffer: GPUBuffer;
   readonly size: number;
@@ -30,8 +30,8 @@ export function sizeClass(bytes: number): number {
  * come after the last one's. (Host writes do not queue behind recorded commands; see Gpu.write.)
  */
 export class Pool {
-  private readonly free = new Map<number, Block[]>();
-  private readonly order: Block[] = [];
+  private readonly free = new Map<number, PoolBuffer[]>();
+  private readonly order: PoolBuffer[] = [];
   private freeBytes = 0;
   private nextId = 1;
 
@@ -42,7 +42,7 @@ export class Pool {
   ) {}
 
   /** @throws QuantError `gpu-limit` if the device cannot bind that much. */
-  take(bytes: number, what: string): Block {
+  take(bytes: number, what: string): PoolBuffer {
     const { maxStorageBufferBindingSize, maxBufferSize } = this.device.limits;
     const allowed = Math.min(maxStorageBufferBindingSize, maxBufferSize);
     const needed = Math.ceil(Math.max(bytes, 16) / 16) * 16;
@@ -62,7 +62,7 @@ export class Pool {
     return { id: this.nextId++, buffer, size, generation: this.faults.generation, used: 0, bindGroups: new Map() };
   }
 
-  give(block: Block): void {
+  give(block: PoolBuffer): void {
     if (block.generation !== this.faults.generation) {
       this.destroyLater(block);
       return;
@@ -75,20 +75,20 @@ export class Pool {
     while (this.freeBytes > keepBytes) this.drop(this.order[0]);
   }
 
-  private drop(block: Block): void {
+  private drop(block: PoolBuffer): void {
     this.forget(block);
     const same = this.free.get(block.size)!;
     same.splice(same.indexOf(block), 1);
     this.destroyLater(block);
   }
 
-  private forget(block: Block): void {
+  private forget(block: PoolBuffer): void {
     this.order.splice(this.order.lastIndexOf(block), 1);
     this.freeBytes -= block.size;
   }
 
   /** A destroyed buffer may not be mentioned by commands that are not yet submitted. */
-  private destroyLater(block: Block): void {
+  private destroyLater(block: PoolBuffer): void {
     if (block.used === this.recorder.batch) this.recorder.submit();
     block.buffer.destroy();
   }

@@ -94,7 +94,7 @@ interface Staging {
 
 function stage(gpu: Gpu, tensors: readonly GpuTensor[]): Staging[] {
   const limit = Math.min(stagingBytes, gpu.device.limits.maxBufferSize);
-  const plans = plan(
+  const plans = stagingPieces(
     tensors.map((t) => elements(t.shape) * 4),
     limit,
   );
@@ -112,7 +112,7 @@ function stage(gpu: Gpu, tensors: readonly GpuTensor[]): Staging[] {
 }
 
 /** Cuts tensors of the given sizes (multiples of 4 bytes) into staging buffers of at most `limit` bytes. */
-export function plan(sizes: readonly number[], limit: number): Piece[][] {
+export function stagingPieces(sizes: readonly number[], limit: number): Piece[][] {
   const plans: Piece[][] = [];
   let room = 0;
   for (const [index, total] of sizes.entries()) {

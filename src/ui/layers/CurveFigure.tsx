@@ -4,7 +4,7 @@ import { percent } from "../format";
 import { strings } from "../strings";
 import { useStudioState } from "../studio";
 import css from "./CurveFigure.module.css";
-import { bestAlpha, curveOf, errorAt, type Told } from "./sources";
+import { bestAlpha, curveOf, errorAt, type LayerOfRun } from "./sources";
 
 const text = strings.facts.curve;
 const width = 340;
@@ -15,16 +15,16 @@ const top = 10;
 const bottom = 30;
 
 /** The layer's error as a parabola in α: exact, so the slider's mark moves at once. */
-export function CurveFigure({ told }: { told: Told }) {
-  const source = useStudioState((s) => curveOf(s, told));
-  const alpha = useStudioState((s) => alphaOf(s.recipe, told.layer.name));
+export function CurveFigure({ shown }: { shown: LayerOfRun }) {
+  const source = useStudioState((s) => curveOf(s, shown));
+  const alpha = useStudioState((s) => alphaOf(s.recipe, shown.layer.name));
   const given = useStudioState((s) => s.recipe.qep.choice !== "best");
   if (!source) return <p className={css.quiet}>{text.none}</p>;
   const { curve } = source;
   const held = source.layer.heldOut?.curve ?? null;
   const best = bestAlpha(curve);
-  const own = source.run === told.run;
-  const measured = { alpha: told.layer.alpha, error: told.layer.relativeError };
+  const own = source.run === shown.run;
+  const measured = { alpha: shown.layer.alpha, error: shown.layer.relativeError };
   const heights = [curve, held].flatMap((c) => (c ? [c.base, errorAt(c, 1)] : []));
   const most = niceCeil(Math.max(...heights, measured.error));
   const x = (a: number) => left + a * (width - left - right);
@@ -89,7 +89,7 @@ export function CurveFigure({ told }: { told: Told }) {
   );
 }
 
-/** Told apart by shape. */
+/** LayerOfRun apart by shape. */
 function Mark({ kind }: { kind: "base" | "best" | "now" | "measured" }) {
   if (kind === "base") return <circle className={css.base} r="4.5" />;
   if (kind === "best") return <path className={css.best} d="M0 -6 L6 0 L0 6 L-6 0 Z" />;

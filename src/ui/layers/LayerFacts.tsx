@@ -14,9 +14,9 @@ export function LayerFacts() {
   const studio = useStudio();
   const name = useStudioState((s) => s.layer.name);
   const facts = useStudioState((s) => s.layer.facts);
-  const told = useStudioState((s) => (s.layer.name ? reportOf(s, s.layer.name) : null));
-  if (!name || !told) return <p className={css.empty}>{text.empty}</p>;
-  const { layer } = told;
+  const shown = useStudioState((s) => (s.layer.name ? reportOf(s, s.layer.name) : null));
+  if (!name || !shown) return <p className={css.empty}>{text.empty}</p>;
+  const { layer } = shown;
   const shape = facts?.value?.shape;
   const rows: [string, string][] = [
     [text.size, shape ? `${count(shape[0])} × ${count(shape[1])}` : "…"],
@@ -38,7 +38,7 @@ export function LayerFacts() {
         </button>
       </div>
       <div className={css.parts}>
-        <CurveFigure told={told} />
+        <CurveFigure shown={shown} />
         <div className={css.side}>
           <dl className={css.list}>
             {rows.map(([term, value]) => (

@@ -4,13 +4,13 @@ import type { AlphaCurve, LayerReport } from "../../results/report";
 import { finishedAlphas } from "../../store/runs";
 import type { Run, State } from "../../store/state";
 
-export interface Told {
+export interface LayerOfRun {
   run: Run;
   layer: LayerReport;
 }
 
 /** The selected run's report of the layer; while a dragged α has not reached it, that of the curve beneath. */
-export function reportOf(state: Pick<State, "runs" | "selected" | "live">, name: string): Told | null {
+export function reportOf(state: Pick<State, "runs" | "selected" | "live">, name: string): LayerOfRun | null {
   for (const id of [state.selected, state.live.under]) {
     const run = state.runs.find((r) => r.id === id);
     const layer = run?.layers.find((l) => l.name === name);
@@ -20,9 +20,12 @@ export function reportOf(state: Pick<State, "runs" | "selected" | "live">, name:
 }
 
 /** A base run looks at no correction: then the finished run of the same recipe whose α is nearest has the curve. */
-export function curveOf(state: Pick<State, "runs" | "recipe" | "calibration">, told: Told): (Told & { curve: AlphaCurve }) | null {
-  const { layer, run } = told;
-  if (layer.curve) return { ...told, curve: layer.curve };
+export function curveOf(
+  state: Pick<State, "runs" | "recipe" | "calibration">,
+  shown: LayerOfRun,
+): (LayerOfRun & { curve: AlphaCurve }) | null {
+  const { layer, run } = shown;
+  if (layer.curve) return { ...shown, curve: layer.curve };
   const others = finishedAlphas({ ...state, recipe: run.recipe, calibration: run.text })
     .filter((r) => r.recipe.qep.alpha > 0)
     .map((r) => ({ run: r, layer: r.layers.find((l) => l.name === layer.name) }));

@@ -17,13 +17,13 @@ interface Wired {
 /** Label above, hint or error below, all wired to the control. */
 export function Field({ label, error, hint, children }: FieldProps & { children: (wired: Wired) => ReactNode }) {
   const id = useId();
-  const told = error || hint ? `${id}-told` : undefined;
+  const description = error || hint ? `${id}-told` : undefined;
   return (
     <div className={css.field}>
       <label htmlFor={id}>{label}</label>
-      {children({ id, "aria-describedby": told, "aria-invalid": error ? true : undefined })}
-      {told && (
-        <p id={told} className={error ? css.error : css.hint}>
+      {children({ id, "aria-describedby": description, "aria-invalid": error ? true : undefined })}
+      {description && (
+        <p id={description} className={error ? css.error : css.hint}>
           {error || hint}
         </p>
       )}

@@ -49,7 +49,7 @@ test("where activations find no room, they go to scratch, and every byte stays t
 test("what a worker holds on the device does not grow with depth, although it records for the next run: 12, 24 and 48 blocks within 5 %", async () => {
   const peaks: number[] = [];
   for (const blocks of [12, 24, 48]) {
-    const engine = new Engine(memoryPlatform(undefined, { budget: { device: 1e6, host: 1e6, kept: 20_000 } }));
+    const engine = new Engine(memoryPlatform(undefined, { budget: { device: 1e9, host: 1e9, kept: 20_000 } }));
     await engine.open(tinySource({ ...tinyConfig, num_hidden_layers: blocks }));
     const text = { file: bytesFile("ids.npy", npy(tinyTokens(4, 16))) };
     const recipe = recipeWith({ method: "rtn", bits: 3, calibration: { windows: 4, windowLength: 16, seed: 0 } });

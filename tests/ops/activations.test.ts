@@ -62,3 +62,25 @@ describe.each([
     expect(ops.liveBytes).toBe(before);
   });
 });
+
+test("the youngest leaves first: streams come by in a circle, and find the oldest where they were", async () => {
+  const cpu = createCpuOps();
+  let reads = 0;
+  const ops: Ops = Object.create(cpu, {
+    read: {
+      value: (...args: Parameters<Ops["read"]>) => {
+        reads++;
+        return cpu.read(...args);
+      },
+    },
+  });
+  const all = new Activations(ops, async () => memoryScratch(), { device: 32, host: 1000, kept: 0 });
+  const [a, b] = [await held(all, 1), await held(all, 2)];
+  expect(reads).toBe(0);
+  const c = await held(all, 3);
+  expect(reads).toBe(1);
+  for (const activation of [a, b]) await using(activation, () => {});
+  expect(reads).toBe(1);
+  await using(c, () => {});
+  expect(reads).toBe(2);
+});

@@ -33,8 +33,8 @@ export function embedded(ops: Ops, model: Model, rows: Uint8Array): Tensor {
 const sliceBytes = 32 * 2 ** 20;
 
 /** Row ranges of at most 32 MiB: embedding and head of a large vocabulary never stand in memory whole. */
-function* slices(rows: number, rowBytes: number): Generator<{ from: number; to: number }> {
-  const step = Math.max(1, Math.floor(sliceBytes / rowBytes));
+function* slices(rows: number, rowBytes: number, bytes = sliceBytes): Generator<{ from: number; to: number }> {
+  const step = Math.max(1, Math.floor(bytes / rowBytes));
   for (let from = 0; from < rows; from += step) yield { from, to: Math.min(rows, from + step) };
 }
 
@@ -50,7 +50,7 @@ export interface LastChunk {
 
 /**
  * Negative log-likelihood of the id that follows each position, one array a chunk; NaN at the last position of a window.
- * The head is read in slices of the vocabulary, one slice for all chunks; neither a slice nor its logits take more than 32 MiB.
+ * The head is read in slices of the vocabulary, one slice for all chunks; neither a slice nor its logits take more than `bytes`.
  * @throws QuantError `non-finite-activations`.
  */
 export async function tokenLosses(
@@ -58,6 +58,7 @@ export async function tokenLosses(
   model: Model,
   chunks: readonly LastChunk[],
   signal?: AbortSignal,
+  bytes = sliceBytes,
 ): Promise<Float64Array[]> {
   const { ops } = activations;
   const norm = await loadTensor(ops, model, finalNormName);
@@ -70,7 +71,7 @@ export async function tokenLosses(
     });
   const name = model.spec.tied ? embeddingName : headName;
   const longest = chunks.reduce((most, { ids }) => Math.max(most, ids.length), 1);
-  for (const rows of slices(model.spec.vocabulary, Math.max(model.spec.hidden, longest) * 4)) {
+  for (const rows of slices(model.spec.vocabulary, Math.max(model.spec.hidden, longest) * 4, bytes)) {
     const head = await loadTensor(ops, model, name, rows);
     for (const { x, state, targets } of states) {
       const logits = await using(x, (tensor) => ops.linear(tensor, head));

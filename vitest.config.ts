@@ -12,8 +12,8 @@ const env = gpuEnvironment();
  * usual run takes a few of the first two.
  */
 export default defineConfig(({ mode }) => {
-  // Forks, because Dawn belongs to its process; two, because each GPU test keeps a core busy.
-  const common = { pool: "forks" as const, maxWorkers: 2, env, testTimeout: minute, hookTimeout: 2 * minute };
+  // Forks, because Dawn belongs to its process; two, because each GPU test keeps a core busy. A timeout ends what hangs, and nothing else.
+  const common = { pool: "forks" as const, maxWorkers: 2, env, testTimeout: 10 * minute, hookTimeout: 10 * minute };
   if (mode === "conformance") {
     return {
       test: { ...common, include: ["tests/conformance/**/*.test.ts"], env: { ...env, QEP_CONFORMANCE: "all" }, testTimeout: 60 * minute },

@@ -2,7 +2,10 @@ import { expect, test } from "vitest";
 import { Engine } from "../../src/engine/engine";
 import { bytesFile, memorySink } from "../../src/io/memory";
 import { memoryScratch, type Scratch } from "../../src/io/scratch";
+import { openModel } from "../../src/model/checkpoint";
 import type { ActivationBudget } from "../../src/ops/activations";
+import { createCpuOps } from "../../src/ops/cpu";
+import { perplexity } from "../support/engine";
 import { npy } from "../support/npy";
 import { memoryPlatform } from "../support/platform";
 import { recipeWith } from "../support/recipe";
@@ -60,4 +63,15 @@ test("what a worker holds on the device does not grow with depth, although it re
     peaks.push(Math.max(first.peakGpuBytes, second.peakGpuBytes));
   }
   expect(Math.max(...peaks) / Math.min(...peaks)).toBeLessThan(1.05);
+});
+
+test("measuring holds one residual stream, not one a block", async () => {
+  const peaks: number[] = [];
+  for (const blocks of [3, 12]) {
+    const ops = createCpuOps();
+    const model = await openModel(tinySource({ ...tinyConfig, num_hidden_layers: blocks }));
+    await perplexity({ ops, model, tokens: tinyTokens(8, 32), emit: quiet });
+    peaks.push(ops.peakBytes);
+  }
+  expect(peaks[1]).toBe(peaks[0]);
 });

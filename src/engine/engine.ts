@@ -7,6 +7,7 @@ import type { Question } from "../model/question";
 import { rotateModel } from "../model/rotated";
 import { summarize } from "../model/summary";
 import { openTokenizer } from "../model/tokenizer";
+import type { QuantizedModel } from "../quant/coded";
 import { resolve } from "../quant/resolve";
 import type { Recipe } from "../recipe/recipe";
 import { tokenizing } from "../results/events";
@@ -99,10 +100,18 @@ export class Engine {
     const plan = resolve(recipe, this.anything);
     if (!this.anything.spec) return planUncalibrated((await this.start()).ops, this.anything, plan);
     const { calibration } = await this.calibrationOf(recipe, text, signal);
-    this.rate ??= await measureRate((await this.start()).activations, this.opened.spec, calibration.tokens.length);
-    checkLimits(this.opened.spec, plan, (await this.start()).ops.adapter.limits);
+    const { spec } = this.opened;
+    const rate = await this.recovering(
+      signal,
+      () => {},
+      async ({ activations, ops }) => {
+        checkLimits(spec, plan, ops.adapter.limits);
+        return this.rate ?? measureRate(activations, spec, calibration.tokens.length);
+      },
+    );
+    this.rate = rate;
     const stream = this.recordings.state(this.opened.spec, calibration, recipe);
-    return planSummary(runnable(await this.formOf(recipe)), plan, calibration, { rate: this.rate, stream });
+    return planSummary(runnable(await this.formOf(recipe)), plan, calibration, { rate, stream });
   }
 
   /**
@@ -133,8 +142,9 @@ export class Engine {
   async measure(id: string, text: GivenText | WindowsOfRun, cutting: Cutting, emit: Emit, signal: AbortSignal): Promise<Evaluation> {
     const { model, store, evaluations } = this.runs.finished(id);
     const { label, tokens } = await this.measuredTokens(text, cutting, emit, signal);
-    const { activations } = await this.start();
-    const evaluation = await compare({ activations, model: runnable(model), tokens, emit, signal }, store);
+    const evaluation = await this.recovering(signal, emit, ({ activations }, steady) =>
+      compare({ activations, model: runnable(model), tokens, emit: steady, signal }, store),
+    );
     evaluations.set(windowsKey(tokens), { text: label, evaluation });
     return evaluation;
   }
@@ -151,24 +161,26 @@ export class Engine {
   /** Perplexity of the open checkpoint as it is. */
   async measureModel(text: GivenText, cutting: Cutting, emit: Emit, signal: AbortSignal): Promise<Perplexity> {
     const tokens = await this.texts.tokens(this.opened, text.file, cutting, this.reading(text, signal, emit));
-    const { activations } = await this.start();
-    return perplexity({ activations, model: this.opened, tokens, emit, signal });
+    return this.recovering(signal, emit, ({ activations }, steady) =>
+      perplexity({ activations, model: this.opened, tokens, emit: steady, signal }),
+    );
   }
 
   /** What the checkpoint answers to questions, and what a run makes of it. */
   async scoreTasks(id: string | null, questions: readonly Question[], emit: Emit, signal: AbortSignal): Promise<TasksResult> {
-    const { activations } = await this.start();
-    const input = { activations, model: this.opened, signal };
     const finished = id === null ? null : this.runs.finished(id);
     const encoder = await openTokenizer(this.opened.source);
     const key = hash(new TextEncoder().encode(JSON.stringify(questions)));
     const known = this.answers.get(key);
     const parts = finished && !known ? 2 : 1;
-    const before = known ?? (await answerQuestions({ ...input, emit: partOf(emit, 0, parts) }, encoder, questions));
+    const ask = (model: Model, part: number, quantized: QuantizedModel | null) =>
+      this.recovering(signal, partOf(emit, part, parts), ({ activations }, steady) =>
+        answerQuestions({ activations, model, emit: steady, signal, quantized }, encoder, questions),
+      );
+    const before = known ?? (await ask(this.opened, 0, null));
     this.answers.set(key, before);
     if (!finished) return { scores: scoresOf(before), changes: null };
-    const theirs = { ...input, model: runnable(finished.model), emit: partOf(emit, parts - 1, parts), quantized: finished.store };
-    const after = await answerQuestions(theirs, encoder, questions);
+    const after = await ask(runnable(finished.model), parts - 1, finished.store);
     return { scores: scoresOf(before), changes: changesOf(before, after) };
   }
 
@@ -216,7 +228,7 @@ export class Engine {
           kept.report = await this.attempt(kept, calibration, steady, signal);
           return kept.report;
         } catch (e) {
-          await this.recover(e, kept, steady, signal);
+          this.recover(e, `Going on with block ${kept.store.committed + 1} on a new one.`, steady, signal);
         }
       }
     } catch (e) {
@@ -243,8 +255,20 @@ export class Engine {
     return report;
   }
 
-  /** A new device in place of a lost one. @throws what was thrown, where it was another failure, or there were too many losses. */
-  private async recover(e: unknown, { store }: KeptRun, emit: Emit, signal: AbortSignal): Promise<void> {
+  /** Work that is started over on a new device when its device is lost. */
+  private async recovering<T>(signal: AbortSignal, emit: Emit, work: (device: Device, emit: Emit) => Promise<T>): Promise<T> {
+    const steady = neverFalling(emit);
+    for (;;) {
+      try {
+        return await work(await this.start(), steady);
+      } catch (e) {
+        this.recover(e, "Starting over on a new one.", steady, signal);
+      }
+    }
+  }
+
+  /** Lets a lost device go, so that another one is opened. @throws what was thrown, where it was another failure, or there were too many losses. */
+  private recover(e: unknown, next: string, emit: Emit, signal: AbortSignal): void {
     const error = asQuantError(e);
     if (error.code !== "device-lost") throw e;
     throwIfCancelled(signal);
@@ -255,8 +279,7 @@ export class Engine {
     this.recordings.forget();
     this.rate = null;
     this.device = null;
-    const message = `The GPU was lost (${error.where}). Going on with block ${store.committed + 1} on a new one.`;
-    emit({ type: "log", level: "warning", message });
+    emit({ type: "log", level: "warning", message: `The GPU was lost (${error.where}). ${next}` });
   }
 
   private async calibrationOf(

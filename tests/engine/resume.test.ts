@@ -233,6 +233,24 @@ describe("a device that is lost", () => {
     }
   });
 
+  test("while a run is measured is replaced, and the measurement is started over", async () => {
+    const engine = await open(memoryPlatform());
+    await engine.run({ id: "a", recipe, text }, quiet, never);
+    const want = await engine.measure("a", text, { windows: 2, windowLength: 10 }, quiet, never);
+    const { platform, opened } = losing(Number.POSITIVE_INFINITY, 3);
+    const second = await open(platform);
+    await second.run({ id: "a", recipe, text, beginning: "replace" }, quiet, never);
+    expect(opened()).toBe(1);
+    await second.close();
+    const third = await open(platform);
+    await third.resume("a", quiet, never);
+    const events: RunEvent[] = [];
+    const got = await third.measure("a", text, { windows: 2, windowLength: 10 }, (e) => events.push(e), never);
+    expect(opened()).toBe(3);
+    expect({ ...got, ms: 0 }).toEqual({ ...want, ms: 0 });
+    expect(events.some((e) => e.type === "log" && /Starting over/.test(e.message))).toBe(true);
+  });
+
   test("is not replaced a fourth time within a minute: the run stops, and is kept", async () => {
     const { platform, opened } = losing(40, 1, 1, 1, 1, 1);
     const engine = await open(platform);

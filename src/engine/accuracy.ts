@@ -22,7 +22,7 @@ export function scoresOf(answers: readonly Answer[]): TaskScore[] {
 /** What two models did on the same questions. */
 export function changesOf(before: readonly Answer[], after: readonly Answer[]): TaskChange[] {
   return kindsOf(before).map(([kind, mine]) => {
-    const [accuracy, normalizedAccuracy] = ways.map((way) => changeOf(mine.map((i) => [before[i][way], after[i][way]])));
+    const [accuracy, normalizedAccuracy] = ways.map((way) => accuracyChangeOf(mine.map((i) => [before[i][way], after[i][way]])));
     return { kind, questions: mine.length, accuracy, normalizedAccuracy };
   });
 }
@@ -30,7 +30,7 @@ export function changesOf(before: readonly Answer[], after: readonly Answer[]): 
 const ways = ["right", "normalizedRight"] as const;
 
 /** The error is that of paired answers: questions that both models answer alike tell nothing about the change. */
-function changeOf(pairs: readonly [before: boolean, after: boolean][]): AccuracyChange {
+function accuracyChangeOf(pairs: readonly [before: boolean, after: boolean][]): AccuracyChange {
   const n = pairs.length;
   const lost = pairs.filter(([b, a]) => b && !a).length;
   const won = pairs.filter(([b, a]) => a && !b).length;

@@ -9,7 +9,7 @@ import type { LayerReport } from "../results/report";
 import type { Made } from "./fold";
 import { growth, squaredErrors } from "./growth";
 import { relativeCurve } from "./insight";
-import { type BlockJob, onFullStream, place } from "./job";
+import { type BlockJob, onFullStream, placeName } from "./job";
 import type { BlockOutcome } from "./outcome";
 import { type QuantizedStage, quantizeStage } from "./stage";
 import { blockWork, forwardWork } from "./work";
@@ -97,7 +97,7 @@ async function propagate(job: BlockJob, block: Block, stage: Stage, weights: Rec
     await ops.flush();
     await onFullStream(job, () => full.advance(c, stage, block));
     throwIfCancelled(signal);
-    progress.add(work / quantized.chunks, place(block, stage));
+    progress.add(work / quantized.chunks, placeName(block, stage));
   }
   const own = await squaredErrors(ops, partials);
   const lost = own.findIndex(({ difference }) => !Number.isFinite(difference));

@@ -26,7 +26,7 @@ export function chunksOf(spec: ModelSpec, { ids, length }: TokenWindows): Int32A
 const gatheredBytes = 256 * 2 ** 20;
 
 /** The embedding rows of each chunk of ids, as the file has them. */
-export async function* rowsOf(model: Model, chunks: readonly Int32Array[]): AsyncGenerator<Uint8Array> {
+export async function* embeddingRowsOf(model: Model, chunks: readonly Int32Array[]): AsyncGenerator<Uint8Array> {
   let group: Int32Array[] = [];
   for (const [c, ids] of chunks.entries()) {
     group.push(ids);
@@ -40,7 +40,7 @@ export async function* rowsOf(model: Model, chunks: readonly Int32Array[]): Asyn
 /** The residual stream before block 0 of each chunk of ids. */
 export async function embedChunks(activations: Activations, model: Model, chunks: readonly Int32Array[]): Promise<Activation[]> {
   const held: Activation[] = [];
-  for await (const rows of rowsOf(model, chunks)) held.push(await activations.hold(embedded(activations.ops, model, rows)));
+  for await (const rows of embeddingRowsOf(model, chunks)) held.push(await activations.hold(embedded(activations.ops, model, rows)));
   return held;
 }
 

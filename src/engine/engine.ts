@@ -18,7 +18,7 @@ import type { ModelSummary } from "../results/model";
 import type { PlanSummary } from "../results/plan";
 import type { RunReport } from "../results/report";
 import { changesOf, scoresOf } from "./accuracy";
-import { compare, perplexity } from "./evaluate";
+import { evaluate, perplexityOf } from "./evaluate";
 import { layerFacts } from "./facts";
 import { checkInputs } from "./inputs";
 import { checkLimits } from "./limits";
@@ -143,7 +143,7 @@ export class Engine {
     const { model, store, evaluations } = this.runs.finished(id);
     const { label, tokens } = await this.measuredTokens(text, cutting, emit, signal);
     const evaluation = await this.recovering(signal, emit, ({ activations }, steady) =>
-      compare({ activations, model: runnable(model), tokens, emit: steady, signal }, store),
+      evaluate({ activations, model: runnable(model), tokens, emit: steady, signal }, store),
     );
     evaluations.set(windowsKey(tokens), { text: label, evaluation });
     return evaluation;
@@ -162,7 +162,7 @@ export class Engine {
   async measureModel(text: GivenText, cutting: Cutting, emit: Emit, signal: AbortSignal): Promise<Perplexity> {
     const tokens = await this.texts.tokens(this.opened, text.file, cutting, this.reading(text, signal, emit));
     return this.recovering(signal, emit, ({ activations }, steady) =>
-      perplexity({ activations, model: this.opened, tokens, emit: steady, signal }),
+      perplexityOf({ activations, model: this.opened, tokens, emit: steady, signal }),
     );
   }
 

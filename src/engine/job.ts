@@ -27,7 +27,7 @@ export interface BlockJob {
   streamMs: number;
 }
 
-export const place = (block: Block, stage: Stage) => `block ${block.index + 1}, ${stage.kinds.join(", ")}`;
+export const placeName = (block: Block, stage: Stage) => `block ${block.index + 1}, ${stage.kinds.join(", ")}`;
 
 /** Work on the full-precision stream, its time kept apart: runs that find it kept must compare with runs that do not. */
 export async function onFullStream<T>(job: BlockJob, work: () => Promise<T>): Promise<T> {

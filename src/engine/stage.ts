@@ -12,7 +12,7 @@ import type { LayerKind } from "../recipe/recipe";
 import { type CorrectedLayer, correctLayers } from "./correct";
 import { foldBefore, isFoldable, type Made } from "./fold";
 import { type Insights, insightsOf } from "./insight";
-import { type BlockJob, place } from "./job";
+import { type BlockJob, placeName } from "./job";
 import { moduleOutput } from "./module";
 import { accumulate, freeStatistics, type Inputs, type Statistics } from "./statistics";
 import { quantizeWork, stageNeeds } from "./work";
@@ -48,7 +48,7 @@ export async function quantizeStage(job: BlockJob, block: Block, stage: Stage, m
   ops.free(...layers.flatMap((l) => (l.rest ? [l.weight, l.rest] : [])));
   correction?.free();
   freeStatistics(ops, statistics);
-  progress.add(quantizeWork(plans, load), place(block, stage));
+  progress.add(quantizeWork(plans, load), placeName(block, stage));
   return { weights, layers, results, correction, insights };
 }
 
@@ -102,7 +102,7 @@ function warnOfDamping(
 ): void {
   if (tried.length <= 1 && !instead) return;
   const end = instead ? `none holds: ${instead}` : "the last one holds";
-  const message = `${place(block, stage)}: ${what} was not positive definite; damping tried: ${tried.join(", ")}; ${end}.`;
+  const message = `${placeName(block, stage)}: ${what} was not positive definite; damping tried: ${tried.join(", ")}; ${end}.`;
   emit({ type: "log", level: "warning", message });
 }
 

@@ -10,7 +10,7 @@ export interface Chunk {
   readonly geometry: Geometry;
 }
 
-interface State extends Chunk {
+interface ChunkState extends Chunk {
   /** The next linear layers' input; h itself at the end of a block. */
   readonly x: Activation;
   /** h was made here, and is freed when it is left behind. */
@@ -22,7 +22,7 @@ interface State extends Chunk {
  * is computed once. The h that it starts from is borrowed; everything after it belongs to the stream, which frees what it leaves behind.
  */
 export class Stream {
-  private readonly states: State[];
+  private readonly states: ChunkState[];
 
   constructor(
     private readonly activations: Activations,

@@ -3,7 +3,7 @@ import type { RunPlan } from "../quant/layer-plan";
 import { isBase, recipeTitle } from "../recipe/recipe";
 import type { LayerReport } from "../results/report";
 
-interface Message {
+interface LogMessage {
   level: "info" | "warning";
   message: string;
 }
@@ -19,12 +19,12 @@ export function startMessage({ recipe, holdsOut, blocks }: RunPlan, { tokens, he
 const namedAtMost = 5;
 
 /** How a run's solves went and what was chosen, for the end of the log: a silent fallback is the complaint that other tools get. */
-export function summaryOf(plan: RunPlan, layers: readonly LayerReport[]): Message[] {
+export function summaryOf(plan: RunPlan, layers: readonly LayerReport[]): LogMessage[] {
   const chosen = plan.holdsOut && !isBase(plan.recipe) ? [choiceSummary(plan, layers)] : [];
   return [solveSummary(layers), ...chosen];
 }
 
-function solveSummary(layers: readonly LayerReport[]): Message {
+function solveSummary(layers: readonly LayerReport[]): LogMessage {
   const fallen = layers.filter((l) => l.fallback);
   const climbed = layers.filter((l) => !l.fallback && l.retries > 0);
   if (!fallen.length && !climbed.length) return { level: "info", message: `All ${layers.length} layers were quantized as asked.` };
@@ -40,7 +40,7 @@ function solveSummary(layers: readonly LayerReport[]): Message {
 }
 
 /** What the held-out windows chose, in numbers. */
-function choiceSummary({ recipe, layers: plans }: RunPlan, layers: readonly LayerReport[]): Message {
+function choiceSummary({ recipe, layers: plans }: RunPlan, layers: readonly LayerReport[]): LogMessage {
   const open = new Set(plans.filter(({ choice }) => choice !== "given").map(({ name }) => name));
   const looked = layers.filter((l) => l.heldOut && open.has(l.name));
   const none = looked.filter((l) => l.alpha === 0).length;

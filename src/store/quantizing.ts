@@ -23,7 +23,7 @@ export interface Quantizing {
 }
 
 /** So many dragged runs out of sight can still be exported; of older ones only the curves are kept. */
-const heldOutOfSight = 2;
+const keptOutOfSight = 2;
 
 export function createQuantizing(store: StoreApi<State>, session: Session, caller: Caller, say: Say, newId: () => string): Quantizing {
   const get = store.getState;
@@ -146,7 +146,7 @@ export function createQuantizing(store: StoreApi<State>, session: Session, calle
     say("info", `α ${run.recipe.qep.alpha} is finished.`, run.number);
     store.setState((s) => ({ live: { ...s.live, under: null } }));
     const { runs, live } = get();
-    const old = runs.filter((r) => r.dragged && r.held && r.id !== live.shown).slice(0, -heldOutOfSight);
+    const old = runs.filter((r) => r.dragged && r.held && r.id !== live.shown).slice(0, -keptOutOfSight);
     for (const { id } of old) {
       changeRun(id, (r) => ({ ...r, held: false }));
       session.aside((c) => c.call("forget", id));

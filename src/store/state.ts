@@ -141,12 +141,12 @@ export interface LayerState {
 }
 
 /** What the last thing the person asked for came to. */
-export type Outcome =
+export type JobOutcome =
   | { kind: "none" }
   | { kind: "opened"; label: string }
   | { kind: "ran"; runId: string; ms: number }
   | { kind: "recalled"; runId: string }
-  | { kind: "told"; message: string }
+  | { kind: "notice"; message: string }
   | { kind: "measured"; runs: number; ms: number }
   | { kind: "scored"; runs: number; ms: number }
   | { kind: "exported"; name: string; files: number; bytes: number; zip: boolean }
@@ -172,7 +172,7 @@ export interface State {
   runs: Run[];
   selected: string | null;
   job: Job | null;
-  outcome: Outcome;
+  outcome: JobOutcome;
   evaluation: EvaluationSettings;
   tasks: TaskSettings;
   /** The text and windows whose full-precision stream the worker keeps: see `streamKey`. */

@@ -39,7 +39,7 @@ export interface Studio extends Jobs, Scoring, Resuming, Omit<Opening, "reopen">
   chooseLayer(name: string | null): void;
   cancel(): void;
   /** Says something in the status line and the log. */
-  tell(message: string): void;
+  notify(message: string): void;
   /** Watches the GPU's memory until the answer is called. */
   pollLiveBytes(): () => void;
 }
@@ -125,9 +125,9 @@ export function createStudio(connect: () => Client, now: () => number = () => pe
       rest();
       caller.cancel();
     },
-    tell(message) {
+    notify(message) {
       say("info", message);
-      if (!store.getState().job) store.setState({ outcome: { kind: "told", message } });
+      if (!store.getState().job) store.setState({ outcome: { kind: "notice", message } });
     },
     pollLiveBytes: () => pollLiveBytes(store, session),
   };

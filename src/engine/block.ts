@@ -75,13 +75,13 @@ interface OutputError {
 }
 
 interface StageErrors {
-  /** A layer each, over the calibration tokens. */
+  /** One entry per layer, over the calibration tokens. */
   own: OutputError[];
-  /** The same over the held-out ones; null without. */
+  /** The same over the held-out tokens; null when there are none. */
   held: OutputError[] | null;
 }
 
-/** Both streams past the stage; the layers' errors ‖WX − ŴX̂‖² and ‖WX‖² from the outputs that they compute anyway, held-out windows apart. */
+/** Takes both streams past the stage. Each layer's ‖WX − ŴX̂‖² and ‖WX‖² come from the outputs computed on the way, held-out windows separately. */
 async function propagate(job: BlockJob, block: Block, stage: Stage, weights: Record<LayerKind, Tensor>): Promise<StageErrors> {
   const { geometry, full, quantized, signal, progress, chunks, load } = job;
   const { ops } = job.activations;
@@ -110,7 +110,7 @@ const relative = ({ difference, reference }: OutputError): number => (reference 
 
 const size = (spec: ModelSpec, kind: LayerKind) => layerShape(spec, kind)[0] * layerShape(spec, kind)[1];
 
-/** The stage's layers, with their shares by weights of its wall time. */
+/** The reports of the stage's layers. The stage's wall time is divided among them by their number of weights. */
 function describe(
   { geometry: { spec } }: BlockJob,
   block: Block,

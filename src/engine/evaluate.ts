@@ -76,7 +76,7 @@ export function evaluate(input: EvaluationInput, quantized: QuantizedModel): Pro
   });
 }
 
-/** So many streams that start alike. */
+/** Several streams that start from the same embeddings. */
 async function startStreams(
   { activations, model, tokens }: EvaluationInput,
   chunks: readonly Int32Array[],

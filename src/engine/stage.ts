@@ -52,7 +52,7 @@ export async function quantizeStage(job: BlockJob, block: Block, stage: Stage, m
   return { weights, layers, results, correction, insights };
 }
 
-/** The stage as a method sees it. */
+/** The stage in the form that a method receives. */
 function viewOf(
   { activations, geometry, load }: BlockJob,
   block: Block,
@@ -75,7 +75,7 @@ function viewOf(
   };
 }
 
-/** The layers of each method to that method. Only one that has the whole stage may fold. */
+/** Gives each method its layers. Only a method that has the whole stage may fold a scale. */
 async function quantizeByMethod(
   { activations: { ops }, signal }: BlockJob,
   layers: readonly CorrectedLayer[],
@@ -114,7 +114,7 @@ async function settle(
   made: Made,
 ): Promise<Tensor> {
   const coded = await codeLayer(ops, name, result, grid);
-  // Now, not after hours of work.
+  // Checked now, so that the export cannot fail on it after hours of work.
   checkPackedRange(coded, plan.recipe);
   made.layers.set(name, coded);
   if (!("codes" in result)) return result.weight;

@@ -8,7 +8,7 @@ interface LogMessage {
   message: string;
 }
 
-/** What begins, for the log. @param from blocks that are done already. */
+/** The log's line for the start of a run. @param from blocks that are done already. */
 export function startMessage({ recipe, holdsOut, blocks }: RunPlan, { tokens, heldOut }: Calibration, from: number): string {
   const damping = isBase(recipe) ? "" : `, damping ${recipe.qep.damp}`;
   const choice = holdsOut ? `; α is chosen on ${heldOut!.windows} other windows` : "";
@@ -18,7 +18,7 @@ export function startMessage({ recipe, holdsOut, blocks }: RunPlan, { tokens, he
 
 const namedAtMost = 5;
 
-/** How a run's solves went and what was chosen, for the end of the log: a silent fallback is the complaint that other tools get. */
+/** How a run's solves went and which α were chosen, for the end of the log: no fallback may go unreported. */
 export function summaryOf(plan: RunPlan, layers: readonly LayerReport[]): LogMessage[] {
   const chosen = plan.holdsOut && !isBase(plan.recipe) ? [choiceSummary(plan, layers)] : [];
   return [solveSummary(layers), ...chosen];

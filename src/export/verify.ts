@@ -53,7 +53,7 @@ function checkValues(name: string, bytes: Uint8Array, dtype: Dtype, isHalf: bool
   if (isHalf && findBeyondF16(bytes, dtype)) throw failed(name, "becomes infinite in the float16 that config.json names");
 }
 
-/** In the parts in which it was written. */
+/** Compares an entry piece by piece, as it was written. */
 async function compareEntry(
   entry: WrittenEntry,
   name: string,

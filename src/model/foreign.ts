@@ -1,4 +1,4 @@
-/** Checkpoints in a form that is not read here: each is told for what it is. */
+/** Checkpoints in a form that cannot be read here: each is refused by name. */
 import { QuantError } from "../errors";
 import { shown } from "../io/text";
 import type { Shards } from "../io/types";

@@ -26,7 +26,7 @@ export const gptq: Quantizer = {
 /** What else a rounded column does to the later ones, given U and the visiting order: a new [n, n] strictly upper matrix (GPTAQ). */
 export type FeedBack = (ops: Ops, U: Tensor, order: Tensor | null) => Tensor;
 
-/** The stage's layers, column by column, with one factor for all of them. */
+/** Rounds the stage's layers column by column, with one factor for all of them. */
 export async function quantizeColumns(
   stage: StageView,
   options: MethodOptions,

@@ -44,7 +44,7 @@ export const quip: Quantizer = {
   },
 };
 
-/** The oracle's seeds: one a layer, and of it one for each side. */
+/** Seeded as in the oracle: one seed per layer, from which one for each side. */
 function rotations(layer: StageLayer, block: number, options: MethodOptions): { U: Float64Array; V: Float64Array } {
   const [out, n] = layer.weight.shape;
   const seed = options.quip.seed + 1000 * block + layerKinds.indexOf(layer.kind);

@@ -40,7 +40,7 @@ export interface Studio extends Jobs, Scoring, Resuming, Omit<Opening, "reopen">
   cancel(): void;
   /** Says something in the status line and the log. */
   notify(message: string): void;
-  /** Watches the GPU's memory until the answer is called. */
+  /** Watches the GPU's memory until the returned function is called. */
   pollLiveBytes(): () => void;
 }
 
@@ -133,5 +133,5 @@ export function createStudio(connect: () => Client, now: () => number = () => pe
   };
 }
 
-/** In the order of time, and no other tab's. */
+/** Sorts by time, and differs from any other tab's. */
 const timedId = (): string => `${Date.now().toString(36).padStart(9, "0")}-${Math.random().toString(36).slice(2, 10)}`;

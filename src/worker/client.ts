@@ -45,7 +45,7 @@ export function connect(worker: Worker): Client {
   };
 }
 
-/** Events come through a port of their own, so that a reply may overtake the last of them: nobody is answered before the one that ends a job. */
+/** Events come through a separate port, so a reply may overtake the last of them: a call resolves only after its job's end event. */
 function hear(listener: (event: RunEvent) => void): { listen(event: RunEvent): void; ended: Promise<void> } {
   let end: () => void;
   const ended = new Promise<void>((resolve) => {

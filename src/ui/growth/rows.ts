@@ -4,7 +4,7 @@ import type { Run } from "../../store/state";
 
 export interface GrowthView {
   relative: boolean;
-  /** Key of the text it was measured on; null: the calibration text, as the run itself told. */
+  /** Key of the text it was measured on; null: the calibration text, as the run itself reported it. */
   text: string | null;
 }
 

@@ -1,4 +1,4 @@
-/** Which run tells what about the chosen layer. */
+/** Which run's figures are shown for the chosen layer. */
 
 import type { AlphaCurve, LayerReport } from "../../results/report";
 import { finishedAlphas } from "../../store/runs";

@@ -38,8 +38,8 @@ test("from a key to the next frame, and updates of the chart a second, while a r
     await page.waitForTimeout(40);
   }
   const { delays, drawn } = await page.evaluate(() => {
-    const told = window as unknown as { delays: number[]; drawn: number[] };
-    return { delays: told.delays, drawn: told.drawn };
+    const page = window as unknown as { delays: number[]; drawn: number[] };
+    return { delays: page.delays, drawn: page.drawn };
   });
   tell("a key's frame", delays);
   // One update of the chart is many changes of its nodes, all within a frame or two.

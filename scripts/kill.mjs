@@ -59,12 +59,12 @@ if (isMain(import.meta))
       const whole = await run(quantize("whole"), null);
       if (whole.code !== 0) throw new Stop(`The undisturbed run ended with ${whole.code}.`);
       const want = digests(join(folder, "whole"));
-      let told = 0;
+      let killedTimes = 0;
       for (let n = 0, resumes = 0; n < kills; n++, resumes++) {
         const { killed, code } = await run(quantize("out", "--resume"), Math.random() * whole.ms * 0.6);
         if (killed && existsSync(join(folder, "out"))) throw new Stop(`After kill ${n + 1} there is an output folder.`);
         if (!killed && code !== 0) throw new Stop(`A run that was not killed ended with ${code}.`);
-        if (killed) told++;
+        if (killed) killedTimes++;
         if (killed && n < kills - 1) continue;
         if (killed) {
           const last = await run(quantize("out", "--resume"), null);
@@ -77,7 +77,7 @@ if (isMain(import.meta))
       }
       const left = readdirSync(folder).filter((name) => name !== "whole");
       if (left.length) throw new Stop(`${left.join(", ")} is left.`);
-      console.log(`${told} kills at random moments: every run was resumed to the same bytes, and nothing is left.`);
+      console.log(`${killedTimes} kills at random moments: every run was resumed to the same bytes, and nothing is left.`);
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }

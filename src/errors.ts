@@ -53,7 +53,7 @@ export type ErrorCode = keyof typeof meanings;
 /** What an error is about, and so whom it asks to do something: exit codes and the field that the page marks follow from it. */
 export type Subject = "command" | "recipe" | "checkpoint" | "text" | "adapter" | "output" | "cancellation" | "ourselves";
 
-/** "file": whatever the file was given as, which `givenAs` tells where it is opened. */
+/** "file": about whatever the file was given as, which `givenAs` sets where the file is opened. */
 const subjects: Record<ErrorCode, Subject | "file"> = {
   "bad-argument": "command",
   "bad-recipe": "recipe",
@@ -110,7 +110,7 @@ export interface FlatError {
   message: string;
 }
 
-/** What a file was given as; only these can be told of an error. */
+/** What a file can be given as. */
 type Given = Extract<Subject, "recipe" | "checkpoint" | "text" | "output">;
 
 interface QuantErrorOptions extends ErrorOptions {
@@ -140,7 +140,7 @@ export class QuantError extends Error {
     return fixed === "file" ? (this.given ?? "checkpoint") : fixed;
   }
 
-  /** This error, of a file that was given as that; the innermost word counts. */
+  /** This error about a file given as `about`; a subject set before stays. */
   of(about: Given): QuantError {
     if (this.given !== undefined || subjects[this.code] !== "file") return this;
     const placed = new QuantError(this.code, this.where, this.hint, { cause: this.cause, about });
@@ -157,7 +157,7 @@ export class QuantError extends Error {
   }
 }
 
-/** Work on a file that was given as that: what it throws about the file is about that. */
+/** Does work on a file that was given as `about`, and marks what it throws about the file so. */
 export async function givenAs<T>(about: Given, work: () => Promise<T>): Promise<T> {
   try {
     return await work();

@@ -1,8 +1,8 @@
 /** The measurements themselves, by the same engine as the page's. */
-import { parse, quantizeOptions } from "../../src/cli/args";
+import { parseCommandLine, quantizeOptions } from "../../src/cli/args";
 import { recipeOf } from "../../src/cli/recipe";
 import { scoresOf } from "../../src/engine/accuracy";
-import { compare, perplexity } from "../../src/engine/evaluate";
+import { evaluate, perplexityOf } from "../../src/engine/evaluate";
 import { identityOf } from "../../src/engine/identity";
 import { run } from "../../src/engine/run";
 import { RunStore } from "../../src/engine/run-store";
@@ -13,7 +13,7 @@ import { type TokenWindows, windowsFromNpy } from "../../src/model/calibration";
 import { type Model, openModel } from "../../src/model/checkpoint";
 import type { Question } from "../../src/model/question";
 import { parseQuestions } from "../../src/model/tasks";
-import { decode } from "../../src/model/text-file";
+import { decodeText } from "../../src/model/text-file";
 import { type Encoder, openTokenizer } from "../../src/model/tokenizer";
 import type { Activations } from "../../src/ops/activations";
 import { resolve } from "../../src/quant/resolve";
@@ -48,24 +48,24 @@ export async function openBench(root: string, activations: Activations): Promise
     calibration: await tokens("calibration.npy"),
     evaluation: await tokens("evaluation.npy"),
     encoder: await openTokenizer(model.source),
-    questions: parseQuestions("tasks.jsonl", decode("tasks.jsonl", await bytes("public/demo/tasks.jsonl"))),
+    questions: parseQuestions("tasks.jsonl", decodeText("tasks.jsonl", await bytes("public/demo/tasks.jsonl"))),
   };
 }
 
 export async function measureOriginal({ activations, model, evaluation, encoder, questions }: Bench): Promise<Original> {
-  const { perplexity: value } = await perplexity({ activations, model, tokens: evaluation, emit });
+  const { perplexity: value } = await perplexityOf({ activations, model, tokens: evaluation, emit });
   return { perplexity: value, tasks: scoresOf(await answerQuestions({ activations, model, emit }, encoder, questions)) };
 }
 
 export async function measureRecipe(bench: Bench, name: string, flags: string[]): Promise<Measurement> {
   const { activations, model, calibration, evaluation } = bench;
-  const recipe = await recipeOf(parse(["model", ...flags], quantizeOptions).options);
+  const recipe = await recipeOf(parseCommandLine(["model", ...flags], quantizeOptions).options);
   const plan = resolve(recipe, model);
   const windows = { tokens: calibration, heldOut: null };
   const identity = await identityOf(model, recipe, plan.blocks, { label: "calibration.npy", calibration: windows });
   const store = await RunStore.create(memoryScratch(), identity, windows);
   const report = await run({ activations, model, plan, calibration: windows, store, emit });
-  const compared = await compare({ activations, model, tokens: evaluation, emit }, store);
+  const compared = await evaluate({ activations, model, tokens: evaluation, emit }, store);
   return {
     name,
     flags,

@@ -31,26 +31,26 @@ export function accuracyChange({ base, qep }: Pair): { change: number; error: nu
 
 /** "QEP lowers X in n of m pairs, … It does not with …": `value` is smaller where it is better. */
 function verdict(what: string, among: readonly Pair[], value: (m: Measurement) => number, show: (x: number) => string): string {
-  const told = among.map((p) => ({ label: label(p.name), from: value(p.base), to: value(p.qep), ratio: value(p.qep) / value(p.base) }));
-  const better = told.filter((t) => t.ratio < 1).sort((a, b) => a.ratio - b.ratio);
-  const others = told.filter((t) => !(t.ratio < 1)).sort((a, b) => b.ratio - a.ratio);
-  const named = (t: (typeof told)[number]) => `${t.label} (${show(t.from)} → ${show(t.to)}, ${signed(100 * (t.ratio - 1), 1)} %)`;
+  const changes = among.map((p) => ({ label: label(p.name), from: value(p.base), to: value(p.qep), ratio: value(p.qep) / value(p.base) }));
+  const better = changes.filter((t) => t.ratio < 1).sort((a, b) => a.ratio - b.ratio);
+  const others = changes.filter((t) => !(t.ratio < 1)).sort((a, b) => b.ratio - a.ratio);
+  const named = (t: (typeof changes)[number]) => `${t.label} (${show(t.from)} → ${show(t.to)}, ${signed(100 * (t.ratio - 1), 1)} %)`;
   const most = better.length ? `, most with ${named(better[0])}` : "";
   const not = others.length ? ` It does **not** with ${list(others.map(named))}.` : "";
-  return `QEP lowers ${what} in ${better.length} of ${told.length} pairs${most}.${not}`;
+  return `QEP lowers ${what} in ${better.length} of ${changes.length} pairs${most}.${not}`;
 }
 
 function taskVerdict(among: readonly Pair[]): string {
-  const told = among.flatMap((p) => {
+  const changes = among.flatMap((p) => {
     const asked = accuracyChange(p);
     return asked ? [{ label: label(p.name), ...asked }] : [];
   });
-  const count = (test: (change: number) => boolean) => told.filter((t) => test(t.change)).length;
-  const clear = told.filter((t) => Math.abs(t.change) > 2 * t.error);
+  const count = (test: (change: number) => boolean) => changes.filter((t) => test(t.change)).length;
+  const clear = changes.filter((t) => Math.abs(t.change) > 2 * t.error);
   const sure = clear.length
     ? `The change is more than twice its standard error with ${list(clear.map((t) => `${t.label} (${signed(100 * t.change, 1)} points)`))}.`
     : "No change is more than twice its standard error.";
-  return `Right answers, over all kinds: more in ${count((c) => c > 0)} of ${told.length} pairs, fewer in ${count((c) => c < 0)}, as many in ${count((c) => c === 0)}. ${sure}`;
+  return `Right answers, over all kinds: more in ${count((c) => c > 0)} of ${changes.length} pairs, fewer in ${count((c) => c < 0)}, as many in ${count((c) => c === 0)}. ${sure}`;
 }
 
 /** The words alone. */

@@ -56,7 +56,7 @@ export const tasksOptions = {
 export const wrong = (what: string, hint = "See qep-studio --help.") => new QuantError("bad-argument", what, hint);
 
 /** The model's folder and the options of one command. @throws QuantError `bad-argument`. */
-export function parse<O extends Options>(args: string[], options: O) {
+export function parseCommandLine<O extends Options>(args: string[], options: O) {
   // Node's parser takes "--group-size -1" for two options; a value that is a negative number is joined to its option first.
   const joined = args.reduce<string[]>((out, a) => {
     const last = out.at(-1);

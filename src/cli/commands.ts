@@ -4,14 +4,14 @@ import { diskSourceFile, folderSource } from "../io/node";
 import { openCheckpoint } from "../model/checkpoint";
 import { summarize } from "../model/summary";
 import { readQuestions } from "../model/tasks";
-import { evaluateOptions, inspectOptions, numberOf, parse, tasksOptions, wrong } from "./args";
+import { evaluateOptions, inspectOptions, numberOf, parseCommandLine, tasksOptions, wrong } from "./args";
 import { withEngine } from "./engine";
 import { threadHelper } from "./helper";
 import { listener, megabytes, result, safe } from "./terminal";
 import { textFile } from "./text";
 
 export async function inspect(args: string[]): Promise<void> {
-  const { folder, options } = parse(args, inspectOptions);
+  const { folder, options } = parseCommandLine(args, inspectOptions);
   const summary = summarize(await openCheckpoint(await folderSource(folder)));
   const { shape } = summary;
   if (options.json) return result(JSON.stringify(summary));
@@ -30,7 +30,7 @@ export async function inspect(args: string[]): Promise<void> {
 }
 
 export async function evaluate(args: string[], signal: AbortSignal): Promise<void> {
-  const { folder, options } = parse(args, evaluateOptions);
+  const { folder, options } = parseCommandLine(args, evaluateOptions);
   const path = options.text ?? options.tokens;
   if (!path || (options.text && options.tokens)) throw wrong("give either --text or --tokens");
   const cutting: Cutting = {
@@ -54,7 +54,7 @@ export async function evaluate(args: string[], signal: AbortSignal): Promise<voi
 }
 
 export async function tasks(args: string[], signal: AbortSignal): Promise<void> {
-  const { folder, options } = parse(args, tasksOptions);
+  const { folder, options } = parseCommandLine(args, tasksOptions);
   if (!options.tasks) throw wrong("--tasks is missing", "Name a .jsonl, .csv or .parquet file of questions.");
   const source = await folderSource(folder);
   const all = await givenAs("text", async () => readQuestions(await diskSourceFile(options.tasks!), threadHelper(signal).parquet));

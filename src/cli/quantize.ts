@@ -8,7 +8,7 @@ import { folderSink, folderSource } from "../io/node";
 import { type Recipe, recipeTitle } from "../recipe/recipe";
 import type { RunEvent } from "../results/events";
 import type { PlanSummary } from "../results/plan";
-import { parse, quantizeOptions, wrong } from "./args";
+import { parseCommandLine, quantizeOptions, wrong } from "./args";
 import { withEngine } from "./engine";
 import { beforeLeaving } from "./interrupt";
 import { runFolder } from "./platform";
@@ -20,7 +20,7 @@ import { textFile } from "./text";
 const id = "run";
 
 export async function quantize(args: string[], signal: AbortSignal): Promise<void> {
-  const { folder, options } = parse(args, quantizeOptions);
+  const { folder, options } = parseCommandLine(args, quantizeOptions);
   const { out, calibration, force, report: reportFile } = options;
   if (!out) throw wrong("--out is missing", "Name the folder to write.");
   const recipe = await recipeOf(options);
@@ -48,13 +48,13 @@ export async function quantize(args: string[], signal: AbortSignal): Promise<voi
 /** The run, with a word on how to go on with it where it does not come to its end. */
 async function runKept(engine: Engine, recipe: Recipe, text: GivenText | null, beginning: Beginning, signal: AbortSignal) {
   sayPlan(recipe, await engine.plan(recipe, text, signal));
-  const tell = listener();
+  const listen = listener();
   let blocks = 0;
   let done = 0;
   const count = (event: RunEvent) => {
     if (event.type === "start") blocks = event.blocks;
     if (event.type === "commit") done = event.done;
-    tell(event);
+    listen(event);
   };
   try {
     return await engine.run({ id, recipe, text, beginning }, count, signal);

@@ -3,7 +3,7 @@ import type { Answer } from "./tasks";
 
 const overall = "all";
 
-/** One score a kind in the order of the questions, then one over all of them. */
+/** One score per kind of question, in the order in which kinds first appear, then one over all questions. */
 export function scoresOf(answers: readonly Answer[]): TaskScore[] {
   return kindsOf(answers).map(([kind, mine]) => {
     const [accuracy, normalizedAccuracy] = ways.map((way) => mine.filter((i) => answers[i][way]).length / mine.length);
@@ -19,18 +19,18 @@ export function scoresOf(answers: readonly Answer[]): TaskScore[] {
   });
 }
 
-/** What two models did on the same questions. */
+/** How the answers of two models to the same questions differ. */
 export function changesOf(before: readonly Answer[], after: readonly Answer[]): TaskChange[] {
   return kindsOf(before).map(([kind, mine]) => {
-    const [accuracy, normalizedAccuracy] = ways.map((way) => changeOf(mine.map((i) => [before[i][way], after[i][way]])));
+    const [accuracy, normalizedAccuracy] = ways.map((way) => accuracyChangeOf(mine.map((i) => [before[i][way], after[i][way]])));
     return { kind, questions: mine.length, accuracy, normalizedAccuracy };
   });
 }
 
 const ways = ["right", "normalizedRight"] as const;
 
-/** The error is that of paired answers: questions that both models answer alike tell nothing about the change. */
-function changeOf(pairs: readonly [before: boolean, after: boolean][]): AccuracyChange {
+/** The standard error for paired answers: questions that both models answer alike say nothing about the change. */
+function accuracyChangeOf(pairs: readonly [before: boolean, after: boolean][]): AccuracyChange {
   const n = pairs.length;
   const lost = pairs.filter(([b, a]) => b && !a).length;
   const won = pairs.filter(([b, a]) => a && !b).length;
@@ -40,7 +40,7 @@ function changeOf(pairs: readonly [before: boolean, after: boolean][]): Accuracy
   return { before: right / n, after: (right + won - lost) / n, lost, won, error, chance: chanceOf(lost, won) };
 }
 
-/** Both tails of a fair coin. With few changed answers the error, which takes them for normal, says too much. */
+/** The exact two-sided test of a fair coin. With few changed answers the standard error, which assumes a normal distribution, is too confident. */
 function chanceOf(lost: number, won: number): number {
   const n = lost + won;
   let sum = 0;
@@ -57,7 +57,7 @@ function kindsOf(answers: readonly Answer[]): [kind: string, indices: number[]][
     if (!kinds.has(kind)) kinds.set(kind, []);
     kinds.get(kind)!.push(i);
   }
-  // A file's own kind of that name is in the total, without a row of its own.
+  // A kind that a file itself calls "all" counts in the total and gets no row of its own.
   kinds.delete(overall);
   return [...kinds, [overall, answers.map((_, i) => i)]];
 }

@@ -9,7 +9,7 @@ import type { LayerReport } from "../results/report";
 import type { Made } from "./fold";
 import { growth, squaredErrors } from "./growth";
 import { relativeCurve } from "./insight";
-import { type BlockJob, onFullStream, place } from "./job";
+import { type BlockJob, onFullStream, placeName } from "./job";
 import type { BlockOutcome } from "./outcome";
 import { type QuantizedStage, quantizeStage } from "./stage";
 import { blockWork, forwardWork } from "./work";
@@ -75,13 +75,13 @@ interface OutputError {
 }
 
 interface StageErrors {
-  /** A layer each, over the calibration tokens. */
+  /** One entry per layer, over the calibration tokens. */
   own: OutputError[];
-  /** The same over the held-out ones; null without. */
+  /** The same over the held-out tokens; null when there are none. */
   held: OutputError[] | null;
 }
 
-/** Both streams past the stage; the layers' errors ‖WX − ŴX̂‖² and ‖WX‖² from the outputs that they compute anyway, held-out windows apart. */
+/** Takes both streams past the stage. Each layer's ‖WX − ŴX̂‖² and ‖WX‖² come from the outputs computed on the way, held-out windows separately. */
 async function propagate(job: BlockJob, block: Block, stage: Stage, weights: Record<LayerKind, Tensor>): Promise<StageErrors> {
   const { geometry, full, quantized, signal, progress, chunks, load } = job;
   const { ops } = job.activations;
@@ -97,7 +97,7 @@ async function propagate(job: BlockJob, block: Block, stage: Stage, weights: Rec
     await ops.flush();
     await onFullStream(job, () => full.advance(c, stage, block));
     throwIfCancelled(signal);
-    progress.add(work / quantized.chunks, place(block, stage));
+    progress.add(work / quantized.chunks, placeName(block, stage));
   }
   const own = await squaredErrors(ops, partials);
   const lost = own.findIndex(({ difference }) => !Number.isFinite(difference));
@@ -110,7 +110,7 @@ const relative = ({ difference, reference }: OutputError): number => (reference 
 
 const size = (spec: ModelSpec, kind: LayerKind) => layerShape(spec, kind)[0] * layerShape(spec, kind)[1];
 
-/** The stage's layers, with their shares by weights of its wall time. */
+/** The reports of the stage's layers. The stage's wall time is divided among them by their number of weights. */
 function describe(
   { geometry: { spec } }: BlockJob,
   block: Block,

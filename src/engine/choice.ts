@@ -17,7 +17,7 @@ export async function heldOutCurve(ops: Ops, { live, D }: Direction, held: Stati
   return { base: scale * base, slope: scale * slope, curvature: scale * curvature };
 }
 
-/** α of one layer, by the error of its held-out windows. */
+/** Chooses one layer's α by its error on the held-out windows. */
 export function chooseAlpha({ alpha, choice }: Pick<LayerPlan, "alpha" | "choice">, { slope, curvature }: AlphaCurve): number {
   if (choice === "given") return alpha;
   if (choice === "best") return curvature > 0 ? rounded(Math.min(1, Math.max(0, slope / curvature))) : 0;

@@ -22,11 +22,11 @@ export function chunksOf(spec: ModelSpec, { ids, length }: TokenWindows): Int32A
   return Array.from({ length: Math.ceil(ids.length / step) }, (_, c) => ids.subarray(c * step, (c + 1) * step));
 }
 
-/** Of embedding rows that are gathered in one reading of the table. */
+/** Bytes of embedding rows gathered in one pass over the table. */
 const gatheredBytes = 256 * 2 ** 20;
 
-/** The embedding rows of each chunk of ids, as the file has them. */
-export async function* rowsOf(model: Model, chunks: readonly Int32Array[]): AsyncGenerator<Uint8Array> {
+/** The embedding rows of each chunk of ids, as they stand in the file. */
+export async function* embeddingRowsOf(model: Model, chunks: readonly Int32Array[]): AsyncGenerator<Uint8Array> {
   let group: Int32Array[] = [];
   for (const [c, ids] of chunks.entries()) {
     group.push(ids);
@@ -40,7 +40,7 @@ export async function* rowsOf(model: Model, chunks: readonly Int32Array[]): Asyn
 /** The residual stream before block 0 of each chunk of ids. */
 export async function embedChunks(activations: Activations, model: Model, chunks: readonly Int32Array[]): Promise<Activation[]> {
   const held: Activation[] = [];
-  for await (const rows of rowsOf(model, chunks)) held.push(await activations.hold(embedded(activations.ops, model, rows)));
+  for await (const rows of embeddingRowsOf(model, chunks)) held.push(await activations.hold(embedded(activations.ops, model, rows)));
   return held;
 }
 

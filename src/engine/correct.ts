@@ -10,7 +10,7 @@ import { chooseAlpha, heldOutCurve } from "./choice";
 import type { BlockJob } from "./job";
 import { accumulate, freeStatistics, type Statistics } from "./statistics";
 
-/** A layer as its method gets it, and how it came to be so. */
+/** A layer as its method receives it, with what was found while it was corrected. */
 export interface CorrectedLayer extends StageLayer {
   plan: LayerPlan;
   /** α in use. */

@@ -18,7 +18,7 @@ import type { ModelSummary } from "../results/model";
 import type { PlanSummary } from "../results/plan";
 import type { RunReport } from "../results/report";
 import { changesOf, scoresOf } from "./accuracy";
-import { compare, perplexity } from "./evaluate";
+import { evaluate, perplexityOf } from "./evaluate";
 import { layerFacts } from "./facts";
 import { checkInputs } from "./inputs";
 import { checkLimits } from "./limits";
@@ -40,14 +40,14 @@ export interface RunOrder {
   /** Names it in `measure`, `export` and `forget`, and its place. */
   id: string;
   recipe: Recipe;
-  /** Not looked at where nothing can be calibrated. */
+  /** Ignored for a checkpoint that cannot be calibrated. */
   text: GivenText | WindowsOfRun | null;
   beginning?: Beginning;
-  /** Nobody wants it back when it is interrupted. */
+  /** It need not be resumable: it is kept in memory and dropped when interrupted. */
   isPassing?: boolean;
 }
 
-/** A lost device is opened again so many times in this time. */
+/** How often a lost device is opened again, within what time. */
 const recoveries = { most: 3, withinMs: 60_000 };
 
 /** One open checkpoint and its runs: all that page and command line do. One job at a time. */
@@ -57,7 +57,7 @@ export class Engine {
   private readonly recordings: Recordings;
   private readonly texts = new Texts();
   private rotated: { seed: number; model: Model } | null = null;
-  /** The checkpoint's own, by their questions. */
+  /** The checkpoint's own answers, keyed by the questions. */
   private readonly answers = new Map<string, Answer[]>();
   private rate: number | null = null;
   private device: Device | null = null;
@@ -68,7 +68,7 @@ export class Engine {
     this.recordings = new Recordings(platform.runsAgain);
   }
 
-  /** Opens the device, unless it is open. Every job does; one that was lost is opened anew. @throws QuantError `no-webgpu`. */
+  /** Opens the device unless it is open already; a lost one is replaced. Every job calls this first. @throws QuantError `no-webgpu`. */
   async start(): Promise<Device> {
     this.device ??= await Device.open(this.platform);
     return this.device;
@@ -90,7 +90,7 @@ export class Engine {
     return summarize(checkpoint);
   }
 
-  /** Runs of the open checkpoint that can be taken up again. */
+  /** Runs of the open checkpoint that can be resumed. */
   interrupted(): Promise<InterruptedRun[]> {
     return this.runs.interrupted(this.anything);
   }
@@ -116,7 +116,7 @@ export class Engine {
 
   /**
    * Quantizes, block by block. After a lost device it goes on with the block under way on a new one.
-   * @throws QuantError; what is done by then is kept, unless the run is a passing one.
+   * @throws QuantError; the blocks done by then are kept, unless `isPassing`.
    */
   async run({ id, recipe, text, beginning = "new", isPassing = false }: RunOrder, emit: Emit, signal: AbortSignal): Promise<RunReport> {
     const plan = resolve(recipe, this.anything);
@@ -125,7 +125,7 @@ export class Engine {
     return this.carryOn(id, kept, given?.calibration ?? null, emit, signal, isPassing);
   }
 
-  /** Takes up a run of this checkpoint that was interrupted, with the windows that it kept. @throws QuantError `other-run`, `inputs-changed`. */
+  /** Resumes an interrupted run of this checkpoint, on the windows kept with it. @throws QuantError `other-run`, `inputs-changed`. */
   async resume(id: string, emit: Emit, signal: AbortSignal): Promise<RunReport> {
     const found = await this.runs.peek(id);
     if (!found) throw new QuantError("internal", "this run is not there any more", "Run it again.");
@@ -143,7 +143,7 @@ export class Engine {
     const { model, store, evaluations } = this.runs.finished(id);
     const { label, tokens } = await this.measuredTokens(text, cutting, emit, signal);
     const evaluation = await this.recovering(signal, emit, ({ activations }, steady) =>
-      compare({ activations, model: runnable(model), tokens, emit: steady, signal }, store),
+      evaluate({ activations, model: runnable(model), tokens, emit: steady, signal }, store),
     );
     evaluations.set(windowsKey(tokens), { text: label, evaluation });
     return evaluation;
@@ -162,11 +162,11 @@ export class Engine {
   async measureModel(text: GivenText, cutting: Cutting, emit: Emit, signal: AbortSignal): Promise<Perplexity> {
     const tokens = await this.texts.tokens(this.opened, text.file, cutting, this.reading(text, signal, emit));
     return this.recovering(signal, emit, ({ activations }, steady) =>
-      perplexity({ activations, model: this.opened, tokens, emit: steady, signal }),
+      perplexityOf({ activations, model: this.opened, tokens, emit: steady, signal }),
     );
   }
 
-  /** What the checkpoint answers to questions, and what a run makes of it. */
+  /** Scores the checkpoint's answers to the questions and, where a run is named, the quantized model's. */
   async scoreTasks(id: string | null, questions: readonly Question[], emit: Emit, signal: AbortSignal): Promise<TasksResult> {
     const finished = id === null ? null : this.runs.finished(id);
     const encoder = await openTokenizer(this.opened.source);
@@ -200,12 +200,12 @@ export class Engine {
     return layerFacts(kept?.model ?? this.anything, (await kept?.store.layer(name)) ?? null, name);
   }
 
-  /** Drops a run and what it has done. */
+  /** Drops a run and deletes its blocks. */
   forget(id: string): Promise<void> {
     return this.runs.forget(id, { discard: true });
   }
 
-  /** Lets device and places go. What is kept of unfinished runs stays. */
+  /** Releases the device and the runs' places. What is kept of unfinished runs stays. */
   async close(): Promise<void> {
     await this.runs.close();
     this.device?.ops.destroy();
@@ -255,7 +255,7 @@ export class Engine {
     return report;
   }
 
-  /** Work that is started over on a new device when its device is lost. */
+  /** Does work, and starts it over on a new device when its device is lost. */
   private async recovering<T>(signal: AbortSignal, emit: Emit, work: (device: Device, emit: Emit) => Promise<T>): Promise<T> {
     const steady = neverFalling(emit);
     for (;;) {
@@ -267,7 +267,7 @@ export class Engine {
     }
   }
 
-  /** Lets a lost device go, so that another one is opened. @throws what was thrown, where it was another failure, or there were too many losses. */
+  /** Lets go of a lost device, so that another one is opened. @throws `e` again if it was another failure, or the device was lost too often. */
   private recover(e: unknown, next: string, emit: Emit, signal: AbortSignal): void {
     const error = asQuantError(e);
     if (error.code !== "device-lost") throw e;

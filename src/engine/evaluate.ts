@@ -24,7 +24,7 @@ export interface EvaluationInput {
 }
 
 /** Perplexity of the checkpoint as it is: exp of the mean negative log-likelihood of positions 1… of every window. */
-export function perplexity(input: EvaluationInput): Promise<Perplexity> {
+export function perplexityOf(input: EvaluationInput): Promise<Perplexity> {
   const { activations, model, tokens, signal } = input;
   const progress = evaluationProgress(input, 1);
   return activations.job(async () => {
@@ -39,7 +39,7 @@ export function perplexity(input: EvaluationInput): Promise<Perplexity> {
 }
 
 /** Perplexity before and after on one text, and Δ_m on it: both models side by side, block by block. */
-export function compare(input: EvaluationInput, quantized: QuantizedModel): Promise<Evaluation> {
+export function evaluate(input: EvaluationInput, quantized: QuantizedModel): Promise<Evaluation> {
   const { activations, model, tokens } = input;
   const started = performance.now();
   const progress = evaluationProgress(input, 2);
@@ -76,7 +76,7 @@ export function compare(input: EvaluationInput, quantized: QuantizedModel): Prom
   });
 }
 
-/** So many streams that start alike. */
+/** Several streams that start from the same embeddings. */
 async function startStreams(
   { activations, model, tokens }: EvaluationInput,
   chunks: readonly Int32Array[],

@@ -15,10 +15,15 @@ export async function layerFacts({ shards }: Checkpoint, layer: Coded | null, na
   const weights = toFloats(await shards.readTensor(info.name), info.dtype);
   const largest = weights.reduce((m, w) => Math.max(m, Math.abs(w)), 0) || 1;
   const range = { low: -largest, high: largest };
-  return { name, shape: [info.shape[0], info.shape[1]], before: count(weights, range), after: layer && count(values(layer), range) };
+  return {
+    name,
+    shape: [info.shape[0], info.shape[1]],
+    before: histogramOf(weights, range),
+    after: layer && histogramOf(values(layer), range),
+  };
 }
 
-function count(values: Iterable<number>, { low, high }: { low: number; high: number }): Histogram {
+function histogramOf(values: Iterable<number>, { low, high }: { low: number; high: number }): Histogram {
   const counts = new Array<number>(bins).fill(0);
   for (const w of values) counts[Math.min(bins - 1, Math.max(0, Math.floor(((w - low) / (high - low)) * bins)))]++;
   return { low, high, counts };

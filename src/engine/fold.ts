@@ -6,7 +6,7 @@ import { type Coded, divideRows } from "../quant/coded";
 import type { LayerKind } from "../recipe/recipe";
 import type { BlockJob } from "./job";
 
-/** The tensors of a block so far, by name. */
+/** The tensors made for a block so far, by name. */
 export interface Made {
   readonly layers: Map<string, Coded>;
   readonly replaced: Map<string, Float32Array>;

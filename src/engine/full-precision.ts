@@ -16,7 +16,7 @@ export class Recording {
   readonly residuals: Activation[][] = [];
   readonly stages: RecordedStage[][][] = [];
 
-  /** @param embeddings digest of what was read for the start. */
+  /** @param embeddings digest of the embedding rows that were read. */
   constructor(
     readonly start: readonly Activation[],
     readonly embeddings: string | null,
@@ -36,7 +36,7 @@ export class FullPrecision {
   private readonly live: Stream;
   private replayed: number | null = null;
   private pending: RecordedStage[][] = [];
-  /** Of the chunk under way, on the device until `advance`. */
+  /** The current chunk's tensors, on the device until `advance`. */
   private borrowed: { tensors: readonly Tensor[]; release(): void } | null = null;
 
   /** @param start h before the first block that will be entered. */

@@ -27,7 +27,7 @@ function addPairs(sum: { difference: number; reference: number }, pairs: ArrayLi
 
 /**
  * Δ_m = ‖h_m − ĥ_m‖²_F over all chunks, and divided by ‖h_m‖²_F.
- * @throws QuantError `non-finite-activations` naming the block: no curve and no export comes of a run that lost its numbers.
+ * @throws QuantError `non-finite-activations` naming the block: a run whose numbers overflowed must give neither a curve nor an export.
  */
 export async function growth(
   ops: Ops,

@@ -4,7 +4,7 @@ import type { Calibration, TokenWindows } from "../model/calibration";
 import type { Checkpoint } from "../model/checkpoint";
 import type { Recipe } from "../recipe/recipe";
 
-/** What a run was asked to do, and to what: two runs of one identity on one adapter come to the same bytes. */
+/** What a run was asked to do, and to what: two runs with the same identity on the same adapter give the same bytes. */
 export interface RunIdentity {
   version: string;
   recipe: Recipe;

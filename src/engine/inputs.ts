@@ -4,7 +4,7 @@ import type { Calibration } from "../model/calibration";
 import type { Checkpoint } from "../model/checkpoint";
 import { blockTensors } from "../model/forward";
 import type { RunPlan } from "../quant/layer-plan";
-import { rowsOf, runChunks } from "./chunks";
+import { embeddingRowsOf, runChunks } from "./chunks";
 import type { RunStore } from "./run-store";
 
 /**
@@ -22,7 +22,7 @@ export async function checkInputs(
   const [embeddings, ...blocks] = store.inputs;
   if (embeddings && calibration && model.spec) {
     const same = { ...model, spec: model.spec, shards };
-    for await (const _ of rowsOf(same, runChunks(model.spec, calibration))) throwIfCancelled(signal);
+    for await (const _ of embeddingRowsOf(same, runChunks(model.spec, calibration))) throwIfCancelled(signal);
     if ((await digest()) !== embeddings) throw changed("the embeddings");
   }
   for (const [m, wanted] of blocks.entries()) {

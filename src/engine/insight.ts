@@ -6,10 +6,10 @@ import type { AlphaCurve, LayerReport } from "../results/report";
 import type { Statistics } from "./statistics";
 import { pairSums, productsWith } from "./sums";
 
-/** What is reported of a stage beside its errors. */
+/** What is reported about a stage besides its errors. */
 export interface Insights {
   outliers: LayerReport["outliers"];
-  /** Not yet divided by ‖WX‖², which the outputs tell later. */
+  /** Not yet divided by ‖WX‖², which is known only once the outputs are. */
   curves: Map<LayerKind, AlphaCurve>;
 }
 

@@ -7,10 +7,10 @@ import type { Emit, Progress } from "./progress";
 import type { Stream } from "./stream";
 import type { Load } from "./work";
 
-/** What quantizing a block works on and whom it tells. */
+/** What quantizing a block works on, and where its events go. */
 export interface BlockJob {
   activations: Activations;
-  /** The model's shape among it. */
+  /** Includes the model's shape. */
   geometry: Geometry;
   plan: RunPlan;
   load: Load;
@@ -18,7 +18,7 @@ export interface BlockJob {
   chunks: number;
   full: FullPrecision;
   quantized: Stream;
-  /** The full-precision stream is only read back. */
+  /** The full-precision stream is read from a recording, not computed. */
   replay: boolean;
   progress: Progress;
   emit: Emit;
@@ -27,9 +27,9 @@ export interface BlockJob {
   streamMs: number;
 }
 
-export const place = (block: Block, stage: Stage) => `block ${block.index + 1}, ${stage.kinds.join(", ")}`;
+export const placeName = (block: Block, stage: Stage) => `block ${block.index + 1}, ${stage.kinds.join(", ")}`;
 
-/** Work on the full-precision stream, its time kept apart: runs that find it kept must compare with runs that do not. */
+/** Does work on the full-precision stream and adds its time to `streamMs`, so that runs that reuse a recording can be compared with runs that do not. */
 export async function onFullStream<T>(job: BlockJob, work: () => Promise<T>): Promise<T> {
   const started = performance.now();
   const value = await work();

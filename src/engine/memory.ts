@@ -9,7 +9,7 @@ const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
 const rows = (spec: ModelSpec, stage: Stage) => stage.kinds.map((kind) => layerShape(spec, kind)[0]);
 const weights = (spec: ModelSpec, stage: Stage) => stage.kinds.map((kind) => layerShape(spec, kind)[0] * layerShape(spec, kind)[1]);
 
-/** Elements that a recording holds of one token in one stage: its input and its layers' outputs. */
+/** Elements that a recording holds per token and stage: its input and its layers' outputs. */
 const recordedAt = (spec: ModelSpec, stage: Stage) => stageInputs(spec, stage) + sum(rows(spec, stage));
 
 /** Bytes of a recording: every stage's input and outputs, every block's residual stream and the embeddings. */

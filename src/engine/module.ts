@@ -1,4 +1,4 @@
-import { addBias, advance, type Block, type Geometry } from "../model/forward";
+import { addLayerBias, advance, type Block, type Geometry } from "../model/forward";
 import { type Stage, stages } from "../model/layers";
 import type { Ops, Tensor } from "../ops/ops";
 
@@ -8,10 +8,10 @@ import type { Ops, Tensor } from "../ops/ops";
  */
 export function moduleOutput(ops: Ops, geometry: Geometry, block: Block, stage: Stage, x: Tensor, weights: readonly Tensor[]): Tensor {
   const outputs = weights.map((w) => ops.linear(x, w));
-  if (stage.id === "o" || stage.id === "down") return addBias(ops, block, stage.kinds[0], outputs[0]);
+  if (stage.id === "o" || stage.id === "down") return addLayerBias(ops, block, stage.kinds[0], outputs[0]);
   const { x: mixed } = advance(ops, geometry, block, stage, x, outputs);
   const [last] = stages[stages.indexOf(stage) + 1].kinds;
-  const y = addBias(ops, block, last, ops.linear(mixed, block.weights[last]));
+  const y = addLayerBias(ops, block, last, ops.linear(mixed, block.weights[last]));
   ops.free(...outputs, mixed);
   return y;
 }

@@ -16,7 +16,7 @@ export interface OutcomeHead {
   index: number;
   layers: { name: string; fields: Record<string, unknown> }[];
   replaced: [name: string, values: ArrayPlace][];
-  /** Values as texts: JSON has no infinity. */
+  /** Values as strings: JSON has no infinity. */
   beyondF16: [name: string, index: number, value: string][];
   report: OutcomeReport;
 }

@@ -9,7 +9,7 @@ export interface BlockOutcome {
   readonly layers: readonly Coded[];
   /** Norm weights and biases that a scale was folded into, by tensor name. */
   readonly replaced: ReadonlyMap<string, Float32Array>;
-  /** Those of all these tensors that f16 cannot hold. */
+  /** Which of all these tensors f16 cannot hold. */
   readonly beyondF16: ReadonlyMap<string, Beyond>;
   readonly report: OutcomeReport;
 }

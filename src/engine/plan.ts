@@ -35,7 +35,7 @@ export function bitsPerWeight(layers: readonly LayerPlan[]): number {
 /** The full-precision stream of a run: not recorded, to be recorded, or there already. */
 export type StreamState = "passing" | "recorded" | "kept";
 
-/** What the plan has to know of the adapter and of what was kept. */
+/** What the plan needs to know about the adapter and about a kept recording. */
 export interface Circumstances {
   /** Milliseconds per unit of work. */
   rate: number;

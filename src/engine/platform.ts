@@ -7,15 +7,15 @@ import type { Ops } from "../ops/ops";
 export interface Platform {
   /** Opens the device, and a new one after it was lost. @throws QuantError `no-webgpu`. */
   openOps(): Promise<Ops>;
-  /** What may take too long for a job, where it can be ended. */
+  /** Runs work that may take too long in a thread that can be ended. */
   helperFor(signal: AbortSignal): Helper | undefined;
-  /** The place of a run, for nobody else from now on. @throws QuantError `run-exists` where somebody has it. */
+  /** Claims the place where a run is kept. @throws QuantError `run-exists` while another process or tab has it. */
   claimRun(id: string): Promise<RunPlace>;
   /** Ids of the runs that are kept and that nobody has claimed. */
   keptRuns(): Promise<string[]>;
-  /** For activations that find no room. Emptied when it is opened. */
+  /** Scratch for activations that fit in no memory. Emptied when it is opened. */
   openSpill(): Promise<Scratch>;
-  /** More than one run is made, so that the full-precision stream is worth keeping for the next. */
+  /** Whether several runs are likely, so that the full-precision stream is worth keeping for the next one. */
   readonly runsAgain: boolean;
   readonly budget?: ActivationBudget;
 }
@@ -23,7 +23,7 @@ export interface Platform {
 /** Where one run is kept. */
 export interface RunPlace {
   readonly scratch: Scratch;
-  /** Lets others have it; what is in it stays. */
+  /** Releases the claim; the contents stay. */
   release(): Promise<void>;
 }
 

@@ -21,13 +21,13 @@ export class Progress {
   }
 }
 
-/** Progress of the part at `index` of `parts` alike, as progress of the whole. */
+/** Turns progress of part `index` of `parts` equal parts into progress of the whole. */
 export function partOf(emit: Emit, index: number, parts: number): Emit {
   return (event) =>
     emit(event.type === "progress" ? { ...event, done: event.done + index * event.total, total: parts * event.total } : event);
 }
 
-/** Progress of attempts at one and the same work: its total is the first one's, and it does not fall when a later one starts from before. */
+/** Progress over several attempts at the same work: the total is that of the first attempt, and it does not fall when a later attempt starts further back. */
 export function neverFalling(emit: Emit): Emit {
   let total: number | null = null;
   let done = 0;

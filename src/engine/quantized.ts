@@ -4,7 +4,7 @@ import type { Ops, Tensor } from "../ops/ops";
 import { type QuantizedModel, restoreLayer } from "../quant/coded";
 import { layerKinds } from "../recipe/recipe";
 
-/** A block as a run left it: quantized layers, and the norms and biases that scales were folded into. What is the checkpoint's own is borrowed. */
+/** A block as a run left it: quantized layers, and the norms and biases that scales were folded into. Tensors that the run left unchanged are borrowed from `block`. */
 export async function quantizedBlock(ops: Ops, block: Block, quantized: QuantizedModel): Promise<{ block: Block; free(): void }> {
   const made: Tensor[] = [];
   const own = (t: Tensor) => {

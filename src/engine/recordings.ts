@@ -9,7 +9,7 @@ import { Recording } from "./full-precision";
 import { fitsRecording, type StreamState } from "./plan";
 import { windowsKey } from "./texts";
 
-/** The full-precision stream that is kept for the next run: one at a time, of the last text that fits the budget. */
+/** Keeps the full-precision stream for the next run: one at a time, for the last text that fitted the budget. */
 export class Recordings {
   /** @param isWanted whether there may be a next run. */
   constructor(private readonly isWanted: boolean) {}
@@ -44,7 +44,7 @@ export class Recordings {
     this.current = null;
   }
 
-  /** After a loss there is nothing to free. */
+  /** Drops the recording without freeing it: a lost device has nothing to free. */
   forget(): void {
     this.current = null;
   }

@@ -11,9 +11,9 @@ import { type OpenedOutcome, openOutcome, readLayer, readReplaced, writeOutcome 
 /** What was known when a block was committed. The latest commit counts; older ones are removed. */
 interface Commit {
   committed: number;
-  /** Everything that computed so far, in order. */
+  /** Every adapter that has worked on the run, in order. */
   adapters: string[];
-  /** Digests of what was read: of the embeddings (null where they were there already), then of each block. */
+  /** Digests of the tensors read: the embeddings' (null where a recording made reading them unnecessary), then each block's. */
   inputs: (string | null)[];
   /** Shapes of the residual streams' chunks; null after the last block, and where nothing is calibrated. */
   residuals: { shapes: number[][]; isDouble: boolean } | null;
@@ -48,7 +48,7 @@ export class RunStore implements QuantizedModel {
     readonly identity: RunIdentity,
   ) {}
 
-  /** An empty one, in place of what the scratch holds. */
+  /** Creates an empty store, replacing whatever the scratch holds. */
   static async create(scratch: Scratch, identity: RunIdentity, calibration: Calibration | null): Promise<RunStore> {
     await scratch.clear();
     for (const part of windowParts) {
@@ -85,7 +85,7 @@ export class RunStore implements QuantizedModel {
     return this.commit.adapters;
   }
 
-  /** Digests of what was read: of the embeddings, then of each committed block. */
+  /** Digests of the tensors read: the embeddings', then each committed block's. */
   get inputs(): readonly (string | null)[] {
     return this.commit.inputs;
   }
@@ -101,7 +101,7 @@ export class RunStore implements QuantizedModel {
       );
   }
 
-  /** Commits a block: once this returns, a crash does not lose it. @param inputs digests of what was read for it, before the first block that of the embeddings too. */
+  /** Commits a block: once this returns, a crash does not lose it. @param inputs digests of the tensors read for it; for the first block, the embeddings' comes first. */
   async put(
     outcome: BlockOutcome,
     residuals: Residuals | null,
@@ -157,7 +157,7 @@ export class RunStore implements QuantizedModel {
     return readLayer(this.blocks[m], name, (start, end) => this.scratch.read(blockFile(m), start, end));
   }
 
-  /** It need not be offered again. */
+  /** Records that the run was exported, so that it need not be offered for resuming. */
   async markExported(): Promise<void> {
     if (!(await this.isExported())) await this.scratch.write(exportedFile, []);
   }
@@ -199,7 +199,7 @@ export class RunStore implements QuantizedModel {
     return { shapes: residuals.full.map(({ shape }) => [...shape]), isDouble };
   }
 
-  /** An attempt that came to nothing may have left one of that name. */
+  /** A failed attempt may have left a file of that name. */
   private async writeNew(name: string, parts: readonly Uint8Array[]): Promise<void> {
     await this.scratch.remove(name);
     await this.scratch.write(name, parts);

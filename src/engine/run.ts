@@ -30,13 +30,13 @@ export interface RunInput {
   store: RunStore;
   emit: Emit;
   signal?: AbortSignal;
-  /** Where the full-precision stream is kept for the next run over the same tokens; used as far as it goes, and continued. The caller's. */
+  /** Where the full-precision stream is kept for the next run over the same tokens; reused as far as it reaches, then continued. Owned by the caller. */
   recording?: Recording | null;
 }
 
 /**
- * Quantizes a model block by block, commits each to the store, and follows Δ_m through all of them. Everything allocated on the device is freed at the
- * end, whatever the end is, except a recording.
+ * Quantizes a model block by block, commits each to the store, and follows Δ_m through all of them. Everything allocated on the device is freed at
+ * the end, whether the run succeeds or fails, except a recording.
  * @throws QuantError; `cancelled` within one chunk of work of the signal.
  */
 export async function run(input: RunInput): Promise<RunReport> {
@@ -79,7 +79,7 @@ async function runFrom(input: RunInput): Promise<void> {
     emit({ type: "log", ...message });
 }
 
-/** A block's part of a run's work. */
+/** One block's share of a run's work. */
 function blockShare({ model, plan, calibration }: RunInput, m: number, kept: boolean): number {
   const load = loadOf(calibration);
   const forward = blockWork(model.spec, load.tokens + load.heldTokens, load.length) * (kept ? 1 : 2);

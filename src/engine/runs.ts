@@ -10,19 +10,19 @@ import { identityOf, modelDigest, type RunIdentity } from "./identity";
 import type { Platform, RunPlace } from "./platform";
 import { RunStore } from "./run-store";
 
-/** A run with the model it is of: the opened one, or another form of it. */
+/** A run with its model: the opened checkpoint, or its rotated form. */
 export interface KeptRun {
   readonly model: Checkpoint;
   readonly plan: RunPlan;
   readonly store: RunStore;
   readonly place: RunPlace;
-  /** Null until it has come to its end. */
+  /** Null until the run has finished. */
   report: RunReport | null;
-  /** By their windows: a second text adds to the first. */
+  /** Keyed by the windows measured on: a second text adds an entry. */
   readonly evaluations: Map<string, NamedEvaluation>;
 }
 
-/** How a run is begun where its place holds one already: `new` refuses, `resume` goes on with it, `replace` discards it. */
+/** What to do when a run's place already holds one: `new` refuses, `resume` continues it, `replace` discards it. */
 export type Beginning = "new" | "resume" | "replace";
 
 /** The runs of the open checkpoint, each in its place. */
@@ -31,7 +31,7 @@ export class Runs {
 
   constructor(private readonly platform: Platform) {}
 
-  /** @throws QuantError `internal` for a run that is not there, or did not come to its end. */
+  /** @throws QuantError `internal` for a run that does not exist or has not finished. */
   finished(id: string): KeptRun & { report: RunReport } {
     const run = this.runs.get(id);
     if (!run?.report) throw new QuantError("internal", "this run is not there any more", "Run it again.");
@@ -44,7 +44,7 @@ export class Runs {
 
   /**
    * Claims a run's place and opens its store, at its last commit where it is resumed.
-   * @param isPassing nobody wants it back when it is interrupted: it is kept in memory.
+   * @param isPassing it need not be resumable, so it is kept in memory.
    * @throws QuantError `run-exists`, `other-run`.
    */
   async begin(
@@ -106,7 +106,7 @@ export class Runs {
       const kept = await this.peek(id).catch(() => null);
       if (!kept) continue;
       const { identity, committed } = kept.store;
-      // Nobody comes back for it: its tab is gone, and the person has the files.
+      // Its tab is closed and its files were saved: nothing is left to resume.
       const isExported = await kept.store.isExported();
       if (isExported) await kept.store.discard();
       await kept.place.release();
@@ -116,7 +116,7 @@ export class Runs {
     return found;
   }
 
-  /** Lets a run go; with `discard` what it has done too. */
+  /** Releases a run; with `discard` its blocks are deleted too. */
   async forget(id: string, { discard }: { discard: boolean }): Promise<void> {
     const run = this.runs.get(id);
     this.runs.delete(id);
@@ -124,7 +124,7 @@ export class Runs {
     await run?.place.release();
   }
 
-  /** Of another checkpoint, from now on. What was done stays where it is. */
+  /** Releases all runs, because another checkpoint is opened. Committed blocks stay on disk. */
   async close(): Promise<void> {
     for (const id of [...this.runs.keys()]) await this.forget(id, { discard: false });
   }

@@ -12,7 +12,7 @@ import type { LayerKind } from "../recipe/recipe";
 import { type CorrectedLayer, correctLayers } from "./correct";
 import { foldBefore, isFoldable, type Made } from "./fold";
 import { type Insights, insightsOf } from "./insight";
-import { type BlockJob, place } from "./job";
+import { type BlockJob, placeName } from "./job";
 import { moduleOutput } from "./module";
 import { accumulate, freeStatistics, type Inputs, type Statistics } from "./statistics";
 import { quantizeWork, stageNeeds } from "./work";
@@ -48,11 +48,11 @@ export async function quantizeStage(job: BlockJob, block: Block, stage: Stage, m
   ops.free(...layers.flatMap((l) => (l.rest ? [l.weight, l.rest] : [])));
   correction?.free();
   freeStatistics(ops, statistics);
-  progress.add(quantizeWork(plans, load), place(block, stage));
+  progress.add(quantizeWork(plans, load), placeName(block, stage));
   return { weights, layers, results, correction, insights };
 }
 
-/** The stage as a method sees it. */
+/** The stage in the form that a method receives. */
 function viewOf(
   { activations, geometry, load }: BlockJob,
   block: Block,
@@ -75,7 +75,7 @@ function viewOf(
   };
 }
 
-/** The layers of each method to that method. Only one that has the whole stage may fold. */
+/** Gives each method its layers. Only a method that has the whole stage may fold a scale. */
 async function quantizeByMethod(
   { activations: { ops }, signal }: BlockJob,
   layers: readonly CorrectedLayer[],
@@ -102,7 +102,7 @@ function warnOfDamping(
 ): void {
   if (tried.length <= 1 && !instead) return;
   const end = instead ? `none holds: ${instead}` : "the last one holds";
-  const message = `${place(block, stage)}: ${what} was not positive definite; damping tried: ${tried.join(", ")}; ${end}.`;
+  const message = `${placeName(block, stage)}: ${what} was not positive definite; damping tried: ${tried.join(", ")}; ${end}.`;
   emit({ type: "log", level: "warning", message });
 }
 
@@ -114,7 +114,7 @@ async function settle(
   made: Made,
 ): Promise<Tensor> {
   const coded = await codeLayer(ops, name, result, grid);
-  // Now, not after hours of work.
+  // Checked now, so that the export cannot fail on it after hours of work.
   checkPackedRange(coded, plan.recipe);
   made.layers.set(name, coded);
   if (!("codes" in result)) return result.weight;

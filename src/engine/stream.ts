@@ -10,10 +10,10 @@ export interface Chunk {
   readonly geometry: Geometry;
 }
 
-interface State extends Chunk {
+interface ChunkState extends Chunk {
   /** The next linear layers' input; h itself at the end of a block. */
   readonly x: Activation;
-  /** h was made here, and is freed when it is left behind. */
+  /** This stream made h, and frees it when it advances. */
   readonly ownsH: boolean;
 }
 
@@ -22,7 +22,7 @@ interface State extends Chunk {
  * is computed once. The h that it starts from is borrowed; everything after it belongs to the stream, which frees what it leaves behind.
  */
 export class Stream {
-  private readonly states: State[];
+  private readonly states: ChunkState[];
 
   constructor(
     private readonly activations: Activations,
@@ -47,7 +47,7 @@ export class Stream {
     return this.states[c].x;
   }
 
-  /** To the inputs of the block's first stage. */
+  /** Moves every chunk to the inputs of the block's first stage. */
   async enter(block: Block): Promise<void> {
     for (const [c, state] of this.states.entries()) {
       const x = await using(state.h, (h) => enterBlock(this.ops, state.geometry, block, h));
@@ -73,7 +73,7 @@ export class Stream {
     this.states[c] = { ...before, h: newH, x, ownsH: moved || before.ownsH };
   }
 
-  /** The next linear layers' inputs over s [in], column by column. */
+  /** Divides the next linear layers' inputs by s [in], column by column. */
   async divideInputs(c: number, s: Tensor): Promise<void> {
     const { x } = this.states[c];
     const divided = await using(x, (tensor) => this.ops.scaleColumns(tensor, s, true));
@@ -81,7 +81,7 @@ export class Stream {
     this.states[c] = { ...this.states[c], x: await this.activations.hold(divided) };
   }
 
-  /** Through a whole block, nothing looked at on the way. */
+  /** Moves chunk c through a whole block without exposing its stages. */
   async pass(c: number, block: Block): Promise<void> {
     const before = this.states[c];
     const { ops } = this;
@@ -101,12 +101,12 @@ export class Stream {
     this.states[c] = { ...before, h: held, x: held, ownsH: true };
   }
 
-  /** The h that it starts from is freed with the rest. */
+  /** Makes the stream the owner of the h it starts from, so that it is freed with the rest. */
   own(): void {
     for (const [c, state] of this.states.entries()) this.states[c] = { ...state, ownsH: true };
   }
 
-  /** The block's end: h stays alive for somebody else, who frees it. */
+  /** At the end of a block: gives h away; whoever takes it frees it. */
   release(c: number): void {
     this.states[c] = { ...this.states[c], ownsH: false };
   }

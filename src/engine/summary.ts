@@ -3,12 +3,12 @@ import type { RunPlan } from "../quant/layer-plan";
 import { isBase, recipeTitle } from "../recipe/recipe";
 import type { LayerReport } from "../results/report";
 
-interface Message {
+interface LogMessage {
   level: "info" | "warning";
   message: string;
 }
 
-/** What begins, for the log. @param from blocks that are done already. */
+/** The log's line for the start of a run. @param from blocks that are done already. */
 export function startMessage({ recipe, holdsOut, blocks }: RunPlan, { tokens, heldOut }: Calibration, from: number): string {
   const damping = isBase(recipe) ? "" : `, damping ${recipe.qep.damp}`;
   const choice = holdsOut ? `; α is chosen on ${heldOut!.windows} other windows` : "";
@@ -18,13 +18,13 @@ export function startMessage({ recipe, holdsOut, blocks }: RunPlan, { tokens, he
 
 const namedAtMost = 5;
 
-/** How a run's solves went and what was chosen, for the end of the log: a silent fallback is the complaint that other tools get. */
-export function summaryOf(plan: RunPlan, layers: readonly LayerReport[]): Message[] {
+/** How a run's solves went and which α were chosen, for the end of the log: no fallback may go unreported. */
+export function summaryOf(plan: RunPlan, layers: readonly LayerReport[]): LogMessage[] {
   const chosen = plan.holdsOut && !isBase(plan.recipe) ? [choiceSummary(plan, layers)] : [];
   return [solveSummary(layers), ...chosen];
 }
 
-function solveSummary(layers: readonly LayerReport[]): Message {
+function solveSummary(layers: readonly LayerReport[]): LogMessage {
   const fallen = layers.filter((l) => l.fallback);
   const climbed = layers.filter((l) => !l.fallback && l.retries > 0);
   if (!fallen.length && !climbed.length) return { level: "info", message: `All ${layers.length} layers were quantized as asked.` };
@@ -40,7 +40,7 @@ function solveSummary(layers: readonly LayerReport[]): Message {
 }
 
 /** What the held-out windows chose, in numbers. */
-function choiceSummary({ recipe, layers: plans }: RunPlan, layers: readonly LayerReport[]): Message {
+function choiceSummary({ recipe, layers: plans }: RunPlan, layers: readonly LayerReport[]): LogMessage {
   const open = new Set(plans.filter(({ choice }) => choice !== "given").map(({ name }) => name));
   const looked = layers.filter((l) => l.heldOut && open.has(l.name));
   const none = looked.filter((l) => l.alpha === 0).length;

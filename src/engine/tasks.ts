@@ -30,7 +30,7 @@ export interface Answer {
   normalizedRight: boolean;
 }
 
-/** One choice as ids: the context's, then its own from `start` on. */
+/** The token ids of one choice: the context's, then its own from `start` on. */
 interface Candidate {
   ids: number[];
   start: number;
@@ -40,7 +40,7 @@ interface Candidate {
 /** Token ids of one pass: choices of similar length go together, padded at the end, which a causal model does not see. */
 const tokensPerPass = 4096;
 
-/** Zero-shot multiple choice by log-likelihood, an answer a question. */
+/** Zero-shot multiple choice by log-likelihood: one answer per question. */
 export async function answerQuestions(
   input: TasksInput,
   encoder: Pick<Encoder, "encode">,
@@ -50,7 +50,7 @@ export async function answerQuestions(
   const candidates = questions.flatMap((q, i) => q.choices.map((choice) => candidateOf(encoder, q, choice, i, spec.maxPositions)));
   const likelihoods = new Float64Array(candidates.length);
   const byLength = candidates.map((_, i) => i).sort((a, b) => candidates[a].ids.length - candidates[b].ids.length);
-  // Each block is a step of a choice's way, the logits one more.
+  // For every choice each block is one step, and the logits are one more.
   const progress = new Progress(candidates.length * (spec.blocks + 1), input.emit);
   const passes = [...batches(byLength, candidates)].map((batch) => paddedPass(batch, candidates));
   const losses = await input.activations.job(() =>
@@ -80,7 +80,7 @@ function candidateOf(
       `question ${index + 1} has ${ids.length} tokens, the model knows ${maxPositions} positions`,
       "Leave it out of the file, or ask for fewer questions.",
     );
-  // Where a choice melts into its context's last token, that token is scored with it.
+  // Where the choice's first letters join the context's last token, that token is scored with the choice.
   return { ids, start: Math.max(1, Math.min(start, ids.length - 1)), bytes: new TextEncoder().encode(choice.trim()).length };
 }
 
@@ -96,9 +96,9 @@ function* batches(order: readonly number[], candidates: readonly Candidate[]): G
   if (batch.length) yield batch;
 }
 
-/** Choices that go through the network together. */
+/** Choices that pass through the network together. */
 interface Pass {
-  /** Their numbers. */
+  /** Indices of the choices. */
   rows: readonly number[];
   /** Tokens of each, padded to the longest. */
   length: number;
@@ -129,7 +129,7 @@ async function lossesOf(
     activations,
     start.map((h, p) => ({ h, geometry: geometries.get(passes[p].length)! })),
   );
-  // The embeddings are the stream's from here on: no other one starts from them.
+  // No other stream starts from these embeddings, so this one frees them.
   stream.own();
   for await (const block of blocksOf(ops, model)) {
     const after = quantized ? await quantizedBlock(ops, block, quantized) : null;

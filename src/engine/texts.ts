@@ -35,7 +35,7 @@ export class Texts {
 export const windowsKey = ({ length, ids }: TokenWindows): string =>
   `${length}:${hash(new Uint8Array(ids.buffer, ids.byteOffset, ids.byteLength))}`;
 
-/** FNV-1a, 53 bits of it: tells texts apart, guards nothing. */
+/** FNV-1a, 53 bits of it: enough to distinguish texts, not a cryptographic hash. */
 export function hash(bytes: Uint8Array): string {
   let a = 0x811c9dc5;
   let b = 0x1000193;

@@ -7,7 +7,7 @@ import { chatTemplateOf, openTokenizer } from "../model/tokenizer";
 import { needsHeldOut, type Recipe } from "../recipe/recipe";
 
 export interface Cutting {
-  /** The first so many windows, or all where there are fewer; null: all. */
+  /** At most this many windows, from the first on; null: all. */
   windows: number | null;
   windowLength: number;
 }
@@ -19,7 +19,7 @@ export interface GivenText {
   readonly field?: string;
 }
 
-/** The very windows that a run of the open checkpoint was calibrated on. */
+/** The same windows that a run of the open checkpoint was calibrated on. */
 export interface WindowsOfRun {
   readonly ofRun: string;
 }
@@ -29,9 +29,9 @@ export interface Reading {
   signal?: AbortSignal;
   /** The field that holds the text, where a file has several. */
   field?: string;
-  /** For what may take too long; without it no parquet and no conversations are read. */
+  /** Needed for Parquet files and conversations, whose reading may take too long. */
   helper?: Helper;
-  /** Told now and then while a text is tokenized: ids so far, of at most how many. */
+  /** Called now and then while a text is tokenized, with the ids so far and the most that there can be. */
   progress?(done: number, most: number): void;
 }
 

@@ -111,7 +111,7 @@ async function roundLayer(
   return { coded, report };
 }
 
-/** What a run would take. @throws QuantError `bad-format`. */
+/** Plans such a run. @throws QuantError `bad-format`. */
 export async function planUncalibrated(ops: Ops, checkpoint: Checkpoint, plan: RunPlan): Promise<PlanSummary> {
   const { recipe, layers } = plan;
   return {
@@ -130,7 +130,7 @@ export async function planUncalibrated(ops: Ops, checkpoint: Checkpoint, plan: R
   };
 }
 
-/** Of a small matrix, the second time: the first compiles kernels. */
+/** Measured on a small matrix, at the second try: the first compiles kernels. */
 async function msPerWeight(ops: Ops): Promise<number> {
   const side = 256;
   const W = ops.zeros([side, side]);

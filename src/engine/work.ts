@@ -13,7 +13,7 @@ export interface StageNeeds {
   corrected: boolean;
 }
 
-/** A stage's layers by method, as their rows. */
+/** The number of rows of each layer of a stage, by method. */
 export const stageMethods = (layers: readonly LayerPlan[]): { method: MethodId; rows: number[] }[] =>
   [...byMethod(layers)].map(([method, mine]) => ({ method, rows: mine.map(({ shape }) => shape[0]) }));
 
@@ -34,7 +34,7 @@ export function forwardWork(spec: ModelSpec, stage: Stage, tokens: number, lengt
 export const blockWork = (spec: ModelSpec, tokens: number, length: number): number =>
   stages.reduce((sum, stage) => sum + forwardWork(spec, stage, tokens, length), 0);
 
-/** What a run goes over: calibration tokens, those held out, and a window's length. */
+/** What a run processes: calibration tokens, held-out tokens, and the length of a window. */
 export interface Load {
   tokens: number;
   heldTokens: number;

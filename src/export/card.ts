@@ -7,10 +7,10 @@ import type { Evaluation } from "../results/measures";
 import type { RunReport } from "../results/report";
 import { formats } from "./entries";
 
-/** Characters that mean something to Markdown or HTML are shown, not obeyed: names come from files. */
+/** Replaces characters that Markdown or HTML would interpret: names come from untrusted files. */
 const plain = (text: string) => text.replace(/[^\p{L}\p{N} ._-]/gu, "·").slice(0, 120);
 
-/** On the text of that file. */
+/** An evaluation, with the name of the text's file. */
 export interface NamedEvaluation {
   text: string;
   evaluation: Evaluation;

@@ -20,7 +20,7 @@ export interface ExportInput {
   report: RunReport;
   evaluations: readonly NamedEvaluation[];
   sink: Sink;
-  /** Bytes of tensors written so far, of how many. */
+  /** Called with the bytes of tensors written so far and in total. */
   progress?(done: number, total: number): void;
   signal?: AbortSignal;
 }
@@ -83,7 +83,7 @@ async function writeSmallFiles(
   written: readonly string[],
 ): Promise<void> {
   const format = formats[report.recipe.format];
-  // An unknown architecture may not stand f16 at run time: its own dtype stays.
+  // An unknown architecture may not run in f16, so its own dtype stays.
   await writeFile(sink, "config.json", writeJson(model.spec ? format.config(model.config, report.recipe, wide) : model.config));
   for (const [name, value] of Object.entries(format.files(report.recipe))) await writeFile(sink, name, writeJson(value));
   await writeFile(sink, "recipe.json", writeJson(report.recipe));

@@ -17,11 +17,11 @@ export type EntrySource = { from: "layer"; name: string; index: number } | { fro
 export interface Entry {
   readonly spec: EntrySpec;
   readonly source: EntrySource;
-  /** f16 cannot hold it: f32. */
+  /** It is written in f32, because f16 cannot hold it. */
   readonly isWide: boolean;
 }
 
-/** What only a finished run can tell of its tensors, by their names. */
+/** What is known of a run's tensors only once it has finished, by their names. */
 export interface RunChanges {
   /** Those that the run changed without quantizing them. */
   readonly replaced: { has(name: string): boolean };
@@ -54,7 +54,7 @@ export function entriesOf(model: Checkpoint, { recipe, layers: plans }: RunPlan,
   });
 }
 
-/** Where they go. */
+/** Where these entries go in the files. */
 export const layoutOf = ({ recipe }: RunPlan, entries: readonly Entry[]): Layout =>
   formats[recipe.format].container.layout(entries.map(({ spec }) => spec));
 

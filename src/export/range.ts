@@ -10,7 +10,7 @@ import type { RunPlan } from "../quant/layer-plan";
 import type { Recipe } from "../recipe/recipe";
 import { type Entry, entriesOf, formats } from "./entries";
 
-/** What a client multiplies with; buffers under other names (a mask of −∞) are no weights. */
+/** Whether a client multiplies with this tensor; buffers under other names (such as a mask of −∞) are not weights. */
 export const isWeight = (name: string) => /\.(weight|bias)$/.test(name);
 const scanBytes = 8 * 2 ** 20;
 

@@ -1,7 +1,7 @@
 import { isPlainName } from "../io/text";
 import type { Source, SourceFile } from "../io/types";
 
-/** Tokenizers of large vocabularies take 30 MB; what is larger is no side file. */
+/** Tokenizers with large vocabularies take 30 MB; anything larger than this is not a side file. */
 const largest = 50 * 2 ** 20;
 
 const weights = /\.(safetensors|bin|pth?|ckpt|gguf|ggml|onnx|onnx_data|h5|msgpack|tflite|npz|mlmodel|ot)$/i;
@@ -13,7 +13,7 @@ const stale = /\.index\.json$|^(adapter_config|params|quantize_config|quant_conf
  * or files that the export has by itself.
  */
 export function sideFiles({ files }: Source, written: readonly string[]): SourceFile[] {
-  // Some disks do not tell a from A.
+  // Some disks ignore the case of names.
   const taken = new Set(written.map((name) => name.toLowerCase()));
   return files.filter(({ name, size }) => {
     const key = name.toLowerCase();

@@ -37,7 +37,7 @@ export async function verifyCheckpoint(
     throwIfCancelled(signal);
     const { name, dtype } = entry.spec;
     const check = isWeight(name) ? (bytes: Uint8Array) => checkValues(name, bytes, dtype as Dtype, isHalf) : () => {};
-    await compare(found.get(name)!, name, expected.of(entry), check);
+    await compareEntry(found.get(name)!, name, expected.of(entry), check);
   }
 }
 
@@ -53,8 +53,8 @@ function checkValues(name: string, bytes: Uint8Array, dtype: Dtype, isHalf: bool
   if (isHalf && findBeyondF16(bytes, dtype)) throw failed(name, "becomes infinite in the float16 that config.json names");
 }
 
-/** In the parts in which it was written. */
-async function compare(
+/** Compares an entry piece by piece, as it was written. */
+async function compareEntry(
   entry: WrittenEntry,
   name: string,
   expected: AsyncIterable<Uint8Array>,

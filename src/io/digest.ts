@@ -10,11 +10,11 @@ export const sha256OfText = (text: string): Promise<string> => sha256(new TextEn
 
 export interface WatchedShards {
   readonly shards: Shards;
-  /** Of all that was read since the last call, whatever its order and however often; null where nothing was. */
+  /** The digest of all that was read since the last call, regardless of order and repetition; null if nothing was. */
   digest(): Promise<string | null>;
 }
 
-/** The same shards, with a digest of what is read from them. */
+/** The same shards, which also keep a digest of what is read from them. */
 export function watched(shards: Shards): WatchedShards {
   let seen: Promise<string>[] = [];
   return {

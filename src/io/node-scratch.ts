@@ -52,7 +52,7 @@ async function writeWhole(path: string, parts: readonly Uint8Array[]): Promise<v
   try {
     for (const part of parts)
       for (let at = 0; at < part.length; ) at += (await handle.write(part, at, Math.min(mostAtOnce, part.length - at))).bytesWritten;
-    // Without it a power cut after the rename could leave an empty file under the name.
+    // Without the sync a power cut after the rename could leave an empty file under the name.
     await handle.datasync();
   } finally {
     await handle.close();
@@ -60,8 +60,8 @@ async function writeWhole(path: string, parts: readonly Uint8Array[]): Promise<v
 }
 
 /**
- * Takes a folder for this process alone; the lock of a process that is gone does not count. Returns how to let go: the folder is removed where nothing but
- * the lock is in it. @throws QuantError `run-exists` while another process has it, write-failed.
+ * Takes a folder for this process alone; the lock of a process that is gone does not count. Returns a function that releases it, and removes the
+ * folder if nothing but the lock is in it. @throws QuantError `run-exists` while another process has it, write-failed.
  */
 export async function claimFolder(folder: string): Promise<() => Promise<void>> {
   const lock = join(folder, lockFile);
@@ -90,7 +90,7 @@ function isAlive(pid: number): boolean {
     process.kill(pid, 0);
     return true;
   } catch (e) {
-    // It is there, but another person's.
+    // The process exists, but belongs to another user.
     return (e as NodeJS.ErrnoException).code === "EPERM";
   }
 }

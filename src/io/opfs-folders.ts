@@ -1,6 +1,6 @@
-/** Folders of the origin's private file system, and who has them: several tabs may be open. */
+/** Folders of the origin's private file system, and locks on them: several tabs may be open. */
 
-/** A folder at the top, made where it is not there; null in a browser without one (or in a private window). */
+/** A top-level folder, created if it does not exist; null in a browser without one (or in a private window). */
 export async function privateFolder(name: string): Promise<FileSystemDirectoryHandle | null> {
   try {
     return await (await navigator.storage.getDirectory()).getDirectoryHandle(name, { create: true });
@@ -13,7 +13,7 @@ export interface Claim {
   release(): Promise<void>;
 }
 
-/** Takes a name for this worker; the browser lets it go when the worker ends, however it ends. null: another one has it. */
+/** Locks a name for this worker; the browser releases it whenever the worker ends. null: another worker holds it. */
 export function claim(name: string): Promise<Claim | null> {
   const { locks } = navigator;
   if (!locks) return Promise.resolve({ release: async () => {} });

@@ -4,7 +4,7 @@ import { QuantError } from "../errors";
 import { shown } from "./text";
 import type { SourceFile } from "./types";
 
-export type Row = Record<string, unknown>;
+export type DataRow = Record<string, unknown>;
 
 /** What `parquetRows` is asked, fit for another thread. */
 export interface ParquetRequest {
@@ -15,7 +15,7 @@ export interface ParquetRequest {
 }
 
 /** Reads a file's rows somewhere that can be ended: a damaged file may keep hyparquet busy for hours. */
-export type ReadParquet = (file: SourceFile, wanted: readonly string[] | null) => Promise<Row[]>;
+export type ReadParquet = (file: SourceFile, wanted: readonly string[] | null) => Promise<DataRow[]>;
 
 const mostBytes = 64 * 2 ** 20;
 const mostRows = 1_000_000;
@@ -39,7 +39,7 @@ export async function parquetRequest(file: SourceFile, wanted: readonly string[]
  * The rows, as objects of those of the wanted columns that the file has; 64-bit integers as numbers.
  * @throws QuantError `bad-file` for what is no parquet, damaged, too long, or packed in a way that is not read here.
  */
-export async function parquetRows({ name, content, wanted }: ParquetRequest): Promise<Row[]> {
+export async function parquetRows({ name, content, wanted }: ParquetRequest): Promise<DataRow[]> {
   const { parquetMetadata, parquetReadObjects, parquetSchema } = await import("hyparquet");
   try {
     const metadata = parquetMetadata(content);
@@ -50,7 +50,7 @@ export async function parquetRows({ name, content, wanted }: ParquetRequest): Pr
       metadata,
       columns: columns.filter((column) => !wanted || wanted.includes(column)),
     });
-    return rows.map((row) => numbered(row) as Row);
+    return rows.map((row) => numbered(row) as DataRow);
   } catch (cause) {
     if (cause instanceof QuantError) throw cause;
     const detail = cause instanceof Error ? `: ${shown(cause.message)}` : "";

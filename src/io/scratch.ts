@@ -1,7 +1,7 @@
 import { QuantError } from "../errors";
 
 /**
- * A private folder for what a run must find again: in memory, in the browser's own file system, or on disk. Names are plain file names. A file is
+ * A private folder for what a run needs again later: in memory, in the browser's private file system, or on disk. Names are plain file names. A file is
  * written once and whole: after a crash there is all of it or none.
  */
 export interface Scratch {
@@ -10,7 +10,7 @@ export interface Scratch {
   /** Bytes [start, end), or all, in a buffer of their own. Throws `internal` for a file that is not there. */
   read(name: string, start?: number, end?: number): Promise<Uint8Array>;
   names(): Promise<string[]>;
-  /** Nothing happens where it is not there. */
+  /** Does nothing if there is no such file. */
   remove(name: string): Promise<void>;
   /** Removes the folder with all that is in it. */
   clear(): Promise<void>;

@@ -25,11 +25,11 @@ function indexNotes(index: ReadonlyMap<string, string>, all: ReadonlyMap<string,
   const absent = [...index.keys()].filter((name) => !all.has(name));
   const moved = [...index].filter(([name, file]) => all.has(name) && all.get(name)!.file.name !== file).map(([name]) => name);
   const unnamed = [...all.keys()].filter((name) => !index.has(name));
-  const tell = (names: string[], what: string) => (names.length ? [`${INDEX_NAME} ${what}: ${shownList(names, 5)}.`] : []);
+  const notes = (names: string[], what: string) => (names.length ? [`${INDEX_NAME} ${what}: ${shownList(names, 5)}.`] : []);
   return [
-    ...tell(absent, "names tensors that no file has"),
-    ...tell(moved, "names another file for tensors, read where they are"),
-    ...tell(unnamed, "does not name tensors that the files have"),
+    ...notes(absent, "names tensors that no file has"),
+    ...notes(moved, "names another file for tensors, read where they are"),
+    ...notes(unnamed, "does not name tensors that the files have"),
   ];
 }
 

@@ -7,7 +7,7 @@ import type { Source, SourceFile } from "./types";
 const SINGLE_NAME = "model.safetensors";
 export const INDEX_NAME = "model.safetensors.index.json";
 
-export type Choice = { kind: "files"; files: readonly SourceFile[]; read: string } | { kind: "index"; index: SourceFile };
+export type ChosenWeights = { kind: "files"; files: readonly SourceFile[]; read: string } | { kind: "index"; index: SourceFile };
 
 const safetensors = /\.safetensors$/;
 /** Weights that are no part of a model's own: adapters, and Mistral's copy under its own names. */
@@ -20,7 +20,7 @@ const series = /^(.*)-(\d{1,6})-of-(\d{1,6})\.safetensors$/s;
  * fails, but one series or one file that can only be the model is taken.
  * @throws QuantError missing-file, contradiction.
  */
-export function chooseWeights(source: Source, named?: string): Choice {
+export function chooseWeights(source: Source, named?: string): ChosenWeights {
   if (named !== undefined) return namedWeights(source, named);
   const single = findFile(source, SINGLE_NAME);
   if (single) return { kind: "files", files: [single], read: SINGLE_NAME };
@@ -29,13 +29,13 @@ export function chooseWeights(source: Source, named?: string): Choice {
   return onlyWeights(source);
 }
 
-function namedWeights(source: Source, named: string): Choice {
+function namedWeights(source: Source, named: string): ChosenWeights {
   const file = findFile(source, named);
   if (!file || !/\.safetensors(\.index\.json)?$/.test(named)) throw missing([named], "named by config.json's transformers_weights");
   return safetensors.test(named) ? { kind: "files", files: [file], read: shown(named) } : { kind: "index", index: file };
 }
 
-function onlyWeights(source: Source): Choice {
+function onlyWeights(source: Source): ChosenWeights {
   const candidates = source.files.filter(({ name }) => safetensors.test(name) && !apart.test(name));
   const bin = source.files.find(({ name }) => /^pytorch_model.*\.bin$/.test(name));
   if (!candidates.length || bin) throw noWeights(source);

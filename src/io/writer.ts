@@ -85,7 +85,7 @@ export function layoutFile(
 }
 
 /** Cuts the list, in order, where the next tensor would pass the limit; a larger tensor gets a shard of its own. */
-function cut(tensors: readonly TensorSpec[], maxBytes: number): TensorSpec[][] {
+function cutIntoShards(tensors: readonly TensorSpec[], maxBytes: number): TensorSpec[][] {
   const shards: TensorSpec[][] = [[]];
   let bytes = 0;
   for (const t of tensors) {
@@ -121,7 +121,7 @@ export function layoutShards(
   metadata: ReadonlyMap<string, string> = new Map(),
 ): CheckpointLayout {
   if (new Set(tensors.map((t) => t.name)).size !== tensors.length) throw misuse("a tensor name is used twice");
-  const parts = cut(tensors, maxShardBytes);
+  const parts = cutIntoShards(tensors, maxShardBytes);
   const shards = parts.map((part, i) => ({ name: shardName(i, parts.length), tensors: part, ...layoutFile(part, metadata) }));
   const totalSize = tensors.reduce((sum, t) => sum + specBytes(t), 0);
   if (shards.length === 1) return { shards, totalSize };

@@ -59,14 +59,14 @@ class Channel<T> implements AsyncIterable<T> {
   }
 }
 
-interface Entry {
+interface ZipEntry {
   name: string;
   size: number;
   lastModified: Date;
   input: AsyncIterable<Uint8Array<ArrayBuffer>>;
 }
 
-async function pump(entries: AsyncIterable<Entry>, target: ZipTarget): Promise<void> {
+async function pump(entries: AsyncIterable<ZipEntry>, target: ZipTarget): Promise<void> {
   const reader = makeZip(entries).getReader();
   for (;;) {
     const { value, done } = await reader.read();
@@ -80,7 +80,7 @@ async function pump(entries: AsyncIterable<Entry>, target: ZipTarget): Promise<v
  * Throws disk-full, write-failed.
  */
 export function zipSink(target: ZipTarget, top: string, date = new Date()): Sink {
-  const entries = new Channel<Entry>();
+  const entries = new Channel<ZipEntry>();
   let current: Channel<Uint8Array<ArrayBuffer>> | undefined;
   let failure: unknown;
   const failAll = (e: unknown) => {

@@ -48,7 +48,7 @@ const floatDtypes: readonly string[] = ["F32", "F16", "BF16"];
 
 /**
  * Opens a checkpoint and checks that every tensor the forward pass needs is there with the shape that config.json implies. One of an architecture that
- * is not known opens without a spec, as long as it is of floats and has layers that can be told.
+ * is not known opens without a spec, as long as it holds floats and layers that can be recognised.
  * @throws QuantError missing-file, bad-json, bad-config, unsupported-architecture, bad-safetensors, missing-tensor, wrong-shape, …
  */
 export const openCheckpoint = (source: Source): Promise<Checkpoint> => givenAs("checkpoint", () => open(source));
@@ -111,7 +111,7 @@ export function runnable(checkpoint: Checkpoint): Model {
   return checkpoint as Model;
 }
 
-/** Null where there is nothing to be done: quantized already, or no layer that can be told. */
+/** Null where nothing can be done: it is quantized already, or no layer is recognised. */
 function openUnknown({ source, config, kept, shards, notes }: Opened, unsupported: QuantError): Checkpoint | null {
   if (config.quantization_config) return null;
   const layers = genericLayers(shards);

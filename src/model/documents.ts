@@ -1,6 +1,6 @@
 import { QuantError } from "../errors";
 import { parseLoose } from "../io/json";
-import type { Row } from "../io/parquet";
+import type { DataRow } from "../io/parquet";
 import { shown, shownList } from "../io/text";
 import { csvRows } from "./csv";
 
@@ -11,7 +11,7 @@ export interface Document {
   templated?: boolean;
 }
 
-export interface Message {
+export interface ChatMessage {
   role: string;
   content: string;
 }
@@ -34,9 +34,9 @@ export const badText = (where: string, hint: string, cause?: unknown) => new Qua
 const conversationsAtOnce = 64;
 
 /** Renders conversations through the model's chat template, or throws why it cannot. */
-export type Render = (conversations: readonly Message[][]) => Promise<string[]>;
+export type Render = (conversations: readonly ChatMessage[][]) => Promise<string[]>;
 
-interface Reading {
+interface RowsReading {
   name: string;
   /** The field that the person named. */
   field?: string;
@@ -46,10 +46,10 @@ interface Reading {
 /** The documents of rows; rows come one at a time, so that a large file need not be read to its end. @throws QuantError `bad-text` naming row and fields. */
 export async function* documentsOfRows(
   rows: Iterable<readonly [string, unknown]>,
-  { name, field, render }: Reading,
+  { name, field, render }: RowsReading,
 ): AsyncGenerator<Document> {
   let form: Form | null = null;
-  let waiting: Message[][] = [];
+  let waiting: ChatMessage[][] = [];
   const rendered = async () => {
     const texts = await render(waiting);
     waiting = [];
@@ -63,14 +63,15 @@ export async function* documentsOfRows(
     }
     if (typeof row !== "object" || row === null || Array.isArray(row))
       throw badText(`${place} is no object with a text in it`, "Give one object a line or row.");
-    form ??= formOf(row as Row, place, field);
-    if (form.kind === "text") yield { text: textsOf(row as Row, form.fields, place) };
-    else if (waiting.push(messagesOf((row as Row)[form.field], `${place}, ${form.field}`)) === conversationsAtOnce) yield* await rendered();
+    form ??= formOf(row as DataRow, place, field);
+    if (form.kind === "text") yield { text: textsOf(row as DataRow, form.fields, place) };
+    else if (waiting.push(messagesOf((row as DataRow)[form.field], `${place}, ${form.field}`)) === conversationsAtOnce)
+      yield* await rendered();
   }
   if (waiting.length) yield* await rendered();
 }
 
-const textsOf = (row: Row, fields: readonly string[], place: string): string =>
+const textsOf = (row: DataRow, fields: readonly string[], place: string): string =>
   fields
     .map((field) => textOf(row, field, place))
     .filter(Boolean)
@@ -78,7 +79,7 @@ const textsOf = (row: Row, fields: readonly string[], place: string): string =>
 
 type Form = { kind: "text"; fields: readonly string[] } | { kind: "chat"; field: string };
 
-function formOf(row: Row, place: string, field?: string): Form {
+function formOf(row: DataRow, place: string, field?: string): Form {
   const has = (name: string) => Object.hasOwn(row, name);
   if (field !== undefined) {
     if (!has(field)) throw noField(row, place, `has no field ${shown(field)}`);
@@ -91,13 +92,13 @@ function formOf(row: Row, place: string, field?: string): Form {
   throw noField(row, place, "has no field that is known to hold text");
 }
 
-const noField = (row: Row, place: string, what: string) =>
+const noField = (row: DataRow, place: string, what: string) =>
   badText(
     `${place} ${what}; its fields are ${shownList(Object.keys(row), 12) || "none"}`,
     "Name the one that holds the text (--text-field on the command line), or call it text.",
   );
 
-function textOf(row: Row, field: string, place: string): string {
+function textOf(row: DataRow, field: string, place: string): string {
   const value = row[field];
   if (typeof value !== "string")
     throw badText(
@@ -108,10 +109,10 @@ function textOf(row: Row, field: string, place: string): string {
 }
 
 /** [{role, content}], or ShareGPT's [{from, value}]. */
-function messagesOf(value: unknown, place: string): Message[] {
+function messagesOf(value: unknown, place: string): ChatMessage[] {
   const roles: Record<string, string> = { human: "user", gpt: "assistant" };
   if (!Array.isArray(value)) throw badText(`${place} is no list of messages`, "Each is {role, content} or {from, value}.");
-  return value.map((message: Row | null, i) => {
+  return value.map((message: DataRow | null, i) => {
     const role = message?.role ?? message?.from;
     const content = message?.content ?? message?.value;
     if (typeof role !== "string" || typeof content !== "string")
@@ -191,7 +192,7 @@ function* lines(name: string, text: string): Generator<readonly [string, unknown
 function jsonRows(name: string, value: unknown): Iterable<readonly [string, unknown]> {
   const numbered = (list: readonly unknown[]) => list.map((row, i) => [`row ${i + 1}`, row] as const);
   if (Array.isArray(value)) return numbered(value);
-  const object = Object(value) as Row;
+  const object = Object(value) as DataRow;
   if (forms.some((fields) => fields.every((f) => typeof object[f] === "string")) || chats.some((f) => Array.isArray(object[f])))
     return numbered([object]);
   const lists = Object.entries(object).filter((entry): entry is [string, unknown[]] => Array.isArray(entry[1]) && entry[1].length > 0);

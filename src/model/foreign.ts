@@ -1,4 +1,4 @@
-/** Checkpoints in a form that is not read here: each is told for what it is. */
+/** Checkpoints in a form that cannot be read here: each is refused by name. */
 import { QuantError } from "../errors";
 import { shown } from "../io/text";
 import type { Shards } from "../io/types";
@@ -18,7 +18,7 @@ const byTensor: readonly [RegExp, string][] = [
   [/\.qweight$/, "GPTQ or AWQ"],
 ];
 
-const byMethod: Readonly<Record<string, string>> = {
+const titlesByMethod: Readonly<Record<string, string>> = {
   awq: "AWQ",
   "auto-round": "AutoRound",
   bitsandbytes: "bitsandbytes",
@@ -40,7 +40,7 @@ const byPrefix: readonly [string, string][] = [
 ];
 
 /** Families whose linear layers are stored [in, out] (GPT-2's Conv1D). */
-const transposed: readonly string[] = ["gpt2", "openai-gpt", "imagegpt", "decision_transformer"];
+const transposedArchitectures: readonly string[] = ["gpt2", "openai-gpt", "imagegpt", "decision_transformer"];
 
 /** What quantized it, or null. A GPTQ checkpoint that says how it is packed is none of these. */
 function quantizedBy(config: Json, { tensors }: Shards): { by: string; where: string } | null {
@@ -48,7 +48,7 @@ function quantizedBy(config: Json, { tensors }: Shards): { by: string; where: st
   const method = typeof settings === "object" && settings !== null ? String(settings.quant_method ?? settings.format ?? "") : "";
   if (method === "gptq" || isAutoGptq(settings)) return null;
   const names = [...tensors.keys()];
-  const said = method ? (byMethod[method] ?? (config.compression_config ? "compressed-tensors" : shown(method))) : undefined;
+  const said = method ? (titlesByMethod[method] ?? (config.compression_config ? "compressed-tensors" : shown(method))) : undefined;
   for (const [pattern, by] of byTensor) {
     const name = names.find((n) => pattern.test(n));
     if (name) return { by: said ?? by, where: shown(name) };
@@ -86,7 +86,7 @@ export function refuseForeign(config: Json, shards: Shards): void {
       );
   const quantized = quantizedBy(config, shards);
   if (quantized) throw new QuantError("quantized-already", `by ${quantized.by} (${quantized.where})`, original);
-  if (transposed.includes(String(config.model_type)))
+  if (transposedArchitectures.includes(String(config.model_type)))
     throw new QuantError(
       "unsupported-architecture",
       `${shown(nameOf(config))} stores its linear layers transposed (Conv1D), which is not read here, so that it cannot be rounded either`,

@@ -24,7 +24,7 @@ export interface Geometry {
 }
 
 /** The residual stream of one chunk of windows inside a block: h [T, hidden] and the next linear layers' input x. */
-export interface Activations {
+export interface StreamPoint {
   h: Tensor;
   x: Tensor;
 }
@@ -91,14 +91,14 @@ export function stageOutputs(ops: Ops, stage: Stage, weights: Readonly<Record<La
  * From a stage's outputs to the next stage's input (after `down`: the block's output, and x is h). New tensors; the arguments are not
  * freed, and a stage that does not touch the residual stream gives back the very same h.
  */
-export function advance(ops: Ops, geometry: Geometry, block: Block, stage: Stage, h: Tensor, outputs: readonly Tensor[]): Activations {
+export function advance(ops: Ops, geometry: Geometry, block: Block, stage: Stage, h: Tensor, outputs: readonly Tensor[]): StreamPoint {
   const { value: biased, temporaries } = withBiases(ops, block, stage, outputs);
   const next = advanceBiased(ops, geometry, block, stage, h, biased);
   ops.free(...temporaries);
   return next;
 }
 
-function advanceBiased(ops: Ops, geometry: Geometry, block: Block, stage: Stage, h: Tensor, y: readonly Tensor[]): Activations {
+function advanceBiased(ops: Ops, geometry: Geometry, block: Block, stage: Stage, h: Tensor, y: readonly Tensor[]): StreamPoint {
   switch (stage.id) {
     case "qkv":
       return { h, x: mix(ops, geometry, block, y[0], y[1], y[2]) };
@@ -128,7 +128,7 @@ function withBiases(ops: Ops, block: Block, stage: Stage, outputs: readonly Tens
 }
 
 /** y plus the layer's bias, in its place: y itself where there is none, else a new tensor and y is freed. */
-export function addBias(ops: Ops, block: Block, kind: LayerKind, y: Tensor): Tensor {
+export function addLayerBias(ops: Ops, block: Block, kind: LayerKind, y: Tensor): Tensor {
   const bias = block.biases[kind];
   if (!bias) return y;
   const sum = ops.addBias(y, bias);

@@ -1,14 +1,14 @@
 /** What a helper thread does, on either platform. */
 import { givenAs, QuantError } from "../errors";
-import { type ParquetRequest, parquetRequest, parquetRows, type Row } from "../io/parquet";
+import { type DataRow, type ParquetRequest, parquetRequest, parquetRows } from "../io/parquet";
 import { shown } from "../io/text";
-import type { Message } from "./documents";
+import type { ChatMessage } from "./documents";
 import type { Helper } from "./text-file";
 import { tokenizerOf } from "./tokenizer";
 
 export type HelperRequest =
   | ({ kind: "parquet" } & ParquetRequest)
-  | { kind: "chat"; template: string; variables: Record<string, string>; conversations: readonly Message[][] }
+  | { kind: "chat"; template: string; variables: Record<string, string>; conversations: readonly ChatMessage[][] }
   | { kind: "encode"; tokenizer: object; config: object; text: string; special: boolean };
 
 const deadlineMs = 10_000;
@@ -52,7 +52,7 @@ export function helperOf(ask: Ask): Helper {
           `${shown(file.name)} took longer than ${deadlineMs / 1000} s to read`,
           "It may be damaged: download it again, or save it as .jsonl.",
         );
-      return within<Row[]>({ kind: "parquet", ...(await parquetRequest(file, wanted)) }, late);
+      return within<DataRow[]>({ kind: "parquet", ...(await parquetRequest(file, wanted)) }, late);
     },
     chat: (template, variables, conversations) =>
       within<string[]>({ kind: "chat", template, variables, conversations }, () =>

@@ -29,7 +29,7 @@ export async function readPacked(shards: Shards, name: string, shape: readonly [
   const { scales, groups, half } = await readScales(shards, name, out);
   const zeros = zerosOf(await words(shards, `${name}.qzeros`), out, groups, packing);
   const codes = transpose(qweight, (n * bits) / 32, out);
-  return { shape, bits, words: codes, gridKind: "integer-zero", scales, zeros, groupOf: await groupsOf(shards, name, n, groups), half };
+  return { shape, bits, words: codes, gridKind: "integer-zero", scales, zeros, groupOf: await groupIndexOf(shards, name, n, groups), half };
 }
 
 async function readScales(shards: Shards, name: string, out: number): Promise<{ scales: Float32Array; groups: number; half: boolean }> {
@@ -58,7 +58,7 @@ function zerosOf(qzeros: Uint32Array, out: number, groups: number, { bits, zeroO
 }
 
 /** Absent where groups are equal runs in order. */
-async function groupsOf(shards: Shards, name: string, n: number, groups: number): Promise<Uint32Array | undefined> {
+async function groupIndexOf(shards: Shards, name: string, n: number, groups: number): Promise<Uint32Array | undefined> {
   if (!shards.tensors.has(`${name}.g_idx`)) return undefined;
   const index = await words(shards, `${name}.g_idx`);
   const bad = index.findIndex((g) => g >= groups);

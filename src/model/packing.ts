@@ -10,8 +10,8 @@ export interface Packing {
   zeroOffset: 0 | 1;
 }
 
-const supported = "GPTQ with 2, 3, 4 or 8 bits in int32 words can be opened; for anything else use the original checkpoint.";
-const unsupported = (what: string) => new QuantError("unsupported-architecture", `quantization_config: ${what}`, supported);
+const supportedPacking = "GPTQ with 2, 3, 4 or 8 bits in int32 words can be opened; for anything else use the original checkpoint.";
+const unsupported = (what: string) => new QuantError("unsupported-architecture", `quantization_config: ${what}`, supportedPacking);
 
 /**
  * An untrusted quantization_config. v1 is the default where no format is named, as in every client.

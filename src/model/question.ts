@@ -1,5 +1,5 @@
 /** Published rows of multiple choice as questions. Prompts as in lm-evaluation-harness. */
-import type { Row } from "../io/parquet";
+import type { DataRow } from "../io/parquet";
 import { shown } from "../io/text";
 
 /** One multiple-choice question, as text; a choice is scored as the continuation of its context. */
@@ -23,7 +23,8 @@ export const columns = [
 /** Null for a row that is no question of ours, ARC's, PIQA's or StoryCloze's, or whose answer is none of its choices. */
 export function questionOf(row: unknown, kind: string): Question | null {
   if (typeof row !== "object" || row === null) return null;
-  const question = ours(row as Row, kind) ?? arc(row as Row, kind) ?? piqa(row as Row, kind) ?? storyCloze(row as Row, kind);
+  const question =
+    ours(row as DataRow, kind) ?? arc(row as DataRow, kind) ?? piqa(row as DataRow, kind) ?? storyCloze(row as DataRow, kind);
   return question && question.answer >= 0 && question.answer < question.choices.length ? question : null;
 }
 
@@ -38,29 +39,29 @@ export const isUnlabelled = (row: unknown): boolean =>
 const isTexts = (value: unknown): value is string[] =>
   Array.isArray(value) && value.length > 1 && value.every((x) => typeof x === "string");
 
-function ours({ kind, context, choices, answer }: Row, file: string): Question | null {
+function ours({ kind, context, choices, answer }: DataRow, file: string): Question | null {
   if (typeof context !== "string" || !isTexts(choices) || !Number.isInteger(answer)) return null;
   return { kind: typeof kind === "string" ? shown(kind) : file, context, choices, answer: answer as number };
 }
 
 /** {question: {stem, choices}, answerKey} as published, or {question, choices: {text, label}, answerKey} as on the Hub. */
-function arc(q: Row, kind: string): Question | null {
-  const nested = typeof q.question === "object" && q.question !== null ? (q.question as Row) : null;
+function arc(q: DataRow, kind: string): Question | null {
+  const nested = typeof q.question === "object" && q.question !== null ? (q.question as DataRow) : null;
   const stem = nested ? nested.stem : q.question;
   const given = nested ? nested.choices : q.choices;
   if (typeof stem !== "string" || typeof q.answerKey !== "string" || typeof given !== "object" || given === null) return null;
-  const list = Array.isArray(given) ? given.filter((c): c is Row => typeof c === "object" && c !== null) : zip(given as Row);
+  const list = Array.isArray(given) ? given.filter((c): c is DataRow => typeof c === "object" && c !== null) : zip(given as DataRow);
   const texts = list.map((c) => c.text);
   if (!isTexts(texts)) return null;
   return { kind, context: asked(stem), choices: texts.map((t) => ` ${t}`), answer: list.findIndex((c) => c.label === q.answerKey) };
 }
 
 /** {text: [...], label: [...]} as a list of {text, label}. */
-function zip({ text, label }: Row): Row[] {
+function zip({ text, label }: DataRow): DataRow[] {
   return Array.isArray(text) && Array.isArray(label) ? text.map((t, i) => ({ text: t, label: label[i] })) : [];
 }
 
-function piqa({ goal, sol1, sol2, label }: Row, kind: string): Question | null {
+function piqa({ goal, sol1, sol2, label }: DataRow, kind: string): Question | null {
   // A .csv has its label as text.
   const answer = label === "0" || label === "1" ? Number(label) : label;
   if (typeof goal !== "string" || typeof sol1 !== "string" || typeof sol2 !== "string" || !Number.isInteger(answer)) return null;
@@ -70,7 +71,7 @@ function piqa({ goal, sol1, sol2, label }: Row, kind: string): Question | null {
 const asked = (question: string) => `Question: ${question}\nAnswer:`;
 
 /** The columns of the published .csv, or the Hub's names of them. */
-function storyCloze(row: Row, kind: string): Question | null {
+function storyCloze(row: DataRow, kind: string): Question | null {
   const sentences = [1, 2, 3, 4].map((i) => row[`InputSentence${i}`] ?? row[`input_sentence_${i}`]);
   const endings = [1, 2].map((i) => row[`RandomFifthSentenceQuiz${i}`] ?? row[`sentence_quiz${i}`]);
   const right = Number(row.AnswerRightEnding ?? row.answer_right_ending);

@@ -31,7 +31,7 @@ const unsupported = (detail: string) =>
   new QuantError("unsupported-architecture", detail, "Rope types default, linear, dynamic, llama3 and yarn can be run.");
 
 /** transformers 4 wrote rope_theta and rope_scaling, 5 writes rope_parameters; where both stand, rope_scaling wins whole, as it does in transformers. */
-function settingsOf(config: Json): { settings: Json; field: string } {
+function ropeSettingsOf(config: Json): { settings: Json; field: string } {
   for (const field of ["rope_scaling", "rope_parameters"]) {
     const value = config[field];
     if (value === undefined || value === null || value === false) continue;
@@ -46,7 +46,7 @@ function settingsOf(config: Json): { settings: Json; field: string } {
  * @throws QuantError `bad-config` naming the field, `unsupported-architecture` naming the type.
  */
 export function ropeOf(config: Json, maxPositions: number): Rope {
-  const { settings, field } = settingsOf(config);
+  const { settings, field } = ropeSettingsOf(config);
   if (["full_attention", "sliding_attention"].some((type) => type in settings)) throw unsupported(`${field} by layer type`);
   const ropeTheta = positive("rope_theta" in settings ? settings.rope_theta : config.rope_theta, "rope_theta", 10_000);
   const read = reader(settings, field);

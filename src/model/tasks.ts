@@ -1,10 +1,10 @@
 import { QuantError } from "../errors";
-import type { ReadParquet, Row } from "../io/parquet";
+import type { DataRow, ReadParquet } from "../io/parquet";
 import { shown } from "../io/text";
 import type { SourceFile } from "../io/types";
 import { csvRows } from "./csv";
 import { columns, isUnlabelled, type Question, questionOf } from "./question";
-import { decode } from "./text-file";
+import { decodeText } from "./text-file";
 
 const mostBytes = 64 * 2 ** 20;
 
@@ -16,7 +16,7 @@ export async function readQuestions(file: SourceFile, readParquet: ReadParquet):
   if (file.name.toLowerCase().endsWith(".parquet")) return questionsOf(file.name, "row", await readParquet(file, columns), 1);
   if (file.size > mostBytes)
     throw new QuantError("bad-file", `${shown(file.name)} is larger than 64 MB`, "Give a file with fewer questions.");
-  return parseQuestions(file.name, decode(file.name, await file.read(0, file.size)));
+  return parseQuestions(file.name, decodeText(file.name, await file.read(0, file.size)));
 }
 
 /** As `readQuestions`, of a file that is text. */
@@ -34,7 +34,7 @@ export function parseQuestions(name: string, text: string): Question[] {
 }
 
 /** A null row is a blank line, which counts and holds nothing. */
-function questionsOf(name: string, unit: string, rows: readonly (Row | null)[], first: number): Question[] {
+function questionsOf(name: string, unit: string, rows: readonly (DataRow | null)[], first: number): Question[] {
   const kind = shown(name.replace(/\.[^.]*$/, ""));
   const questions = rows.flatMap((row, i) => {
     if (row === null) return [];
@@ -51,12 +51,12 @@ function questionsOf(name: string, unit: string, rows: readonly (Row | null)[], 
   return questions;
 }
 
-function linesOf(name: string, text: string): (Row | null)[] {
+function linesOf(name: string, text: string): (DataRow | null)[] {
   return text.split("\n").map((line, i) => {
     if (!line.trim()) return null;
     try {
       // Valid JSON that is no object becomes an object that is no question.
-      return Object(JSON.parse(line)) as Row;
+      return Object(JSON.parse(line)) as DataRow;
     } catch {
       throw new QuantError("bad-json", `${shown(name)}, line ${i + 1}`, "One JSON object a line is expected.");
     }

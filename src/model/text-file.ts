@@ -1,14 +1,14 @@
 import { throwIfCancelled } from "../errors";
-import type { Row } from "../io/parquet";
+import type { DataRow } from "../io/parquet";
 import { sniff } from "../io/sniff";
 import { shown } from "../io/text";
 import type { SourceFile } from "../io/types";
-import { badText, type Document, documentsOfRows, type Message, rowsOfText } from "./documents";
+import { badText, type ChatMessage, type Document, documentsOfRows, rowsOfText } from "./documents";
 
 /** Work that may take too long or never end, done where it can be ended. */
 export interface Helper {
-  parquet(file: SourceFile, wanted: readonly string[] | null): Promise<Row[]>;
-  chat(template: string, variables: Record<string, string>, conversations: readonly Message[][]): Promise<string[]>;
+  parquet(file: SourceFile, wanted: readonly string[] | null): Promise<DataRow[]>;
+  chat(template: string, variables: Record<string, string>, conversations: readonly ChatMessage[][]): Promise<string[]>;
   encode(tokenizer: object, config: object, text: string, special: boolean): Promise<number[]>;
 }
 
@@ -39,7 +39,7 @@ export async function* readDocuments(file: SourceFile, reading: TextReading): As
     if (isParquet(bytes))
       return yield* parquetDocuments({ ...file, name, size: bytes.length, read: async (a, b) => bytes.slice(a, b) }, reading);
   }
-  const text = decode(name, bytes);
+  const text = decodeText(name, bytes);
   const rows = rowsOfText(name, text);
   if (rows === null) yield { text };
   else yield* documentsOfRows(rows, asked(name, reading));
@@ -60,7 +60,7 @@ const asked = (name: string, reading: TextReading) => ({
   name,
   field: reading.field,
   // A batch at a time: each starts a thread.
-  render: async (conversations: readonly Message[][]) => {
+  render: async (conversations: readonly ChatMessage[][]) => {
     const chat = await reading.chatTemplate();
     if (!chat || !reading.helper)
       throw badText(
@@ -95,7 +95,7 @@ async function gunzip(name: string, bytes: Uint8Array): Promise<Uint8Array> {
 }
 
 /** UTF-8, or UTF-16 that says so by its mark; a mark is no text. */
-export function decode(name: string, bytes: Uint8Array): string {
+export function decodeText(name: string, bytes: Uint8Array): string {
   const other = sniff(bytes.subarray(0, 200));
   // A page that was meant as one is called so.
   if (other?.isForeign && !/\.html?$/i.test(name)) throw badText(`${shown(name)} is ${other.what}`, other.hint);

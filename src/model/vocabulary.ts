@@ -85,7 +85,7 @@ export async function tokenLosses(
   const values = await ops.read(states.map((s) => s.state));
   ops.free(norm, ...states.flatMap((s) => [s.state, s.targets]));
   for (const { x } of states) x.free();
-  return values.map((rows, c) => lossesOf(rows, chunks[c].length));
+  return values.map((rows, c) => rowLosses(rows, chunks[c].length));
 }
 
 /** The id each position must predict; the last of a window predicts nothing. */
@@ -93,7 +93,7 @@ function nextIds(ids: Int32Array, length: number): Uint32Array {
   return Uint32Array.from(ids, (_, t) => ((t + 1) % length === 0 ? noTarget : ids[t + 1]));
 }
 
-function lossesOf(rows: ArrayLike<number>, length: number): Float64Array {
+function rowLosses(rows: ArrayLike<number>, length: number): Float64Array {
   return Float64Array.from({ length: rows.length / 3 }, (_, t) => {
     if ((t + 1) % length === 0) return Number.NaN;
     const loss = rows[3 * t] + Math.log(rows[3 * t + 1]) - rows[3 * t + 2];

@@ -1,7 +1,7 @@
 import type { Scratch } from "../io/scratch";
 import { elements, type Floats, type Ops, type Tensor } from "./ops";
 
-/** A float tensor that leaves the device while nobody needs it. */
+/** A float tensor that may leave the device while it is not in use. */
 export interface Activation {
   readonly shape: readonly number[];
   /** It is on the device until `release`, which is due once for each `acquire`. */
@@ -10,11 +10,11 @@ export interface Activation {
   free(): void;
 }
 
-/** Bytes that activations may take on the device, and beside it in memory; what is more goes to scratch. */
+/** Bytes that activations may take on the device and in host memory; the rest goes to scratch. */
 export interface ActivationBudget {
   device: number;
   host: number;
-  /** Of both together, for what is kept for another job: it grows with the depth of a model, and memory must not. */
+  /** Limit of both together for what is kept for another job: that grows with the depth of a model, and memory must not. */
   kept: number;
 }
 
@@ -45,7 +45,7 @@ export class Activations {
     return held;
   }
 
-  /** For another job: it outlives this one, and is the first to leave the device. */
+  /** Keeps an activation for another job: it outlives this one, and is the first to leave the device. */
   async keep(activation: Activation): Promise<void> {
     const held = activation as Held;
     if (held.isKept) return;
@@ -69,7 +69,7 @@ export class Activations {
 
   async acquire(held: Held): Promise<Tensor> {
     held.users++;
-    // The youngest leaves first: streams come by in a circle, and the oldest is the next that they need.
+    // The most recently used leaves first: streams go round the chunks in order, so the least recently used is needed next.
     this.held.delete(held);
     this.held.add(held);
     if (held.tensor) return held.tensor;
@@ -91,7 +91,7 @@ export class Activations {
     }
     if (held.host) this.hostBytes -= held.bytes;
     if (held.isKept && (held.tensor || held.host)) this.keptBytes -= held.bytes;
-    // Nobody waits for a file to go.
+    // Nothing has to wait until the file is gone.
     if (held.inScratch) this.scratch().then((scratch) => scratch.remove(held.name));
   }
 
@@ -114,7 +114,7 @@ export class Activations {
     }
   }
 
-  /** Which one leaves: what is kept for another run, else the one that was used last. */
+  /** Which one leaves next: one kept for another run, else the most recently used. */
   private next(mayLeave: (held: Held) => boolean): Held | undefined {
     let chosen: Held | undefined;
     for (const held of this.held) if (mayLeave(held) && (held.isKept || !chosen?.isKept)) chosen = held;
@@ -125,7 +125,7 @@ export class Activations {
     const tensor = held.tensor!;
     if (!held.inScratch) {
       const [floats] = await this.ops.read([tensor]);
-      // Meanwhile somebody else took it, or let it go.
+      // It was acquired or freed in the meantime.
       if (held.tensor !== tensor || held.users > 0) return;
       held.host = floats;
       held.isDouble = floats instanceof Float64Array;
@@ -147,7 +147,7 @@ export class Activations {
   }
 }
 
-/** In one place, or also in scratch: an activation never changes, so a file of it stays right. */
+/** In one place, and perhaps also in scratch: an activation never changes, so its file stays valid. */
 class Held implements Activation {
   readonly shape: readonly number[];
   readonly bytes: number;

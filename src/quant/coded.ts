@@ -97,7 +97,7 @@ export function valuesOf(layer: DenseLayer): Float32Array {
   return toFloats(new Uint8Array(layer.words.buffer), "F16");
 }
 
-/** The layer with row o divided by s[o]: codes stay, scales and real zeros are rounded to f16 again, and that is what runs. @throws QuantError `scale-overflow`. */
+/** The layer with row o divided by s[o]: codes stay, scales and real zeros are rounded to f16 again, and the run goes on with the rounded values. @throws QuantError `scale-overflow`. */
 export function divideRows(layer: Coded, s: ArrayLike<number>): Coded {
   const [out] = layer.shape;
   if (layer.kind === "dense") {

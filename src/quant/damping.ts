@@ -12,7 +12,7 @@ const steps = 3;
 const leastStep = 1e-4;
 
 /**
- * The damping ladder, in this one place: the recipe's fraction, then ten times it, three times at most. Reads one status per attempt.
+ * The only damping ladder: the recipe's fraction, then ten times as much after each failure, at most three times. Reads one status per attempt.
  * @param H mirrored [n, n], undamped; left as it is.
  * @param rearrange what is factorised in place of H + λI (a permutation of it); its result is freed here unless it is its argument.
  */

@@ -26,7 +26,7 @@ export const gptq: Quantizer = {
 /** What else a rounded column does to the later ones, given U and the visiting order: a new [n, n] strictly upper matrix (GPTAQ). */
 export type FeedBack = (ops: Ops, U: Tensor, order: Tensor | null) => Tensor;
 
-/** The stage's layers, column by column, with one factor for all of them. */
+/** Rounds the stage's layers column by column, with one factor for all of them. */
 export async function quantizeColumns(
   stage: StageView,
   options: MethodOptions,
@@ -39,7 +39,7 @@ export async function quantizeColumns(
   const P = U && more ? more(ops, U, order) : null;
   const layers: QuantizedLayer[] = [];
   for (const layer of stage.layers) {
-    const result = U ? feedBack(layer, dead, { U, order, P }, options, ops) : roundToNearest(layer.weight, layer.grid, ops, layer.rest);
+    const result = U ? roundLayer(layer, dead, { U, order, P }, options, ops) : roundToNearest(layer.weight, layer.grid, ops, layer.rest);
     layers.push({ ...result, damping: tried, fallback: U ? null : "the Hessian was not positive definite: rounded to nearest" });
     await ops.flush();
     throwIfCancelled(signal);
@@ -75,7 +75,7 @@ function visitingOrder(ops: Ops, H: Tensor, dead: Tensor): Tensor {
 }
 
 /** One layer: its grids, then its columns block by block. */
-function feedBack(
+function roundLayer(
   { weight, rest, grid: wanted }: StageLayer,
   dead: Tensor,
   { U, order, P }: { U: Tensor; order: Tensor | null; P: Tensor | null },

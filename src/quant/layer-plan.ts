@@ -3,7 +3,7 @@ import type { GridKind } from "../ops/grid-kinds";
 import type { GridSpec } from "../ops/ops";
 import type { AlphaChoice, MethodId, MethodOptions, Recipe } from "../recipe/recipe";
 
-/** Everything that will be done to one layer. Whoever works on it asks nothing else. */
+/** Everything that will be done to one layer. Nothing else is consulted. */
 export interface LayerPlan extends LinearLayer {
   readonly method: MethodId;
   /** Every method's own options; the method looks at its own. */
@@ -11,7 +11,7 @@ export interface LayerPlan extends LinearLayer {
   readonly grid: GridSpec & { kind: GridKind };
   /** α as the recipe gives it. */
   readonly alpha: number;
-  /** Who decides α. A rule that names it leaves no choice. */
+  /** Who decides α. A rule that names α for the layer settles it. */
   readonly choice: AlphaChoice;
   /** QEP's λ = damp · mean(diag H). */
   readonly damp: number;

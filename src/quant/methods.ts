@@ -1,4 +1,4 @@
-/** What each method does, under its id in a recipe: one line a method. */
+/** Every method under its id in a recipe, one line each. */
 export { awq } from "./awq";
 export { gptaq } from "./gptaq";
 export { gptq } from "./gptq";

@@ -34,7 +34,7 @@ export interface StageView {
    * in place of the stage's, everything after them in full precision: [T_c, hidden]. A new tensor.
    */
   moduleOutput(c: number, weights: readonly Tensor[]): Promise<Tensor>;
-  /** Takes a tensor over that is needed for each chunk, and need not stay on the device. The method frees it. */
+  /** Takes over a tensor that is needed for each chunk and may leave the device meanwhile. The method frees it. */
   hold(tensor: Tensor): Promise<Activation>;
   /** Whether a scale of the inputs can be folded into the operation before: a norm, or the rows of v (not under grouped queries) or up. */
   readonly foldable: boolean;
@@ -49,18 +49,18 @@ interface SolveInfo {
 }
 
 /**
- * One layer, quantized. On a grid: codes uint [out, in], what was measured being the grid's points. On none: Ŵ [out, in] itself. The caller frees them.
+ * One layer, quantized. On a grid: uint codes [out, in], whose points on the grid are Ŵ. On no grid: Ŵ [out, in] itself. The caller frees them.
  */
 export type QuantizedLayer = SolveInfo & ({ codes: Tensor; grid: Grid } | { weight: Tensor });
 
 export interface StageResult {
-  /** One a layer, in order. */
+  /** One per layer, in order. */
   layers: QuantizedLayer[];
   /** s [in]: the layers were quantized for inputs x/s, so 1/s has to go into the operation before. null: inputs are as they were. */
   fold: Float64Array | null;
 }
 
-/** The plug-in contract: a method is one file that exports one of these, and one line in the registry. QEP comes before it and is unknown to it. */
+/** The plug-in contract: a method is one file that exports one of these, and one line in the registry. QEP comes before it, and the method knows nothing of QEP. */
 export interface Quantizer {
   readonly needs: { readonly H: boolean; readonly C: boolean };
   /** Whether its layers are on grids, so that packed formats can hold them. */

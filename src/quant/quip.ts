@@ -44,7 +44,7 @@ export const quip: Quantizer = {
   },
 };
 
-/** The oracle's seeds: one a layer, and of it one for each side. */
+/** Seeded as in the oracle: one seed per layer, from which one for each side. */
 function rotations(layer: StageLayer, block: number, options: MethodOptions): { U: Float64Array; V: Float64Array } {
   const [out, n] = layer.weight.shape;
   const seed = options.quip.seed + 1000 * block + layerKinds.indexOf(layer.kind);
@@ -63,13 +63,13 @@ async function quantizeLayer(layer: StageLayer, H: Tensor, block: number, option
   const feedback = await reversedFactor(hessian, options.gptq.damp, ops);
   ops.free(hessian, U);
   const result = feedback.U && (await roundRotated(rotated, feedback.U, layer.grid.bits, ops));
-  const told = { damping: feedback.tried };
+  const info = { damping: feedback.tried };
   ops.free(rotated, ...(feedback.U ? [feedback.U] : []));
   if (!result) {
     ops.free(D, V);
     return {
       ...roundToNearest(layer.weight, layer.grid, ops),
-      ...told,
+      ...info,
       fallback: "the rotated Hessian was not positive definite: rounded to nearest",
     };
   }
@@ -78,7 +78,7 @@ async function quantizeLayer(layer: StageLayer, H: Tensor, block: number, option
   const back = ops.matmul(half, V);
   const weight = ops.scaleColumns(back, D, true);
   ops.free(Ut, half, back, result, D, V);
-  return { weight, ...told, fallback: null };
+  return { weight, ...info, fallback: null };
 }
 
 /** d_j = (H_jj / ‖W_:j‖²)^¼ with H over its largest entry, and what makes trace(H/dd) = n. */

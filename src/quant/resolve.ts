@@ -42,7 +42,7 @@ function planOf(recipe: Recipe, layer: LinearLayer): LayerPlan {
   };
 }
 
-/** A rule that no layer heeds is a mistake. */
+/** A rule that matches no layer is a mistake. */
 function checkRules(recipe: Recipe, layers: readonly LinearLayer[]): void {
   const idle = recipe.rules.find((rule) => !layers.some(({ name }) => matches(rule.match, name)));
   if (idle)
@@ -86,7 +86,11 @@ function checkRounding({ recipe, layers }: RunPlan, all: readonly LayerPlan[], a
       "Use RTN with α 0 and no rotation.",
     );
   if (!layers.length)
-    throw new QuantError("bad-recipe", `the first ${recipe.blocks} blocks have no linear layer that can be told`, "Quantize more blocks.");
+    throw new QuantError(
+      "bad-recipe",
+      `the first ${recipe.blocks} blocks have no linear layer that can be recognised`,
+      "Quantize more blocks.",
+    );
 }
 
 function checkLayer({ name, kind, shape, method, grid }: LayerPlan, all: readonly LayerPlan[]): void {

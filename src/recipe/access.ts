@@ -1,7 +1,7 @@
 /** A recipe's fields by their rows in the table. */
 import type { MethodId } from "./methods";
 import { fieldValue, type Path, type Recipe, type RecipeChange } from "./recipe";
-import { type Row, rows, sections, usersOf } from "./rows";
+import { type RecipeRow, rows, sections, usersOf } from "./rows";
 
 type Plain = Readonly<Record<string, unknown>>;
 
@@ -14,16 +14,16 @@ export function merge(under: Plain, over: Plain): Plain {
 export const changeRecipe = (recipe: Recipe, change: RecipeChange): Recipe => merge(recipe, change) as Recipe;
 
 /** A change of one field. */
-export const changeOf = ({ section, key }: Row, value: unknown): RecipeChange =>
+export const changeOf = ({ section, key }: RecipeRow, value: unknown): RecipeChange =>
   section ? { [section]: { [key]: value } } : { [key]: value };
 
-export const rowAt = (path: Path): Row => rows.find((row) => row.path === path)!;
+export const rowAt = (path: Path): RecipeRow => rows.find((row) => row.path === path)!;
 
 /** The recipe's method, and those that its rules name. */
 export const methodsOf = ({ method, rules }: Recipe): MethodId[] => [method, ...rules.flatMap((rule) => rule.method ?? [])];
 
 /** Whether a field has any effect in this recipe. */
-export function isUsed(recipe: Recipe, row: Row): boolean {
+export function isUsed(recipe: Recipe, row: RecipeRow): boolean {
   const { unless } = row.field;
   if (unless && fieldValue(recipe, rowAt(unless.path as Path)) === unless.is) return false;
   const users = usersOf(row);

@@ -1,10 +1,10 @@
 /** The recipe's options in words, for `--help` and docs/cli.md. */
 import type { Field } from "./field";
 import { methods } from "./methods";
-import { type Row, rows, usersOf } from "./rows";
+import { type RecipeRow, rows, usersOf } from "./rows";
 
 /** What an option is written as: "--bits 2|3|4|8", "--rotate, --rotation-seed N". */
-export function optionText({ field }: Row): string {
+export function optionText({ field }: RecipeRow): string {
   const value = placeholder(field);
   const option = `--${field.flag}${value ? ` ${value}` : ""}`;
   return field.kind === "optional" && field.switch ? `--${field.switch.flag}, ${option}` : option;
@@ -42,7 +42,7 @@ export function defaultText(field: Field): string {
 }
 
 /** The field's sentence, and whose option it is: "Seed of QuIP’s random rotations. (QuIP)" */
-export function helpText(row: Row): string {
+export function helpText(row: RecipeRow): string {
   const users = usersOf(row);
   return `${row.field.help}${users ? ` (${users.map((id) => methods[id].name).join(", ")})` : ""}`;
 }
@@ -53,7 +53,7 @@ const lineWidth = 110;
 /** The part of `--help` on a recipe's options. */
 export const optionsHelp = (): string => rows.map(optionHelp).join("\n");
 
-function optionHelp(row: Row): string {
+function optionHelp(row: RecipeRow): string {
   const option = `  ${optionText(row)}`;
   const lines = wrap(`${helpText(row)} [${defaultText(row.field)}]`, lineWidth - optionColumn);
   const beside =

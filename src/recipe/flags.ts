@@ -3,22 +3,22 @@ import { QuantError } from "../errors";
 import { changeOf, isUsed, merge } from "./access";
 import { type Field, isNumeric, valueFrom } from "./field";
 import { fieldValue, type LayerRule, type Recipe } from "./recipe";
-import { type Row, rows } from "./rows";
+import { type RecipeRow, rows } from "./rows";
 import { ruleOf, ruleText } from "./rules";
 
-type Option = { type: "string"; multiple?: true } | { type: "boolean" };
+type FlagOption = { type: "string"; multiple?: true } | { type: "boolean" };
 
 /** The value that a switch, an option without a value, sets; undefined: the option takes a value. */
 const switchedTo = (field: Field): unknown => (field.kind === "yes-no" ? true : field.kind === "choice" ? field.switch : undefined);
 
-function optionsOf({ field }: Row): [string, Option][] {
+function optionsOf({ field }: RecipeRow): [string, FlagOption][] {
   if (field.kind === "rules") return [[field.flag, { type: "string", multiple: true }]];
-  const option: [string, Option] = [field.flag, { type: switchedTo(field) === undefined ? "string" : "boolean" }];
+  const option: [string, FlagOption] = [field.flag, { type: switchedTo(field) === undefined ? "string" : "boolean" }];
   return field.kind === "optional" && field.switch ? [[field.switch.flag, { type: "boolean" }], option] : [option];
 }
 
 /** For Node's parseArgs. */
-export const recipeOptions: Readonly<Record<string, Option>> = Object.fromEntries(rows.flatMap(optionsOf));
+export const recipeOptions: Readonly<Record<string, FlagOption>> = Object.fromEntries(rows.flatMap(optionsOf));
 
 /** Options as parseArgs reads them. */
 export type Flags = Readonly<Record<string, string | boolean | (string | boolean)[] | undefined>>;
@@ -31,7 +31,7 @@ export function withFlags(recipe: Recipe, flags: Flags): Readonly<Record<string,
   }, recipe);
 }
 
-function givenFor(row: Row, recipe: Recipe, flags: Flags): unknown {
+function givenFor(row: RecipeRow, recipe: Recipe, flags: Flags): unknown {
   const { field } = row;
   const given = flags[field.flag];
   if (given === true) return switchedTo(field);

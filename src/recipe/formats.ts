@@ -1,9 +1,9 @@
 /** The export formats by their ids in a recipe, as people read them. What is in their files is in export/, of the same name. */
-export const formats = {
+export const formatNames = {
   dense: { title: "Dense f16 (loads where the original does)", short: "f16 dense" },
   gptq: { title: "GPTQ (packed)", short: "GPTQ packed" },
 };
 
-export type FormatId = keyof typeof formats;
-export const formatIds = Object.keys(formats) as FormatId[];
-export const formatTitles = Object.fromEntries(formatIds.map((id) => [id, formats[id].title])) as Record<FormatId, string>;
+export type FormatId = keyof typeof formatNames;
+export const formatIds = Object.keys(formatNames) as FormatId[];
+export const formatTitles = Object.fromEntries(formatIds.map((id) => [id, formatNames[id].title])) as Record<FormatId, string>;

@@ -1,7 +1,7 @@
 /** What to do, as plain data. A recipe, a seed and an adapter reproduce a run byte for byte. */
 import { type Fields, fields } from "./fields";
 import { methodSections, methods } from "./methods";
-import { type Row, rows, shaped, usersOf } from "./rows";
+import { type RecipeRow, rows, shaped, usersOf } from "./rows";
 
 export { type FormatId, formatIds, formatTitles } from "./formats";
 export { type MethodId, methodIds, methodTitles } from "./methods";
@@ -60,7 +60,7 @@ export const methodOptions = (recipe: Recipe): MethodOptions =>
 export const defaultRecipe = { version: 1, ...shaped(({ field }) => field.default) } as Recipe;
 
 /** The value of a field. */
-export function fieldValue(recipe: Recipe, { section, key }: Row): unknown {
+export function fieldValue(recipe: Recipe, { section, key }: RecipeRow): unknown {
   const part = section ? recipe[section as Section] : recipe;
   return (part as Record<string, unknown>)[key];
 }

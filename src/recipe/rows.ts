@@ -4,7 +4,7 @@ import { fields } from "./fields";
 import { type MethodId, methodIds, methods } from "./methods";
 
 /** A row of the table, where it stands in a recipe. */
-export interface Row {
+export interface RecipeRow {
   /** "qep.alpha", or "bits". */
   path: string;
   /** null: at the top. */
@@ -15,7 +15,7 @@ export interface Row {
 
 const table: Table = fields;
 
-const rowOf = (section: string | null, key: string, field: Field): Row => ({
+const rowOf = (section: string | null, key: string, field: Field): RecipeRow => ({
   path: section ? `${section}.${key}` : key,
   section,
   key,
@@ -23,7 +23,7 @@ const rowOf = (section: string | null, key: string, field: Field): Row => ({
 });
 
 /** An object of a recipe's shape, in the table's order: `leaf` of every field, `group` of every section. */
-export function shaped<T>(leaf: (row: Row) => T, group: (name: string, part: Record<string, T>) => unknown = (_, part) => part) {
+export function shaped<T>(leaf: (row: RecipeRow) => T, group: (name: string, part: Record<string, T>) => unknown = (_, part) => part) {
   const shape = Object.entries(table).map(([name, entry]): [string, unknown] => {
     if (isField(entry)) return [name, leaf(rowOf(null, name, entry))];
     return [name, group(name, Object.fromEntries(Object.entries(entry).map(([key, field]) => [key, leaf(rowOf(name, key, field))])))];
@@ -32,7 +32,7 @@ export function shaped<T>(leaf: (row: Row) => T, group: (name: string, part: Rec
 }
 
 /** Every field, in the table's order. */
-export const rows: readonly Row[] = Object.entries(table).flatMap(([name, entry]) =>
+export const rows: readonly RecipeRow[] = Object.entries(table).flatMap(([name, entry]) =>
   isField(entry) ? [rowOf(null, name, entry)] : Object.entries(entry).map(([key, field]) => rowOf(name, key, field)),
 );
 
@@ -40,7 +40,7 @@ export const rows: readonly Row[] = Object.entries(table).flatMap(([name, entry]
 export const sections: readonly string[] = Object.keys(table).filter((name) => !isField(table[name]));
 
 /** The methods that use a field; null: it is no method's option. */
-export function usersOf({ path, section }: Row): MethodId[] | null {
+export function usersOf({ path, section }: RecipeRow): MethodId[] | null {
   const users = methodIds.filter((id) => id === section || methods[id].borrows.includes(path));
   return users.length ? users : null;
 }

@@ -2,7 +2,7 @@ import type { BlockReport, LayerReport } from "./report";
 
 /**
  * Laws, tested: progress never falls and its total is constant; blocks come in order; a start (there is another one after a lost device) takes back the
- * layers and blocks before it, and tells those again that are done; exactly one terminal event ("end").
+ * layers and blocks before it, and events of what is done follow again; exactly one terminal event ("end").
  */
 export type RunEvent =
   | { type: "start"; blocks: number; quantizedBlocks: number }

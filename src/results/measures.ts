@@ -43,7 +43,7 @@ export interface AccuracyChange {
   /** Questions that only the first answers rightly, and only the second. */
   lost: number;
   won: number;
-  /** How likely chance alone parts lost and won so far or further (exact McNemar test). */
+  /** How likely it is that chance alone makes lost and won differ this much or more (exact McNemar test). */
   chance: number;
 }
 

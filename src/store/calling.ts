@@ -7,13 +7,13 @@ import { applyToJob, applyToRun, createInbox } from "./inbox";
 import type { Say } from "./log";
 import type { Planner } from "./planning";
 import type { Session } from "./session";
-import type { Job, Outcome, Run, State } from "./state";
+import type { Job, JobOutcome, Run, State } from "./state";
 
 export type Listen = (event: RunEvent) => void;
 
 export interface Caller {
   /** Sets a job up and down around `work`, which gives the outcome. */
-  job(job: Pick<Job, "kind" | "runId"> & Partial<Job>, work: () => Promise<Outcome>): Promise<void>;
+  job(job: Pick<Job, "kind" | "runId"> & Partial<Job>, work: () => Promise<JobOutcome>): Promise<void>;
   /** One call of the worker with its events. Part of a job. */
   call<T>(runId: string, work: (client: Client, listen: Listen) => Promise<T>): Promise<T>;
   changeRun(id: string, change: (run: Run) => Run): void;
@@ -64,7 +64,7 @@ export function createCaller(store: StoreApi<State>, session: Session, planner: 
         },
         outcome: { kind: "none" },
       });
-      let outcome: Outcome;
+      let outcome: JobOutcome;
       try {
         outcome = await work();
       } catch (cause) {

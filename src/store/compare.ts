@@ -47,7 +47,7 @@ export function partnerRecipe(recipe: Recipe, panel: Recipe): Recipe {
   return isBase(partner) ? { ...partner, qep: { ...panel.qep, alpha: 0.5 } } : partner;
 }
 
-export function compare(runs: Run[], run: Run | null): Comparison | null {
+export function compareWithPartner(runs: Run[], run: Run | null): Comparison | null {
   if (run?.status !== "done") return null;
   const partner = partnerOf(runs, run);
   if (!partner) return null;

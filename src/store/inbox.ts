@@ -41,7 +41,7 @@ export function applyToRun(run: Run, events: RunEvent[]): Run {
     if (event.type === "start") {
       next.totalBlocks = event.blocks;
       next.quantizedBlocks = event.quantizedBlocks;
-      // What is done already is told again.
+      // The engine repeats the events of what is done already.
       next.blocks = [];
       next.layers = [];
     } else if (event.type === "layer") next.layers.push(event.layer);

@@ -5,7 +5,7 @@ import { selectedRun } from "./next";
 import type { Session } from "./session";
 import type { LayerState, State } from "./state";
 
-/** Which facts the moment asks for; null: none, or not now. */
+/** Key of the facts to ask for now; null: none, or not yet. */
 function wantedKey(state: State): string | null {
   const run = selectedRun(state);
   const idle = state.job === null && state.model.opening === null && state.gpu.status === "ready";
@@ -24,7 +24,7 @@ export function watchLayer(store: StoreApi<State>, session: Session): void {
       store.setState((s) => (s.layer.name === name ? { layer: { name, facts } } : {}));
     };
     try {
-      // What came in between is asked for first: a run under way must not wait for a drawing.
+      // The queue may have changed the selection meanwhile, and a run must not wait for a chart.
       const value = await session.queue(async (c) => (wantedKey(store.getState()) === key ? c.call("layerFacts", runId, name) : null));
       if (value) answer({ key, value, error: null });
       else if (asked === key) asked = null;

@@ -18,7 +18,7 @@ export interface Jobs {
   addPartner(kind: "base" | "qep"): Promise<void>;
   /** Measures every finished run, or the open checkpoint if it is quantized already, that has not been measured with these settings. */
   measure(): Promise<void>;
-  /** Exports the selected run; null when it did not come to that. */
+  /** Exports the selected run; null if nothing was exported. */
   exportRun(target: ExportTarget): Promise<ExportSummary | null>;
 }
 

@@ -1,4 +1,4 @@
-/** α live: the curve follows the slider. An attempt gives way to the next α at once; a finished α comes back without a run. */
+/** α live: the curve follows the slider. A run under way is interrupted by the next α; an α that was finished before comes back without a run. */
 import type { StoreApi } from "zustand/vanilla";
 import type { Caller } from "./calling";
 import type { Quantizing } from "./quantizing";
@@ -8,7 +8,7 @@ import type { State } from "./state";
 export interface Live {
   /** After every change of the panel's α. */
   follow(): void;
-  /** The person wants no more of it: what is under way is theirs to cancel. */
+  /** Forgets an α that was chosen but not started. A run under way goes on. */
   rest(): void;
   setLive(on: boolean): void;
   /** Makes the run that follows the slider one of the person's. */
@@ -27,7 +27,7 @@ export const isFollowing = (state: State): boolean => state.live.on && canFollow
 
 export function createLive(store: StoreApi<State>, caller: Caller, quantizing: Quantizing): Live {
   const get = store.getState;
-  /** The slider moved and nothing has answered it yet. */
+  /** The slider moved, and no run has been started for it yet. */
   let wanted = false;
 
   const runningAlpha = (state: State) => state.runs.find((r) => r.id === state.job?.runId)?.recipe.qep.alpha;
@@ -55,7 +55,7 @@ export function createLive(store: StoreApi<State>, caller: Caller, quantizing: Q
       store.setState({ selected: id, live: { ...live, shown: null, under: null }, outcome: { kind: "recalled", runId: id } });
       return;
     }
-    // The run in sight hands its number and colour on, so that the eye follows one line.
+    // The new run takes over the number and colour of the shown one, so that the eye follows one line.
     const place = runs.find((r) => r.id === live.shown && r.dragged);
     store.setState({
       runs: place ? runs.map((r) => (r.id === id ? { ...r, number: place.number, slot: place.slot } : r)) : runs,

@@ -1,4 +1,4 @@
-/** What happened, a line a decision. */
+/** What happened, one line per decision. */
 import type { StoreApi } from "zustand/vanilla";
 import type { LogLine, State } from "./state";
 

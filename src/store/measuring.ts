@@ -3,7 +3,7 @@ import type { EvaluationRequest } from "../worker/protocol";
 import type { EvaluationSettings, Measured, Run, State } from "./state";
 import { sourceOf, textKey, textLabel } from "./texts";
 
-/** Of a run on its own calibration windows: what other texts are held against. */
+/** Key of a run's measurement on its own calibration windows, which other texts are compared with. */
 export const onCalibration = "calibration";
 
 /** Two runs measured under one key saw the same windows of the same text. */
@@ -51,7 +51,7 @@ export interface EvaluatedText {
   windowLength: number;
 }
 
-/** In the order of their first measurement; the runs' own calibration windows are none of them. */
+/** In the order of their first measurement, without the runs' own calibration windows. */
 export function evaluatedTexts(runs: readonly Run[]): EvaluatedText[] {
   const found = new Map<string, EvaluatedText>();
   for (const { key, textLabel: label, evaluation } of runs.flatMap((run) => run.measured))

@@ -1,4 +1,4 @@
-/** At every moment one next step, and for every button why it cannot be pressed. */
+/** The one next step at any moment, and for every button why it cannot be pressed. */
 import { isBase } from "../recipe/recipe";
 import { partnerOf } from "./compare";
 import { isModelMeasurable, measurementsLeft } from "./measuring";
@@ -26,7 +26,7 @@ export function selectedRun(state: Pick<State, "runs" | "selected">): Run | null
   return state.runs.find((r) => r.id === state.selected) ?? null;
 }
 
-/** Unless a checkpoint is open that can only be rounded. */
+/** False if the open checkpoint can only be rounded. */
 export const isRunnable = ({ model }: Pick<State, "model">): boolean => model.summary === null || model.summary.shape !== null;
 
 /** Nothing new can start: a job is running, a model is being opened, or there is no device. */

@@ -78,7 +78,7 @@ export function recipeFor(given: Recipe, bitsChosen: boolean, model: ModelSummar
   };
 }
 
-/** What cannot be run can only be rounded. */
+/** The recipe, changed to plain rounding for a model that cannot be run. */
 export function possibleFor(recipe: Recipe, model: ModelSummary | null): Recipe {
   if (!model || model.shape) return recipe;
   const { qep, rules } = baseOf(recipe);

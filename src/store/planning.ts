@@ -12,7 +12,7 @@ export interface Planner {
   refresh(): void;
 }
 
-/** A plan knows better than we whether the stream is kept: it may not have fitted. */
+/** The plan says whether the stream was really kept: it may not have fitted the budget. */
 function streamAfter(known: string | null, asked: string, kept: boolean): string | null {
   if (kept) return asked;
   return known === asked ? null : known;

@@ -1,11 +1,11 @@
-/** Bytes alive on the GPU, asked once a second while somebody looks. */
+/** Bytes alive on the GPU, asked once a second while the panel is open. */
 import type { StoreApi } from "zustand/vanilla";
 import type { Session } from "./session";
 import type { State } from "./state";
 
 export const pollMs = 1000;
 
-/** Returns how to stop. */
+/** Returns a function that stops it. */
 export function pollLiveBytes(store: StoreApi<State>, session: Session): () => void {
   let asking = false;
   const timer = setInterval(async () => {

@@ -16,20 +16,20 @@ export interface Quantizing {
   run(recipe: Recipe, text: TextChoice, keepSelection?: boolean): Promise<void>;
   /** Goes on with a run that was interrupted. */
   resume(found: InterruptedRun, text: TextChoice): Promise<void>;
-  /** The panel's recipe with its new α, over the curve that is in sight. It leaves no trace when it is cancelled. */
+  /** Runs the panel's recipe with its new α, drawn over the current curve. It leaves no trace when it is cancelled. */
   attempt(): Promise<void>;
   /** Takes runs out of sight and out of the worker. */
   forget(ids: readonly string[]): void;
 }
 
-/** So many dragged runs out of sight can still be exported; of older ones only the curves are kept. */
-const heldOutOfSight = 2;
+/** How many dragged runs out of sight can still be exported; of older ones only the curves are kept. */
+const keptOutOfSight = 2;
 
 export function createQuantizing(store: StoreApi<State>, session: Session, caller: Caller, say: Say, newId: () => string): Quantizing {
   const get = store.getState;
   const { changeRun } = caller;
 
-  /** @param given.resumes it is there already, in part. */
+  /** @param given.resumes the run exists already, in part. */
   async function quantize(
     run: Run,
     given: { seconds: number | null; live: boolean; resumes?: boolean },
@@ -146,7 +146,7 @@ export function createQuantizing(store: StoreApi<State>, session: Session, calle
     say("info", `α ${run.recipe.qep.alpha} is finished.`, run.number);
     store.setState((s) => ({ live: { ...s.live, under: null } }));
     const { runs, live } = get();
-    const old = runs.filter((r) => r.dragged && r.held && r.id !== live.shown).slice(0, -heldOutOfSight);
+    const old = runs.filter((r) => r.dragged && r.held && r.id !== live.shown).slice(0, -keptOutOfSight);
     for (const { id } of old) {
       changeRun(id, (r) => ({ ...r, held: false }));
       session.aside((c) => c.call("forget", id));

@@ -1,4 +1,4 @@
-/** Runs that were interrupted: found when a checkpoint opens and when one stops, taken up where they stopped, or discarded. */
+/** Runs that were interrupted: found when a checkpoint opens or a run stops, then resumed where they stopped, or discarded. */
 import type { StoreApi } from "zustand/vanilla";
 import type { InterruptedRun } from "../results/interrupted";
 import type { Quantizing } from "./quantizing";
@@ -22,7 +22,7 @@ export function createResuming(store: StoreApi<State>, session: Session, quantiz
       const interrupted = await session.queue((c) => c.call("interrupted"));
       if (store.getState().model.summary === summary) store.setState({ interrupted });
     } catch {
-      // Whatever keeps the worker from answering is told where it matters; nothing is offered.
+      // What keeps the worker from answering is reported elsewhere; here nothing is offered.
     }
   }
 
@@ -49,7 +49,7 @@ export function createResuming(store: StoreApi<State>, session: Session, quantiz
   };
 }
 
-/** As the person chose it, where that can be told: the demo's text is always at hand. */
+/** The text as the person chose it, if it can still be read: the demo's always can. */
 function textOf({ id, text }: InterruptedRun, demo: boolean): TextChoice {
   if (text === null || (demo && text.label === demoFile)) return demoText;
   return { kind: "kept", file: null, pasted: "", kept: { runId: id, ...text } };

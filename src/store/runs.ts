@@ -1,4 +1,4 @@
-/** Runs: made, found, in sight. */
+/** Creating runs, finding them, and which of them are shown. */
 import { needsHeldOut, type Recipe } from "../recipe/recipe";
 import type { Run, State } from "./state";
 import { type TextChoice, textKey } from "./texts";

@@ -1,4 +1,4 @@
-/** Zero-shot tasks: which questions a person chose, and what the finished runs make of them. */
+/** Zero-shot tasks: which questions a person chose, and how the finished runs answer them. */
 import type { StoreApi } from "zustand/vanilla";
 import { QuantError } from "../errors";
 import type { TaskSource } from "../worker/protocol";
@@ -8,7 +8,7 @@ import { runsInSight } from "./runs";
 import type { Run, State, TaskSettings } from "./state";
 
 export interface Scoring {
-  /** Scores every finished run, or the open checkpoint if it is quantized already, that these questions have not been put to. */
+  /** Scores every finished run, or the open checkpoint if it is quantized already, that has not answered these questions yet. */
   score(): Promise<void>;
 }
 
@@ -23,7 +23,7 @@ export function isScorable(run: Run, key: string): boolean {
   return run.status === "done" && run.held && run.blocks.length > 0 && !run.scored.some((s) => s.key === key);
 }
 
-/** The open checkpoint is quantized already, and these questions have not been put to it. */
+/** The open checkpoint is quantized already, and has not answered these questions yet. */
 export function isModelScorable({ model, tasks }: State): boolean {
   return model.summary !== null && model.summary.packing !== null && !model.scored.some((s) => s.key === tasksKey(tasks));
 }

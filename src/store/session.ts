@@ -24,7 +24,7 @@ export function createSession(store: StoreApi<State>, connect: () => Client): Se
 
   function noticed(cause: unknown): QuantError {
     const error = asQuantError(cause);
-    // A lost device takes everything that was on it along; a new worker opens a new one.
+    // With a lost device everything on it is lost; a new worker opens a new device.
     if (error.code === "worker-died" || error.code === "device-lost") {
       store.setState((s) => ({
         gpu: { ...s.gpu, status: "dead", error: error.flat() },

@@ -67,7 +67,7 @@ export interface TaskSettings {
   kind: "demo" | "file";
   /** Kept while the demo's tasks are chosen. */
   file: File | null;
-  /** The first so many questions; null: all. */
+  /** At most this many questions, from the first on; null: all. */
   limit: number | null;
 }
 
@@ -93,7 +93,7 @@ export interface Run {
   /** Of the file that an export would write. */
   bytesOut: number | null;
   error: FlatError | null;
-  /** One a text: a second text adds to the first. */
+  /** One per text: measuring on a second text adds an entry. */
   measured: Measured[];
   scored: Scored[];
   exported: { name: string; summary: ExportSummary } | null;
@@ -136,17 +136,17 @@ export interface LiveState {
 export interface LayerState {
   /** The chosen layer. */
   name: string | null;
-  /** Of the chosen layer in the selected run, once the worker has told. */
+  /** Of the chosen layer in the selected run, once the worker has answered. */
   facts: { key: string; value: LayerFacts | null; error: FlatError | null } | null;
 }
 
-/** What the last thing the person asked for came to. */
-export type Outcome =
+/** How the last thing the person asked for ended. */
+export type JobOutcome =
   | { kind: "none" }
   | { kind: "opened"; label: string }
   | { kind: "ran"; runId: string; ms: number }
   | { kind: "recalled"; runId: string }
-  | { kind: "told"; message: string }
+  | { kind: "notice"; message: string }
   | { kind: "measured"; runs: number; ms: number }
   | { kind: "scored"; runs: number; ms: number }
   | { kind: "exported"; name: string; files: number; bytes: number; zip: boolean }
@@ -172,13 +172,13 @@ export interface State {
   runs: Run[];
   selected: string | null;
   job: Job | null;
-  outcome: Outcome;
+  outcome: JobOutcome;
   evaluation: EvaluationSettings;
   tasks: TaskSettings;
   /** The text and windows whose full-precision stream the worker keeps: see `streamKey`. */
   stream: string | null;
   live: LiveState;
-  /** Runs of the open checkpoint that can be taken up where they stopped. */
+  /** Runs of the open checkpoint that can be resumed. */
   interrupted: InterruptedRun[];
   layer: LayerState;
   log: LogLine[];

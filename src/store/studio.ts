@@ -39,8 +39,8 @@ export interface Studio extends Jobs, Scoring, Resuming, Omit<Opening, "reopen">
   chooseLayer(name: string | null): void;
   cancel(): void;
   /** Says something in the status line and the log. */
-  tell(message: string): void;
-  /** Watches the GPU's memory until the answer is called. */
+  notify(message: string): void;
+  /** Watches the GPU's memory until the returned function is called. */
   pollLiveBytes(): () => void;
 }
 
@@ -125,13 +125,13 @@ export function createStudio(connect: () => Client, now: () => number = () => pe
       rest();
       caller.cancel();
     },
-    tell(message) {
+    notify(message) {
       say("info", message);
-      if (!store.getState().job) store.setState({ outcome: { kind: "told", message } });
+      if (!store.getState().job) store.setState({ outcome: { kind: "notice", message } });
     },
     pollLiveBytes: () => pollLiveBytes(store, session),
   };
 }
 
-/** In the order of time, and no other tab's. */
+/** Sorts by time, and differs from any other tab's. */
 const timedId = (): string => `${Date.now().toString(36).padStart(9, "0")}-${Math.random().toString(36).slice(2, 10)}`;

@@ -5,10 +5,10 @@ import { PerplexityPanel } from "./finish/PerplexityPanel";
 import { TasksPanel } from "./finish/TasksPanel";
 import { GpuPanel } from "./GpuPanel";
 import { GrowthFigure } from "./growth/GrowthFigure";
-import { Header } from "./Header";
 import { LayersPanel } from "./layers/LayersPanel";
 import { LogPanel } from "./log/LogPanel";
 import { OpenPanel } from "./open/OpenPanel";
+import { PageHeader } from "./PageHeader";
 import { RecipePanel } from "./recipe/RecipePanel";
 import { RunBar } from "./run/RunBar";
 import { RunsTable } from "./tables/RunsTable";
@@ -19,7 +19,7 @@ export function App() {
   useLeaveGuard();
   return (
     <div className={css.page}>
-      <Header />
+      <PageHeader />
       <main className={css.main}>
         <div className={css.banner}>
           <Banner />

@@ -27,7 +27,7 @@ export const share = (fraction: number): string => `${(100 * fraction).toFixed(1
 export const points = (fraction: number): string => (100 * fraction).toFixed(1);
 
 /** 3.715; a text that the model does not know: 11,827. */
-export const perplexity = (x: number): string => (x < 1000 ? x.toFixed(3) : grouped.format(x));
+export const perplexityText = (x: number): string => (x < 1000 ? x.toFixed(3) : grouped.format(x));
 
 /** How much larger: +6.0 %. */
 export function rise(before: number, after: number): string {

@@ -3,7 +3,7 @@
 import { tokenizing } from "../results/events";
 import { secondsLeft } from "../store/inbox";
 import { nextStep } from "../store/next";
-import type { Job, Outcome, State } from "../store/state";
+import type { Job, JobOutcome, State } from "../store/state";
 import { bytes, duration, roughly, runTitle } from "./format";
 import { strings } from "./strings";
 
@@ -26,12 +26,12 @@ export function statusOf(state: State): Status {
   if (gpu.error && gpu.status === "missing") return line(gpu.error.message, "bad");
   if (plan.error) return line(plan.error.message, "bad");
   if (outcome.kind !== "none")
-    return line(outcomeText(outcome, state), ["opened", "cancelled", "told"].includes(outcome.kind) ? "idle" : "done");
+    return line(outcomeText(outcome, state), ["opened", "cancelled", "notice"].includes(outcome.kind) ? "idle" : "done");
   if (model.summary?.packing) return line(say.packed, "idle");
   return line(nextStep(state) === "open" ? say.open : say.ready, "idle");
 }
 
-export function titleOf(state: State): string {
+export function pageTitle(state: State): string {
   const { job, outcome } = state;
   if (job) return [`${Math.floor(job.fraction * 100)} %`, timeLeft(job), strings.name].filter(Boolean).join(" · ");
   if (outcome.kind === "failed") return `Stopped · ${strings.name}`;
@@ -74,7 +74,7 @@ function scoreText(state: State, job: Job): string {
   return run ? say.scoring(run.number, job.part, job.parts) : say.scoringModel;
 }
 
-function outcomeText(outcome: Exclude<Outcome, { kind: "none" | "failed" }>, state: State): string {
+function outcomeText(outcome: Exclude<JobOutcome, { kind: "none" | "failed" }>, state: State): string {
   switch (outcome.kind) {
     case "opened":
       return state.model.summary?.packing ? say.openedPacked(outcome.label) : say.opened(outcome.label);
@@ -92,7 +92,7 @@ function outcomeText(outcome: Exclude<Outcome, { kind: "none" | "failed" }>, sta
       const run = state.runs.find((r) => r.id === outcome.runId);
       return say.recalled(run ? runTitle(run) : "");
     }
-    case "told":
+    case "notice":
       return outcome.message;
     case "cancelled":
       return say.cancelled[outcome.what];

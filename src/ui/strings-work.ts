@@ -35,7 +35,7 @@ export const runs = {
   keepWhy: "The next α will draw a line of its own instead of replacing this one.",
   loaded: (n: number) => `The recipe of run ${n} is in the panel.`,
   copied: "The command is copied.",
-  notCopied: "The browser did not let this page copy. Here it is to select:",
+  notCopied: "The browser did not let this page copy. Select it here instead:",
 };
 
 export const verdict = {
@@ -50,7 +50,7 @@ export const verdict = {
 export const tasks = {
   title: "Zero-shot tasks",
   score: "Score tasks",
-  what: "Multiple-choice questions: how often the answer that the model finds likeliest is the right one, before quantization and after.",
+  what: "Multiple-choice questions: how often the answer the model finds likeliest is right, before and after quantization.",
   which: "Which questions",
   settings: "Questions",
   demo: "The demo’s tasks",
@@ -73,10 +73,10 @@ export const tasks = {
   changed: "turned wrong, right",
   run: (n: number, title: string) => `${n}: ${title}`,
   chance: (questions: string, points: string | null) =>
-    `± is one standard error. Bold: a change so large comes by chance less than once in 20 times. ${
+    `± is one standard error. Bold: a change this large would come by chance less than once in 20 times. ${
       points === null
-        ? `None of the ${questions} answers changed; more questions tell more.`
-        : `With ${questions} questions a change of all has a standard error of up to ${points} points; more questions tell more.`
+        ? `None of the ${questions} answers changed; more questions would show smaller changes.`
+        : `With ${questions} questions the overall change has a standard error of up to ${points} points; more questions make it smaller.`
     }`,
   chanceAlone: (questions: string, points: string) => `With ${questions} questions the standard error is up to ${points} points.`,
 };
@@ -100,7 +100,7 @@ export const layers = {
   filter: "Filter layers",
   filterHint: "part of a name",
   odd: "Only layers that needed more damping or fell back",
-  none: "No layer is like that.",
+  none: "No layer matches.",
   map: "Error by block and kind",
   mapHow: "Arrow keys move; Enter chooses.",
   cell: (block: number, kind: string, error: string) => `block ${block}, ${kind}: ${error}`,
@@ -127,7 +127,7 @@ export const facts = {
   outlier: (input: number, times: string) => `input ${input}: ${times}×`,
   outliersWhat: "diag H over its mean",
   outliersNone: "not looked at in this run",
-  waiting: "Its size and weights come when the job is over.",
+  waiting: "Its size and weights appear when the job is over.",
   histogram: {
     title: "Weights before and after",
     before: "before",
@@ -154,9 +154,9 @@ export const live = {
   slider: "Drag α",
   toggle: "Live",
   group: "α live",
-  what: "Each α re-runs the quantized stream; the original’s is kept. A finished α comes back at once.",
+  what: "Each α re-runs only the quantized stream; the original’s is kept. An α run before comes back at once.",
   off: "The slider only sets the recipe.",
-  waits: "Another job is under way; the α you choose is taken up when it is over.",
+  waits: "Another job is under way; the α you choose runs when it is over.",
   finished: "Finished",
   recall: (alpha: number) => `α ${alpha}`,
 };
@@ -171,8 +171,8 @@ export const log = {
   download: "Download log",
   copied: "The log is copied.",
   notCopied: "The browser did not let this page copy; download the log instead.",
-  empty: "Nothing to say yet.",
-  none: "No line is like that.",
+  empty: "Nothing logged yet.",
+  none: "No line matches.",
   run: (n: number) => `run ${n}`,
   level: { info: "info", warning: "warning", error: "error" },
 };

@@ -20,7 +20,7 @@ export const strings = {
     title: "This browser offers no WebGPU",
     noApi: "This page needs WebGPU to compute on your GPU, and the browser does not have it or has it switched off.",
     insecure: "Browsers offer WebGPU only to pages from https:// or from this computer (localhost), and this page is from neither.",
-    noAdapter: "The browser knows WebGPU but found no graphics adapter that it may use. A driver may be missing or on its blocklist.",
+    noAdapter: "The browser supports WebGPU but found no graphics adapter it may use. A driver may be missing or blocklisted.",
     how: "How to get it",
     browsers: [
       ["Chrome, Edge", "version 113 or newer. On Linux it may have to be switched on at chrome://flags/#enable-unsafe-webgpu."],
@@ -48,7 +48,7 @@ export const strings = {
     opening: (label: string) => `Opening ${label}…`,
     nothing: "Nothing in there can be read as files.",
     looseLabel: "checkpoint",
-    replaces: "Opening another model puts the runs of this one away. Those that are not exported yet are offered when you open it again.",
+    replaces: "Opening another model closes the runs of this one. Runs not exported yet are offered again when you reopen it.",
   },
 
   recipe: {
@@ -62,7 +62,8 @@ export const strings = {
     advanced: "Advanced",
     alphaBest: "Not used: held-out windows choose α for each layer.",
     rulesExample: "down_proj: bits=8 group=32\nlayers.0.*: bits=8",
-    rulesHint: (words: string) => `One a line: the end of a layer’s name (* is anything), a colon, then any of ${words}. Later rules win.`,
+    rulesHint: (words: string) =>
+      `One per line: the end of a layer’s name (* is anything), a colon, then any of ${words}. Later rules win.`,
     calibration: "Calibration text",
     load: "Load recipe.json",
     tooLarge: "This file is too large to be a recipe.",
@@ -77,7 +78,7 @@ export const strings = {
     paste: (what: string) => `${what}, pasted`,
     formats: "plain text, .jsonl, .json, .csv, .parquet (.gz too), or .npy token ids",
     field: "Field that holds the text",
-    fieldHint: "Only where it is not found by itself: a name that the file’s rows have.",
+    fieldHint: "Only needed if it is not found automatically: the name of a field in the file’s rows.",
   },
 
   run: {
@@ -157,7 +158,7 @@ export const strings = {
     reference: "",
     restart: "",
     open: "",
-    "mend-recipe": "Change the recipe as it says above.",
+    "mend-recipe": "Change the recipe as described above.",
     run: "",
     baseline: "Next: add the run it should be compared with.",
     measure: "Next: measure perplexity.",

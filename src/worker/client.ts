@@ -4,13 +4,13 @@ import type { RunEvent } from "../results/events";
 import type { Reply } from "../results/reply";
 import type { StudioApi } from "./protocol";
 
-type Method = keyof StudioApi;
-type Value<M extends Method> = Awaited<ReturnType<StudioApi[M]>> extends Reply<infer T> ? T : Awaited<ReturnType<StudioApi[M]>>;
+type ApiMethod = keyof StudioApi;
+type ApiValue<M extends ApiMethod> = Awaited<ReturnType<StudioApi[M]>> extends Reply<infer T> ? T : Awaited<ReturnType<StudioApi[M]>>;
 
 /** The page's side of the worker: replies become values or thrown QuantErrors, and a dead worker rejects every call. */
 export interface Client {
   /** Functions among the arguments are proxied. @throws QuantError; `worker-died` when the worker is gone. */
-  call<M extends Method>(method: M, ...args: Parameters<StudioApi[M]>): Promise<Value<M>>;
+  call<M extends ApiMethod>(method: M, ...args: Parameters<StudioApi[M]>): Promise<ApiValue<M>>;
   /** Ends the worker; pending calls reject. */
   close(): void;
 }
@@ -45,7 +45,7 @@ export function connect(worker: Worker): Client {
   };
 }
 
-/** Events come through a port of their own, so that a reply may overtake the last of them: nobody is answered before the one that ends a job. */
+/** Events come through a separate port, so a reply may overtake the last of them: a call resolves only after its job's end event. */
 function hear(listener: (event: RunEvent) => void): { listen(event: RunEvent): void; ended: Promise<void> } {
   let end: () => void;
   const ended = new Promise<void>((resolve) => {

@@ -16,7 +16,7 @@ const ask =
       return await new Promise<T>((resolve, reject) => {
         if (deadlineMs !== null) timer = setTimeout(() => reject(lateAnswer), deadlineMs);
         signal.addEventListener("abort", () => reject(new QuantError("cancelled")), { signal: done.signal });
-        // Not the death of the engine's worker: runs and their weights are still there.
+        // The engine's own worker is still alive, with its runs and their weights.
         worker.onerror = (e) => reject(unreadable("name" in request ? request.name : "the text", e.message ?? ""));
         worker.onmessage = ({ data }: MessageEvent<Reply<T>>) => (data.ok ? resolve(data.value) : reject(QuantError.fromFlat(data.error)));
         worker.postMessage(request, request.kind === "parquet" ? [request.content] : []);

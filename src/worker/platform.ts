@@ -35,7 +35,7 @@ export function webPlatform(reference: boolean): Platform {
       if (!folder) return memoryScratch();
       const name = crypto.randomUUID();
       await claim(`${spillFolder}/${name}`);
-      // What tabs left behind that are gone: nobody holds its name any more.
+      // Remove what closed tabs left behind: the locks on those names are free.
       for await (const other of folder.keys()) {
         const left = other === name ? null : await claim(`${spillFolder}/${other}`);
         if (left) await opfsScratch(folder, other).clear();

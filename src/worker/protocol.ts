@@ -1,4 +1,4 @@
-/** The calls that cross between page and worker. What they answer stands in results/. */
+/** The calls that cross between page and worker. Their results are declared in results/. */
 import type { Recipe } from "../recipe/recipe";
 import type { AdapterFacts } from "../results/adapter";
 import type { RunEvent } from "../results/events";
@@ -10,7 +10,7 @@ import type { PlanSummary } from "../results/plan";
 import type { Reply } from "../results/reply";
 import type { RunReport } from "../results/report";
 
-/** Text to tokenize, or ids. `demo`: the texts that come with the demo model. `run`: the very windows that a run was calibrated on. */
+/** Text to tokenize, or ids. `demo`: the texts that come with the demo model. `run`: the same windows that a run was calibrated on. */
 export type TextSource =
   | { kind: "demo" }
   | { kind: "text"; text: string }
@@ -32,7 +32,7 @@ export interface RunRequest {
   id: string;
   recipe: Recipe;
   calibration: TextSource;
-  /** Nobody wants it back when it is interrupted. */
+  /** It need not be resumable: it is dropped when interrupted. */
   isPassing: boolean;
 }
 
@@ -53,7 +53,7 @@ export interface TasksRequest {
   /** null: the open checkpoint as it is. */
   runId: string | null;
   tasks: TaskSource;
-  /** The first so many questions; null: all. */
+  /** At most this many questions, from the first on; null: all. */
   limit: number | null;
 }
 
@@ -66,13 +66,13 @@ export interface StudioApi {
   openDemo(): Promise<Reply<ModelSummary>>;
   openFiles(files: File[], label: string): Promise<Reply<ModelSummary>>;
   plan(recipe: Recipe, calibration: TextSource): Promise<Reply<PlanSummary>>;
-  /** Runs of the open checkpoint that were interrupted, or not exported, and can be taken up. */
+  /** Runs of the open checkpoint that were interrupted, or not exported, and can be resumed. */
   interrupted(): Promise<Reply<InterruptedRun[]>>;
   run(request: RunRequest, onEvent: Listener): Promise<Reply<RunReport>>;
-  /** Takes up one of them where it stopped. */
+  /** Resumes one of them where it stopped. */
   resume(runId: string, onEvent: Listener): Promise<Reply<RunReport>>;
   measure(request: EvaluationRequest, onEvent: Listener): Promise<Reply<Evaluation>>;
-  /** Perplexity of the open checkpoint as it is: for one that is quantized already. `runId` is not looked at. */
+  /** Perplexity of the open checkpoint as it is: for one that is quantized already. `runId` is ignored. */
   measureModel(request: EvaluationRequest, onEvent: Listener): Promise<Reply<Perplexity>>;
   /** Zero-shot multiple choice. The checkpoint's own answers are kept: the next run is compared with them. */
   scoreTasks(request: TasksRequest, onEvent: Listener): Promise<Reply<TasksResult>>;
@@ -81,7 +81,7 @@ export interface StudioApi {
   layerFacts(runId: string, name: string): Promise<Reply<LayerFacts>>;
   /** Asks the job under way to stop; it answers `cancelled` within a second. */
   cancel(): Promise<void>;
-  /** Drops a run and what it has done. */
+  /** Drops a run and deletes its blocks. */
   forget(runId: string): Promise<void>;
   /** Bytes alive on the GPU now. */
   liveBytes(): Promise<number>;

@@ -47,7 +47,7 @@ export function createApi(): StudioApi {
     }
   }
 
-  /** As `exclusive`, telling how the job ended as its last event. */
+  /** As `exclusive`, with a last event that says how the job ended. */
   async function withEndEvent<T>(
     onEvent: (e: RunEvent) => void,
     work: (engine: Engine, signal: AbortSignal) => Promise<T>,
@@ -100,7 +100,7 @@ export function createApi(): StudioApi {
   };
 }
 
-/** What a piece of work gives or how it fails, as a value that crosses the boundary whole. */
+/** The result or failure of some work, as a value that can cross to the page intact. */
 async function answered<T>(work: () => Promise<T>): Promise<Reply<T>> {
   try {
     return { ok: true, value: await work() };
@@ -117,7 +117,7 @@ async function givenText(text: TextSource, use: "calibration" | "evaluation"): P
   return { file: (await httpSource("demo texts", demoBase, [`${use}.jsonl`])).files[0] };
 }
 
-/** Its read errors are about the text, whoever reads it. */
+/** Wraps a file so that its read errors are about the text, wherever they occur. */
 function givenFile(file: File): SourceFile {
   const source = blobFile(file);
   return { ...source, read: (start, end) => givenAs("text", () => source.read(start, end)) };

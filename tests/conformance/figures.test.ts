@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import { parse, quantizeOptions } from "../../src/cli/args";
+import { parseCommandLine, quantizeOptions } from "../../src/cli/args";
 import { recipeOf } from "../../src/cli/recipe";
 import { recordingBytes } from "../../src/engine/memory";
 import { Recordings } from "../../src/engine/recordings";
@@ -7,7 +7,7 @@ import type { Model } from "../../src/model/checkpoint";
 import type { Ops } from "../../src/ops/ops";
 import { methodIds } from "../../src/recipe/recipe";
 import { demoTokens, figures, openDemo } from "../support/demo";
-import { activationsOf, compare, type Finished, run } from "../support/engine";
+import { activationsOf, evaluate, type Finished, run } from "../support/engine";
 import { openGpuOps } from "../support/gpu";
 
 /** `npm test` takes one of each method, `npm run conformance` all that we have the method for. */
@@ -32,7 +32,7 @@ describe.each(names)("%s, on WebGPU", (name) => {
   let result: Finished;
 
   test("every Δ_m, on both texts, and both perplexities are within the recipe's own tolerances", { timeout: 600_000 }, async () => {
-    const recipe = await recipeOf(parse(["model", ...want.flags], quantizeOptions).options);
+    const recipe = await recipeOf(parseCommandLine(["model", ...want.flags], quantizeOptions).options);
     const calibration = { tokens: demoTokens("calibration"), heldOut: null };
     const recording = await recordings.of(activationsOf(ops), model, calibration, recipe);
     result = await run({ ops, model, ...calibration, recipe, recording });
@@ -43,7 +43,7 @@ describe.each(names)("%s, on WebGPU", (name) => {
     expect(worst(delta, want.delta)).toBeLessThan(want.delta_rtol);
     const relative = report.blocks.map((b) => b.relativeDelta);
     expect(worst(relative, want.relativeDelta)).toBeLessThan(want.delta_rtol);
-    const evaluation = await compare({ ops, model, tokens: demoTokens("evaluation"), emit: () => {} }, quantized);
+    const evaluation = await evaluate({ ops, model, tokens: demoTokens("evaluation"), emit: () => {} }, quantized);
     expect(Math.abs(evaluation.perplexityBefore / want.perplexityBefore - 1)).toBeLessThan(1e-4);
     expect(Math.abs(evaluation.perplexity / want.perplexity - 1)).toBeLessThan(want.perplexity_rtol);
     const onEvaluation = evaluation.blocks.map((b) => b.delta);

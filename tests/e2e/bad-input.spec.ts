@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, type Page, test } from "@playwright/test";
-import { broken, demoWith, hostileName, told, type Upload } from "./checkpoints";
+import { broken, demoWith, hostileName, noted, type Upload } from "./checkpoints";
 import { button, openDemo, openStudio, recipe, region, status, type Watch } from "./studio";
 
 /** One page for all: whatever is dropped on it, it has to stay usable. */
@@ -45,7 +45,7 @@ for (const [what, files, sentence] of broken) {
   });
 }
 
-for (const [what, files, note] of told) {
+for (const [what, files, note] of noted) {
   test(`tells of ${what}`, async ({ browserName: _ }, info) => {
     await region(page)
       .getByLabel("Choose files")

@@ -29,7 +29,7 @@ const only = (kept: string): Record<string, Change> =>
   Object.fromEntries(names.filter((name) => name !== kept).map((name) => [name, () => null]));
 
 /** Whole, with files beside it that are no part of the model, and a tied head that differs: how it is told. */
-export const told: [what: string, files: () => Upload[], note: RegExp][] = [
+export const noted: [what: string, files: () => Upload[], note: RegExp][] = [
   [
     "Mistral's own copy and an adapter beside the model",
     () => [...demoWith(), file("consolidated.safetensors", "x"), file("adapter_model.safetensors", "x")],

@@ -110,7 +110,7 @@ test("a layer is found, chosen by keyboard in the map, and explained", async ({ 
   await page.getByLabel("Filter layers").fill("layers.2.");
   await expect(layers.locator("tbody tr")).toHaveCount(7);
   await page.getByLabel("Only layers that needed more damping or fell back").check();
-  await expect(page.getByText("No layer is like that.")).toBeVisible();
+  await expect(page.getByText("No layer matches.")).toBeVisible();
   await page.getByLabel("Only layers that needed more damping or fell back").uncheck();
   await page.getByLabel("Filter layers").fill("");
   await layers.getByRole("button", { name: "Output error" }).click();

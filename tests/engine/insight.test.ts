@@ -29,9 +29,9 @@ describe("a layer's error as a parabola in α", () => {
   });
 
   test("falls from α = 0 towards its optimum, which lies in reach", async () => {
-    const told = (await layers(0.5)).filter((l) => l.curve && l.block > 0);
-    expect(told.length).toBeGreaterThan(5);
-    for (const { curve } of told) {
+    const curved = (await layers(0.5)).filter((l) => l.curve && l.block > 0);
+    expect(curved.length).toBeGreaterThan(5);
+    for (const { curve } of curved) {
       expect(at(curve!, 0.5)).toBeLessThanOrEqual(curve!.base);
       expect(at(curve!, 1)).toBeLessThanOrEqual(curve!.base);
       expect(curve!.slope).toBeGreaterThanOrEqual(curve!.curvature * 0.999);

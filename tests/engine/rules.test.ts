@@ -23,10 +23,10 @@ describe("rules", () => {
       { match: "layers.2.mlp.down_proj", method: "quip", alpha: 1 },
     ]);
     const plain = await runWith([]);
-    const told = (name: string) => report.layers.find((l) => l.name === name)!;
-    expect(told("model.layers.0.self_attn.v_proj")).toMatchObject({ method: "gptq", bits: 8 });
-    expect(told("model.layers.0.self_attn.q_proj")).toMatchObject({ method: "rtn", bits: 3 });
-    expect(told("model.layers.2.mlp.down_proj")).toMatchObject({ method: "quip", alpha: 1 });
+    const layer = (name: string) => report.layers.find((l) => l.name === name)!;
+    expect(layer("model.layers.0.self_attn.v_proj")).toMatchObject({ method: "gptq", bits: 8 });
+    expect(layer("model.layers.0.self_attn.q_proj")).toMatchObject({ method: "rtn", bits: 3 });
+    expect(layer("model.layers.2.mlp.down_proj")).toMatchObject({ method: "quip", alpha: 1 });
     const stored = async (name: string) => (await quantized.layer(name))!;
     expect(await stored("model.layers.0.self_attn.v_proj")).toMatchObject({ kind: "packed", bits: 8 });
     expect((await stored("model.layers.2.mlp.down_proj")).kind).toBe("dense");

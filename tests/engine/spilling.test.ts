@@ -5,7 +5,7 @@ import { memoryScratch, type Scratch } from "../../src/io/scratch";
 import { openModel } from "../../src/model/checkpoint";
 import type { ActivationBudget } from "../../src/ops/activations";
 import { createCpuOps } from "../../src/ops/cpu";
-import { perplexity } from "../support/engine";
+import { perplexityOf } from "../support/engine";
 import { npy } from "../support/npy";
 import { memoryPlatform } from "../support/platform";
 import { recipeWith } from "../support/recipe";
@@ -70,7 +70,7 @@ test("measuring holds one residual stream, not one a block", async () => {
   for (const blocks of [3, 12]) {
     const ops = createCpuOps();
     const model = await openModel(tinySource({ ...tinyConfig, num_hidden_layers: blocks }));
-    await perplexity({ ops, model, tokens: tinyTokens(8, 32), emit: quiet });
+    await perplexityOf({ ops, model, tokens: tinyTokens(8, 32), emit: quiet });
     peaks.push(ops.peakBytes);
   }
   expect(peaks[1]).toBe(peaks[0]);

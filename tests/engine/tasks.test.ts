@@ -6,7 +6,7 @@ import { openModel } from "../../src/model/checkpoint";
 import type { Question } from "../../src/model/question";
 import { createCpuOps } from "../../src/ops/cpu";
 import type { RunEvent } from "../../src/results/events";
-import { answerQuestions, perplexity, run } from "../support/engine";
+import { answerQuestions, perplexityOf, run } from "../support/engine";
 import { recipeWith } from "../support/recipe";
 import { tinySource, tinyTokens } from "../support/tiny";
 
@@ -25,7 +25,7 @@ test("each question's likeliest choice is found, alone or among others of other 
   // Another way to the same figure: what a choice adds to the loss of its context.
   const loss = async (text: string) => {
     const ids = Int32Array.from(encoder.encode(text));
-    const { perplexity: p } = await perplexity({ ...input, tokens: { length: ids.length, windows: 1, ids } });
+    const { perplexity: p } = await perplexityOf({ ...input, tokens: { length: ids.length, windows: 1, ids } });
     return Math.log(p) * (ids.length - 1);
   };
   const answers: number[] = [];

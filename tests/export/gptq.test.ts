@@ -12,7 +12,7 @@ import { createCpuOps } from "../../src/ops/cpu";
 import { codesOf } from "../../src/ops/packed";
 import { resolve } from "../../src/quant/resolve";
 import type { Recipe } from "../../src/recipe/recipe";
-import { perplexity, run } from "../support/engine";
+import { perplexityOf, run } from "../support/engine";
 import { openGpuOps } from "../support/gpu";
 import { recipeWith } from "../support/recipe";
 import { packed } from "../support/stage";
@@ -91,9 +91,9 @@ describe.each([
       const at = Math.floor(i / 32);
       expect(W[i]).toBe(toF16(layer.scales[at] * (codes[i] - layer.zeros[at])));
     }
-    const measured = await perplexity({ ops, model: again, tokens: tinyTokens(), emit: () => {} });
+    const measured = await perplexityOf({ ops, model: again, tokens: tinyTokens(), emit: () => {} });
     const dense = await openModel((await exported({ ...recipe, format: "dense" })).source);
-    expect(measured.perplexity).toBe((await perplexity({ ops, model: dense, tokens: tinyTokens(), emit: () => {} })).perplexity);
+    expect(measured.perplexity).toBe((await perplexityOf({ ops, model: dense, tokens: tinyTokens(), emit: () => {} })).perplexity);
   });
 });
 

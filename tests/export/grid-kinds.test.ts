@@ -13,7 +13,7 @@ import { codesOf } from "../../src/ops/packed";
 import type { QuantizedModel } from "../../src/quant/coded";
 import { resolve } from "../../src/quant/resolve";
 import type { MethodId } from "../../src/recipe/recipe";
-import { compare, run } from "../support/engine";
+import { evaluate, run } from "../support/engine";
 import { recipeWith } from "../support/recipe";
 import { tinyConfig, tinySource, tinyTokens } from "../support/tiny";
 
@@ -65,9 +65,9 @@ describe("layers with real zeros", () => {
   test.each(["gptq", "awq"] as const)("that %s made compute in the export what the run measured", async (method) => {
     const result = await realZeros(method);
     const { ops, tokens, model, quantized } = result;
-    const measured = await compare({ ops, model, tokens, emit: () => {} }, quantized);
+    const measured = await evaluate({ ops, model, tokens, emit: () => {} }, quantized);
     const nothing = { layer: async () => null, replaced: new Map(), beyondF16: new Map() };
-    const reread = await compare({ ops, model: await openModel(await exported(result)), tokens, emit: () => {} }, nothing);
+    const reread = await evaluate({ ops, model: await openModel(await exported(result)), tokens, emit: () => {} }, nothing);
     expect(Math.abs(reread.perplexity / measured.perplexity - 1)).toBeLessThan(2e-3);
   });
 

@@ -34,9 +34,9 @@ describe("faults of the device", () => {
   it("a rejected command is thrown by the next wait, once", async () => {
     const gpu = await openGpuOps();
     const { device } = gpu.gpu;
-    const told = new Promise((resolve) => device.addEventListener("uncapturederror", resolve, { once: true }));
+    const heard = new Promise((resolve) => device.addEventListener("uncapturederror", resolve, { once: true }));
     device.createBuffer({ size: 3, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.STORAGE });
-    await told;
+    await heard;
     expect(await failure(gpu.flush())).toBe("gpu-fault");
     expect(await failure(gpu.flush())).toBe("no failure");
   });

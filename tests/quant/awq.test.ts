@@ -5,7 +5,7 @@ import { bytesFile, memorySink, memorySource } from "../../src/io/memory";
 import { openModel } from "../../src/model/checkpoint";
 import { createCpuOps } from "../../src/ops/cpu";
 import type { Recipe } from "../../src/recipe/recipe";
-import { compare, run } from "../support/engine";
+import { evaluate, run } from "../support/engine";
 import { openGpuOps } from "../support/gpu";
 import { recipeWith } from "../support/recipe";
 import { tinyConfig, tinySource, tinyTokens } from "../support/tiny";
@@ -27,7 +27,7 @@ describe("AWQ", () => {
     const { ops, model, tokens, report, quantized } = await awqRun(config, { bits: 8 });
     expect(report.blocks.at(-1)!.relativeDelta).toBeLessThan(1e-3);
     // Evaluated from what was stored: norms replaced, rows of v and up divided, scales rounded to f16 again.
-    const { perplexityBefore, perplexity, blocks } = await compare({ ops, model, tokens, emit: () => {} }, quantized);
+    const { perplexityBefore, perplexity, blocks } = await evaluate({ ops, model, tokens, emit: () => {} }, quantized);
     expect(Math.abs(perplexity / perplexityBefore - 1)).toBeLessThan(0.01);
     expect(blocks.at(-1)!.relativeDelta).toBeLessThan(1e-3);
     expect([...quantized.replaced.keys()].every((name) => /layernorm\.weight$/.test(name))).toBe(true);
@@ -45,8 +45,8 @@ describe("AWQ", () => {
       ),
     );
     const empty = { layer: async () => null, replaced: new Map(), beyondF16: new Map() };
-    const measured = await compare({ ops, model, tokens, emit: () => {} }, quantized);
-    const reread = await compare({ ops, model: again, tokens, emit: () => {} }, empty);
+    const measured = await evaluate({ ops, model, tokens, emit: () => {} }, quantized);
+    const reread = await evaluate({ ops, model: again, tokens, emit: () => {} }, empty);
     expect(Math.abs(reread.perplexity / measured.perplexity - 1)).toBeLessThan(2e-3);
     const [name] = quantized.replaced.keys();
     expect(again.shards.tensors.get(name)!.dtype).toBe("F16");
@@ -64,7 +64,7 @@ describe("AWQ", () => {
     expect(quantized.replaced.size).toBe(4);
     // The run divides its streams where it folds; the comparison divides nothing, and computes with the folded norms and rows, whose f16 scales were
     // rounded once more (1e-4 here).
-    const stored = await compare(input, quantized);
+    const stored = await evaluate(input, quantized);
     for (const [m, { delta }] of stored.blocks.entries()) expect(Math.abs(report.blocks[m].delta / delta - 1)).toBeLessThan(1e-3);
   });
 

@@ -14,7 +14,7 @@ async function everywhere(copy: ReturnType<typeof copySources>) {
   const { parseRecipe } = await copy.module("src/recipe/schema.ts");
   const { rows } = await copy.module("src/recipe/rows.ts");
   const { optionText, helpText } = await copy.module("src/recipe/describe.ts");
-  const { parse, quantizeOptions, usage } = await copy.module("src/cli/args.ts");
+  const { parseCommandLine, quantizeOptions, usage } = await copy.module("src/cli/args.ts");
   const { recipeOf } = await copy.module("src/cli/recipe.ts");
   const { commandOf } = await copy.module("src/ui/command.ts");
   const { initialState } = await copy.module("src/store/state.ts");
@@ -28,7 +28,7 @@ async function everywhere(copy: ReturnType<typeof copySources>) {
     /** The recipe that the command copied from one with these changes makes. */
     copied: (change: object) => {
       const command: string = commandOf(changeRecipe(defaultRecipe, change), { kind: "demo" });
-      return recipeOf(parse(command.replaceAll("'", "").split(" ").slice(2), quantizeOptions).options);
+      return recipeOf(parseCommandLine(command.replaceAll("'", "").split(" ").slice(2), quantizeOptions).options);
     },
     page: (change: object) => {
       const store = createStore(() => ({ ...initialState, recipe: changeRecipe(defaultRecipe, change) }));

@@ -1,7 +1,7 @@
 /** The part of docs/report.schema.json that is about the recipe, from the table of its fields. */
 import type { Field } from "../../src/recipe/field";
 import { fields } from "../../src/recipe/fields";
-import { type Row, shaped } from "../../src/recipe/rows";
+import { type RecipeRow, shaped } from "../../src/recipe/rows";
 import { ruleRows } from "../../src/recipe/rules";
 
 type Json = Record<string, unknown>;
@@ -26,7 +26,7 @@ const valuesOf = (field: Field): Json => {
   }
 };
 
-const described = ({ field }: Row): Json => ({ ...valuesOf(field), description: field.help });
+const described = ({ field }: RecipeRow): Json => ({ ...valuesOf(field), description: field.help });
 const object = (properties: Json, required = Object.keys(properties)): Json => ({
   type: "object",
   required,

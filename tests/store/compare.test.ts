@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { baseOf, defaultRecipe, isBase, type Recipe } from "../../src/recipe/recipe";
-import { compare, isPair, partnerRecipe } from "../../src/store/compare";
+import { compareWithPartner, isPair, partnerRecipe } from "../../src/store/compare";
 import { applyToJob, secondsLeft } from "../../src/store/inbox";
 import type { Job, Run } from "../../src/store/state";
 import { demoText, sourceOf, textKey } from "../../src/store/texts";
@@ -37,7 +37,7 @@ it("a pair differs in QEP alone", () => {
 
 it("says what QEP cost and where it ends, from either side", () => {
   for (const chosen of [base, qep]) {
-    const comparison = compare([base, qep], chosen)!;
+    const comparison = compareWithPartner([base, qep], chosen)!;
     expect(comparison.timeRatio).toBeCloseTo(1.21);
     expect(comparison.calibration).toEqual({ base: 200, qep: 130, change: 130 / 200 - 1, below: true });
   }
@@ -45,24 +45,25 @@ it("says what QEP cost and where it ends, from either side", () => {
 
 it("compares with the latest QEP run, and never with one that did not finish", () => {
   const later = run("later", { ...defaultRecipe, qep: { ...defaultRecipe.qep, alpha: 1 } }, 250);
-  expect(compare([base, qep, later], base)!.calibration).toMatchObject({ qep: 250, below: false });
-  expect(compare([base, run("x", defaultRecipe, 1, { status: "cancelled" })], base)).toBeNull();
-  expect(compare([base, qep], null)).toBeNull();
+  expect(compareWithPartner([base, qep, later], base)!.calibration).toMatchObject({ qep: 250, below: false });
+  expect(compareWithPartner([base, run("x", defaultRecipe, 1, { status: "cancelled" })], base)).toBeNull();
+  expect(compareWithPartner([base, qep], null)).toBeNull();
 });
 
 it("leaves the full-precision stream out of the times, whichever run computed it", () => {
   const b = run("b", base.recipe, 200, { ms: 1800, streamMs: 800 });
-  expect(compare([b, qep], b)!.timeRatio).toBeCloseTo(1.21);
+  expect(compareWithPartner([b, qep], b)!.timeRatio).toBeCloseTo(1.21);
   const q = run("q", qep.recipe, 130, { ms: 2010, streamMs: 800 });
-  expect(compare([base, q], base)!.timeRatio).toBeCloseTo(1.21);
-  expect(compare([run("b", base.recipe, 200, { ms: null }), qep], qep)!.timeRatio).toBeNull();
+  expect(compareWithPartner([base, q], base)!.timeRatio).toBeCloseTo(1.21);
+  expect(compareWithPartner([run("b", base.recipe, 200, { ms: null }), qep], qep)!.timeRatio).toBeNull();
 });
 
 it("does not compare measurements of different windows", () => {
   const evaluation = { perplexityBefore: 3, perplexity: 3.5, blocks: base.blocks, tokens: 8, windows: 1, ms: 1 };
   const measured = (...keys: string[]) => ({ measured: keys.map((key) => ({ key, textLabel: key, own: false, evaluation })) });
   const b = run("b", base.recipe, 2, measured("16 demo", "16 other", "calibration"));
-  const texts = (...keys: string[]) => compare([b, run("q", qep.recipe, 1, measured(...keys))], b)!.evaluations.map((e) => e.text.label);
+  const texts = (...keys: string[]) =>
+    compareWithPartner([b, run("q", qep.recipe, 1, measured(...keys))], b)!.evaluations.map((e) => e.text.label);
   expect(texts("8 demo")).toEqual([]);
   expect(texts("16 other", "calibration")).toEqual(["16 other"]);
   expect(texts("16 other", "16 demo")).toEqual(["16 demo", "16 other"]);

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { QuantError } from "../../src/errors";
-import { compare } from "../../src/store/compare";
+import { compareWithPartner } from "../../src/store/compare";
 import { updateMs } from "../../src/store/inbox";
 import { missingPartner, nextStep, selectedRun } from "../../src/store/next";
 import { pass, until } from "../support/real-client";
@@ -231,7 +231,7 @@ describe("a pair", () => {
     expect(runs[1].recipe).toMatchObject({ bits: 3, qep: { alpha: 0 } });
     expect(selected).toBe(runs[0].id);
     expect(missingPartner(state())).toBeNull();
-    const { calibration, evaluations } = compare(runs, selectedRun(state()))!;
+    const { calibration, evaluations } = compareWithPartner(runs, selectedRun(state()))!;
     const [qep, base] = client.reports.map((report) => report.blocks.at(-1)!.delta);
     expect(calibration).toMatchObject({ base, qep, below: true });
     expect(calibration.change).toBeCloseTo(qep / base - 1, 12);
@@ -258,7 +258,7 @@ describe("a pair", () => {
     await studio.measure();
     expect(asked("measure")).toBe(2);
     expect(state().outcome).toMatchObject({ kind: "measured", runs: 2 });
-    const [evaluation] = compare(state().runs, selectedRun(state()))!.evaluations;
+    const [evaluation] = compareWithPartner(state().runs, selectedRun(state()))!.evaluations;
     expect(evaluation.text).toMatchObject({ label: "demo evaluation text", windows: 4, windowLength: 16 });
     const [qep, base] = state().runs.map((run) => run.measured[0].evaluation.perplexity);
     expect(evaluation.perplexity).toMatchObject({ base, qep });

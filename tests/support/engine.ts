@@ -79,10 +79,10 @@ export async function runUncalibrated(
   return { report, quantized: store, plan };
 }
 
-export const compare = (input: WithOps<evaluation.EvaluationInput>, quantized: Parameters<typeof evaluation.compare>[1]) =>
-  evaluation.compare(withActivations(input), quantized);
+export const evaluate = (input: WithOps<evaluation.EvaluationInput>, quantized: Parameters<typeof evaluation.evaluate>[1]) =>
+  evaluation.evaluate(withActivations(input), quantized);
 
-export const perplexity = (input: WithOps<evaluation.EvaluationInput>) => evaluation.perplexity(withActivations(input));
+export const perplexityOf = (input: WithOps<evaluation.EvaluationInput>) => evaluation.perplexityOf(withActivations(input));
 
 export const answerQuestions = (
   input: WithOps<tasks.TasksInput>,

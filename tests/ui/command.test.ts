@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import { describe, expect, it } from "vitest";
-import { parse, quantizeOptions } from "../../src/cli/args";
+import { parseCommandLine, quantizeOptions } from "../../src/cli/args";
 import { recipeOf } from "../../src/cli/recipe";
 import { defaultRecipe, type Recipe } from "../../src/recipe/recipe";
 import { demoText, type TextChoice } from "../../src/store/texts";
@@ -14,7 +14,7 @@ async function readBack(recipe: Recipe, text: TextChoice = demoText) {
   const [program, command, ...args] = words(commandOf(recipe, text));
   expect([program, command]).toEqual(["qep-studio", "quantize"]);
   expect(() => parseArgs({ args: [], options: quantizeOptions })).not.toThrow();
-  const { folder, options } = parse(args, quantizeOptions);
+  const { folder, options } = parseCommandLine(args, quantizeOptions);
   expect(folder).toBe("MODEL_DIR");
   return { recipe: await recipeOf(options), calibration: options.calibration };
 }

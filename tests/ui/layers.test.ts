@@ -4,7 +4,7 @@ import type { LayerReport } from "../../src/results/report";
 import { initialState } from "../../src/store/state";
 import { heatScale, levels } from "../../src/ui/layers/scale";
 import { bestAlpha, curveOf, errorAt } from "../../src/ui/layers/sources";
-import { plain } from "../../src/ui/log/LogPanel";
+import { logLineText } from "../../src/ui/log/LogPanel";
 import { aRun } from "../store/a-run";
 
 it("the heatmap's levels are equal steps of the logarithm", () => {
@@ -56,5 +56,5 @@ it("a base run shows the curve of its QEP run", () => {
 });
 
 it("a line of the log is one line, whatever it says", () => {
-  expect(plain({ id: 1, at: 0, level: "error", run: 2, message: "a\n<b>\tc" })).toBe("1970-01-01T00:00:00.000Z error run 2 a <b> c");
+  expect(logLineText({ id: 1, at: 0, level: "error", run: 2, message: "a\n<b>\tc" })).toBe("1970-01-01T00:00:00.000Z error run 2 a <b> c");
 });

@@ -4,7 +4,7 @@ import { initialState, type State } from "../../src/store/state";
 import { blockTicks, logDomain } from "../../src/ui/chart-scale";
 import { bytes, duration, figure, parameters, percent, roughly } from "../../src/ui/format";
 import { exportName } from "../../src/ui/save";
-import { statusOf, titleOf } from "../../src/ui/status";
+import { pageTitle, statusOf } from "../../src/ui/status";
 import { aRun } from "../store/a-run";
 
 describe("numbers for people", () => {
@@ -90,7 +90,7 @@ describe("the status line", () => {
 
   it("counts blocks from one and tells the time left", () => {
     expect(statusOf(running)).toMatchObject({ text: "Quantizing block 3 of 12 · 25 % · about 9 s left", tone: "busy" });
-    expect(titleOf(running)).toBe("25 % · about 9 s left · QEP Studio");
+    expect(pageTitle(running)).toBe("25 % · about 9 s left · QEP Studio");
   });
 
   it("speaks at most every 10 %", () => {

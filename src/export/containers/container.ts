@@ -1,6 +1,6 @@
 import type { Sink, Source } from "../../io/types";
 
-/** One tensor of a file to be, under the name of its data type in that kind of file. */
+/** One tensor of a file to be written; its data type is named as this kind of file names it. */
 export interface EntrySpec<Dtype extends string = string> {
   readonly name: string;
   readonly dtype: Dtype;

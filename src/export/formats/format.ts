@@ -23,7 +23,7 @@ export interface Format {
   files(recipe: Recipe): Record<string, unknown>;
   /** @throws QuantError `bad-format` when it cannot hold these layers, or only all of a model's (`whole`). */
   check(layers: readonly LayerPlan[], recipe: Recipe, whole: boolean): void;
-  /** Sentences on which clients load it and which refuse, for beside the choice; true of this model. */
+  /** Sentences about which clients can load this model's export, shown beside the choice of format. */
   notes(recipe: Recipe, model: Pick<Checkpoint, "spec" | "config">): string[];
 }
 

@@ -61,7 +61,7 @@ function settings({ bits, groupSize, symmetric }: Recipe): Record<string, unknow
 
 const rowsAtOnce = 64;
 
-/** Our words are [out, in·b/32]; the file has them the other way round. */
+/** Our words are [out, in·b/32]; the file holds the transpose. */
 function* weights({ words, shape: [out] }: PackedLayer): Generator<Uint8Array> {
   const perRow = words.length / out;
   for (let from = 0; from < perRow; from += rowsAtOnce) {

@@ -1,3 +1,3 @@
-/** What each format writes, under its id in a recipe: one line a format. */
+/** Every format under its id in a recipe, one line each. */
 export { dense } from "./dense";
 export { gptq } from "./gptq";

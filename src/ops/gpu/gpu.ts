@@ -9,7 +9,7 @@ import { Pool, type PoolBuffer } from "./pool";
 import { Recorder } from "./recorder";
 
 export interface GpuTensor extends Tensor {
-  readonly block: PoolBuffer;
+  readonly storage: PoolBuffer;
   /** Bytes bound to kernels: the elements' rounded up to 16, so that the last vector of four is whole. */
   readonly bytes: number;
 }
@@ -39,7 +39,7 @@ export class Gpu {
   readonly pipelines: Pipelines;
   readonly recorder: Recorder;
   readonly pool: Pool;
-  readonly tracker = new Tracker<GpuTensor>((t) => this.pool.give(t.block));
+  readonly tracker = new Tracker<GpuTensor>((t) => this.pool.give(t.storage));
   readonly software: boolean;
 
   constructor(
@@ -65,8 +65,8 @@ export class Gpu {
   /** A new tensor whose elements are unspecified. */
   make(shape: readonly number[], kind: Tensor["kind"] = "float"): GpuTensor {
     const bytes = Math.ceil(Math.max(elements(shape) * 4, 16) / 16) * 16;
-    const block = this.pool.take(bytes, `a tensor of ${shape.join(" × ")}`);
-    return this.tracker.add({ shape, kind, block, bytes }, bytes);
+    const storage = this.pool.take(bytes, `a tensor of ${shape.join(" × ")}`);
+    return this.tracker.add({ shape, kind, storage, bytes }, bytes);
   }
 
   free(...tensors: Tensor[]): void {
@@ -84,7 +84,7 @@ export class Gpu {
     const group = this.bindGroup(name, pipeline.layout, bind);
     this.recorder.dispatch(pipeline, group, u32, f32, groups, work);
     // After the dispatch it may be the next batch's number; then nothing is pending and the mark only costs one early submit.
-    for (const t of bind) t.block.used = this.recorder.batch;
+    for (const t of bind) t.storage.used = this.recorder.batch;
   }
 
   /** A kernel with one invocation for each of n elements. */
@@ -94,31 +94,31 @@ export class Gpu {
 
   /** Host bytes into a tensor. Commands already recorded must see the old contents, so they go first. */
   write(t: GpuTensor, bytes: Uint8Array): void {
-    if (t.block.used === this.recorder.batch) this.recorder.submit();
+    if (t.storage.used === this.recorder.batch) this.recorder.submit();
     this.recorder.open();
     const whole = bytes.byteLength - (bytes.byteLength % 4);
     for (let at = 0; at < whole; at += uploadBytes) {
       const part = bytes.subarray(at, Math.min(at + uploadBytes, whole));
-      this.device.queue.writeBuffer(t.block.buffer, at, part as Uint8Array<ArrayBuffer>);
+      this.device.queue.writeBuffer(t.storage.buffer, at, part as Uint8Array<ArrayBuffer>);
     }
     if (whole === bytes.byteLength) return;
     const tail = new Uint8Array(4);
     tail.set(bytes.subarray(whole));
-    this.device.queue.writeBuffer(t.block.buffer, whole, tail);
+    this.device.queue.writeBuffer(t.storage.buffer, whole, tail);
   }
 
   clear(t: GpuTensor): void {
-    this.recorder.command((encoder) => encoder.clearBuffer(t.block.buffer, 0, t.bytes));
-    t.block.used = this.recorder.batch;
+    this.recorder.command((encoder) => encoder.clearBuffer(t.storage.buffer, 0, t.bytes));
+    t.storage.used = this.recorder.batch;
   }
 
   /** Kernels run over the same few buffers again and again, so their bind groups are kept with the first buffer. */
   private bindGroup(name: KernelName, layout: GPUBindGroupLayout, bind: readonly GpuTensor[]): GPUBindGroup {
-    const key = `${name} ${bind.map((t) => `${t.block.id}:${t.bytes}`).join(" ")}`;
-    const { bindGroups } = bind[0].block;
+    const key = `${name} ${bind.map((t) => `${t.storage.id}:${t.bytes}`).join(" ")}`;
+    const { bindGroups } = bind[0].storage;
     const known = bindGroups.get(key);
     if (known) return known;
-    const entries = bind.map((t, binding) => ({ binding, resource: { buffer: t.block.buffer, size: t.bytes } }));
+    const entries = bind.map((t, binding) => ({ binding, resource: { buffer: t.storage.buffer, size: t.bytes } }));
     const made = this.device.createBindGroup({ layout, entries });
     if (bindGroups.size === keptGroups) bindGroups.clear();
     bindGroups.set(key, made);

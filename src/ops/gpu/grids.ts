@@ -6,7 +6,7 @@ import { dims, isMatrix, requireShape } from "./shape";
 const size = (t: Tensor) => elements(t.shape);
 const own = (t: Tensor) => t as GpuTensor;
 
-/** How kernels that encode or decode are told what a grid's `zeros` are. */
+/** The constant that says to encoding and decoding kernels what a grid's `zeros` are. */
 export const zeroConstant = (kind: GridKind) => ({ REAL_ZERO: gridKinds[kind].zeros === "real" ? 1 : 0 });
 
 export function grid(gpu: Gpu, W: GpuTensor, spec: GridSpec, rest?: GpuTensor | null): Grid {

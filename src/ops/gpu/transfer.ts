@@ -104,8 +104,8 @@ function stage(gpu: Gpu, tensors: readonly GpuTensor[]): Staging[] {
     const buffer = gpu.device.createBuffer({ size: last.at + last.size, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
     for (const { index, at, to, size } of pieces) {
       requireShape(gpu.tracker.isLive(tensors[index]), "read", `a freed tensor of ${tensors[index].shape.join(" × ")}`);
-      gpu.recorder.command((encoder) => encoder.copyBufferToBuffer(tensors[index].block.buffer, to, buffer, at, size));
-      tensors[index].block.used = gpu.recorder.batch;
+      gpu.recorder.command((encoder) => encoder.copyBufferToBuffer(tensors[index].storage.buffer, to, buffer, at, size));
+      tensors[index].storage.used = gpu.recorder.batch;
     }
     return { buffer, pieces };
   });

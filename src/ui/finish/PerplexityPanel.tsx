@@ -1,7 +1,7 @@
 import { evaluatedTexts, isModelMeasurable, measuredOn, measurementsLeft, onCalibration } from "../../store/measuring";
 import { isBusy, isRunnable, nextStep } from "../../store/next";
 import { runsInSight } from "../../store/runs";
-import { count, perplexity } from "../format";
+import { count, perplexityText } from "../format";
 import { Button } from "../parts/Button";
 import { CheckField, NumberField } from "../parts/fields";
 import { Panel } from "../parts/Panel";
@@ -36,7 +36,7 @@ export function PerplexityPanel() {
           {!some && <span className={css.quiet}>{!runnable ? text.uncalibrated : finished ? text.all : text.none}</span>}
         </div>
         {model.map(({ key, textLabel, result }) => (
-          <p key={key}>{text.ofModel(perplexity(result.perplexity), textLabel, count(result.tokens))}</p>
+          <p key={key}>{text.ofModel(perplexityText(result.perplexity), textLabel, count(result.tokens))}</p>
         ))}
         {keys.map((key) => (
           <Results key={key} of={key} runs={runs.filter((r) => measuredOn(r, key))} />

@@ -1,7 +1,7 @@
 import type { Evaluation } from "../../results/measures";
 import { measuredOn, onCalibration } from "../../store/measuring";
 import type { Run } from "../../store/state";
-import { perplexity, rise, runTitle } from "../format";
+import { perplexityText, rise, runTitle } from "../format";
 import { LineSample } from "../growth/LineSample";
 import table from "../parts/table.module.css";
 import { strings } from "../strings";
@@ -47,9 +47,9 @@ function Result({ run, evaluation: { perplexityBefore: before, perplexity: after
           {run.number}: {runTitle(run)}
         </span>
       </th>
-      <td className={table.number}>{perplexity(before)}</td>
+      <td className={table.number}>{perplexityText(before)}</td>
       <td className={table.number}>
-        <strong>{perplexity(after)}</strong>
+        <strong>{perplexityText(after)}</strong>
       </td>
       <td className={table.number}>{rise(before, after)}</td>
     </tr>

@@ -7,8 +7,8 @@ import { Panel } from "../parts/Panel";
 import { strings } from "../strings";
 import { useStudio, useStudioState } from "../studio";
 import css from "./finish.module.css";
+import { TaskFields } from "./TaskFields";
 import { ModelScores, RunScores } from "./TaskScores";
-import { TaskSettings } from "./TaskSettings";
 
 const text = strings.tasks;
 
@@ -45,7 +45,7 @@ export function TasksPanel() {
         <details open={open || (some && needsFile)} onToggle={(e) => setOpen(e.currentTarget.open)}>
           <summary>{text.which}</summary>
           <div className={css.inside}>
-            <TaskSettings />
+            <TaskFields />
           </div>
         </details>
       </div>

@@ -6,13 +6,13 @@ import { runTitle } from "../format";
 import { strings } from "../strings";
 import css from "./GrowthFigure.module.css";
 import { LineSample } from "./LineSample";
-import { colourOf, dashOf, type Row } from "./rows";
+import { type ChartRow, colourOf, dashOf } from "./rows";
 
 interface Props {
   runs: Run[];
   /** A finished curve that fades while another one grows over it. */
   under: Run | null;
-  rows: Row[];
+  rows: ChartRow[];
   relative: boolean;
   format: (x: number) => string;
 }
@@ -95,7 +95,7 @@ export default function GrowthChart({ runs, under, rows, relative, format }: Pro
   );
 }
 
-function Values({ runs, row, format }: { runs: Run[]; row: Row | undefined; format: (x: number) => string }) {
+function Values({ runs, row, format }: { runs: Run[]; row: ChartRow | undefined; format: (x: number) => string }) {
   if (!row) return null;
   return (
     <div className={css.tooltip}>

@@ -11,7 +11,7 @@ import css from "./GrowthFigure.module.css";
 import { GrowthTable } from "./GrowthTable";
 import { LineSample } from "./LineSample";
 import { LiveStrip } from "./LiveStrip";
-import { growthRows, pointsOf, type View } from "./rows";
+import { type GrowthView, growthRows, pointsOf } from "./rows";
 
 const GrowthChart = lazy(() => import("./GrowthChart"));
 const text = strings.growth;
@@ -21,10 +21,10 @@ export function GrowthFigure() {
   const under = useStudioState((s) => s.runs.find((r) => r.id === s.live.under && r.dragged) ?? null);
   const runnable = useStudioState(isRunnable);
   const hasModel = useStudioState((s) => s.model.summary !== null);
-  const [view, setView] = useState<View>({ relative: false, text: null });
+  const [view, setView] = useState<GrowthView>({ relative: false, text: null });
 
   const texts = evaluatedTexts(runs);
-  const shown: View = { ...view, text: texts.some((t) => t.key === view.text) ? view.text : null };
+  const shown: GrowthView = { ...view, text: texts.some((t) => t.key === view.text) ? view.text : null };
   const drawn = runs.filter((r) => !r.hidden && pointsOf(r, shown).length > 0);
   const rows = growthRows(under ? [...drawn, under] : drawn, shown);
   const allHidden = runs.length > 0 && runs.every((r) => r.hidden);
@@ -78,7 +78,7 @@ export function GrowthFigure() {
   );
 }
 
-function LegendItem({ run, view, format }: { run: Run; view: View; format: (x: number) => string }) {
+function LegendItem({ run, view, format }: { run: Run; view: GrowthView; format: (x: number) => string }) {
   const last = pointsOf(run, view).at(-1);
   return (
     <li>

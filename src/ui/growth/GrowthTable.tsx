@@ -4,10 +4,10 @@ import { ScrollBox } from "../parts/ScrollBox";
 import table from "../parts/table.module.css";
 import { strings } from "../strings";
 import css from "./GrowthFigure.module.css";
-import type { Row } from "./rows";
+import type { ChartRow } from "./rows";
 
 /** The chart's twin for who reads rather than looks, and for copying. */
-export function GrowthTable({ runs, rows, format }: { runs: Run[]; rows: Row[]; format: (x: number) => string }) {
+export function GrowthTable({ runs, rows, format }: { runs: Run[]; rows: ChartRow[]; format: (x: number) => string }) {
   return (
     <details className={css.twin}>
       <summary>{strings.growth.table}</summary>

@@ -2,23 +2,23 @@
 import { measuredOn } from "../../store/measuring";
 import type { Run } from "../../store/state";
 
-export interface View {
+export interface GrowthView {
   relative: boolean;
-  /** Key of the text it was measured on; null: the calibration text, as the run itself told. */
+  /** Key of the text it was measured on; null: the calibration text, as the run itself reported it. */
   text: string | null;
 }
 
 /** `block` counts from 1; the other keys are run ids. */
-export type Row = { block: number } & Record<string, number>;
+export type ChartRow = { block: number } & Record<string, number>;
 
-export function pointsOf(run: Run, view: View): { block: number; value: number }[] {
+export function pointsOf(run: Run, view: GrowthView): { block: number; value: number }[] {
   const blocks = view.text === null ? run.blocks : (measuredOn(run, view.text)?.evaluation.blocks ?? []);
   return blocks.map((b) => ({ block: b.index + 1, value: view.relative ? b.relativeDelta : b.delta }));
 }
 
-export function growthRows(runs: Run[], view: View): Row[] {
+export function growthRows(runs: Run[], view: GrowthView): ChartRow[] {
   const blocks = Math.max(0, ...runs.map((r) => r.totalBlocks));
-  const rows: Row[] = Array.from({ length: blocks }, (_, i) => ({ block: i + 1 }));
+  const rows: ChartRow[] = Array.from({ length: blocks }, (_, i) => ({ block: i + 1 }));
   for (const run of runs) for (const point of pointsOf(run, view)) if (rows[point.block - 1]) rows[point.block - 1][run.id] = point.value;
   return rows;
 }

@@ -89,7 +89,7 @@ export function CurveFigure({ shown }: { shown: LayerOfRun }) {
   );
 }
 
-/** LayerOfRun apart by shape. */
+/** The marks differ in shape, not in colour alone. */
 function Mark({ kind }: { kind: "base" | "best" | "now" | "measured" }) {
   if (kind === "base") return <circle className={css.base} r="4.5" />;
   if (kind === "best") return <path className={css.best} d="M0 -6 L6 0 L0 6 L-6 0 Z" />;

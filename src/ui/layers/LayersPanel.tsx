@@ -4,7 +4,7 @@ import { Panel } from "../parts/Panel";
 import { strings } from "../strings";
 import { useStudio, useStudioState } from "../studio";
 import { Heatmap } from "./Heatmap";
-import { LayerFacts } from "./LayerFacts";
+import { LayerFactsPanel } from "./LayerFactsPanel";
 import css from "./LayersPanel.module.css";
 import { LayersTable } from "./LayersTable";
 
@@ -29,7 +29,7 @@ export function LayersPanel() {
             chosen={chosen}
             onChoose={studio.chooseLayer}
           />
-          <LayerFacts />
+          <LayerFactsPanel />
           <LayersTable layers={run.layers} expected={run.quantizedBlocks * 7} chosen={chosen} onChoose={studio.chooseLayer} />
         </div>
       )}

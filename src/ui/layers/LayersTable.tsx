@@ -1,7 +1,7 @@
 import { memo, useMemo, useState } from "react";
 import type { LayerReport } from "../../results/report";
 import { milliseconds, percent } from "../format";
-import { CheckField, Field } from "../parts/fields";
+import { CheckField, LabelledField } from "../parts/fields";
 import { ScrollBox } from "../parts/ScrollBox";
 import { SortHeader } from "../parts/SortHeader";
 import table from "../parts/table.module.css";
@@ -34,11 +34,11 @@ export function LayersTable({ layers, expected, chosen, onChoose }: Props) {
   return (
     <div className={css.whole}>
       <div className={css.filters}>
-        <Field label={text.filter}>
+        <LabelledField label={text.filter}>
           {(wired) => (
             <input {...wired} type="search" value={filter} placeholder={text.filterHint} onChange={(e) => setFilter(e.target.value)} />
           )}
-        </Field>
+        </LabelledField>
         <CheckField label={text.odd} checked={odd} onChange={setOdd} />
       </div>
       <div className={expected > 12 ? css.roomy : undefined}>

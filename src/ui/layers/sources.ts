@@ -1,4 +1,4 @@
-/** Which run tells what about the chosen layer. */
+/** Which run's figures are shown for the chosen layer. */
 
 import type { AlphaCurve, LayerReport } from "../../results/report";
 import { finishedAlphas } from "../../store/runs";
@@ -10,7 +10,7 @@ export interface LayerOfRun {
 }
 
 /** The selected run's report of the layer; while a dragged α has not reached it, that of the curve beneath. */
-export function reportOf(state: Pick<State, "runs" | "selected" | "live">, name: string): LayerOfRun | null {
+export function layerReportOf(state: Pick<State, "runs" | "selected" | "live">, name: string): LayerOfRun | null {
   for (const id of [state.selected, state.live.under]) {
     const run = state.runs.find((r) => r.id === id);
     const layer = run?.layers.find((l) => l.name === name);

@@ -3,7 +3,7 @@ import type { LogLine } from "../../store/state";
 import { clock } from "../format";
 import { Button } from "../parts/Button";
 import { copy } from "../parts/copy";
-import { Field, SelectField } from "../parts/fields";
+import { LabelledField, SelectField } from "../parts/fields";
 import { Panel } from "../parts/Panel";
 import { ScrollBox } from "../parts/ScrollBox";
 import { download } from "../save";
@@ -25,18 +25,18 @@ export function LogPanel() {
   const [level, setLevel] = useState<"all" | "odd">("all");
   const [filter, setFilter] = useState("");
   const wanted = filter.trim().toLowerCase();
-  const lines = log.filter((l) => (level === "all" || l.level !== "info") && plain(l).toLowerCase().includes(wanted));
-  const whole = () => `${lines.map(plain).join("\n")}\n`;
+  const lines = log.filter((l) => (level === "all" || l.level !== "info") && logLineText(l).toLowerCase().includes(wanted));
+  const whole = () => `${lines.map(logLineText).join("\n")}\n`;
 
   return (
     <Panel title={text.title}>
       <div className={css.tools}>
         <SelectField label={text.levels} value={level} options={[...levels]} onChange={setLevel} />
-        <Field label={text.filter}>
+        <LabelledField label={text.filter}>
           {(wired) => <input {...wired} type="search" value={filter} onChange={(e) => setFilter(e.target.value)} />}
-        </Field>
+        </LabelledField>
         <div className={css.buttons}>
-          <Button disabled={!lines.length} onClick={async () => studio.tell((await copy(whole())) ? text.copied : text.notCopied)}>
+          <Button disabled={!lines.length} onClick={async () => studio.notify((await copy(whole())) ? text.copied : text.notCopied)}>
             {text.copy}
           </Button>
           <Button disabled={!lines.length} onClick={() => download(new Blob([whole()], { type: "text/plain" }), "qep-studio-log.txt")}>
@@ -70,7 +70,7 @@ export function LogPanel() {
 }
 
 /** One line of text, whatever is in the message. */
-export function plain({ at, level, run, message }: LogLine): string {
+export function logLineText({ at, level, run, message }: LogLine): string {
   const words = [new Date(at).toISOString(), text.level[level], run === null ? "" : text.run(run), message.replace(/\s+/g, " ")];
   return words.filter(Boolean).join(" ");
 }

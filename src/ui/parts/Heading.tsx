@@ -4,13 +4,13 @@ import css from "./Heading.module.css";
 export function Heading({ id, title, step }: { id: string; title: string; step?: number }) {
   return (
     <div className={css.heading}>
-      {step !== undefined && <Step n={step} />}
+      {step !== undefined && <StepNumber n={step} />}
       <h2 id={id}>{title}</h2>
     </div>
   );
 }
 
-export function Step({ n }: { n: number }) {
+export function StepNumber({ n }: { n: number }) {
   return (
     <span className={css.step} aria-hidden="true">
       {n}

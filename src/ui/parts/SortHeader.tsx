@@ -9,7 +9,7 @@ interface Props<Column extends string> {
   sorting: Sorting<Column> | null;
   onSort: (sorting: Sorting<Column>) => void;
   numeric?: boolean;
-  /** Which end is looked for first. */
+  /** Whether the first click sorts from the largest down. */
   descendingFirst?: boolean;
 }
 

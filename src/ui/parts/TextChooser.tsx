@@ -2,7 +2,7 @@ import { useId } from "react";
 import type { TextChoice } from "../../store/texts";
 import { strings } from "../strings";
 import { FileButton } from "./Button";
-import { Field } from "./fields";
+import { LabelledField } from "./fields";
 import css from "./TextChooser.module.css";
 
 interface Props {
@@ -40,14 +40,14 @@ export function TextChooser({ what, choice, onChange, error }: Props) {
         </div>
       )}
       {choice.kind === "file" && choice.file && (error || choice.field) && (
-        <Field label={strings.text.field} hint={strings.text.fieldHint}>
+        <LabelledField label={strings.text.field} hint={strings.text.fieldHint}>
           {(wired) => <input {...wired} type="text" value={choice.field ?? ""} onChange={(e) => onChange({ field: e.target.value })} />}
-        </Field>
+        </LabelledField>
       )}
       {choice.kind === "pasted" && (
-        <Field label={strings.text.paste(what)}>
+        <LabelledField label={strings.text.paste(what)}>
           {(wired) => <textarea {...wired} rows={4} value={choice.pasted} onChange={(e) => onChange({ pasted: e.target.value })} />}
-        </Field>
+        </LabelledField>
       )}
       {error && (
         <p id={id} className={css.error}>

@@ -15,9 +15,9 @@ interface Wired {
 }
 
 /** Label above, hint or error below, all wired to the control. */
-export function Field({ label, error, hint, children }: FieldProps & { children: (wired: Wired) => ReactNode }) {
+export function LabelledField({ label, error, hint, children }: FieldProps & { children: (wired: Wired) => ReactNode }) {
   const id = useId();
-  const description = error || hint ? `${id}-told` : undefined;
+  const description = error || hint ? `${id}-description` : undefined;
   return (
     <div className={css.field}>
       <label htmlFor={id}>{label}</label>
@@ -44,7 +44,7 @@ export function SelectField<T>({
   ...field
 }: FieldProps & { value: T; options: Option<T>[]; onChange: (value: T) => void }) {
   return (
-    <Field {...field}>
+    <LabelledField {...field}>
       {(wired) => (
         <select {...wired} value={String(value)} onChange={(e) => onChange(options[e.target.selectedIndex].value)}>
           {options.map((o) => (
@@ -54,7 +54,7 @@ export function SelectField<T>({
           ))}
         </select>
       )}
-    </Field>
+    </LabelledField>
   );
 }
 
@@ -83,7 +83,7 @@ export function NumberField({
   const wrong = draft !== null && !valid(draft);
   const range = max === undefined ? `at least ${min}` : `${min} to ${max}`;
   return (
-    <Field {...field} error={wrong ? `A ${step === 1 ? "whole " : ""}number, ${range}.` : field.error}>
+    <LabelledField {...field} error={wrong ? `A ${step === 1 ? "whole " : ""}number, ${range}.` : field.error}>
       {(wired) => (
         <input
           {...wired}
@@ -101,7 +101,7 @@ export function NumberField({
           onBlur={() => setDraft(null)}
         />
       )}
-    </Field>
+    </LabelledField>
   );
 }
 
@@ -151,7 +151,7 @@ export function RangeField({
   ...field
 }: FieldProps & Required<Numeric> & { value: number; onChange: (value: number) => void; spoken: string; disabled?: boolean }) {
   return (
-    <Field {...field}>
+    <LabelledField {...field}>
       {(wired) => (
         <div className={css.range}>
           <input
@@ -170,6 +170,6 @@ export function RangeField({
           </output>
         </div>
       )}
-    </Field>
+    </LabelledField>
   );
 }

@@ -2,7 +2,7 @@ import { useState } from "react";
 import { isUsed, methodsOf } from "../../recipe/access";
 import { helpText } from "../../recipe/describe";
 import { type MethodId, methods } from "../../recipe/methods";
-import { type Row, rows, usersOf } from "../../recipe/rows";
+import { type RecipeRow, rows, usersOf } from "../../recipe/rows";
 import { isRunnable } from "../../store/next";
 import { TextChooser } from "../parts/TextChooser";
 import { strings } from "../strings";
@@ -22,10 +22,10 @@ export function Advanced({ calibrationError, rulesError }: { calibrationError: s
   const recipe = useStudioState((s) => s.recipe);
   const runnable = useStudioState(isRunnable);
   const [open, setOpen] = useState(false);
-  const [toldOf, setToldOf] = useState<string | null>(null);
+  const [shownError, setShownError] = useState<string | null>(null);
   const error = calibrationError ?? rulesError;
-  if (error !== toldOf) {
-    setToldOf(error);
+  if (error !== shownError) {
+    setShownError(error);
     if (error) setOpen(true);
   }
 
@@ -67,8 +67,8 @@ function CalibrationFields({ error }: { error: string | null }) {
 }
 
 /** The options of these methods; what several use stands with the first. */
-function optionsOf(used: readonly MethodId[]): { id: MethodId; options: Row[] }[] {
+function optionsOf(used: readonly MethodId[]): { id: MethodId; options: RecipeRow[] }[] {
   const ids = [...new Set(used)];
-  const first = (row: Row) => ids.find((id) => usersOf(row)?.includes(id));
+  const first = (row: RecipeRow) => ids.find((id) => usersOf(row)?.includes(id));
   return ids.map((id) => ({ id, options: rows.filter((row) => first(row) === id) })).filter(({ options }) => options.length > 0);
 }

@@ -1,12 +1,12 @@
 import { changeOf } from "../../recipe/access";
 import { type Field, titleOf } from "../../recipe/field";
 import { fieldValue } from "../../recipe/recipe";
-import type { Row } from "../../recipe/rows";
+import type { RecipeRow } from "../../recipe/rows";
 import { CheckField, NumberField, SelectField } from "../parts/fields";
 import { useStudio, useStudioState } from "../studio";
 
 interface Props {
-  row: Row;
+  row: RecipeRow;
   /** In place of the field's sentence; null: none. */
   hint?: string | null;
   error?: string | null;

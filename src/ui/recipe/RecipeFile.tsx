@@ -17,9 +17,9 @@ export function RecipeFile() {
   async function load(file: File) {
     try {
       if (file.size > mostBytes) throw new QuantError("bad-recipe", text.tooLarge.replace(/\.$/, ""));
-      studio.loadRecipe(parseRecipe(parseJson(await file.text(), file.name)));
+      studio.loadRecipe(parseRecipe(parsedJson(await file.text(), file.name)));
       setWrong(null);
-      studio.tell(text.loaded(file.name));
+      studio.notify(text.loaded(file.name));
     } catch (cause) {
       setWrong(asQuantError(cause).message);
     }
@@ -43,7 +43,7 @@ export function RecipeFile() {
   );
 }
 
-function parseJson(json: string, name: string): unknown {
+function parsedJson(json: string, name: string): unknown {
   try {
     return JSON.parse(json);
   } catch {

@@ -2,7 +2,7 @@ import { rowAt } from "../../recipe/access";
 import { fields } from "../../recipe/fields";
 import { isRunnable } from "../../store/next";
 import { SelectField } from "../parts/fields";
-import { Step } from "../parts/Heading";
+import { StepNumber } from "../parts/Heading";
 import { strings } from "../strings";
 import { useStudio, useStudioState } from "../studio";
 import { Advanced } from "./Advanced";
@@ -26,7 +26,7 @@ export function RecipePanel() {
   return (
     <fieldset className={css.recipe}>
       <legend>
-        <Step n={2} />
+        <StepNumber n={2} />
         {text.title}
       </legend>
       <RecipeField row={rowAt("method")} hint={null} possible={runnable ? undefined : ["rtn"]} />

@@ -2,7 +2,7 @@ import { useState } from "react";
 import { fields } from "../../recipe/fields";
 import type { LayerRule } from "../../recipe/recipe";
 import { ruleOf, ruleText, ruleWords } from "../../recipe/rules";
-import { Field } from "../parts/fields";
+import { LabelledField } from "../parts/fields";
 import { strings } from "../strings";
 import { useStudio, useStudioState } from "../studio";
 import css from "./RecipePanel.module.css";
@@ -37,7 +37,7 @@ export function RulesField({ error }: { error: string | null }) {
   }
 
   return (
-    <Field label={fields.rules.label} hint={text.rulesHint(ruleWords)} error={fault ?? error}>
+    <LabelledField label={fields.rules.label} hint={text.rulesHint(ruleWords)} error={fault ?? error}>
       {(wired) => (
         <textarea
           {...wired}
@@ -52,6 +52,6 @@ export function RulesField({ error }: { error: string | null }) {
           }}
         />
       )}
-    </Field>
+    </LabelledField>
   );
 }

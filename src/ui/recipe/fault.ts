@@ -1,11 +1,11 @@
 import type { ErrorCode, FlatError, Subject } from "../../errors";
 
-export type Field = "groupSize" | "format" | "calibration" | "rules" | "other";
+export type MarkedField = "groupSize" | "format" | "calibration" | "rules" | "other";
 
 /** Fields that one kind of error is about, wherever it comes from. */
-const byCode: Partial<Record<ErrorCode, Field>> = { "group-size": "groupSize", "bad-format": "format", "bad-rule": "rules" };
+const byCode: Partial<Record<ErrorCode, MarkedField>> = { "group-size": "groupSize", "bad-format": "format", "bad-rule": "rules" };
 
-const bySubject: Record<Subject, Field> = {
+const bySubject: Record<Subject, MarkedField> = {
   command: "other",
   recipe: "other",
   checkpoint: "other",
@@ -17,4 +17,4 @@ const bySubject: Record<Subject, Field> = {
 };
 
 /** The field that a plan's error is about, so that the sentence stands beside it. */
-export const faultOf = (error: FlatError | null): Field | null => error && (byCode[error.code] ?? bySubject[error.about]);
+export const faultOf = (error: FlatError | null): MarkedField | null => error && (byCode[error.code] ?? bySubject[error.about]);

@@ -15,13 +15,13 @@ export function Interrupted() {
   return (
     <ul className={css.list} aria-label={text.title}>
       {runs.map((run) => (
-        <Row key={run.id} run={run} />
+        <InterruptedRow key={run.id} run={run} />
       ))}
     </ul>
   );
 }
 
-function Row({ run }: { run: InterruptedRun }) {
+function InterruptedRow({ run }: { run: InterruptedRun }) {
   const studio = useStudio();
   const busy = useStudioState(isBusy);
   const { id, recipe, done, blocks } = run;

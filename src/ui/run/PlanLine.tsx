@@ -1,4 +1,4 @@
-import { type FormatId, formats } from "../../recipe/formats";
+import { type FormatId, formatNames } from "../../recipe/formats";
 import type { ModelSummary } from "../../results/model";
 import type { PlanSummary } from "../../results/plan";
 import { bytes, count, roughly } from "../format";
@@ -35,7 +35,7 @@ export function PlanLine() {
 
 export function planParts(plan: PlanSummary, model: ModelSummary, format: FormatId): string[] {
   return [
-    `${bytes(plan.bytesIn)} ${model.dtypes[0] ?? ""} → ${bytes(plan.bytesOut)} ${formats[format].short}`,
+    `${bytes(plan.bytesIn)} ${model.dtypes[0] ?? ""} → ${bytes(plan.bytesOut)} ${formatNames[format].short}`,
     `${Number(plan.bitsPerWeight.toFixed(2))} bits per weight`,
     model.shape ? `${count(plan.tokens)} tokens` : strings.run.uncalibrated,
     ...(plan.heldOutWindows ? [strings.run.heldOut(plan.heldOutWindows)] : []),

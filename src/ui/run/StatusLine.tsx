@@ -1,6 +1,6 @@
 import { useEffect, useRef } from "react";
 import { nextStep } from "../../store/next";
-import { statusOf, titleOf } from "../status";
+import { pageTitle, statusOf } from "../status";
 import { strings } from "../strings";
 import { useStudioState } from "../studio";
 import css from "./RunBar.module.css";
@@ -9,7 +9,7 @@ import css from "./RunBar.module.css";
 export function StatusLine() {
   const { text, tone, spokenKey } = useStudioState(statusOf);
   const hint = useStudioState((s) => (s.model.summary?.packing ? "" : strings.hint[nextStep(s)]));
-  const title = useStudioState(titleOf);
+  const title = useStudioState(pageTitle);
   const spoken = useRef({ key: "", text: "" });
   if (spoken.current.key !== spokenKey) spoken.current = { key: spokenKey, text };
 

@@ -4,7 +4,7 @@ import type { Run } from "../../store/state";
 import { commandOf } from "../command";
 import { Button } from "../parts/Button";
 import { copy } from "../parts/copy";
-import { Field } from "../parts/fields";
+import { LabelledField } from "../parts/fields";
 import { download, exportName } from "../save";
 import { strings } from "../strings";
 import { useStudio, useStudioState } from "../studio";
@@ -22,7 +22,7 @@ export function RunActions({ run }: { run: Run }) {
     const command = commandOf(run.recipe, run.text);
     const done = await copy(command);
     setRefused(done ? null : command);
-    if (done) studio.tell(text.copied);
+    if (done) studio.notify(text.copied);
   }
 
   function save() {
@@ -34,7 +34,7 @@ export function RunActions({ run }: { run: Run }) {
     <fieldset className={css.actions}>
       <legend>{text.actions(run.number)}</legend>
       <div className={css.name}>
-        <Field label={text.name(run.number)}>
+        <LabelledField label={text.name(run.number)}>
           {(wired) => (
             <input
               {...wired}
@@ -45,7 +45,7 @@ export function RunActions({ run }: { run: Run }) {
               onChange={(e) => studio.rename(run.id, e.target.value)}
             />
           )}
-        </Field>
+        </LabelledField>
       </div>
       <div className={css.buttons}>
         {run.dragged && run.status === "done" && (
@@ -56,7 +56,7 @@ export function RunActions({ run }: { run: Run }) {
         <Button
           onClick={() => {
             studio.loadRecipe(run.recipe);
-            studio.tell(text.loaded(run.number));
+            studio.notify(text.loaded(run.number));
           }}
         >
           {text.load}

@@ -3,7 +3,7 @@ import { measuredOn, onCalibration } from "../../store/measuring";
 import { isRunnable } from "../../store/next";
 import type { Measured, Run } from "../../store/state";
 import { textLabel } from "../../store/texts";
-import { bytes, duration, figure, percent, perplexity, rise, runTitle } from "../format";
+import { bytes, duration, figure, percent, perplexityText, rise, runTitle } from "../format";
 import { LineSample } from "../growth/LineSample";
 import table from "../parts/table.module.css";
 import { strings } from "../strings";
@@ -89,7 +89,7 @@ function Perplexity({ of, measured, isOwn = false }: { of: Run; measured: Measur
   const { perplexityBefore: before, perplexity: after } = measured.evaluation;
   return (
     <td className={table.number}>
-      {perplexity(before)} → {perplexity(after)}
+      {perplexityText(before)} → {perplexityText(after)}
       <small className={css.quiet}>
         {rise(before, after)}
         {isOwn && `, ${text.own}`}

@@ -1,7 +1,7 @@
-import { compare, type Ends } from "../../store/compare";
+import { compareWithPartner, type Ends } from "../../store/compare";
 import { selectedRun } from "../../store/next";
 import { runsInSight } from "../../store/runs";
-import { perplexity } from "../format";
+import { perplexityText } from "../format";
 import { strings } from "../strings";
 import { useStudioState } from "../studio";
 import css from "./RunsTable.module.css";
@@ -13,7 +13,7 @@ export function Verdict() {
   const runs = useStudioState(runsInSight);
   // While a dragged α grows, what the finished one came to stays in place.
   const judged = useStudioState((s) => s.runs.find((r) => r.id === s.live.under) ?? selectedRun(s));
-  const comparison = compare(judged && !runs.includes(judged) ? [...runs, judged] : runs, judged);
+  const comparison = compareWithPartner(judged && !runs.includes(judged) ? [...runs, judged] : runs, judged);
   if (!comparison) return null;
   const { calibration, evaluations } = comparison;
   const holds = calibration.below && evaluations.every((e) => e.delta.below);
@@ -22,7 +22,7 @@ export function Verdict() {
       {comparison.timeRatio !== null && <p>{text.cost(comparison.qep.number, comparison.base.number, comparison.timeRatio)}</p>}
       <p>{text.calibration(endSentence(calibration))}</p>
       {evaluations.map(({ text: { key, label }, delta, perplexity: { qep, base } }) => (
-        <p key={key}>{text.evaluation(label, endSentence(delta), perplexity(qep), perplexity(base))}</p>
+        <p key={key}>{text.evaluation(label, endSentence(delta), perplexityText(qep), perplexityText(base))}</p>
       ))}
       {!evaluations.length && <p>{text.notMeasured}</p>}
     </div>

@@ -16,7 +16,7 @@ import type { StudioApi } from "../../../src/worker/protocol";
 
 const state = new URLSearchParams(location.search).get("state") ?? "live";
 
-interface Told {
+interface Scene {
   /** Calls that fail so, without reaching the engine. */
   fail?: Partial<Record<keyof StudioApi, QuantError>>;
   /** A run fails so after this many blocks. */
@@ -25,7 +25,7 @@ interface Told {
   notes?: { level: "info" | "warning"; message: string }[];
 }
 
-const states: Record<string, Told> = {
+const states: Record<string, Scene> = {
   "no-gpu": { fail: { init: new QuantError("no-webgpu", "the browser offers no navigator.gpu", "Use a browser with WebGPU.") } },
   failed: {
     failAfter: {
@@ -74,10 +74,10 @@ function watched(client: Client): Client {
     if (method === "openDemo") return real(method).then((summary) => ({ ...(summary as ModelSummary), ...model }));
     if (method === "cancel") cancelled(new QuantError("cancelled"));
     const last = args.at(-1);
-    return typeof last === "function" ? told(method, args.slice(0, -1), last as (event: RunEvent) => void) : real(method, ...args);
+    return typeof last === "function" ? withEvents(method, args.slice(0, -1), last as (event: RunEvent) => void) : real(method, ...args);
   };
 
-  function told(method: string, args: unknown[], listener: (event: RunEvent) => void): Promise<unknown> {
+  function withEvents(method: string, args: unknown[], listener: (event: RunEvent) => void): Promise<unknown> {
     return new Promise((resolve, reject) => {
       let over = false;
       const end = (error: QuantError) => {

@@ -8,7 +8,7 @@ import { useStudio, useStudioState } from "../studio";
 const text = strings.tasks;
 
 /** Which questions, and how many of them. */
-export function TaskSettings() {
+export function TaskFields() {
   const { editTasks } = useStudio();
   const { kind, file, limit } = useStudioState((s) => s.tasks);
   const demo = useStudioState((s) => s.model.demo);

@@ -1,8 +1,8 @@
-import css from "./Header.module.css";
+import css from "./PageHeader.module.css";
 import { strings } from "./strings";
 import { useStudioState } from "./studio";
 
-export function Header() {
+export function PageHeader() {
   return (
     <header className={css.header}>
       <h1>{strings.name}</h1>

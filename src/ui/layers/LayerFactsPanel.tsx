@@ -4,17 +4,17 @@ import { strings } from "../strings";
 import { useStudio, useStudioState } from "../studio";
 import { CurveFigure } from "./CurveFigure";
 import { HistogramFigure } from "./HistogramFigure";
-import css from "./LayerFacts.module.css";
-import { reportOf } from "./sources";
+import css from "./LayerFactsPanel.module.css";
+import { layerReportOf } from "./sources";
 
 const text = strings.facts;
 
 /** Why the chosen layer's error is what it is. */
-export function LayerFacts() {
+export function LayerFactsPanel() {
   const studio = useStudio();
   const name = useStudioState((s) => s.layer.name);
   const facts = useStudioState((s) => s.layer.facts);
-  const shown = useStudioState((s) => (s.layer.name ? reportOf(s, s.layer.name) : null));
+  const shown = useStudioState((s) => (s.layer.name ? layerReportOf(s, s.layer.name) : null));
   if (!name || !shown) return <p className={css.empty}>{text.empty}</p>;
   const { layer } = shown;
   const shape = facts?.value?.shape;

@@ -150,6 +150,7 @@ describe("an interrupted run", () => {
   });
 
   test.each([
+    ["the weights of block 1", "model.layers.0.self_attn.o_proj.weight"],
     ["the weights of block 2", "model.layers.1.mlp.up_proj.weight"],
     ["the embeddings", "model.embed_tokens.weight"],
   ])("whose checkpoint changed in %s says so, although sizes and names are the same", async (where, name) => {

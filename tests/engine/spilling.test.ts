@@ -75,3 +75,18 @@ test("measuring holds one residual stream, not one a block", async () => {
   }
   expect(peaks[1]).toBe(peaks[0]);
 });
+
+test.each([
+  ["AWQ, which divides a stage's inputs", recipeWith({ method: "awq", bits: 4 }, { alpha: 0 })],
+  ["a choice of α on held-out windows", recipeWith({ method: "rtn", bits: 3 }, { choice: "best", heldOut: 2 })],
+])("%s leaves nothing on the device from block to block", async (_, recipe) => {
+  const peaks: number[] = [];
+  for (const blocks of [3, 9]) {
+    const engine = new Engine(memoryPlatform(undefined, { runsAgain: false }));
+    await engine.open(tinySource({ ...tinyConfig, num_hidden_layers: blocks }));
+    const text = { file: bytesFile("ids.npy", npy(tinyTokens(6, 16))) };
+    const { peakGpuBytes } = await engine.run({ id: "a", recipe, text }, quiet, never);
+    peaks.push(peakGpuBytes);
+  }
+  expect(peaks[1]).toBe(peaks[0]);
+});

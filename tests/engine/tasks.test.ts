@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { changesOf, scoresOf } from "../../src/engine/accuracy";
 import { exportCheckpoint } from "../../src/export/checkpoint";
 import { bytesFile, memorySink, memorySource } from "../../src/io/memory";
-import { openModel } from "../../src/model/checkpoint";
+import { type Model, openModel } from "../../src/model/checkpoint";
 import type { Question } from "../../src/model/question";
 import { createCpuOps } from "../../src/ops/cpu";
 import type { RunEvent } from "../../src/results/events";
@@ -45,6 +45,61 @@ test("each question's likeliest choice is found, alone or among others of other 
   expect(new Set(progress.map((e) => e.total)).size).toBe(1);
   expect(progress.at(-1)!.done).toBe(progress[0].total);
   expect(ops.liveBytes).toBe(0);
+});
+
+/** −log p of a text's ids after the first `from`, as one window. */
+async function lossAfter(model: Model, ids: number[], from: number): Promise<number> {
+  const loss = async (n: number) => {
+    if (n < 2) return 0;
+    const tokens = { length: n, windows: 1, ids: Int32Array.from(ids.slice(0, n)) };
+    return Math.log((await perplexity({ ops: createCpuOps(), model, tokens, emit: () => {} })).perplexity) * (n - 1);
+  };
+  return (await loss(ids.length)) - (await loss(from));
+}
+
+const least = (losses: number[]) => losses.indexOf(Math.min(...losses));
+
+test("over its length in bytes, blanks around it left out, another choice may be the likeliest", async () => {
+  const model = await openModel(tinySource());
+  const choices = [" a", "ééé", "  bcd ", "q"];
+  let differ = 0;
+  for (const context of ["ab", "bd", "cf", "dh", "ej"]) {
+    const ids = encoder.encode(context);
+    const losses = [];
+    for (const choice of choices) losses.push(await lossAfter(model, encoder.encode(context + choice), ids.length));
+    const bytes = [1, 6, 3, 1];
+    const normalized = least(losses.map((loss, i) => loss / bytes[i]));
+    const questions = choices.map((_, answer) => ask(context, choices, answer));
+    const answers = await answerQuestions({ ops: createCpuOps(), model, emit: () => {} }, encoder, questions);
+    expect(answers.map((a) => a.right).indexOf(true)).toBe(least(losses));
+    expect(answers.map((a) => a.normalizedRight).indexOf(true)).toBe(normalized);
+    if (normalized !== least(losses)) differ++;
+  }
+  expect(differ).toBeGreaterThan(0);
+});
+
+test("a choice that melts into its context's last token is scored by that token", async () => {
+  const model = await openModel(tinySource());
+  // "…xy" is one token, and "…x" another.
+  const melting = { encode: (text: string) => encoder.encode(text.replace(/xy$/, "z")) };
+  for (const context of ["abx", "cdx", "efx", "ghx"]) {
+    const losses = [];
+    for (const choice of ["y", "b"]) losses.push(await lossAfter(model, melting.encode(context + choice), choice === "y" ? 3 : 4));
+    const questions = [0, 1].map((answer) => ask(context, ["y", "b"], answer));
+    const answers = await answerQuestions({ ops: createCpuOps(), model, emit: () => {} }, melting, questions);
+    expect(answers.map((a) => a.right).indexOf(true)).toBe(least(losses));
+  }
+});
+
+test("what does not fit one pass gives the same in several, of other lengths", async () => {
+  const model = await openModel(tinySource());
+  const input = { ops: createCpuOps(), model, emit: () => {} };
+  const letters = "abcdefghijklmnopqrstuvwxyz".repeat(3);
+  // Choices of up to 60 tokens; 4,096 make a pass.
+  const questions = Array.from({ length: 25 }, (_, i) => ask(letters.slice(i, i + 34 + i), ["ab", "q", letters.slice(i, i + 1)], i % 3));
+  const alone = [];
+  for (const question of questions) alone.push(...(await answerQuestions(input, encoder, [question])));
+  expect(await answerQuestions(input, encoder, questions)).toEqual(alone);
 });
 
 test("a question longer than the model is refused", async () => {

@@ -64,6 +64,26 @@ test("what was being written when the process died is not there", async () => {
   expect(await opfsScratch(origin.handle, "run").names()).toEqual([]);
 });
 
+describe("the browser's file system counts a file", () => {
+  test("only once all of it is written, not while or after a disk is full", async () => {
+    const scratch = opfsScratch(origin.handle, "run");
+    origin.quota = 3;
+    await expect(scratch.write("a", [bytes(1, 2), bytes(3, 4)])).rejects.toMatchObject({ code: "disk-full" });
+    expect(await scratch.names()).toEqual([]);
+    origin.quota = 10;
+    await scratch.write("a", [bytes(5)]);
+    expect([...(await scratch.read("a"))]).toEqual([5]);
+  });
+
+  test("no more once it is being written again", async () => {
+    const scratch = opfsScratch(origin.handle, "run");
+    await scratch.write("a", [bytes(1, 2)]);
+    origin.quota = 1;
+    await expect(scratch.write("a", [bytes(3, 4)])).rejects.toMatchObject({ code: "disk-full" });
+    expect(await scratch.names()).toEqual([]);
+  });
+});
+
 describe("a folder of one process", () => {
   const run = () => join(folder, ".out.run");
 
@@ -77,6 +97,13 @@ describe("a folder of one process", () => {
     await gone;
     const release = await claimFolder(run());
     await release();
+    expect(existsSync(run())).toBe(false);
+  });
+
+  test("is taken over from a process that is gone and had the number that this one has now", async () => {
+    await mkdir(run());
+    await writeFile(join(run(), "lock"), String(process.pid));
+    await (await claimFolder(run()))();
     expect(existsSync(run())).toBe(false);
   });
 

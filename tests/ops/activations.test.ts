@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { memoryScratch } from "../../src/io/scratch";
+import { memoryScratch, type Scratch } from "../../src/io/scratch";
 import { type Activation, Activations, using } from "../../src/ops/activations";
 import { createCpuOps } from "../../src/ops/cpu";
 import type { Ops } from "../../src/ops/ops";
@@ -83,4 +83,56 @@ test("the youngest leaves first: streams come by in a circle, and find the oldes
   expect(reads).toBe(1);
   await using(c, () => {});
   expect(reads).toBe(2);
+});
+
+describe("bytes are counted where they are", () => {
+  /** With a count of what was written to scratch. */
+  function counted(budget: { device: number; host: number; kept: number }) {
+    const scratch = memoryScratch();
+    let written = 0;
+    const counting: Scratch = {
+      ...scratch,
+      write(...args) {
+        written++;
+        return scratch.write(...args);
+      },
+    };
+    const ops = createCpuOps();
+    return { ops, all: new Activations(ops, async () => counting, budget), written: () => written };
+  }
+
+  test("what came back from the host, or was freed there, makes room for others", async () => {
+    const { all, written } = counted({ device: 16, host: 32, kept: 1000 });
+    for (let round = 0; round < 4; round++) {
+      const many = [await held(all, 1), await held(all, 2), await held(all, 3)];
+      for (const activation of [...many, ...many]) await using(activation, () => {});
+      for (const activation of many) activation.free();
+    }
+    expect(written()).toBe(0);
+  });
+
+  test("what was kept and is freed makes room for what is kept next", async () => {
+    const { all, written } = counted({ device: 1000, host: 1000, kept: 32 });
+    for (let round = 0; round < 4; round++) {
+      const many = [await held(all, 1), await held(all, 2)];
+      for (const activation of many) await all.keep(activation);
+      // A second time counts nothing more.
+      for (const activation of many) await all.keep(activation);
+      for (const activation of many) activation.free();
+    }
+    expect(written()).toBe(0);
+  });
+
+  test("no more is kept in memory than may be, although each of it comes back when it is used", async () => {
+    const { ops, all } = counted({ device: 1000, host: 1000, kept: 32 });
+    const many = [await held(all, 1), await held(all, 2), await held(all, 3)];
+    for (const activation of many) await all.keep(activation);
+    for (const activation of [...many, ...many]) {
+      await using(activation, () => {});
+      // Two of 32 bytes each in float64.
+      expect(ops.liveBytes).toBe(64);
+    }
+    for (const activation of many) activation.free();
+    expect(ops.liveBytes).toBe(0);
+  });
 });

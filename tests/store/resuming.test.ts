@@ -72,3 +72,15 @@ it("of an α that was only dragged nothing is kept", async () => {
   expect(state().interrupted).toHaveLength(before);
   await studio.discard("run-1");
 });
+
+it("the run under way is not discarded", async () => {
+  const { client, studio, state } = await opened();
+  client.holdAfter((e) => e.type === "commit" && e.done === 1);
+  const running = studio.run();
+  await until(() => client.held);
+  await studio.discard("run-1");
+  expect(client.calls).not.toContain("forget");
+  client.release();
+  await running;
+  expect(state().runs).toMatchObject([{ status: "done", held: true }]);
+});

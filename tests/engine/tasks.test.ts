@@ -52,7 +52,7 @@ async function lossAfter(model: Model, ids: number[], from: number): Promise<num
   const loss = async (n: number) => {
     if (n < 2) return 0;
     const tokens = { length: n, windows: 1, ids: Int32Array.from(ids.slice(0, n)) };
-    return Math.log((await perplexity({ ops: createCpuOps(), model, tokens, emit: () => {} })).perplexity) * (n - 1);
+    return Math.log((await perplexityOf({ ops: createCpuOps(), model, tokens, emit: () => {} })).perplexity) * (n - 1);
   };
   return (await loss(ids.length)) - (await loss(from));
 }

@@ -4,7 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Ajv from "ajv";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { nodePlatform, runFolder } from "../../src/cli/platform";
+import { Engine } from "../../src/engine/engine";
+import { bytesFile } from "../../src/io/memory";
+import { folderSource } from "../../src/io/node";
 import { demoFolder } from "../support/demo";
+import { recipeWith } from "../support/recipe";
 import { safetensors, tinyConfig, tinyTensors } from "../support/tiny";
 
 const root = new URL("../../", import.meta.url).pathname;
@@ -72,6 +77,22 @@ describe("quantize", () => {
     expect(quantize("--out", model, "--force")).toMatchObject({ status: 6, stderr: expect.stringContaining("model folder") });
     expect(quantize("--out", at("full"), "--force").status).toBe(0);
     expect(existsSync(join(at("full"), "model.safetensors"))).toBe(true);
+  });
+
+  test("a run that is in the way is neither mixed in nor lost, and --force begins anew", async () => {
+    const out = at("forced");
+    const platform = nodePlatform(true, runFolder(out));
+    const engine = new Engine(platform);
+    await engine.open(await folderSource(model));
+    const text = { file: bytesFile("ids.npy", npy(3, 10)) };
+    await engine.run({ id: "run", recipe: recipeWith({ bits: 4 }), text }, () => {}, new AbortController().signal);
+    await engine.close();
+    await platform.close();
+    expect(quantize("--out", out)).toMatchObject({ status: 6, stderr: expect.stringContaining("3 of its 3 blocks are done") });
+    expect(quantize("--out", out, "--resume", "--force")).toMatchObject({ status: 6, stderr: expect.stringContaining("differs in bits") });
+    const forced = quantize("--out", out, "--force");
+    expect(forced).toMatchObject({ status: 0, stderr: expect.not.stringContaining("done already") });
+    expect(existsSync(at(".forced.run"))).toBe(false);
   });
 
   const demoRun = (out: string, ...more: string[]) => [

@@ -36,6 +36,13 @@ describe("rules", () => {
     expect(await stored("model.layers.0.self_attn.q_proj")).toEqual(await plain.quantized.layer("model.layers.0.self_attn.q_proj"));
   });
 
+  test("give a layer between two others another method, and each still gets its own weights", async () => {
+    const { report } = await runWith([{ match: "k_proj", method: "gptq", bits: 8 }]);
+    const errorOf = (kind: string) => report.layers.find((l) => l.block === 0 && l.kind === kind)!.relativeError;
+    expect(errorOf("k_proj")).toBeLessThan(0.001);
+    for (const kind of ["q_proj", "v_proj"]) expect(errorOf(kind)).toBeLessThan(0.1);
+  });
+
   test.each<[string, LayerRule, RegExp]>([
     ["a name that is no layer's", { match: "z_proj", bits: 8 }, /“z_proj” matches no layer/],
     ["AWQ for a part of a stage", { match: "v_proj", method: "awq" }, /block 1: rtn and awq for q_proj, k_proj, v_proj/],

@@ -1,7 +1,9 @@
 import { expect, test } from "vitest";
+import { RunStore } from "../../src/engine/run-store";
 import { memoryScratch, type Scratch } from "../../src/io/scratch";
 import { openModel } from "../../src/model/checkpoint";
 import { createCpuOps } from "../../src/ops/cpu";
+import type { RunEvent } from "../../src/results/events";
 import { run } from "../support/engine";
 import { recipeWith } from "../support/recipe";
 import { tinyConfig, tinySource, tinyTokens } from "../support/tiny";
@@ -25,7 +27,8 @@ function dying(scratch: Scratch, isLast: (change: string) => boolean): Scratch {
 async function setUp(blocks: number) {
   const model = await openModel(tinySource({ ...tinyConfig, num_hidden_layers: blocks }));
   const ops = createCpuOps();
-  return (scratch: Scratch) => run({ ops, model, tokens: tinyTokens(2, 8), recipe: recipeWith({ bits: 3 }), scratch });
+  return (scratch: Scratch, emit?: (event: RunEvent) => void) =>
+    run({ ops, model, tokens: tinyTokens(2, 8), recipe: recipeWith({ bits: 3 }), scratch, emit });
 }
 
 test("a run that dies at any change of its scratch goes on from what was committed, to the same end", async () => {
@@ -35,10 +38,19 @@ test("a run that dies at any change of its scratch goes on from what was committ
   for (let isDone = false; !isDone; deaths++) {
     const scratch = memoryScratch();
     let left = deaths;
-    isDone = await runOn(dying(scratch, () => left-- === 0)).then(
+    let told = 0;
+    const emit = (e: RunEvent) => {
+      if (e.type === "commit") told = e.done;
+    };
+    isDone = await runOn(
+      dying(scratch, () => left-- === 0),
+      emit,
+    ).then(
       () => true,
       () => false,
     );
+    // What was told to be committed is not lost.
+    expect((await RunStore.open(scratch))?.committed ?? 0).toBeGreaterThanOrEqual(told);
     const got = await runOn(scratch);
     expect(got.report.blocks).toEqual(want.report.blocks);
     for (const { name } of want.plan.layers) expect(await got.quantized.layer(name)).toEqual(await want.quantized.layer(name));
@@ -53,6 +65,7 @@ test("the tenth commit counts, although the ninth is still there", async () => {
   let times = 0;
   await expect(runOn(dying(scratch, (change) => change === "remove commit-9.json" && ++times === 2))).rejects.toThrow("dead");
   expect(await scratch.names()).toEqual(expect.arrayContaining(["commit-9.json", "commit-10.json"]));
+  expect((await RunStore.open(scratch))!.committed).toBe(10);
   await runOn(scratch);
   expect((await scratch.names()).filter((name) => name.startsWith("commit"))).toContain("commit-11.json");
 });

@@ -4,8 +4,8 @@
  */
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { launchChromium } from "./browser.mjs";
 import { build } from "./build.mjs";
-import { findChromium } from "./find.mjs";
 import { isMain, Stop, script } from "./proc.mjs";
 import { serve } from "./serve.mjs";
 
@@ -33,12 +33,12 @@ async function opened(context, url) {
   return page;
 }
 
-/** SHA-256 of the zip's bytes but for its times: of what stands between the names. @param {Page} page */
+/** SHA-256 of the weights inside the exported zip, whose own bytes hold the time. @param {Page} page */
 async function digest(page) {
   const downloading = page.waitForEvent("download");
   await button(page, "Download as zip").click();
   const zip = readFileSync(await (await downloading).path());
-  // The weights: the first and by far the largest entry, found by its header.
+  // From the header of the first file of weights to the record that ends it.
   const at = zip.indexOf(Buffer.from('{"__metadata__"', "latin1"));
   const end = zip.indexOf(Buffer.from("PK\x07\x08", "latin1"), at);
   await says(page, /Done: \d+ files/);
@@ -70,9 +70,8 @@ const ends = {
 
 async function main() {
   await build("page", { ifStale: true, quiet: true });
-  const { chromium } = await import("@playwright/test");
   const server = await serve({ port: 0 });
-  const browser = await chromium.launch({ executablePath: findChromium() ?? undefined, args: ["--no-sandbox", "--enable-unsafe-webgpu"] });
+  const browser = await launchChromium();
   try {
     const context = await browser.newContext();
     const whole = await opened(context, server.url);

@@ -1,8 +1,8 @@
 /** `npm run screenshots`: renews the pictures in docs/images from the running app: the demo, a QEP run, its baseline, a chosen layer. */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { launchChromium } from "./browser.mjs";
 import { build } from "./build.mjs";
-import { findChromium } from "./find.mjs";
 import { isMain, root, script } from "./proc.mjs";
 import { serve } from "./serve.mjs";
 
@@ -42,9 +42,8 @@ const picture = (name) => join(root, "docs", "images", `${name}.png`);
 
 async function main() {
   await build("page", { ifStale: true, quiet: true });
-  const { chromium } = await import("@playwright/test");
   const server = await serve({ port: 0 });
-  const browser = await chromium.launch({ executablePath: findChromium() ?? undefined, args: ["--no-sandbox", "--enable-unsafe-webgpu"] });
+  const browser = await launchChromium();
   try {
     mkdirSync(join(root, "docs", "images"), { recursive: true });
     const page = await browser.newPage({ viewport: { width: 1280, height: 1080 }, deviceScaleFactor: 2, colorScheme: "light" });

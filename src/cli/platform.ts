@@ -2,24 +2,21 @@ import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import type { Platform } from "../engine/platform";
-import { claimFolder, folderScratch } from "../io/node-scratch";
+import { folderScratch } from "../io/node-scratch";
 import { openOps } from "./gpu";
 import { threadHelper } from "./helper";
 
 /** The hidden folder beside an output folder, in which its run is kept until it is done. */
 export const runFolder = (out: string): string => join(dirname(resolve(out)), `.${basename(resolve(out))}.run`);
 
-/** Node's side of the engine. @param folder where the one run of this command is kept; null: the command has none. */
+/** Node's side of the engine. @param folder where the one run of this command is kept, claimed by the caller; null: the command has none. */
 export function nodePlatform(reference: boolean, folder: string | null): Platform & { close(): Promise<void> } {
   const spill = folder ? join(folder, "spill") : join(tmpdir(), `qep-studio-spill-${process.pid}`);
   return {
     runsAgain: false,
     openOps: () => openOps(reference),
     helperFor: threadHelper,
-    async claimRun() {
-      const release = await claimFolder(folder!);
-      return { scratch: folderScratch(join(folder!, "journal")), release };
-    },
+    claimRun: async () => ({ scratch: folderScratch(join(folder!, "journal")), release: async () => {} }),
     keptRuns: async () => [],
     async openSpill() {
       const scratch = folderScratch(spill);

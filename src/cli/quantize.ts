@@ -5,9 +5,11 @@ import type { Beginning } from "../engine/runs";
 import type { GivenText } from "../engine/tokens";
 import { asQuantError, type QuantError } from "../errors";
 import { folderSink, folderSource } from "../io/node";
+import { claimFolder } from "../io/node-scratch";
 import { type Recipe, recipeTitle } from "../recipe/recipe";
 import type { RunEvent } from "../results/events";
 import type { PlanSummary } from "../results/plan";
+import type { RunReport } from "../results/report";
 import { parseCommandLine, quantizeOptions, wrong } from "./args";
 import { withEngine } from "./engine";
 import { beforeLeaving } from "./interrupt";
@@ -21,7 +23,7 @@ const id = "run";
 
 export async function quantize(args: string[], signal: AbortSignal): Promise<void> {
   const { folder, options } = parseCommandLine(args, quantizeOptions);
-  const { out, calibration, force, report: reportFile } = options;
+  const { out, calibration, report: reportFile } = options;
   if (!out) throw wrong("--out is missing", "Name the folder to write.");
   const recipe = await recipeOf(options);
   const source = await folderSource(folder);
@@ -31,18 +33,44 @@ export async function quantize(args: string[], signal: AbortSignal): Promise<voi
     if (shape && !calibration)
       throw wrong("--calibration is missing", "Give a .txt, .jsonl or .npy file; Δ is measured on it, and QEP needs it.");
     const text = shape ? { file: await textFile(calibration!), field: options["text-field"] } : null;
-    const sink = await folderSink(out, { force, input: folder, temporary: join(place, "export") });
-    beforeLeaving(() => sink.discardNow());
+    // First: another process may be at work on this very output.
+    const release = await claimFolder(place);
     try {
-      const report = await runKept(engine, recipe, text, options.resume ? "resume" : force ? "replace" : "new", signal);
-      await engine.export(id, sink, () => {}, signal);
-      await engine.forget(id);
+      const report = await runAndExport(engine, recipe, text, { ...options, out, folder, place }, signal);
       if (reportFile) await writeFile(reportFile, `${JSON.stringify(report, null, 2)}\n`);
       say(`Done: ${out} in ${(report.ms / 1000).toFixed(1)} s, read back and verified.`);
     } finally {
-      await sink.abort();
+      await release();
     }
   });
+}
+
+interface Where {
+  out: string;
+  /** The model's. */
+  folder: string;
+  place: string;
+  force?: boolean;
+  resume?: boolean;
+}
+
+async function runAndExport(
+  engine: Engine,
+  recipe: Recipe,
+  text: GivenText | null,
+  { out, folder, place, force, resume }: Where,
+  signal: AbortSignal,
+): Promise<RunReport> {
+  const sink = await folderSink(out, { force, input: folder, temporary: join(place, "export") });
+  beforeLeaving(() => sink.discardNow());
+  try {
+    const report = await runKept(engine, recipe, text, resume ? "resume" : force ? "replace" : "new", signal);
+    await engine.export(id, sink, () => {}, signal);
+    await engine.forget(id);
+    return report;
+  } finally {
+    await sink.abort();
+  }
 }
 
 /** The run, with a word on how to go on with it where it does not come to its end. */

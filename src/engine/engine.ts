@@ -43,7 +43,7 @@ export interface RunOrder {
   /** Ignored for a checkpoint that cannot be calibrated. */
   text: GivenText | WindowsOfRun | null;
   beginning?: Beginning;
-  /** It need not be resumable: it is kept in memory and dropped when interrupted. */
+  /** It need not be resumable: it is dropped when interrupted, and kept in memory where it is small. */
   isPassing?: boolean;
 }
 

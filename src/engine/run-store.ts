@@ -27,6 +27,10 @@ const residualFile = (n: number, stream: string, c: number) => `residual-${n}-${
 const streams = ["full", "quantized"] as const;
 const windowParts = ["tokens", "heldOut"] as const;
 
+/** 0: no block was committed. */
+const lastCommit = (names: readonly string[]): number =>
+  Math.max(0, ...names.map((name) => Number(/^commit-(\d+)\.json$/.exec(name)?.[1] ?? 0)));
+
 const json = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
 const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView) => new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength);
 const parse = (bytes: Uint8Array): unknown => JSON.parse(new TextDecoder().decode(bytes));
@@ -59,7 +63,7 @@ export class RunStore implements QuantizedModel {
     return new RunStore(scratch, identity);
   }
 
-  /** The run that the scratch holds, at its last commit; null where there is none, or one that cannot be read. */
+  /** The run that the scratch holds, at its last commit; null where there is none. @throws QuantError `run-exists` for one that cannot be read. */
   static async open(scratch: Scratch): Promise<RunStore | null> {
     const names = await scratch.names();
     if (!names.includes(runFile)) return null;
@@ -67,9 +71,17 @@ export class RunStore implements QuantizedModel {
       const store = new RunStore(scratch, parse(await scratch.read(runFile)) as RunIdentity);
       await store.restore(names);
       return store;
-    } catch {
-      return null;
+    } catch (cause) {
+      throw new QuantError("run-exists", "what is kept of it cannot be read", "Discard it and start again (--force).", { cause });
     }
+  }
+
+  /** What the scratch holds, without reading any block; null where there is no run. */
+  static async glance(scratch: Scratch): Promise<{ identity: RunIdentity; committed: number; isExported: boolean } | null> {
+    const names = await scratch.names();
+    if (!names.includes(runFile)) return null;
+    const identity = parse(await scratch.read(runFile)) as RunIdentity;
+    return { identity, committed: lastCommit(names), isExported: names.includes(exportedFile) };
   }
 
   /** Blocks that are done and kept. */
@@ -116,8 +128,10 @@ export class RunStore implements QuantizedModel {
     const adapter = activations.ops.adapter.description;
     const before = this.commit;
     const adapters = before.adapters.at(-1) === adapter ? before.adapters : [...before.adapters, adapter];
-    this.commit = { committed: n, adapters, inputs: [...before.inputs, ...inputs], residuals: shapes };
-    await this.writeNew(commitFile(n), [json(this.commit)]);
+    const commit = { committed: n, adapters, inputs: [...before.inputs, ...inputs], residuals: shapes };
+    await this.writeNew(commitFile(n), [json(commit)]);
+    // Not before it is written: where the disk is full, the commit before is still the last.
+    this.commit = commit;
     await this.removeCommit(before);
     await this.know({ head, dataStart: parts[0].length });
   }
@@ -159,11 +173,7 @@ export class RunStore implements QuantizedModel {
 
   /** Records that the run was exported, so that it need not be offered for resuming. */
   async markExported(): Promise<void> {
-    if (!(await this.isExported())) await this.scratch.write(exportedFile, []);
-  }
-
-  async isExported(): Promise<boolean> {
-    return (await this.scratch.names()).includes(exportedFile);
+    if (!(await this.scratch.names()).includes(exportedFile)) await this.scratch.write(exportedFile, []);
   }
 
   /** Deletes the run. */
@@ -172,7 +182,7 @@ export class RunStore implements QuantizedModel {
   }
 
   private async restore(names: readonly string[]): Promise<void> {
-    const last = Math.max(0, ...names.map((name) => Number(/^commit-(\d+)\.json$/.exec(name)?.[1] ?? 0)));
+    const last = lastCommit(names);
     if (last > 0) this.commit = parse(await this.scratch.read(commitFile(last))) as Commit;
     for (let m = 0; m < this.committed; m++)
       await this.know(await openOutcome((start, end) => this.scratch.read(blockFile(m), start, end)));

@@ -4,6 +4,7 @@ import { memoryScratch } from "../io/scratch";
 import type { Calibration } from "../model/calibration";
 import type { Checkpoint } from "../model/checkpoint";
 import type { RunPlan } from "../quant/layer-plan";
+import { quantizers } from "../quant/registry";
 import type { InterruptedRun } from "../results/interrupted";
 import type { RunReport } from "../results/report";
 import { identityOf, modelDigest, type RunIdentity } from "./identity";
@@ -44,7 +45,7 @@ export class Runs {
 
   /**
    * Claims a run's place and opens its store, at its last commit where it is resumed.
-   * @param isPassing it need not be resumable, so it is kept in memory.
+   * @param isPassing it need not be resumable, so it is kept in memory where it is small.
    * @throws QuantError `run-exists`, `other-run`.
    */
   async begin(
@@ -56,7 +57,8 @@ export class Runs {
   ): Promise<KeptRun> {
     const identity = await identityOf(model, plan.recipe, plan.blocks, text);
     await this.forget(id, { discard: false });
-    const place = isPassing ? inMemory() : await this.platform.claimRun(id);
+    const isSmall = keptBytes(model, plan, text?.calibration ?? null) <= passingBytes;
+    const place = isPassing && isSmall ? inMemory() : await this.platform.claimRun(id);
     try {
       const store = await this.storeIn(place, identity, text?.calibration ?? null, beginning);
       const run: KeptRun = { model, plan, store, place, report: null, evaluations: new Map() };
@@ -74,7 +76,7 @@ export class Runs {
     calibration: Calibration | null,
     beginning: Beginning,
   ): Promise<RunStore> {
-    const kept = await RunStore.open(scratch);
+    const kept = beginning === "replace" ? null : await RunStore.open(scratch);
     if (kept && beginning === "resume") {
       kept.requireSame(identity);
       return kept;
@@ -91,8 +93,13 @@ export class Runs {
   /** A kept run's store, to read what it was asked to do. The caller releases the place, or begins it. */
   async peek(id: string): Promise<{ store: RunStore; place: RunPlace } | null> {
     const place = await this.platform.claimRun(id);
-    const store = await RunStore.open(place.scratch);
-    if (store) return { store, place };
+    try {
+      const store = await RunStore.open(place.scratch);
+      if (store) return { store, place };
+    } catch (e) {
+      await place.release();
+      throw e;
+    }
     await place.release();
     return null;
   }
@@ -103,31 +110,54 @@ export class Runs {
     const found: InterruptedRun[] = [];
     for (const id of await this.platform.keptRuns()) {
       if (this.runs.has(id)) continue;
-      const kept = await this.peek(id).catch(() => null);
-      if (!kept) continue;
-      const { identity, committed } = kept.store;
-      // Its tab is closed and its files were saved: nothing is left to resume.
-      const isExported = await kept.store.isExported();
-      if (isExported) await kept.store.discard();
-      await kept.place.release();
-      if (!isExported && identity.model.digest === digest && committed > 0)
-        found.push({ id, recipe: identity.recipe, text: identity.text, done: committed, blocks: identity.blocks });
+      const run = await this.lookAt(id, digest);
+      if (run) found.push(run);
     }
     return found;
+  }
+
+  /** A kept run, if it is of this checkpoint and can be resumed. One that another tab has, or that cannot be read, cannot. */
+  private async lookAt(id: string, modelDigest: string): Promise<InterruptedRun | null> {
+    const place = await this.platform.claimRun(id).catch(() => null);
+    if (!place) return null;
+    try {
+      const kept = await RunStore.glance(place.scratch).catch(() => null);
+      // Its tab is closed and its files were saved: nothing is left to resume.
+      if (kept?.isExported) await place.scratch.clear();
+      if (!kept?.committed || kept.isExported || kept.identity.model.digest !== modelDigest) return null;
+      const { recipe, text, blocks } = kept.identity;
+      return { id, recipe, text, done: kept.committed, blocks };
+    } finally {
+      await place.release();
+    }
   }
 
   /** Releases a run; with `discard` its blocks are deleted too. */
   async forget(id: string, { discard }: { discard: boolean }): Promise<void> {
     const run = this.runs.get(id);
     this.runs.delete(id);
-    if (discard) await (run ?? (await this.peek(id).catch(() => null)))?.store.discard();
-    await run?.place.release();
+    const place = run?.place ?? (discard ? await this.platform.claimRun(id).catch(() => null) : null);
+    if (discard) await place?.scratch.clear();
+    await place?.release();
   }
 
   /** Releases all runs, because another checkpoint is opened. Committed blocks stay on disk. */
   async close(): Promise<void> {
     for (const id of [...this.runs.keys()]) await this.forget(id, { discard: false });
   }
+}
+
+/** Most that a passing run may take in memory. */
+const passingBytes = 64 * 2 ** 20;
+
+/** What a run's place holds at its end or before its last block: codes, or f16 words where there are none, and two residual streams. */
+function keptBytes({ spec }: Checkpoint, { layers }: RunPlan, calibration: Calibration | null): number {
+  const bits = layers.reduce(
+    (sum, { shape, method, grid }) => sum + shape[0] * shape[1] * (quantizers[method].packable ? grid.bits : 16),
+    0,
+  );
+  const tokens = (calibration?.tokens.ids.length ?? 0) + (calibration?.heldOut?.ids.length ?? 0);
+  return bits / 8 + 2 * 4 * tokens * (spec?.hidden ?? 0);
 }
 
 const inMemory = (): RunPlace => ({ scratch: memoryScratch(), release: async () => {} });

@@ -1,7 +1,8 @@
 /** Scratch on disk, under Node. */
 import * as fs from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { QuantError } from "../errors";
+import { makeParent } from "./node";
 import { noScratchFile, type Scratch } from "./scratch";
 import { writeError } from "./sink";
 
@@ -61,11 +62,13 @@ async function writeWhole(path: string, parts: readonly Uint8Array[]): Promise<v
 
 /**
  * Takes a folder for this process alone; the lock of a process that is gone does not count. Returns a function that releases it, and removes the
- * folder if nothing but the lock is in it. @throws QuantError `run-exists` while another process has it, write-failed.
+ * folder if nothing but the lock is in it, and parents made for it. @throws QuantError `run-exists` while another process has it, write-failed.
  */
 export async function claimFolder(folder: string): Promise<() => Promise<void>> {
   const lock = join(folder, lockFile);
+  let unmakeParent = () => {};
   try {
+    unmakeParent = await makeParent(dirname(folder));
     await fs.mkdir(folder, { recursive: true });
     await fs.writeFile(lock, String(process.pid), { flag: "wx" }).catch(async (e) => {
       if (e.code !== "EEXIST") throw e;
@@ -81,6 +84,7 @@ export async function claimFolder(folder: string): Promise<() => Promise<void>> 
     await fs.rm(lock, { force: true });
     // Fails where a run is kept.
     await fs.rmdir(folder).catch(() => {});
+    unmakeParent();
   };
 }
 

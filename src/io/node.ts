@@ -116,7 +116,7 @@ async function checkNotInput(out: string, input: string): Promise<void> {
 }
 
 /** Makes the parent folder if need be; returns how to take it back, as far as nobody else has put anything there. */
-async function makeParent(parent: string): Promise<() => void> {
+export async function makeParent(parent: string): Promise<() => void> {
   const top = await fs.mkdir(parent, { recursive: true });
   return () => {
     if (top === undefined) return;

@@ -91,8 +91,11 @@ export class Activations {
     }
     if (held.host) this.hostBytes -= held.bytes;
     if (held.isKept && (held.tensor || held.host)) this.keptBytes -= held.bytes;
-    // Nothing has to wait until the file is gone.
-    if (held.inScratch) this.scratch().then((scratch) => scratch.remove(held.name));
+    // Nothing waits until the file is gone; one that stays goes when scratch is opened the next time.
+    if (held.inScratch)
+      this.scratch()
+        .then((scratch) => scratch.remove(held.name))
+        .catch(() => {});
   }
 
   private async makeRoom(): Promise<void> {

@@ -9,8 +9,9 @@ import { Engine } from "../../src/engine/engine";
 import { bytesFile } from "../../src/io/memory";
 import { folderSource } from "../../src/io/node";
 import { demoFolder } from "../support/demo";
+import { npy } from "../support/npy";
 import { recipeWith } from "../support/recipe";
-import { safetensors, tinyConfig, tinyTensors } from "../support/tiny";
+import { safetensors, tinyConfig, tinyTensors, tinyTokens } from "../support/tiny";
 
 const root = new URL("../../", import.meta.url).pathname;
 const launcher = join(root, "bin/qep-studio.mjs");
@@ -24,23 +25,11 @@ const cli = (...args: string[]) => {
   return { status, stdout, stderr };
 };
 
-/** .npy of int32 ids, [windows, length]. */
-function npy(windows: number, length: number): Uint8Array {
-  const header = `{'descr': '<i4', 'fortran_order': False, 'shape': (${windows}, ${length}), }`.padEnd(117).concat("\n");
-  const ids = Int32Array.from({ length: windows * length }, (_, i) => (i * 7) % tinyConfig.vocab_size);
-  return Buffer.concat([
-    Buffer.from("\x93NUMPY\x01\x00", "latin1"),
-    Buffer.from([header.length, 0]),
-    Buffer.from(header),
-    Buffer.from(ids.buffer),
-  ]);
-}
-
 beforeAll(() => {
   mkdirSync(model);
   writeFileSync(join(model, "config.json"), JSON.stringify(tinyConfig));
   writeFileSync(join(model, "model.safetensors"), safetensors(tinyTensors()));
-  writeFileSync(at("ids.npy"), npy(3, 10));
+  writeFileSync(at("ids.npy"), npy(tinyTokens(3, 10)));
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -84,7 +73,7 @@ describe("quantize", () => {
     const platform = nodePlatform(true, runFolder(out));
     const engine = new Engine(platform);
     await engine.open(await folderSource(model));
-    const text = { file: bytesFile("ids.npy", npy(3, 10)) };
+    const text = { file: bytesFile("ids.npy", npy(tinyTokens(3, 10))) };
     await engine.run({ id: "run", recipe: recipeWith({ bits: 4 }), text }, () => {}, new AbortController().signal);
     await engine.close();
     await platform.close();
@@ -112,6 +101,24 @@ describe("quantize", () => {
     const status = await new Promise((resolve) => child.on("exit", resolve));
     return { status, stderr };
   }
+
+  test("while another process is at work on the same output it is refused, and touches nothing of it", async () => {
+    const other = spawn(process.execPath, ["-e", "setTimeout(() => {}, 600_000)"]);
+    mkdirSync(join(at(".busy.run"), "export"), { recursive: true });
+    writeFileSync(join(at(".busy.run"), "lock"), String(other.pid));
+    writeFileSync(join(at(".busy.run"), "export", "model.safetensors"), "half");
+    for (const more of [[], ["--force"], ["--resume"]])
+      expect(quantize("--out", at("busy"), ...more)).toMatchObject({
+        status: 6,
+        stderr: expect.stringContaining(`process ${other.pid} is working on it`),
+      });
+    expect(readFileSync(join(at(".busy.run"), "export", "model.safetensors"), "utf8")).toBe("half");
+    const gone = new Promise((resolve) => other.on("exit", resolve));
+    other.kill("SIGKILL");
+    await gone;
+    expect(quantize("--out", at("busy")).status).toBe(0);
+    expect(readdirSync(folder).filter((name) => name.includes("busy"))).toEqual(["busy"]);
+  });
 
   test("stopped by Ctrl-C or killed, it leaves nothing that a client would load, and --resume goes on to the same bytes", async () => {
     const whole = spawnSync(process.execPath, demoRun("whole"), { encoding: "utf8" });

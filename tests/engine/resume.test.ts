@@ -187,6 +187,36 @@ describe("an interrupted run", () => {
     expect(await places.get("a")!.names()).toEqual([]);
   });
 
+  test("that cannot be read is not offered, refuses a new one in its place, and can be discarded", async () => {
+    const places = new Map<string, Scratch>();
+    await cancelled(places);
+    const scratch = places.get("a")!;
+    await scratch.remove("commit-2.json");
+    await scratch.write("commit-2.json", [new Uint8Array(3)]);
+    const engine = await open(memoryPlatform(places));
+    for (const beginning of ["new", "resume"] as const)
+      await expect(engine.run({ id: "a", recipe, text, beginning }, quiet, never)).rejects.toMatchObject({ code: "run-exists" });
+    await expect(engine.resume("a", quiet, never)).rejects.toThrow("cannot be read");
+    expect(await scratch.names()).toContain("block-0");
+    await engine.forget("a");
+    expect(await scratch.names()).toEqual([]);
+    // Nobody holds the place any more.
+    expect(await memoryPlatform(places).keptRuns()).toEqual(["a"]);
+  });
+
+  test("that nobody wants back is kept in its place where it is too large for memory", async () => {
+    const places = new Map<string, Scratch>();
+    const engine = await open(memoryPlatform(places), tinySource({ ...tinyConfig, num_hidden_layers: 1, hidden_size: 24 }));
+    await engine.run({ id: "small", recipe, text, isPassing: true }, quiet, never);
+    expect([...places.keys()]).toEqual([]);
+    // 2 streams × 24 × 4 bytes a token: 64 MiB are passed by 360,000 tokens, which nobody runs here; the plan alone tells.
+    const many = { file: bytesFile("ids.npy", npy(tinyTokens(36_000, 10))) };
+    const stopped = AbortSignal.abort();
+    await expect(engine.run({ id: "large", recipe, text: many, isPassing: true }, quiet, stopped)).rejects.toThrow("Cancelled");
+    expect([...places.keys()]).toEqual(["large"]);
+    expect(await places.get("large")!.names()).toEqual([]);
+  });
+
   test("that nobody wants back leaves nothing", async () => {
     const controller = new AbortController();
     const places = new Map<string, Scratch>();

@@ -4,7 +4,7 @@ import { memoryScratch, type Scratch } from "../../src/io/scratch";
 import { openModel } from "../../src/model/checkpoint";
 import { createCpuOps } from "../../src/ops/cpu";
 import type { RunEvent } from "../../src/results/events";
-import { run } from "../support/engine";
+import { activationsOf, run } from "../support/engine";
 import { recipeWith } from "../support/recipe";
 import { tinyConfig, tinySource, tinyTokens } from "../support/tiny";
 
@@ -91,4 +91,36 @@ test("beside its blocks a run keeps the streams of its last commit only, and non
   expect((await scratch.names()).sort()).toEqual(["block-0", "block-1", "block-2", "commit-3.json", ...always]);
   // One adapter, named once.
   expect(report.adapter).toBe(createCpuOps().adapter.description);
+});
+
+test("where the disk is full at a commit, the one before still stands, in memory as on disk", async () => {
+  const runOn = await setUp(3);
+  const scratch = memoryScratch();
+  const full = (name: string) => name === "write commit-2.json";
+  await expect(runOn(dying(scratch, full))).rejects.toThrow("dead");
+  const model = await openModel(tinySource({ ...tinyConfig, num_hidden_layers: 3 }));
+  const store = (await RunStore.open(scratch))!;
+  expect(store.committed).toBe(1);
+  const outcome = {
+    index: 1,
+    layers: [],
+    replaced: new Map(),
+    beyondF16: new Map(),
+    report: { block: null, layers: [], ms: 0, streamMs: 0 },
+  };
+  const failing = (await RunStore.open(dying(scratch, full)))!;
+  await expect(failing.put(outcome, null, [null], activationsOf(createCpuOps()))).rejects.toThrow("dead");
+  expect(failing.committed).toBe(1);
+  expect(await failing.layer(model.layers[0].name)).not.toBe(null);
+});
+
+test("a run that cannot be read is not taken for none: only who says so discards it", async () => {
+  const runOn = await setUp(2);
+  const scratch = memoryScratch();
+  await runOn(scratch);
+  await scratch.remove("block-1");
+  await scratch.write("block-1", [new Uint8Array(40)]);
+  await expect(RunStore.open(scratch)).rejects.toMatchObject({ code: "run-exists", where: "what is kept of it cannot be read" });
+  expect(await RunStore.glance(scratch)).toMatchObject({ committed: 2, isExported: false, identity: { blocks: 2 } });
+  expect(await RunStore.glance(memoryScratch())).toBe(null);
 });

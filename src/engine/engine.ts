@@ -21,7 +21,7 @@ import { changesOf, scoresOf } from "./accuracy";
 import { evaluate, perplexityOf } from "./evaluate";
 import { layerFacts } from "./facts";
 import { checkInputs } from "./inputs";
-import { checkLimits } from "./limits";
+import { checkLimits, largestMatrix, largestWeights } from "./limits";
 import { planSummary } from "./plan";
 import { Device, type Platform } from "./platform";
 import { type Emit, neverFalling, partOf } from "./progress";
@@ -98,14 +98,18 @@ export class Engine {
   /** What a run would take, before it starts. @throws QuantError as `resolve`, and about the text. */
   async plan(recipe: Recipe, text: GivenText | WindowsOfRun | null, signal: AbortSignal): Promise<PlanSummary> {
     const plan = resolve(recipe, this.anything);
-    if (!this.anything.spec) return planUncalibrated((await this.start()).ops, this.anything, plan);
+    if (!this.anything.spec) {
+      const { ops } = await this.start();
+      checkLimits(largestWeights(plan), ops.adapter.limits);
+      return planUncalibrated(ops, this.anything, plan);
+    }
     const { calibration } = await this.calibrationOf(recipe, text, signal);
     const { spec } = this.opened;
     const rate = await this.recovering(
       signal,
       () => {},
       async ({ activations, ops }) => {
-        checkLimits(spec, plan, ops.adapter.limits);
+        checkLimits(largestMatrix(spec, plan), ops.adapter.limits);
         return this.rate ?? measureRate(activations, spec, calibration.tokens.length);
       },
     );

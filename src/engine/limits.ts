@@ -2,6 +2,7 @@ import { QuantError } from "../errors";
 import { layerShape, stages } from "../model/layers";
 import type { ModelSpec } from "../model/spec";
 import { type RunPlan, stageLayers } from "../quant/layer-plan";
+import type { AdapterFacts } from "../results/adapter";
 import { stageNeeds } from "./work";
 
 interface Largest {
@@ -26,11 +27,17 @@ export function largestMatrix(spec: ModelSpec, plan: RunPlan): Largest {
   return largest;
 }
 
+/** The same where nothing but weights is looked at. */
+export function largestWeights({ layers }: RunPlan): Largest {
+  return layers
+    .map(({ name, shape }) => ({ what: `the weights of ${name}`, bytes: 4 * shape[0] * shape[1] }))
+    .reduce((most, layer) => (layer.bytes > most.bytes ? layer : most), { what: "", bytes: 0 });
+}
+
 /** @throws QuantError `gpu-limit` naming what is too large for the device, before any work. */
-export function checkLimits(spec: ModelSpec, plan: RunPlan, limits: { buffer: number; binding: number } | null): void {
+export function checkLimits({ what, bytes }: Largest, limits: AdapterFacts["limits"]): void {
   if (!limits) return;
   const allowed = Math.min(limits.buffer, limits.binding);
-  const { what, bytes } = largestMatrix(spec, plan);
   if (bytes <= allowed) return;
   throw new QuantError(
     "gpu-limit",

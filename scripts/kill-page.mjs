@@ -16,7 +16,7 @@ const tries = 20;
 
 const button = (/** @type {Page} */ page, /** @type {string | RegExp} */ name) =>
   page.getByRole("button", typeof name === "string" ? { name, exact: true } : { name });
-const resume = (/** @type {Page} */ page) => button(page, /^(Resume at block|Bring it back)/);
+const resume = (/** @type {Page} */ page) => button(page, /^(Resume at block|Bring this run back)/);
 const says = (/** @type {Page} */ page, /** @type {RegExp} */ text) =>
   page
     .getByRole("status")

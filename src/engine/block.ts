@@ -6,7 +6,7 @@ import type { ModelSpec } from "../model/spec";
 import type { Tensor } from "../ops/ops";
 import type { LayerKind } from "../recipe/recipe";
 import type { LayerReport } from "../results/report";
-import type { Made } from "./fold";
+import type { UnfinishedBlock } from "./fold";
 import { growth, squaredErrors } from "./growth";
 import { relativeCurve } from "./insight";
 import { type BlockJob, onFullStream, placeName } from "./job";
@@ -18,7 +18,7 @@ import { blockWork, forwardWork } from "./work";
 export async function runBlock(job: BlockJob, block: Block): Promise<BlockOutcome> {
   const started = performance.now();
   job.streamMs = 0;
-  const made: Made = { layers: new Map(), replaced: new Map() };
+  const made: UnfinishedBlock = { layers: new Map(), replaced: new Map() };
   const layers = block.index < job.plan.quantizedBlocks ? await quantizeBlock(job, block, made) : await passBlock(job, block);
   const report = await growth(
     job.activations.ops,
@@ -38,7 +38,7 @@ export async function runBlock(job: BlockJob, block: Block): Promise<BlockOutcom
 }
 
 /** Stage by stage: each stage's X̂ comes from the stages before it, already quantized. */
-async function quantizeBlock(job: BlockJob, block: Block, made: Made): Promise<LayerReport[]> {
+async function quantizeBlock(job: BlockJob, block: Block, made: UnfinishedBlock): Promise<LayerReport[]> {
   await job.full.enter(block);
   await job.quantized.enter(block);
   const reports: LayerReport[] = [];

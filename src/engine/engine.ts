@@ -92,19 +92,19 @@ export class Engine {
 
   /** Runs of the open checkpoint that can be resumed. */
   interrupted(): Promise<InterruptedRun[]> {
-    return this.runs.interrupted(this.anything);
+    return this.runs.interrupted(this.current);
   }
 
   /** What a run would take, before it starts. @throws QuantError as `resolve`, and about the text. */
   async plan(recipe: Recipe, text: GivenText | WindowsOfRun | null, signal: AbortSignal): Promise<PlanSummary> {
-    const plan = resolve(recipe, this.anything);
-    if (!this.anything.spec) {
+    const plan = resolve(recipe, this.current);
+    if (!this.current.spec) {
       const { ops } = await this.start();
       checkLimits(largestWeights(plan), ops.adapter.limits);
-      return planUncalibrated(ops, this.anything, plan);
+      return planUncalibrated(ops, this.current, plan);
     }
     const { calibration } = await this.calibrationOf(recipe, text, signal);
-    const { spec } = this.opened;
+    const { spec } = this.currentModel;
     const rate = await this.recovering(
       signal,
       () => {},
@@ -114,7 +114,7 @@ export class Engine {
       },
     );
     this.rate = rate;
-    const stream = this.recordings.state(this.opened.spec, calibration, recipe);
+    const stream = this.recordings.state(this.currentModel.spec, calibration, recipe);
     return planSummary(runnable(await this.formOf(recipe)), plan, calibration, { rate, stream });
   }
 
@@ -123,8 +123,8 @@ export class Engine {
    * @throws QuantError; the blocks done by then are kept, unless `isPassing`.
    */
   async run({ id, recipe, text, beginning = "new", isPassing = false }: RunOrder, emit: Emit, signal: AbortSignal): Promise<RunReport> {
-    const plan = resolve(recipe, this.anything);
-    const given = this.anything.spec ? await this.calibrationOf(recipe, text, signal, emit) : null;
+    const plan = resolve(recipe, this.current);
+    const given = this.current.spec ? await this.calibrationOf(recipe, text, signal, emit) : null;
     const kept = await this.runs.begin(id, await this.formOf(recipe), plan, given, { beginning, isPassing });
     return this.carryOn(id, kept, given?.calibration ?? null, emit, signal, isPassing);
   }
@@ -136,7 +136,7 @@ export class Engine {
     const { recipe, text } = found.store.identity;
     const calibration = await found.store.calibration();
     await found.place.release();
-    const plan = resolve(recipe, this.anything);
+    const plan = resolve(recipe, this.current);
     const given = calibration && { label: text?.label ?? "", calibration };
     const kept = await this.runs.begin(id, await this.formOf(recipe), plan, given, { beginning: "resume", isPassing: false });
     return this.carryOn(id, kept, calibration, emit, signal, false);
@@ -158,22 +158,22 @@ export class Engine {
       const { label, calibration } = await this.windowsOf(text);
       return { label: `${label} - own calibration windows`, tokens: calibration.tokens };
     }
-    const tokens = await this.texts.tokens(this.opened, text.file, cutting, this.reading(text, signal, emit));
+    const tokens = await this.texts.tokens(this.currentModel, text.file, cutting, this.reading(text, signal, emit));
     return { label: text.file.name, tokens };
   }
 
   /** Perplexity of the open checkpoint as it is. */
   async measureModel(text: GivenText, cutting: Cutting, emit: Emit, signal: AbortSignal): Promise<Perplexity> {
-    const tokens = await this.texts.tokens(this.opened, text.file, cutting, this.reading(text, signal, emit));
+    const tokens = await this.texts.tokens(this.currentModel, text.file, cutting, this.reading(text, signal, emit));
     return this.recovering(signal, emit, ({ activations }, steady) =>
-      perplexityOf({ activations, model: this.opened, tokens, emit: steady, signal }),
+      perplexityOf({ activations, model: this.currentModel, tokens, emit: steady, signal }),
     );
   }
 
   /** Scores the checkpoint's answers to the questions and, where a run is named, the quantized model's. */
   async scoreTasks(id: string | null, questions: readonly Question[], emit: Emit, signal: AbortSignal): Promise<TasksResult> {
     const finished = id === null ? null : this.runs.finished(id);
-    const encoder = await openTokenizer(this.opened.source);
+    const encoder = await openTokenizer(this.currentModel.source);
     const key = hash(new TextEncoder().encode(JSON.stringify(questions)));
     const known = this.answers.get(key);
     const parts = finished && !known ? 2 : 1;
@@ -181,7 +181,7 @@ export class Engine {
       this.recovering(signal, partOf(emit, part, parts), ({ activations }, steady) =>
         answerQuestions({ activations, model, emit: steady, signal, quantized }, encoder, questions),
       );
-    const before = known ?? (await ask(this.opened, 0, null));
+    const before = known ?? (await ask(this.currentModel, 0, null));
     this.answers.set(key, before);
     if (!finished) return { scores: scoresOf(before), changes: null };
     const after = await ask(runnable(finished.model), parts - 1, finished.store);
@@ -201,7 +201,7 @@ export class Engine {
   /** Shape and histograms of one layer, read from the checkpoint and from the run. */
   async layerFacts(id: string, name: string): Promise<LayerFacts> {
     const kept = this.runs.get(id);
-    return layerFacts(kept?.model ?? this.anything, (await kept?.store.layer(name)) ?? null, name);
+    return layerFacts(kept?.model ?? this.current, (await kept?.store.layer(name)) ?? null, name);
   }
 
   /** Drops a run and deletes its blocks. */
@@ -294,7 +294,7 @@ export class Engine {
   ): Promise<{ label: string; calibration: Calibration }> {
     if (!text) throw new QuantError("internal", "no calibration text was given", "Choose a text.");
     if ("ofRun" in text) return this.windowsOf(text);
-    const calibration = await this.texts.calibration(this.opened, text.file, recipe, this.reading(text, signal, emit));
+    const calibration = await this.texts.calibration(this.currentModel, text.file, recipe, this.reading(text, signal, emit));
     return { label: text.file.name, calibration };
   }
 
@@ -312,21 +312,21 @@ export class Engine {
     return { signal, field, helper: this.platform.helperFor(signal), progress };
   }
 
-  private get anything(): Checkpoint {
+  private get current(): Checkpoint {
     if (!this.checkpoint) throw new QuantError("internal", "no model is open", "Open a checkpoint first.");
     return this.checkpoint;
   }
 
   /** @throws QuantError `unsupported-architecture` where it can only be rounded. */
-  private get opened(): Model {
-    return runnable(this.anything);
+  private get currentModel(): Model {
+    return runnable(this.current);
   }
 
   /** The opened checkpoint as the recipe wants it. */
   private async formOf({ rotation }: Recipe): Promise<Checkpoint> {
-    if (rotation === null) return this.anything;
-    if (this.rotated?.seed !== rotation || this.rotated.model.original !== this.opened)
-      this.rotated = { seed: rotation, model: await rotateModel(this.opened, rotation) };
+    if (rotation === null) return this.current;
+    if (this.rotated?.seed !== rotation || this.rotated.model.original !== this.currentModel)
+      this.rotated = { seed: rotation, model: await rotateModel(this.currentModel, rotation) };
     return this.rotated.model;
   }
 }

@@ -7,7 +7,7 @@ import type { LayerKind } from "../recipe/recipe";
 import type { BlockJob } from "./job";
 
 /** The tensors made for a block so far, by name. */
-export interface Made {
+export interface UnfinishedBlock {
   readonly layers: Map<string, Coded>;
   readonly replaced: Map<string, Float32Array>;
 }
@@ -16,7 +16,7 @@ export interface Made {
 export const isFoldable = (spec: ModelSpec, stage: Stage): boolean => stage.id !== "o" || spec.heads === spec.kvHeads;
 
 /** A stage was quantized for inputs x/s: its stream is divided, and 1/s goes into the operation before, so that the exported model computes the same. */
-export async function foldBefore(job: BlockJob, block: Block, stage: Stage, s: Float64Array, made: Made): Promise<void> {
+export async function foldBefore(job: BlockJob, block: Block, stage: Stage, s: Float64Array, made: UnfinishedBlock): Promise<void> {
   const { ops } = job.activations;
   const scale = ops.fromFloats(s, [s.length]);
   for (let c = 0; c < job.quantized.chunks; c++) await job.quantized.divideInputs(c, scale);

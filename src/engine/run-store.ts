@@ -133,7 +133,7 @@ export class RunStore implements QuantizedModel {
     // Not before it is written: where the disk is full, the commit before is still the last.
     this.commit = commit;
     await this.removeCommit(before);
-    await this.know({ head, dataStart: parts[0].length });
+    await this.register({ head, dataStart: parts[0].length });
   }
 
   /** Both streams as they were at the last commit; null where a run starts from the embeddings. */
@@ -185,10 +185,10 @@ export class RunStore implements QuantizedModel {
     const last = lastCommit(names);
     if (last > 0) this.commit = parse(await this.scratch.read(commitFile(last))) as Commit;
     for (let m = 0; m < this.committed; m++)
-      await this.know(await openOutcome((start, end) => this.scratch.read(blockFile(m), start, end)));
+      await this.register(await openOutcome((start, end) => this.scratch.read(blockFile(m), start, end)));
   }
 
-  private async know(opened: OpenedOutcome): Promise<void> {
+  private async register(opened: OpenedOutcome): Promise<void> {
     const { index, layers, beyondF16, report } = opened.head;
     this.blocks[index] = opened;
     for (const { name } of layers) this.blockOf.set(name, index);

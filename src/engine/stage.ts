@@ -10,7 +10,7 @@ import type { QuantizedLayer, StageLayer, StageResult, StageView } from "../quan
 import { quantizers } from "../quant/registry";
 import type { LayerKind } from "../recipe/recipe";
 import { type CorrectedLayer, correctLayers } from "./correct";
-import { foldBefore, isFoldable, type Made } from "./fold";
+import { foldBefore, isFoldable, type UnfinishedBlock } from "./fold";
 import { type Insights, insightsOf } from "./insight";
 import { type BlockJob, placeName } from "./job";
 import { moduleOutput } from "./module";
@@ -28,7 +28,7 @@ export interface QuantizedStage {
 }
 
 /** Statistics, QEP, then the method; codes go to `made`. A fold has been applied to the quantized stream when this returns. */
-export async function quantizeStage(job: BlockJob, block: Block, stage: Stage, made: Made): Promise<QuantizedStage> {
+export async function quantizeStage(job: BlockJob, block: Block, stage: Stage, made: UnfinishedBlock): Promise<QuantizedStage> {
   const { activations, geometry, load, signal, progress } = job;
   const { ops } = activations;
   const plans = stageLayers(job.plan, block.index, stage);
@@ -43,7 +43,7 @@ export async function quantizeStage(job: BlockJob, block: Block, stage: Stage, m
   if (damping.length) warnOfDamping(job, block, stage, "the method's H + λI", damping, fallback);
   const insights = await insightsOf(ops, block, layers, statistics, correction, load.tokens);
   const weights = {} as Record<LayerKind, Tensor>;
-  for (const [i, result] of results.entries()) weights[stage.kinds[i]] = await settle(job, layers[i], result, made);
+  for (const [i, result] of results.entries()) weights[stage.kinds[i]] = await takeToHost(job, layers[i], result, made);
   if (fold) await foldBefore(job, block, stage, fold, made);
   ops.free(...layers.flatMap((l) => (l.rest ? [l.weight, l.rest] : [])));
   correction?.free();
@@ -107,11 +107,11 @@ function warnOfDamping(
 }
 
 /** Takes a layer to the host and leaves Ŵ on the device. */
-async function settle(
+async function takeToHost(
   { activations: { ops }, plan }: BlockJob,
   { name, grid }: StageLayer,
   result: QuantizedLayer,
-  made: Made,
+  made: UnfinishedBlock,
 ): Promise<Tensor> {
   const coded = await codeLayer(ops, name, result, grid);
   // Checked now, so that the export cannot fail on it after hours of work.

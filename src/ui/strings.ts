@@ -107,7 +107,7 @@ export const strings = {
       on: (text: string) => `calibrated on ${text}`,
       done: (done: number, blocks: number) =>
         done < blocks ? `${done} of ${blocks} blocks are done and kept` : `all ${blocks} blocks are done, not exported yet`,
-      resume: (next: number, blocks: number) => (next <= blocks ? `Resume at block ${next} of ${blocks}` : "Bring it back"),
+      resume: (next: number, blocks: number) => (next <= blocks ? `Resume at block ${next} of ${blocks}` : "Bring this run back"),
       discard: "Discard",
       discardOf: (title: string) => `Discard ${title}`,
     },

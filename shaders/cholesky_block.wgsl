@@ -1,7 +1,7 @@
 // cholesky_block.wgsl - G Gᵀ = D for one diagonal block of at most 32 × 32, G into L
-// panel [rows, 32], rows ≥ size: its first `size` rows are D (lower triangle read); L [n, n]: G goes to (first, first), its lower triangle only;
-// status [1]: 1 + index of the first pivot that is not positive and finite, else 0. After a bad pivot the rest of G is the identity: finite, and no hang.
-struct Params { n: u32, first: u32, size: u32 }
+// panel [rows, 32], rows ≥ size: its first `size` rows are D (lower triangle read); L, rows of n: G goes to (row, column), its lower triangle only;
+// status [1]: 1 + index (column + j) of the first pivot that is not positive and finite, else 0. After a bad pivot the rest of G is the identity: finite, and no hang.
+struct Params { n: u32, row: u32, column: u32, size: u32 }
 @group(0) @binding(0) var<storage, read> panel: array<f32>;
 @group(0) @binding(1) var<storage, read_write> L: array<f32>;
 @group(0) @binding(2) var<storage, read_write> status: array<f32>;
@@ -22,7 +22,7 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     // Positive finite floats are the bit patterns 1 … 0x7f7fffff; a comparison with NaN could be optimised away.
     let bits = bitcast<u32>(pivot);
     let good = !failed && bits > 0u && bits < 0x7f800000u;
-    if (!good && !failed && lane == 0u) { status[0] = f32(p.first + j + 1u); }
+    if (!good && !failed && lane == 0u) { status[0] = f32(p.column + j + 1u); }
     failed = failed || !good;
     let root = select(1.0, sqrt(pivot), good);
     var mine = 0.0;
@@ -35,5 +35,5 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     }
     workgroupBarrier();
   }
-  for (var j = 0u; j < end; j++) { L[(p.first + lane) * p.n + p.first + j] = g[at(lane, j)]; }
+  for (var j = 0u; j < end; j++) { L[(p.row + lane) * p.n + p.column + j] = g[at(lane, j)]; }
 }

@@ -1,8 +1,8 @@
 // diagonal_rank.wgsl - index[rank(i)] = i, rank(i) = #{j: H[j, j] > H[i, i], or equal and j < i}
-// H [n, n]; index [n]: a stable sort by counting, one invocation an input.
+// diagonal (of H), index [n]: a stable sort by counting, one invocation an input.
 override WG: u32 = 64; // 1..256
 struct Params { n: u32 }
-@group(0) @binding(0) var<storage, read> H: array<f32>;
+@group(0) @binding(0) var<storage, read> diagonal: array<f32>;
 @group(0) @binding(1) var<storage, read_write> index: array<u32>;
 @group(1) @binding(0) var<uniform> p: Params;
 
@@ -10,10 +10,10 @@ struct Params { n: u32 }
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) nwg: vec3u, @builtin(local_invocation_index) lane: u32) {
   let i = (wg.x + wg.y * nwg.x) * WG + lane;
   if (i >= p.n) { return; }
-  let mine = H[i * p.n + i];
+  let mine = diagonal[i];
   var rank = 0u;
   for (var j = 0u; j < p.n; j++) {
-    let other = H[j * p.n + j];
+    let other = diagonal[j];
     if (other > mine || (other == mine && j < i)) { rank++; }
   }
   index[rank] = i;

@@ -35,6 +35,18 @@ fn put(c: u32, row: u32, column: u32, v: vec4f) {
   }
 }
 
+// What C holds of four rows and columns.
+fn held(c: u32, row: u32, column: u32) -> mat4x4f {
+  var block = mat4x4f();
+  if (!GOES_ON) { return block; }
+  for (var i = 0u; i < 4u; i++) {
+    for (var j = 0u; j < 4u; j++) {
+      if (row + i < p.m && column + j < p.n) { block[i][j] = C[c + (row + i) * p.c_stride + column + j]; }
+    }
+  }
+  return block;
+}
+
 fn put_block(c: u32, row: u32, column: u32, v: mat4x4f) {
   for (var i = 0u; i < 4u; i++) { put(c, row + i, column, v[i]); }
 }
@@ -72,7 +84,12 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) nwg: vec3u, @
   var c01 = mat4x4f();
   var c10 = mat4x4f();
   var c11 = mat4x4f();
-  var totals: array<mat4x4f, 4>;
+  var totals = array(
+    held(start.c, row + 4u * y, column + 4u * x),
+    held(start.c, row + 4u * y, column + 32u + 4u * x),
+    held(start.c, row + 32u + 4u * y, column + 4u * x),
+    held(start.c, row + 32u + 4u * y, column + 32u + 4u * x),
+  );
   for (var k = select(0u, column, p.part == 3u); k < depth; k += DEPTH) {
     for (var i = lane; i < 16u * DEPTH; i += 64u) { fill(start.a, start.b, row, column, k, i); }
     workgroupBarrier();

@@ -39,6 +39,16 @@ fn put(c: u32, row: u32, column: u32, v: vec4f) {
   put_one(at + 3u, column + 3u, value.w);
 }
 
+// What C holds of one row's four columns.
+fn held(c: u32, row: u32, column: u32) -> vec4f {
+  var v = vec4f();
+  if (!GOES_ON || row >= p.m) { return v; }
+  for (var j = 0u; j < 4u; j++) {
+    if (column + j < p.n) { v[j] = C[c + row * p.c_stride + column + j]; }
+  }
+  return v;
+}
+
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) nwg: vec3u, @builtin(local_invocation_index) lane: u32) {
   let across = (p.n + 4u * WG - 1u) / (4u * WG);
@@ -68,8 +78,12 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) nwg: vec3u, @
   if (FORM == 0u) { of_b = b + min(vec4u(column) + vec4u(0u, 1u, 2u, 3u), vec4u(p.n - 1u)) * bs4; }
   let column4 = b + min(column, p.n - 1u) / 4u;
   var totals: array<mat4x4f, 4>;
-  // One float32 sum over the whole depth would lose digits: hundreds of tokens in a Gram sum, thousands of inputs in a layer.
-  for (var first = select(0u, left / 4u, p.part == 3u); first < end; first += RUN4) {
+  if (GOES_ON) {
+    for (var i = 0u; i < 16u; i++) { totals[i / 4u][i % 4u] = held(start.c, row + i, column); }
+  }
+  // One float32 sum over the whole depth would lose digits: hundreds of tokens in a Gram sum, thousands of inputs in a layer. Runs begin at
+  // multiples of 32 whatever is left out, so that a product in pieces is summed alike.
+  for (var first = select(0u, left / 32u * 8u, p.part == 3u); first < end; first += RUN4) {
     var s0 = mat4x4f();
     var s1 = mat4x4f();
     var s2 = mat4x4f();

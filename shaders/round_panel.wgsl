@@ -1,5 +1,5 @@
 // round_panel.wgsl - for the panel's columns j in turn: x_j = w_j − Σ_{i<j} (e_i·U_ij − x_i·P_ij), c = the code of x_j on its grid, e_j = (x_j − ŵ(c)) / U_jj
-// W [rows, n], of which columns first … first + size − 1 (128 at most) are read; U [n, n] upper; P [n, n] (only if WITH_P); scales, zeros [rows, groups];
+// W [rows, n], of which columns first … first + size − 1 (128 at most) are read; U, P (only if WITH_P) [size, size]: the squares of these columns; scales, zeros [rows, groups];
 // order [n] (only if INDEXED); codes [rows, n]; errors [rows, stride]: the e_j, and with P from column `values` on the x_j.
 // One lane a row: rows never talk, so there is no barrier between columns. A column gathers what the ones before it left, in one compensated sum: taken off
 // one by one, 127 roundings of w would decide which way a code falls.
@@ -31,7 +31,7 @@ fn round_row(row: u32, lane: u32) {
     var x = w[j * WG + lane];
     var low = 0.0;
     for (var i = 0u; i < j; i++) {
-      let at = (p.first + i) * p.n + column;
+      let at = i * p.size + j;
       var change = w[i * WG + lane] * U[at];
       if (WITH_P) { change -= errors[row * p.stride + p.values + i] * P[at]; }
       let term = low - change;
@@ -42,7 +42,7 @@ fn round_row(row: u32, lane: u32) {
     let code = code_of(x, low, scales[g], zeros[g], p.top);
     codes[row * p.n + column] = u32(code);
     let value = value_of(scales[g], zeros[g], code);
-    w[j * WG + lane] = ((x - value.high) + (low - value.low)) / U[column * p.n + column];
+    w[j * WG + lane] = ((x - value.high) + (low - value.low)) / U[j * p.size + j];
     if (WITH_P) { errors[row * p.stride + p.values + j] = x; }
   }
 }

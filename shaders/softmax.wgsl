@@ -1,9 +1,9 @@
 // softmax.wgsl - P = softmax(S) over the keys a query may see, 0 elsewhere, in place
-// S [rows, 4·stride4]: row r is the query at position i = r mod length, its columns the keys of the same window; sees i − window < j ≤ i (window 0: all j ≤ i).
-// Columns right of the 64-column tile that holds i are left alone: the product with V stops there.
+// S [rows, 4·stride4]: row r is the query at position i = (first + r) mod length, its columns the keys of the same window; sees i − window < j ≤ i (window 0: all j ≤ i).
+// Columns right of the tile (`tile` columns, a multiple of 4) that holds i are left alone: the product with V stops there.
 // uses: near_exp, row_reduction
 alias Partial = f32;
-struct Params { rows: u32, length: u32, stride4: u32, window: u32 }
+struct Params { rows: u32, length: u32, stride4: u32, window: u32, first: u32, tile: u32 }
 @group(0) @binding(0) var<storage, read_write> s: array<vec4f>;
 @group(1) @binding(0) var<uniform> p: Params;
 
@@ -12,12 +12,12 @@ const least = -3.4028234e38;
 @compute @workgroup_size(LANES, ROWS)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) nwg: vec3u, @builtin(local_invocation_id) id: vec3u) {
   let row = (wg.x + wg.y * nwg.x) * ROWS + id.y;
-  let i = row % p.length;
+  let i = (p.first + row) % p.length;
   var first = 0u;
   if (p.window > 0u && i + 1u > p.window) { first = i + 1u - p.window; }
   let start = row * p.stride4;
   // A row beyond the last has no columns; it may not return before the barriers.
-  let tile = select(0u, min(p.stride4, (i / 64u + 1u) * 16u), row < p.rows);
+  let tile = select(0u, min(p.stride4, (i / p.tile + 1u) * (p.tile / 4u)), row < p.rows);
   let begin = first / 4u + id.x;
   let end = min(tile, i / 4u + 1u);
   let four = vec4u(0u, 1u, 2u, 3u);

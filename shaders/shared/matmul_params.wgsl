@@ -4,6 +4,7 @@
 // and B's head is head / group (grouped-query attention). Steps may wrap round 2³². Rows first_row … of `tiles` tiles are computed by this dispatch.
 override FORM: u32 = 0; // 0 NT, 1 NN, 2 TN
 override ADD: u32 = 0; // 0 C = αAB, 1 C += αAB, 2 C = D + αAB
+override GOES_ON: bool = false; // the sum begins with what C holds: a product of what came before in k
 override DIFFERENCE: bool = false; // A − D in place of A; ADD is not 2 then
 struct Params {
   m: u32, n: u32, k: u32, first_row: u32, tiles: u32, first_batch: u32, batches: u32, heads: u32, group: u32,

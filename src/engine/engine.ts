@@ -21,7 +21,7 @@ import { changesOf, scoresOf } from "./accuracy";
 import { evaluate, perplexityOf } from "./evaluate";
 import { layerFacts } from "./facts";
 import { checkInputs } from "./inputs";
-import { checkLimits, largestMatrix, largestWeights } from "./limits";
+import { checkWidths } from "./limits";
 import { planSummary } from "./plan";
 import { Device, type Platform } from "./platform";
 import { type Emit, neverFalling, partOf } from "./progress";
@@ -100,7 +100,7 @@ export class Engine {
     const plan = resolve(recipe, this.current);
     if (!this.current.spec) {
       const { ops } = await this.start();
-      checkLimits(largestWeights(plan), ops.adapter.limits);
+      checkWidths(plan, ops.adapter);
       return planUncalibrated(ops, this.current, plan);
     }
     const { calibration } = await this.calibrationOf(recipe, text, signal);
@@ -109,7 +109,7 @@ export class Engine {
       signal,
       () => {},
       async ({ activations, ops }) => {
-        checkLimits(largestMatrix(spec, plan), ops.adapter.limits);
+        checkWidths(plan, ops.adapter);
         return this.rate ?? measureRate(activations, spec, calibration.tokens.length);
       },
     );

@@ -1,6 +1,6 @@
 import { QuantError, throwIfCancelled } from "../errors";
 import { type Activation, type Activations, using } from "../ops/activations";
-import type { FloatDtype, Ops, Tensor } from "../ops/ops";
+import { type FloatDtype, mostColumns, type Ops, type Tensor } from "../ops/ops";
 import { loadTensor, type Model } from "./checkpoint";
 import { embeddingName, finalNormName, headName } from "./layers";
 
@@ -33,8 +33,8 @@ export function embedded(ops: Ops, model: Model, rows: Uint8Array): Tensor {
 const sliceBytes = 32 * 2 ** 20;
 
 /** Row ranges of at most 32 MiB: embedding and head of a large vocabulary never stand in memory whole. */
-function* slices(rows: number, rowBytes: number, bytes = sliceBytes): Generator<{ from: number; to: number }> {
-  const step = Math.max(1, Math.floor(bytes / rowBytes));
+function* slices(rows: number, rowBytes: number, bytes = sliceBytes, most = rows): Generator<{ from: number; to: number }> {
+  const step = Math.max(1, Math.min(most, Math.floor(bytes / rowBytes)));
   for (let from = 0; from < rows; from += step) yield { from, to: Math.min(rows, from + step) };
 }
 
@@ -71,7 +71,7 @@ export async function tokenLosses(
     });
   const name = model.spec.tied ? embeddingName : headName;
   const longest = chunks.reduce((most, { ids }) => Math.max(most, ids.length), 1);
-  for (const rows of slices(model.spec.vocabulary, Math.max(model.spec.hidden, longest) * 4, bytes)) {
+  for (const rows of slices(model.spec.vocabulary, Math.max(model.spec.hidden, longest) * 4, bytes, mostColumns(ops.adapter))) {
     const head = await loadTensor(ops, model, name, rows);
     for (const { x, state, targets } of states) {
       const logits = await using(x, (tensor) => ops.linear(tensor, head));

@@ -9,7 +9,10 @@
 import type { AdapterFacts } from "../results/adapter";
 import type { GridKind } from "./grid-kinds";
 
-/** Handle to a matrix or vector that lives with its Ops. `float`: f32 on the GPU, f64 on the CPU; `uint`: 32 bits an element. */
+/**
+ * Handle to a matrix or vector that lives with its Ops. `float`: f32 on the GPU, f64 on the CPU; `uint`: 32 bits an element. How large it may
+ * be is limited by memory and by `mostColumns`; what an adapter cannot bind at once lies in panels of rows, which changes no result.
+ */
 export interface Tensor {
   readonly shape: readonly number[];
   readonly kind: "float" | "uint";
@@ -219,5 +222,12 @@ export interface Ops {
   /** Partial sums float [p, 2] of a·b and b², likewise. */
   innerProducts(a: Tensor, b: Tensor): Tensor;
 }
+
+/** Rows of a matrix that an adapter must bind at once. */
+export const leastRows = 64;
+
+/** Columns that a matrix may have on an adapter. */
+export const mostColumns = ({ limits }: AdapterFacts): number =>
+  limits ? Math.floor(Math.min(limits.buffer, limits.binding) / (4 * leastRows)) : Number.POSITIVE_INFINITY;
 
 export const elements = (shape: readonly number[]): number => shape.reduce((n, d) => n * d, 1);

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { openGpuOps } from "../support/gpu";
 import { absolute, compute, cpu, expectTwins, randoms, times, ulp } from "./helpers";
 
-/** The kernels of src/ops/gpu/products.ts; "auto" is the quad kernel on a software adapter, eight lanes are lavapipe's subgroup. */
+/** The kernels of src/ops/gpu/matmul.ts; "auto" is the quad kernel on a software adapter, eight lanes are lavapipe's subgroup. */
 const variants = {
   tiled: await openGpuOps({ matmul: "tiled" }),
   auto: await openGpuOps(),

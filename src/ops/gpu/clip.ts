@@ -1,7 +1,8 @@
 import { type GridSpec, tensorsOf } from "../ops";
 import type { Gpu, GpuTensor } from "./gpu";
 import { decode, encode, grid } from "./grids";
-import type { Matmul } from "./products";
+import type { Matmul } from "./matmul";
+import { isCut } from "./panels";
 import { add } from "./rows";
 import { dims, isMatrix, isSquare, requireShape } from "./shape";
 
@@ -16,24 +17,50 @@ export function clipSearch(gpu: Gpu, matmul: Matmul, W: GpuTensor, gram: GpuTens
   const [out, n] = W.shape;
   const run = spec.groupSize < 0 ? n : spec.groupSize;
   requireShape(isMatrix(W) && isSquare(gram) && gram.shape[0] === n && n % run === 0, "clipSearch", `${dims(W, gram)} in groups of ${run}`);
-  const groups = out * (n / run);
-  const [least, choice] = [gpu.make([groups]), gpu.make([groups], "uint")];
+  const groups = n / run;
+  const [least, choice] = [gpu.make([out, groups]), gpu.make([out, groups], "uint")];
   const y = gpu.make(W.shape);
+  /** One invocation for each group of each row. */
+  const each = (kernel: "clip" | "clipChoice", tensors: GpuTensor[], candidate: number, constants = {}) =>
+    gpu.rowwise(tensors, (at, { count }) =>
+      gpu.each(kernel, count * groups, { constants, bind: tensors.map(at), u32: [count * groups, run, candidate], work: 10 * count * n }),
+    );
   for (let candidate = 0; candidate < candidates; candidate++) {
-    gpu.each("clip", groups, { bind: [W, W, y], u32: [groups, run, candidate], work: 10 * out * n });
+    each("clip", [W, W, y], candidate);
     const error = roundingError(gpu, W, y, spec);
     const weighed = gpu.make(W.shape);
-    const part = { stride: n, head: run };
-    matmul.run({
-      ...{ form: "NN", m: out, n: run, k: run, batch: { first: 0, count: n / run, heads: n / run, group: 1 } },
-      ...{ a: { tensor: error, ...part }, b: { tensor: gram, stride: n, head: run * n + run }, c: { tensor: weighed, ...part } },
-    });
-    gpu.each("clipChoice", groups, { bind: [error, weighed, least, choice], u32: [groups, run, candidate], work: 10 * out * n });
+    weigh(matmul, error, gram, weighed, run);
+    each("clipChoice", [error, weighed, least, choice], candidate);
     gpu.free(error, weighed);
   }
-  gpu.each("clip", groups, { constants: { CHOSEN: 1 }, bind: [W, choice, y], u32: [groups, run, 0], work: 10 * out * n });
+  each("clip", [W, choice, y], 0, { CHOSEN: 1 });
   gpu.free(least, choice);
   return y;
+}
+
+/** Each group's columns of the errors times its diagonal block of the gram. */
+function weigh(matmul: Matmul, error: GpuTensor, gram: GpuTensor, weighed: GpuTensor, run: number): void {
+  const [m, n] = error.shape;
+  const shape = { form: "NN", m, n: run, k: run } as const;
+  if (![error, gram, weighed].some(isCut)) {
+    const batch = { first: 0, count: n / run, heads: n / run, group: 1 };
+    const [a, b, c] = [
+      { tensor: error, head: run },
+      { tensor: gram, head: run * n + run },
+      { tensor: weighed, head: run },
+    ];
+    matmul.run({ ...shape, batch, a, b, c });
+    return;
+  }
+  for (let at = 0; at < n; at += run) {
+    const columns = { column: at };
+    matmul.run({
+      ...shape,
+      a: { tensor: error, ...columns },
+      b: { tensor: gram, row: at, ...columns },
+      c: { tensor: weighed, ...columns },
+    });
+  }
 }
 
 /** ŵ(trial) − W. */

@@ -1,8 +1,11 @@
 import { type ColumnRounding, elements } from "../ops";
 import type { Gpu, GpuTensor } from "./gpu";
 import { zeroConstant } from "./grids";
-import type { Matmul } from "./products";
+import { aligned, type Matmul } from "./matmul";
+import { isCut, rowRuns, slice } from "./panels";
+import { copyBlock } from "./rows";
 import { dims, isMatrix, isSquare, requireShape } from "./shape";
+import { diagonal } from "./solve";
 
 const own = (t: unknown) => t as GpuTensor;
 
@@ -14,7 +17,9 @@ export function descendingDiagonal(gpu: Gpu, H: GpuTensor): GpuTensor {
   requireShape(isSquare(H), "descendingDiagonal", dims(H));
   const [n] = H.shape;
   const index = gpu.make([n], "uint");
-  gpu.each("diagonalRank", n, { bind: [H, index], u32: [n], work: 4 * n * n });
+  const values = diagonal(gpu, H);
+  gpu.each("diagonalRank", n, { bind: [values, index], u32: [n], work: 4 * n * n });
+  gpu.free(values);
   return index;
 }
 
@@ -27,7 +32,11 @@ export function permuteSquare(gpu: Gpu, A: GpuTensor, index: GpuTensor | null, r
   if (index) requireIndex(index, n, "permuteSquare", dims(A));
   const y = gpu.make(A.shape);
   const constants = { INDEXED: index ? 1 : 0, REVERSED: reversed ? 1 : 0 };
-  gpu.each("permuteSquare", n * n, { constants, bind: [A, index ?? A, y], u32: [n] });
+  for (const to of rowRuns(y))
+    for (const from of rowRuns(A)) {
+      const bind = [slice(A, from), index ?? slice(A, from), slice(y, to)];
+      gpu.each("permuteSquare", to.count * n, { constants, bind, u32: [to.count, n, to.first, from.first, from.count] });
+    }
   return y;
 }
 
@@ -37,17 +46,17 @@ export function permuteColumns(gpu: Gpu, A: GpuTensor, index: GpuTensor, scatter
   requireShape(isMatrix(A), name, dims(A));
   requireIndex(index, A.shape[1], name, dims(A));
   const y = gpu.make(A.shape, A.kind);
-  gpu.each("permuteColumns", elements(A.shape), {
-    constants: { SCATTER: scatter ? 1 : 0 },
-    bind: [A, index, y],
-    u32: [elements(A.shape), A.shape[1]],
-  });
+  const [, columns] = A.shape;
+  const constants = { SCATTER: scatter ? 1 : 0 };
+  gpu.rowwise([A, y], (at, { count }) =>
+    gpu.each("permuteColumns", count * columns, { constants, bind: [at(A), index, at(y)], u32: [count * columns, columns] }),
+  );
   return y;
 }
 
 /**
- * Rounds the panel (rows never talk: one invocation a row), then a product takes its errors off all columns after it; with P another adds
- * what the rounded columns' values contribute.
+ * Rounds columns [from, to) (rows never talk: one invocation a row), then a product takes their errors off all columns after them; with P
+ * another adds what the rounded columns' values contribute.
  */
 export function roundPanel(gpu: Gpu, matmul: Matmul, job: ColumnRounding, from: number, to: number): void {
   requireJob(job, from, to);
@@ -59,21 +68,65 @@ export function roundPanel(gpu: Gpu, matmul: Matmul, job: ColumnRounding, from: 
   const values = Math.ceil(count / 4) * 4;
   const errors = P ? gpu.make([rows, 2 * values]) : own(job.errors);
   const stride = errors.shape[1];
-  // Shared memory holds the panel, 512 bytes a row; SwiftShader compiles half a millisecond for each float of it.
+  // Shared memory holds the columns, 512 bytes a row; SwiftShader compiles half a millisecond for each float of it.
   const WG = gpu.software ? 4 : 32;
-  gpu.run("roundPanel", {
-    constants: { ...zeroConstant(job.grid.kind), INDEXED: job.order ? 1 : 0, WITH_P: P ? 1 : 0, WG },
-    bind: [W, U, P ?? U, scales, zeros, own(job.order ?? job.grid.scales), codes, errors],
-    u32: [rows, n, from, count, stride, scales.shape[1], job.groupSize < 0 ? n : job.groupSize, 2 ** job.bits - 1, values],
-    groups: Math.ceil(rows / WG),
-    work: rows * count * (count + 20),
-  });
-  const rest = { start: from * n + to, stride: n };
-  const shape = { form: "NN", m: rows, n: n - to, k: count, c: { tensor: W, start: to, stride: n }, add: "c" } as const;
-  matmul.run({ ...shape, a: { tensor: errors, stride }, b: { tensor: U, ...rest }, alpha: -1 });
-  if (!P) return;
-  matmul.run({ ...shape, a: { tensor: errors, start: values, stride }, b: { tensor: P, ...rest } });
-  gpu.free(errors);
+  const constants = { ...zeroConstant(job.grid.kind), INDEXED: job.order ? 1 : 0, WITH_P: P ? 1 : 0, WG };
+  const [diagonalOfU, diagonalOfP] = [square(gpu, U, from, count), P && square(gpu, P, from, count)];
+  gpu.rowwise([W, scales, zeros, codes, errors], (at, run) =>
+    gpu.run("roundPanel", {
+      constants,
+      bind: [
+        ...[at(W), diagonalOfU, diagonalOfP ?? diagonalOfU, at(scales), at(zeros)],
+        ...[own(job.order ?? diagonalOfU), at(codes), at(errors)],
+      ],
+      u32: [run.count, n, from, count, stride, scales.shape[1], job.groupSize < 0 ? n : job.groupSize, 2 ** job.bits - 1, values],
+      groups: Math.ceil(run.count / WG),
+      work: run.count * count * (count + 20),
+    }),
+  );
+  takeOff(gpu, matmul, { W, errors, from: 0, factors: U, alpha: -1 }, from, to);
+  if (P) {
+    takeOff(gpu, matmul, { W, errors, from: values, factors: P, alpha: 1 }, from, to);
+    gpu.free(errors);
+  }
+  gpu.free(diagonalOfU);
+  if (diagonalOfP) gpu.free(diagonalOfP);
+}
+
+/** A's square of so many rows and columns at its diagonal. */
+function square(gpu: Gpu, A: GpuTensor, from: number, count: number): GpuTensor {
+  const block = gpu.make([count, count]);
+  copyBlock(gpu, { tensor: A, row: from, column: from }, { tensor: block, row: 0, column: 0 }, count, count);
+  return block;
+}
+
+interface Errors {
+  W: GpuTensor;
+  errors: GpuTensor;
+  /** The column of `errors` that they begin in. */
+  from: number;
+  factors: GpuTensor;
+  alpha: number;
+}
+
+/** W's columns from `to` on += alpha · errors · (rows [from, to) of the factors). */
+function takeOff(gpu: Gpu, matmul: Matmul, { W, errors, from: column, factors, alpha }: Errors, from: number, to: number): void {
+  const [rows, n] = W.shape;
+  const shape = { form: "NN", m: rows, k: to - from, a: { tensor: errors, column }, add: "c", alpha } as const;
+  if (!isCut(factors)) {
+    matmul.run({ ...shape, n: n - to, b: { tensor: factors, row: from, column: to }, c: { tensor: W, column: to } });
+    return;
+  }
+  // The rows may lie in two panels: a copy makes one product of them, which rounds once.
+  const quads = aligned({ tensor: factors, row: from, column: to });
+  const width = Math.floor(gpu.panelLimit / (4 * (to - from)) / 64) * 64;
+  for (let at = to; at < n; at += width) {
+    const columns = Math.min(width, n - at);
+    const block = gpu.make([to - from, columns]);
+    copyBlock(gpu, { tensor: factors, row: from, column: at }, { tensor: block, row: 0, column: 0 }, to - from, columns);
+    matmul.run({ ...shape, quads, n: columns, b: { tensor: block }, c: { tensor: W, column: at } });
+    gpu.free(block);
+  }
 }
 
 function requireJob({ W, U, codes, errors, grid, order, P }: ColumnRounding, from: number, to: number): void {
@@ -98,7 +151,9 @@ export function pack(gpu: Gpu, codes: GpuTensor, bits: number): GpuTensor {
   const [rows, columns] = codes.shape;
   const perRow = wordsOf(columns, bits);
   const words = gpu.make([rows, perRow], "uint");
-  gpu.each("packBits", rows * perRow, { bind: [codes, words], u32: [rows * perRow, perRow, columns, bits] });
+  gpu.rowwise([codes, words], (at, { count }) =>
+    gpu.each("packBits", count * perRow, { bind: [at(codes), at(words)], u32: [count * perRow, perRow, columns, bits] }),
+  );
   return words;
 }
 
@@ -110,6 +165,8 @@ export function unpack(gpu: Gpu, words: GpuTensor, bits: number, columns: number
     `${dims(words)} words for ${columns} columns of ${bits} bits`,
   );
   const codes = gpu.make([rows, columns], "uint");
-  gpu.each("unpackBits", rows * columns, { bind: [words, codes], u32: [rows * columns, perRow, columns, bits] });
+  gpu.rowwise([words, codes], (at, { count }) =>
+    gpu.each("unpackBits", count * columns, { bind: [at(words), at(codes)], u32: [count * columns, perRow, columns, bits] }),
+  );
   return codes;
 }

@@ -35,7 +35,7 @@ export async function requestGpu(gpu: GPU, options: DeviceOptions = {}): Promise
   const requiredFeatures: GPUFeatureName[] = adapter.features.has("subgroups") ? ["subgroups"] : [];
   try {
     const device = await adapter.requestDevice({ requiredLimits, requiredFeatures });
-    return { adapter, device, facts: factsOf(adapter, device) };
+    return { adapter, device, facts: factsOf(adapter, device, options) };
   } catch (e) {
     throw new QuantError("no-webgpu", e instanceof Error ? e.message : String(e), "Close other GPU programs or restart the browser.", {
       cause: e,
@@ -43,7 +43,9 @@ export async function requestGpu(gpu: GPU, options: DeviceOptions = {}): Promise
   }
 }
 
-function factsOf(adapter: GPUAdapter, { limits }: GPUDevice): AdapterFacts {
+function factsOf(adapter: GPUAdapter, { limits }: GPUDevice, options: DeviceOptions): AdapterFacts {
+  // A device grants no less than WebGPU's defaults; lower ones are kept by us.
+  const least = (name: LimitName) => Math.min(limits[name], options.limits?.[name] ?? limits[name]);
   const { vendor, architecture, device, description, isFallbackAdapter } = adapter.info;
   const text = [vendor, architecture, device, description].filter(Boolean).join(" ");
   const software = isFallbackAdapter || /swiftshader|llvmpipe|lavapipe|software|basic render/i.test(text);
@@ -51,6 +53,6 @@ function factsOf(adapter: GPUAdapter, { limits }: GPUDevice): AdapterFacts {
     kind: "gpu",
     description: description || text || "GPU",
     software,
-    limits: { buffer: limits.maxBufferSize, binding: limits.maxStorageBufferBindingSize },
+    limits: { buffer: least("maxBufferSize"), binding: least("maxStorageBufferBindingSize") },
   };
 }

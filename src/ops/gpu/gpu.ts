@@ -1,23 +1,20 @@
 import { QuantError } from "../../errors";
-import { elements, type Tensor } from "../ops";
+import type { Tensor } from "../ops";
 import { Tracker } from "../tracker";
 import type { DeviceOptions, OpenedGpu } from "./device";
 import { Faults } from "./faults";
 import type { KernelName } from "./kernels";
+import { type GpuTensor, isCut, panelBytes, panelShape, type RowRange, rowRuns, rowsPerPanel, type Slice, slice, whole } from "./panels";
 import { type Constants, Pipelines } from "./pipelines";
-import { Pool, type PoolBuffer } from "./pool";
+import { Pool } from "./pool";
 import { Recorder } from "./recorder";
 
-export interface GpuTensor extends Tensor {
-  readonly storage: PoolBuffer;
-  /** Bytes bound to kernels: the elements' rounded up to 16, so that the last vector of four is whole. */
-  readonly bytes: number;
-}
+export type { GpuTensor } from "./panels";
 
-/** One dispatch: what runs, over which tensors (in binding order), with which parameters. */
+/** One dispatch: what runs, over which tensors or rows of them (in binding order), with which parameters. */
 export interface Dispatch {
   constants?: Constants;
-  bind: readonly GpuTensor[];
+  bind: readonly (GpuTensor | Slice)[];
   u32: readonly number[];
   f32?: readonly number[];
   groups: number;
@@ -39,7 +36,9 @@ export class Gpu {
   readonly pipelines: Pipelines;
   readonly recorder: Recorder;
   readonly pool: Pool;
-  readonly tracker = new Tracker<GpuTensor>((t) => this.pool.give(t.storage));
+  readonly tracker = new Tracker<GpuTensor>((t) => {
+    for (const panel of t.panels) this.pool.give(panel);
+  });
   readonly software: boolean;
 
   constructor(
@@ -62,11 +61,31 @@ export class Gpu {
     this.run(name, { ...d, constants: { ...shape, ...d.constants }, groups: Math.ceil(rows / shape.ROWS) });
   }
 
-  /** A new tensor whose elements are unspecified. */
+  /** Most bytes of one panel. */
+  get panelLimit(): number {
+    const { binding, buffer } = this.opened.facts.limits!;
+    return Math.min(binding, buffer);
+  }
+
+  /** A new tensor whose elements are unspecified. @throws QuantError `gpu-limit`. */
   make(shape: readonly number[], kind: Tensor["kind"] = "float"): GpuTensor {
-    const bytes = Math.ceil(Math.max(elements(shape) * 4, 16) / 16) * 16;
-    const storage = this.pool.take(bytes, `a tensor of ${shape.join(" × ")}`);
-    return this.tracker.add({ shape, kind, storage, bytes }, bytes);
+    const perPanel = rowsPerPanel(shape, this.panelLimit);
+    const sizes = panelBytes(shape, perPanel);
+    const panels = sizes.map((bytes) => this.pool.take(bytes));
+    const total = sizes.reduce((sum, bytes) => sum + bytes, 0);
+    return this.tracker.add({ shape, kind, rowsPerPanel: perPanel, panels }, total);
+  }
+
+  /**
+   * Work that takes each row by itself, for every run of rows that lies in one panel of all the tensors: `at` is what such a run of a
+   * tensor is bound as.
+   */
+  rowwise(tensors: readonly GpuTensor[], work: (at: (t: GpuTensor) => Slice, rows: RowRange) => void): void {
+    if (!tensors.some(isCut)) {
+      work(whole, { first: 0, count: panelShape(tensors[0].shape).rows });
+      return;
+    }
+    for (const rows of rowRuns(...tensors)) work((t) => slice(t, rows), rows);
   }
 
   free(...tensors: Tensor[]): void {
@@ -77,14 +96,16 @@ export class Gpu {
     const pipeline = this.pipelines.get(name, constants);
     if (bind.length !== pipeline.bindings)
       throw new QuantError("internal", `kernel ${name} binds ${pipeline.bindings} tensors, got ${bind.length}`);
-    for (const t of bind) {
-      if (!this.tracker.isLive(t)) throw new QuantError("internal", `kernel ${name} got a freed tensor of ${t.shape.join(" × ")}`);
+    const slices = bind.map((b) => ("storage" in b ? b : whole(b)));
+    for (const { tensor } of slices) {
+      if (!this.tracker.isLive(tensor))
+        throw new QuantError("internal", `kernel ${name} got a freed tensor of ${tensor.shape.join(" × ")}`);
     }
     this.recorder.open();
-    const group = this.bindGroup(name, pipeline.layout, bind);
+    const group = this.bindGroup(name, pipeline.layout, slices);
     this.recorder.dispatch(pipeline, group, u32, f32, groups, work);
     // After the dispatch it may be the next batch's number; then nothing is pending and the mark only costs one early submit.
-    for (const t of bind) t.storage.used = this.recorder.batch;
+    for (const { storage } of slices) storage.used = this.recorder.batch;
   }
 
   /** A kernel with one invocation for each of n elements. */
@@ -92,33 +113,39 @@ export class Gpu {
     this.run(name, { ...d, groups: Math.ceil(n / perGroup), work: d.work ?? 10 * n });
   }
 
-  /** Host bytes into a tensor. Commands already recorded must see the old contents, so they go first. */
-  write(t: GpuTensor, bytes: Uint8Array): void {
-    if (t.storage.used === this.recorder.batch) this.recorder.submit();
+  /** Host bytes into rows of a tensor. Commands already recorded must see the old contents, so they go first. */
+  write({ storage, offset }: Slice, bytes: Uint8Array): void {
+    if (storage.used === this.recorder.batch) this.recorder.submit();
     this.recorder.open();
     const whole = bytes.byteLength - (bytes.byteLength % 4);
     for (let at = 0; at < whole; at += uploadBytes) {
       const part = bytes.subarray(at, Math.min(at + uploadBytes, whole));
-      this.device.queue.writeBuffer(t.storage.buffer, at, part as Uint8Array<ArrayBuffer>);
+      this.device.queue.writeBuffer(storage.buffer, offset + at, part as Uint8Array<ArrayBuffer>);
     }
     if (whole === bytes.byteLength) return;
     const tail = new Uint8Array(4);
     tail.set(bytes.subarray(whole));
-    this.device.queue.writeBuffer(t.storage.buffer, whole, tail);
+    this.device.queue.writeBuffer(storage.buffer, offset + whole, tail);
   }
 
   clear(t: GpuTensor): void {
-    this.recorder.command((encoder) => encoder.clearBuffer(t.storage.buffer, 0, t.bytes));
-    t.storage.used = this.recorder.batch;
+    this.rowwise([t], (at) => {
+      const { storage, offset, bytes } = at(t);
+      this.recorder.command((encoder) => encoder.clearBuffer(storage.buffer, offset, bytes));
+      storage.used = this.recorder.batch;
+    });
   }
 
   /** Kernels run over the same few buffers again and again, so their bind groups are kept with the first buffer. */
-  private bindGroup(name: KernelName, layout: GPUBindGroupLayout, bind: readonly GpuTensor[]): GPUBindGroup {
-    const key = `${name} ${bind.map((t) => `${t.storage.id}:${t.bytes}`).join(" ")}`;
-    const { bindGroups } = bind[0].storage;
+  private bindGroup(name: KernelName, layout: GPUBindGroupLayout, slices: readonly Slice[]): GPUBindGroup {
+    const key = `${name} ${slices.map(({ storage, offset, bytes }) => `${storage.id}:${offset}:${bytes}`).join(" ")}`;
+    const { bindGroups } = slices[0].storage;
     const known = bindGroups.get(key);
     if (known) return known;
-    const entries = bind.map((t, binding) => ({ binding, resource: { buffer: t.storage.buffer, size: t.bytes } }));
+    const entries = slices.map(({ storage, offset, bytes }, binding) => ({
+      binding,
+      resource: { buffer: storage.buffer, offset, size: bytes },
+    }));
     const made = this.device.createBindGroup({ layout, entries });
     if (bindGroups.size === keptGroups) bindGroups.clear();
     bindGroups.set(key, made);

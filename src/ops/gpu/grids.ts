@@ -41,14 +41,15 @@ export function regrid(
   const span = (to - from) / run;
   requireShape(!rest || dims(rest) === dims(W), "regrid", `${dims(W)} with a rest of ${rest ? dims(rest) : ""}`);
   const constants = { ...zeroConstant(kind), SYMMETRIC: symmetric ? 1 : 0, MSE: mse ? 1 : 0, WITH_REST: rest ? 1 : 0 };
-  const u32 = [out * span, span, from / run, n / run, run, 2 ** bits - 1];
-  // The search tries 80 ranges, each with a power for every weight.
-  gpu.each("grid", out * span, {
-    constants,
-    bind: [W, rest ?? W, own(scales), own(zeros)],
-    u32,
-    work: (mse ? 4000 : 10) * out * (to - from),
-  });
+  gpu.rowwise([W, own(scales), own(zeros), ...(rest ? [rest] : [])], (at, { count }) =>
+    gpu.each("grid", count * span, {
+      constants,
+      bind: [at(W), at(rest ?? W), at(own(scales)), at(own(zeros))],
+      u32: [count * span, span, from / run, n / run, run, 2 ** bits - 1],
+      // The search tries 80 ranges, each with a power for every weight.
+      work: (mse ? 4000 : 10) * count * (to - from),
+    }),
+  );
 }
 
 function requireGrid(t: Tensor, { scales, zeros }: Grid, name: string): void {
@@ -61,8 +62,12 @@ export function encode(gpu: Gpu, W: GpuTensor, g: Grid, bits: number): GpuTensor
   const run = W.shape[1] / g.scales.shape[1];
   requireShape(Number.isInteger(run), "encode", `${dims(W)} with a grid of ${dims(g.scales)}`);
   const codes = gpu.make(W.shape, "uint");
-  const bind = [W, own(g.scales), own(g.zeros), codes];
-  gpu.each("encode", size(W), { constants: zeroConstant(g.kind), bind, u32: [size(W), run, 2 ** bits - 1] });
+  const [scales, zeros] = [own(g.scales), own(g.zeros)];
+  gpu.rowwise([W, scales, zeros, codes], (at, { count }) => {
+    const n = count * W.shape[1];
+    const bind = [at(W), at(scales), at(zeros), at(codes)];
+    gpu.each("encode", n, { constants: zeroConstant(g.kind), bind, u32: [n, run, 2 ** bits - 1] });
+  });
   return codes;
 }
 
@@ -76,11 +81,11 @@ export function decode(gpu: Gpu, codes: GpuTensor, g: Grid, groupOf?: GpuTensor,
     `${codes.kind}s of ${dims(codes)} in ${groups} groups${groupOf ? ` by ${dims(groupOf)}` : ""}`,
   );
   const W = gpu.make(codes.shape);
-  const bind = [codes, own(g.scales), own(g.zeros), groupOf ?? codes, W];
-  gpu.each("decode", size(codes), {
-    constants: { ...zeroConstant(g.kind), INDEXED: groupOf ? 1 : 0, HALF: half ? 1 : 0 },
-    bind,
-    u32: [size(codes), n, groups, Math.ceil(n / groups)],
+  const constants = { ...zeroConstant(g.kind), INDEXED: groupOf ? 1 : 0, HALF: half ? 1 : 0 };
+  const [scales, zeros] = [own(g.scales), own(g.zeros)];
+  gpu.rowwise([codes, scales, zeros, W], (at, { count }) => {
+    const bind = [at(codes), at(scales), at(zeros), groupOf ?? at(codes), at(W)];
+    gpu.each("decode", count * n, { constants, bind, u32: [count * n, n, groups, Math.ceil(n / groups)] });
   });
   return W;
 }

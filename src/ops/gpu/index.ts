@@ -5,7 +5,7 @@ import * as columns from "./columns";
 import { type DeviceOptions, type OpenedGpu, requestGpu } from "./device";
 import { Gpu, type GpuTensor } from "./gpu";
 import * as grids from "./grids";
-import { Matmul, pickMatmul, quads, tiled } from "./products";
+import { Matmul, pickMatmul, quads, tiled } from "./matmul";
 import * as rows from "./rows";
 import * as solve from "./solve";
 import { flush, fromBytes, readBytes, upload } from "./transfer";

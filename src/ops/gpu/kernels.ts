@@ -1,3 +1,4 @@
+import accumulate from "../../../shaders/accumulate.wgsl?raw";
 import add from "../../../shaders/add.wgsl?raw";
 import addBias from "../../../shaders/add_bias.wgsl?raw";
 import addExactly from "../../../shaders/add_exactly.wgsl?raw";
@@ -6,6 +7,7 @@ import choleskyBlock from "../../../shaders/cholesky_block.wgsl?raw";
 import clip from "../../../shaders/clip.wgsl?raw";
 import clipChoice from "../../../shaders/clip_choice.wgsl?raw";
 import columnSums from "../../../shaders/column_sums.wgsl?raw";
+import copyBlock from "../../../shaders/copy_block.wgsl?raw";
 import crossEntropy from "../../../shaders/cross_entropy.wgsl?raw";
 import damp from "../../../shaders/damp.wgsl?raw";
 import deadInputs from "../../../shaders/dead_inputs.wgsl?raw";
@@ -14,11 +16,11 @@ import diagonal from "../../../shaders/diagonal.wgsl?raw";
 import diagonalMean from "../../../shaders/diagonal_mean.wgsl?raw";
 import diagonalRank from "../../../shaders/diagonal_rank.wgsl?raw";
 import encode from "../../../shaders/encode.wgsl?raw";
-import everyRow from "../../../shaders/every_row.wgsl?raw";
 import grid from "../../../shaders/grid.wgsl?raw";
 import matmul from "../../../shaders/matmul.wgsl?raw";
 import matmulQuad from "../../../shaders/matmul_quad.wgsl?raw";
 import mirror from "../../../shaders/mirror.wgsl?raw";
+import mirrorBelow from "../../../shaders/mirror_below.wgsl?raw";
 import packBits from "../../../shaders/pack_bits.wgsl?raw";
 import permuteColumns from "../../../shaders/permute_columns.wgsl?raw";
 import permuteSquare from "../../../shaders/permute_square.wgsl?raw";
@@ -54,21 +56,23 @@ export const shared = {
 } as const;
 
 const sources = {
+  accumulate,
   add,
   addBias,
   addExactly,
   choleskyBlock,
+  copyBlock,
   crossEntropy,
   damp,
   deadInputs,
   decode,
   diagonalMean,
   encode,
-  everyRow,
   grid,
   matmul,
   matmulQuad,
   mirror,
+  mirrorBelow,
   diagonalRank,
   packBits,
   permuteColumns,

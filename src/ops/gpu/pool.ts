@@ -1,4 +1,3 @@
-import { QuantError } from "../../errors";
 import type { Faults } from "./faults";
 import type { Recorder } from "./recorder";
 
@@ -41,16 +40,10 @@ export class Pool {
     private readonly faults: Faults,
   ) {}
 
-  /** @throws QuantError `gpu-limit` if the device cannot bind that much. */
-  take(bytes: number, what: string): PoolBuffer {
+  /** @param bytes not more than the device binds at once, a multiple of 16. */
+  take(bytes: number): PoolBuffer {
     const { maxStorageBufferBindingSize, maxBufferSize } = this.device.limits;
-    const allowed = Math.min(maxStorageBufferBindingSize, maxBufferSize);
-    const needed = Math.ceil(Math.max(bytes, 16) / 16) * 16;
-    if (needed > allowed) {
-      const where = `${what} is ${megabytes(needed)}, this GPU allows ${megabytes(allowed)}`;
-      throw new QuantError("gpu-limit", where, "Use fewer or shorter windows, a smaller model, or the command line with --cpu.");
-    }
-    const size = Math.min(sizeClass(needed), Math.floor(allowed / 16) * 16);
+    const size = Math.min(sizeClass(bytes), Math.floor(Math.min(maxStorageBufferBindingSize, maxBufferSize) / 16) * 16);
     const known = this.free.get(size)?.pop();
     if (known) {
       this.forget(known);
@@ -92,8 +85,4 @@ export class Pool {
     if (block.used === this.recorder.batch) this.recorder.submit();
     block.buffer.destroy();
   }
-}
-
-function megabytes(bytes: number): string {
-  return bytes < 2 ** 20 ? `${Math.ceil(bytes / 1024)} KiB` : `${Math.ceil(bytes / 2 ** 20)} MiB`;
 }

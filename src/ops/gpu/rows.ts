@@ -1,18 +1,31 @@
 import { elements, type RopeShape, type Tensor } from "../ops";
 import type { Gpu, GpuTensor } from "./gpu";
+import { isCut, panelOf, panelShape, type Slice } from "./panels";
 import { dims, isMatrix, requireShape, rowsOf } from "./shape";
 
 const size = (t: Tensor) => elements(t.shape);
-const vectors = (t: Tensor) => Math.ceil(size(t) / 4);
+/** Vectors of four in what is bound. */
+const vectors = ({ bytes }: Slice) => bytes / 16;
+/** Elements of so many rows. */
+const perRow = (t: Tensor) => panelShape(t.shape).columns;
 
 export function scale(gpu: Gpu, t: GpuTensor, factor: number): void {
-  gpu.each("scale", vectors(t), { bind: [t], u32: [vectors(t)], f32: [factor] });
+  gpu.rowwise([t], (at) => gpu.each("scale", vectors(at(t)), { bind: [at(t)], u32: [vectors(at(t))], f32: [factor] }));
+}
+
+/** t += u, in place: u is another tensor, of the same shape. */
+export function accumulate(gpu: Gpu, t: GpuTensor, u: GpuTensor): void {
+  requireShape(dims(t) === dims(u), "accumulate", dims(t, u));
+  gpu.rowwise([t, u], (at) => gpu.each("accumulate", vectors(at(t)), { bind: [at(t), at(u)], u32: [vectors(at(t))] }));
 }
 
 export function add(gpu: Gpu, a: GpuTensor, b: GpuTensor, factor = 1): GpuTensor {
   requireShape(size(a) === size(b), "add", dims(a, b));
   const y = gpu.make(a.shape);
-  gpu.each("add", vectors(a), { bind: [a, b, y], u32: [vectors(a)], f32: [factor] });
+  gpu.rowwise([a, b, y], (at) => {
+    const n = vectors(at(a));
+    gpu.each("add", n, { bind: [at(a), at(b), at(y)], u32: [n], f32: [factor] });
+  });
   return y;
 }
 
@@ -20,7 +33,10 @@ export function add(gpu: Gpu, a: GpuTensor, b: GpuTensor, factor = 1): GpuTensor
 export function addExactly(gpu: Gpu, a: GpuTensor, b: GpuTensor, factor = 1): { sum: GpuTensor; rest: GpuTensor } {
   requireShape(size(a) === size(b), "addExactly", dims(a, b));
   const [sum, rest] = [gpu.make(a.shape), gpu.make(a.shape)];
-  gpu.each("addExactly", size(a), { bind: [a, b, sum, rest], u32: [size(a)], f32: [factor] });
+  gpu.rowwise([a, b, sum, rest], (at, { count }) => {
+    const n = count * perRow(a);
+    gpu.each("addExactly", n, { bind: [at(a), at(b), at(sum), at(rest)], u32: [n], f32: [factor] });
+  });
   return { sum, rest };
 }
 
@@ -28,23 +44,31 @@ export function addBias(gpu: Gpu, x: GpuTensor, b: GpuTensor): GpuTensor {
   const { columns } = rowsOf(x);
   requireShape(size(b) === columns, "addBias", dims(x, b));
   const y = gpu.make(x.shape);
-  gpu.each("addBias", size(x), { bind: [x, b, y], u32: [size(x), columns] });
+  gpu.rowwise([x, y], (at, { count }) => {
+    const n = count * perRow(x);
+    gpu.each("addBias", n, { bind: [at(x), b, at(y)], u32: [n, columns] });
+  });
   return y;
 }
 
 export function swiglu(gpu: Gpu, gate: GpuTensor, up: GpuTensor): GpuTensor {
   requireShape(size(gate) === size(up), "swiglu", dims(gate, up));
   const y = gpu.make(gate.shape);
-  gpu.each("swiglu", vectors(gate), { bind: [gate, up, y], u32: [vectors(gate)] });
+  gpu.rowwise([gate, up, y], (at) => {
+    const n = vectors(at(gate));
+    gpu.each("swiglu", n, { bind: [at(gate), at(up), at(y)], u32: [n] });
+  });
   return y;
 }
 
 export function rmsNorm(gpu: Gpu, x: GpuTensor, w: GpuTensor, eps: number): GpuTensor {
   const n = size(w);
-  requireShape(n > 0 && size(x) % n === 0, "rmsNorm", dims(x, w));
-  const rows = size(x) / n;
+  requireShape(n > 0 && size(x) % n === 0 && (!isCut(x) || perRow(x) % n === 0), "rmsNorm", dims(x, w));
   const y = gpu.make(x.shape);
-  gpu.eachRow("rmsNorm", rows, { bind: [x, w, y], u32: [rows, n], f32: [eps], work: 10 * size(x) });
+  gpu.rowwise([x, y], (at, { count }) => {
+    const rows = (count * perRow(x)) / n;
+    gpu.eachRow("rmsNorm", rows, { bind: [at(x), w, at(y)], u32: [rows, n], f32: [eps], work: 10 * rows * n });
+  });
   return y;
 }
 
@@ -58,8 +82,10 @@ export function rope(gpu: Gpu, x: GpuTensor, cos: GpuTensor, sin: GpuTensor, { h
     `${dims(x)} with heads of ${headDim} and tables of ${dims(cos, sin)}`,
   );
   const y = gpu.make(x.shape);
-  const pairs = size(x) / 2;
-  gpu.each("rope", pairs, { bind: [x, cos, sin, y], u32: [pairs, columns, half, length] });
+  gpu.rowwise([x, y], (at, { first, count }) => {
+    const pairs = (count * perRow(x)) / 2;
+    gpu.each("rope", pairs, { bind: [at(x), cos, sin, at(y)], u32: [pairs, columns, half, length, first % length] });
+  });
   return y;
 }
 
@@ -72,18 +98,29 @@ export function crossEntropyUpdate(gpu: Gpu, state: GpuTensor, logits: GpuTensor
   const { rows, columns } = rowsOf(logits);
   const fits = isMatrix(state) && state.shape[0] === rows && state.shape[1] === 3 && size(targets) === rows && targets.kind === "uint";
   requireShape(fits, "crossEntropyUpdate", `${dims(state, logits)} and targets of ${dims(targets)}`);
-  gpu.eachRow("crossEntropy", rows, { bind: [state, logits, targets], u32: [rows, columns, offset], work: 20 * size(logits) });
+  gpu.rowwise([state, logits, targets], (at, { count }) => {
+    const bind = [at(state), at(logits), at(targets)];
+    gpu.eachRow("crossEntropy", count, { bind, u32: [count, columns, offset], work: 20 * count * columns });
+  });
 }
 
-/** Elements of one partial sum: short enough that float32 loses nothing that matters. */
+/** Elements of one partial sum at most: short enough that float32 loses nothing that matters. */
 const span = 4096;
 
+/** Partial sums of the elements of whole rows (as many as `span` holds), or of pieces of a row that is longer; so none lies in two panels. */
 const partialSums = (gpu: Gpu, name: string, PRODUCT: 0 | 1, a: GpuTensor, b: GpuTensor): GpuTensor => {
   requireShape(size(a) === size(b), name, dims(a, b));
-  const groups = Math.max(1, Math.ceil(size(a) / span));
-  const y = gpu.make([groups, 2]);
-  gpu.eachRow("sums", groups, { constants: { PRODUCT }, bind: [a, b, y], u32: [size(a), span, groups], work: 10 * size(a) });
-  return y;
+  const { rows, columns } = panelShape(a.shape);
+  // A power of two, which divides the rows of every panel but the last.
+  const together = Math.min(64, 2 ** Math.floor(Math.log2(Math.max(1, span / columns))));
+  const pieces = Math.max(1, Math.ceil(columns / span));
+  const sums = gpu.make([Math.max(1, Math.ceil(rows / together)) * pieces, 2]);
+  gpu.rowwise([a, b], (at, { first, count }) => {
+    const groups = Math.ceil(count / together) * pieces;
+    const u32 = [count, columns, together, pieces, span, (first / together) * pieces];
+    gpu.eachRow("sums", groups, { constants: { PRODUCT }, bind: [at(a), at(b), sums], u32, work: 10 * count * columns });
+  });
+  return sums;
 };
 
 export const squaredDifference = (gpu: Gpu, a: GpuTensor, b: GpuTensor): GpuTensor => partialSums(gpu, "squaredDifference", 0, a, b);
@@ -95,7 +132,10 @@ export function scaleBy(gpu: Gpu, A: GpuTensor, s: GpuTensor, by: "columns" | "r
   requireShape(size(s) === (by === "rows" ? rows : columns), by === "rows" ? "scaleRows" : "scaleColumns", dims(A, s));
   const y = gpu.make(A.shape);
   const constants = { BY_ROWS: by === "rows" ? 1 : 0, DIVIDE: divide ? 1 : 0 };
-  gpu.each("scaleBy", size(A), { constants, bind: [A, s, y], u32: [size(A), columns] });
+  gpu.rowwise(by === "rows" ? [A, y, s] : [A, y], (at, { count }) => {
+    const n = count * perRow(A);
+    gpu.each("scaleBy", n, { constants, bind: [at(A), by === "rows" ? at(s) : s, at(y)], u32: [n, columns] });
+  });
   return y;
 }
 
@@ -105,15 +145,50 @@ export function affine(gpu: Gpu, A: GpuTensor, factor: number, offset: number, l
   const y = gpu.make(A.shape);
   // WGSL need not know infinities.
   const f32 = [factor, offset, Math.max(low, -mostF32), Math.min(high, mostF32)];
-  gpu.each("affine", vectors(A), { bind: [A, y], u32: [vectors(A)], f32 });
+  gpu.rowwise([A, y], (at) => gpu.each("affine", vectors(at(A)), { bind: [at(A), at(y)], u32: [vectors(at(A))], f32 }));
   return y;
 }
 
 export function addColumnSums(gpu: Gpu, sums: GpuTensor, x: GpuTensor): void {
-  const { rows, columns } = rowsOf(x);
+  const { columns } = rowsOf(x);
   requireShape(size(sums) === columns, "addColumnSums", `${dims(x)} into ${dims(sums)}`);
   const WG = 16; // one invocation is long work here, so few share a workgroup
-  gpu.run("columnSums", { constants: { WG }, bind: [sums, x], u32: [rows, columns], groups: Math.ceil(columns / WG), work: 5 * size(x) });
+  // By itself first: with the sums so far, one long f32 sum would lose digits.
+  const own = gpu.make([columns]);
+  gpu.clear(own);
+  gpu.rowwise([x], (at, { count }) => {
+    const work = 5 * count * columns;
+    gpu.run("columnSums", { constants: { WG }, bind: [own, at(x)], u32: [count, columns], groups: Math.ceil(columns / WG), work });
+  });
+  accumulate(gpu, sums, own);
+  gpu.free(own);
+}
+
+/** Rows of one matrix, or a part of each, put into another. Both are cut at their own panels. */
+export function copyBlock(gpu: Gpu, from: Block, to: Block, rows: number, columns: number): void {
+  for (let i = 0; i < rows; ) {
+    const source = panelOf(from.tensor, from.row + i * (from.step ?? 1));
+    const target = panelOf(to.tensor, to.row + i);
+    const left = Math.ceil((source.rows.count - source.row) / (from.step ?? 1));
+    const count = Math.min(rows - i, left, target.rows.count - target.row);
+    const [fromStride, toStride] = [perRow(from.tensor), perRow(to.tensor)];
+    gpu.each("copyBlock", count * columns, {
+      bind: [source.panel, target.panel],
+      u32: [
+        ...[count * columns, columns, source.row * fromStride + from.column, fromStride * (from.step ?? 1)],
+        ...[target.row * toStride + to.column, toStride],
+      ],
+    });
+    i += count;
+  }
+}
+
+/** Where a block begins; `step` is the distance of its rows (default 1). */
+export interface Block {
+  tensor: GpuTensor;
+  row: number;
+  column: number;
+  step?: number;
 }
 
 export function everyRow(gpu: Gpu, x: GpuTensor, first: number, step: number): GpuTensor {
@@ -121,6 +196,6 @@ export function everyRow(gpu: Gpu, x: GpuTensor, first: number, step: number): G
   requireShape(first >= 0 && first < rows && step > 0, "everyRow", `row ${first} of ${dims(x)}, steps of ${step}`);
   const count = Math.ceil((rows - first) / step);
   const y = gpu.make([count, columns]);
-  gpu.each("everyRow", count * columns, { bind: [x, y], u32: [count * columns, columns, first, step] });
+  copyBlock(gpu, { tensor: x, row: first, column: 0, step }, { tensor: y, row: 0, column: 0 }, count, columns);
   return y;
 }

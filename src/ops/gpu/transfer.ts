@@ -1,6 +1,8 @@
 import { QuantError } from "../../errors";
 import { elements, type FloatDtype, type Tensor } from "../ops";
 import type { Gpu, GpuTensor } from "./gpu";
+import { panelShape } from "./panels";
+import type { PoolBuffer } from "./pool";
 import { requireShape } from "./shape";
 
 /** Most bytes of one staging buffer; more is read in several pieces. */
@@ -10,7 +12,7 @@ export function upload(gpu: Gpu, data: Float32Array | Uint32Array, shape: readon
   const kind = data instanceof Uint32Array ? "uint" : "float";
   requireShape(data.length === elements(shape), `${kind} tensor`, `${data.length} numbers for the shape ${shape.join(" × ")}`);
   const t = gpu.make(shape, kind);
-  gpu.write(t, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  writeRows(gpu, t, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
   return t;
 }
 
@@ -24,14 +26,24 @@ export function fromBytes(gpu: Gpu, bytes: Uint8Array, dtype: FloatDtype, shape:
   );
   const t = gpu.make(shape);
   if (dtype === "F32") {
-    gpu.write(t, bytes);
+    writeRows(gpu, t, bytes);
     return t;
   }
-  const words = gpu.make([Math.ceil(n / 2)], "uint");
-  gpu.write(words, bytes);
-  gpu.each("unpack", n, { constants: { F16: dtype === "F16" ? 1 : 0 }, bind: [words, t], u32: [n] });
-  gpu.free(words);
+  const { columns } = panelShape(shape);
+  gpu.rowwise([t], (at, { first, count }) => {
+    const size = count * columns;
+    const words = gpu.make([Math.ceil(size / 2)], "uint");
+    writeRows(gpu, words, bytes.subarray(2 * first * columns, 2 * (first * columns + size)));
+    gpu.each("unpack", size, { constants: { F16: dtype === "F16" ? 1 : 0 }, bind: [words, at(t)], u32: [size] });
+    gpu.free(words);
+  });
   return t;
+}
+
+/** All bytes of a tensor, row after row. */
+function writeRows(gpu: Gpu, t: GpuTensor, bytes: Uint8Array): void {
+  const rowBytes = 4 * panelShape(t.shape).columns;
+  gpu.rowwise([t], (at, { first, count }) => gpu.write(at(t), bytes.subarray(first * rowBytes, (first + count) * rowBytes)));
 }
 
 /** Submits everything and waits for it. @throws QuantError device-lost, gpu-out-of-memory or gpu-fault. */
@@ -62,10 +74,11 @@ function nextTask(): Promise<void> {
 /** The bytes of each tensor. The copies are recorded before the first wait, so the caller may free the tensors at once. */
 export async function readBytes(gpu: Gpu, tensors: readonly Tensor[]): Promise<ArrayBuffer[]> {
   const results = tensors.map((t) => new Uint8Array(elements(t.shape) * 4));
-  const stagings = stage(gpu, tensors as readonly GpuTensor[]);
+  const sources = tensors.flatMap((t, i) => sourcesOf(gpu, t as GpuTensor, results[i]));
+  const stagings = stage(gpu, sources);
   gpu.recorder.submit();
   try {
-    for (const s of stagings) await collect(s, results);
+    for (const s of stagings) await collect(s, sources);
   } catch (e) {
     await gpu.faults.awaitLoss();
     await gpu.faults.settle();
@@ -79,7 +92,19 @@ export async function readBytes(gpu: Gpu, tensors: readonly Tensor[]): Promise<A
   return results.map((r) => r.buffer);
 }
 
-/** A part of a tensor in a staging buffer: `size` bytes at `at`, to be put at `to` of tensor number `index`. */
+/** A panel to be read, and where its bytes go. */
+interface Source {
+  storage: PoolBuffer;
+  into: Uint8Array;
+}
+
+function sourcesOf(gpu: Gpu, t: GpuTensor, result: Uint8Array): Source[] {
+  requireShape(gpu.tracker.isLive(t), "read", `a freed tensor of ${t.shape.join(" × ")}`);
+  const panelBytes = 4 * t.rowsPerPanel * panelShape(t.shape).columns;
+  return t.panels.map((storage, number) => ({ storage, into: result.subarray(number * panelBytes, (number + 1) * panelBytes) }));
+}
+
+/** A part of a source in a staging buffer: `size` bytes at `at`, to be put at `to` of source number `index`. */
 interface Piece {
   index: number;
   at: number;
@@ -92,10 +117,10 @@ interface Staging {
   pieces: Piece[];
 }
 
-function stage(gpu: Gpu, tensors: readonly GpuTensor[]): Staging[] {
+function stage(gpu: Gpu, sources: readonly Source[]): Staging[] {
   const limit = Math.min(stagingBytes, gpu.device.limits.maxBufferSize);
   const plans = stagingPieces(
-    tensors.map((t) => elements(t.shape) * 4),
+    sources.map(({ into }) => into.byteLength),
     limit,
   );
   return plans.map((pieces) => {
@@ -103,15 +128,15 @@ function stage(gpu: Gpu, tensors: readonly GpuTensor[]): Staging[] {
     const last = pieces[pieces.length - 1];
     const buffer = gpu.device.createBuffer({ size: last.at + last.size, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
     for (const { index, at, to, size } of pieces) {
-      requireShape(gpu.tracker.isLive(tensors[index]), "read", `a freed tensor of ${tensors[index].shape.join(" × ")}`);
-      gpu.recorder.command((encoder) => encoder.copyBufferToBuffer(tensors[index].storage.buffer, to, buffer, at, size));
-      tensors[index].storage.used = gpu.recorder.batch;
+      const { storage } = sources[index];
+      gpu.recorder.command((encoder) => encoder.copyBufferToBuffer(storage.buffer, to, buffer, at, size));
+      storage.used = gpu.recorder.batch;
     }
     return { buffer, pieces };
   });
 }
 
-/** Cuts tensors of the given sizes (multiples of 4 bytes) into staging buffers of at most `limit` bytes. */
+/** Cuts sources of the given sizes (multiples of 4 bytes) into staging buffers of at most `limit` bytes. */
 export function stagingPieces(sizes: readonly number[], limit: number): Piece[][] {
   const plans: Piece[][] = [];
   let room = 0;
@@ -130,9 +155,9 @@ export function stagingPieces(sizes: readonly number[], limit: number): Piece[][
   return plans;
 }
 
-async function collect({ buffer, pieces }: Staging, results: readonly Uint8Array[]): Promise<void> {
+async function collect({ buffer, pieces }: Staging, sources: readonly Source[]): Promise<void> {
   await buffer.mapAsync(GPUMapMode.READ);
   const bytes = new Uint8Array(buffer.getMappedRange());
-  for (const { index, at, to, size } of pieces) results[index].set(bytes.subarray(at, at + size), to);
+  for (const { index, at, to, size } of pieces) sources[index].into.set(bytes.subarray(at, at + size), to);
   buffer.unmap();
 }

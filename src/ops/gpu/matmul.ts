@@ -1,40 +1,13 @@
 import { QuantError } from "../../errors";
+import { depthCuts, inDepth, pieces } from "./cuts";
 import type { Gpu, GpuTensor } from "./gpu";
+import { isCut, panelOf, panelShape, type Slice, whole } from "./panels";
+import type { Product, View } from "./product";
+import { accumulate, copyBlock } from "./rows";
 import { dims, isMatrix, isSquare, requireShape, rowsOf } from "./shape";
 import { readBytes, upload } from "./transfer";
 
-/** A matrix inside a tensor, in elements; `window` and `head` are the steps between the matrices of a batch. */
-export interface View {
-  tensor: GpuTensor;
-  start?: number;
-  stride: number;
-  window?: number;
-  head?: number;
-}
-
-/** C = [C or D] + alpha · A·B, as the matmul kernels take it; see shaders/matmul.wgsl. */
-export interface Product {
-  form: "NT" | "NN" | "TN";
-  m: number;
-  n: number;
-  k: number;
-  a: View;
-  b: View;
-  c: View;
-  /** What the product is added to: C itself, or D. */
-  add?: "c" | View;
-  /** A − this in place of A, element for element. */
-  minus?: GpuTensor;
-  part?: keyof typeof parts;
-  alpha?: number;
-  /** Batch numbers first … first + count − 1 of windows × heads; kv head = head / group. */
-  batch?: { first: number; count: number; heads: number; group: number };
-  /** A's rows are zero from k on up to the next multiple of 4. */
-  padded?: boolean;
-}
-
 const forms = { NT: 0, NN: 1, TN: 2 } as const;
-/** What may be left out: tiles above the diagonal; or A, or B, is a lower triangle. */
 const parts = { all: 0, lower: 1, "lower-a": 2, "lower-b": 3 } as const;
 
 /** The two matmul kernels: rows and columns of one workgroup's tile, and how many lanes. */
@@ -48,12 +21,31 @@ export interface MatmulVariant {
 export const tiled: MatmulVariant = { kernel: "matmul", rows: 64, columns: 64, lanes: 64 };
 export const quads = (lanes: number): MatmulVariant => ({ kernel: "matmulQuad", rows: 16, columns: 4 * lanes, lanes });
 
-const aligned = (v: View): boolean => [v.start, v.stride, v.window, v.head].every((x = 0) => x % 4 === 0);
+/** A view as the kernels take it: the panel that its rows lie in, its start there and its stride, in elements. */
+interface Placed {
+  panel: Slice;
+  start: number;
+  stride: number;
+}
+
+function place({ tensor, row = 0, column = 0 }: View): Placed {
+  const stride = panelShape(tensor.shape).columns;
+  // A batch's views may start outside, and wrap round in the kernel.
+  if (!isCut(tensor)) return { panel: whole(tensor), start: row * stride + column, stride };
+  const at = panelOf(tensor, row);
+  return { panel: at.panel, start: at.row * stride + column, stride };
+}
+
+/** Whether a view begins, and its rows lie, at multiples of four. */
+export const aligned = (v: View): boolean => {
+  const { start, stride } = place(v);
+  return [start, stride, v.window, v.head].every((x = 0) => x % 4 === 0);
+};
 
 /** The quad kernel reads four floats at a time, so it leaves odd strides to the tiled one. */
-function fitsQuads({ form, k, a, b, add, padded }: Product): boolean {
+function fitsQuads({ form, k, a, b, add, padded, quads = true }: Product): boolean {
   const wholeDepth = form === "TN" || k % 4 === 0 || padded === true;
-  return wholeDepth && aligned(a) && aligned(b) && (add === undefined || add === "c" || aligned(add));
+  return quads && wholeDepth && aligned(a) && aligned(b) && (add === undefined || add === "c" || aligned(add));
 }
 
 /** Row tiles of one dispatch: as many as the budget allows, so that no dispatch alone holds the device. */
@@ -68,25 +60,51 @@ export class Matmul {
     readonly variant: MatmulVariant,
   ) {}
 
+  /** One product, in as many pieces as the panels of its tensors ask for. The pieces round as the whole would. */
   run(x: Product): void {
-    const { m, n, k, form, a, b, c, add, minus, part = "all", alpha = 1, batch = { first: 0, count: 1, heads: 1, group: 1 } } = x;
-    if (m === 0 || n === 0 || batch.count === 0) return;
+    if (x.m === 0 || x.n === 0 || x.batch?.count === 0) return;
+    for (const piece of x.batch ? [x] : pieces(x)) {
+      const depths = x.batch ? [] : depthCuts(piece);
+      if (depths.length === 0) this.dispatch(piece);
+      else if (piece.add === "c") this.addInPieces(piece);
+      else for (const part of inDepth(piece, depths)) this.dispatch(part);
+    }
+  }
+
+  /** C += alpha · A·B where k is cut: the product comes first, by itself. */
+  private addInPieces(x: Product): void {
+    const { c, m, n, alpha = 1 } = x;
+    const product = this.gpu.make([m, n]);
+    this.run({ ...x, c: { tensor: product }, add: undefined, alpha });
+    const sum = this.gpu.make([m, n]);
+    copyBlock(this.gpu, { row: 0, column: 0, ...c }, { tensor: sum, row: 0, column: 0 }, m, n);
+    accumulate(this.gpu, sum, product);
+    copyBlock(this.gpu, { tensor: sum, row: 0, column: 0 }, { row: 0, column: 0, ...c }, m, n);
+    this.gpu.free(product, sum);
+  }
+
+  private dispatch(x: Product): void {
+    const { m, n, k, form, add, minus, part = "all", alpha = 1, batch = { first: 0, count: 1, heads: 1, group: 1 } } = x;
     const { kernel, rows, columns, lanes } = fitsQuads(x) ? this.variant : tiled;
-    const d = typeof add === "object" ? add : undefined;
-    const bind = [a.tensor, b.tensor, d?.tensor ?? minus ?? a.tensor, c.tensor];
-    const constants: Record<string, number> = { FORM: forms[form], ADD: d ? 2 : add ? 1 : 0, DIFFERENCE: minus ? 1 : 0 };
+    const [a, b, c] = [place(x.a), place(x.b), place(x.c)];
+    const d = typeof add === "object" ? place(add) : undefined;
+    const fourth = d?.panel ?? (minus ? place({ ...x.a, tensor: minus }).panel : a.panel);
+    const constants: Record<string, number> = {
+      ...{ FORM: forms[form], ADD: d ? 2 : add ? 1 : 0, DIFFERENCE: minus ? 1 : 0, GOES_ON: x.goesOn ? 1 : 0 },
+    };
     if (kernel === "matmulQuad") constants.WG = lanes;
     else if (this.gpu.software) constants.DEPTH = 4;
-    const view = (v: View) => [v.start ?? 0, v.stride, v.window ?? 0, v.head ?? 0];
+    const steps = ({ window = 0, head = 0 }: View) => [window, head];
     const step = rowTiles(this.gpu, x, rows);
     for (let tile = 0; tile * rows < m; tile += step) {
       const tiles = Math.min(step, Math.ceil(m / rows) - tile);
       this.gpu.run(kernel, {
         constants,
-        bind,
+        bind: [a.panel, b.panel, fourth, c.panel],
         u32: [
           ...[m, n, k, tile * rows, tiles, batch.first, batch.count, batch.heads, batch.group],
-          ...[...view(a), ...view(b), ...view(c), d?.start ?? 0, d?.stride ?? 0, parts[part]],
+          ...[a.start, a.stride, ...steps(x.a), b.start, b.stride, ...steps(x.b), c.start, c.stride, ...steps(x.c)],
+          ...[d?.start ?? 0, d?.stride ?? 0, parts[part]],
         ],
         f32: [alpha],
         groups: tiles * Math.ceil(n / columns) * batch.count,
@@ -101,7 +119,7 @@ export class Matmul {
     const [m, k] = x.shape;
     const [n] = w.shape;
     const y = this.gpu.make([m, n]);
-    this.run({ form: "NT", m, n, k, a: { tensor: x, stride: k }, b: { tensor: w, stride: k }, c: { tensor: y, stride: n } });
+    this.run({ form: "NT", m, n, k, a: { tensor: x }, b: { tensor: w }, c: { tensor: y } });
     return y;
   }
 
@@ -111,7 +129,7 @@ export class Matmul {
     const [m, k] = a.shape;
     const n = b.shape[1];
     const y = this.gpu.make([m, n]);
-    this.run({ form: "NN", m, n, k, a: { tensor: a, stride: k }, b: { tensor: b, stride: n }, c: { tensor: y, stride: n } });
+    this.run({ form: "NN", m, n, k, a: { tensor: a }, b: { tensor: b }, c: { tensor: y } });
     return y;
   }
 
@@ -122,10 +140,10 @@ export class Matmul {
     requireShape(isSquare(H) && H.shape[0] === n && (!xq || dims(xq) === dims(x)), name, `${dims(H, x)}${xq ? ` and ${dims(xq)}` : ""}`);
     // A float32 sum over all tokens would lose digits: sum short runs, then add the sums.
     for (let first = 0; first < rows; first += tokensPerSum) {
-      const a = { tensor: x, start: first * n, stride: n };
-      const b = { tensor: xq ?? x, start: first * n, stride: n };
+      const a = { tensor: x, row: first };
+      const b = { tensor: xq ?? x, row: first };
       const k = Math.min(tokensPerSum, rows - first);
-      this.run({ form: "TN", m: n, n, k, a, b, c: { tensor: H, stride: n }, add: "c", part: xq ? "all" : "lower", minus: xq });
+      this.run({ form: "TN", m: n, n, k, a, b, c: { tensor: H }, add: "c", part: xq ? "all" : "lower", minus: xq });
     }
   }
 }
@@ -177,9 +195,9 @@ async function isRight(gpu: Gpu, matmul: Matmul): Promise<boolean> {
   const x = upload(gpu, values, [n, n]);
   for (const form of ["NT", "NN", "TN"] as const) {
     const y = upload(gpu, new Float32Array(n * n), [n, n]);
-    const view = { tensor: x, stride: n };
+    const view = { tensor: x };
     // Each form as it is used most, so that the trial compiles nothing that a run does not need.
-    matmul.run({ form, m: n, n, k: n, a: view, b: view, c: { tensor: y, stride: n }, add: form === "TN" ? "c" : undefined });
+    matmul.run({ form, m: n, n, k: n, a: view, b: view, c: { tensor: y }, add: form === "TN" ? "c" : undefined });
     const [bytes] = await readBytes(gpu, [y]);
     if (!(worstError(form, values, n, new Float32Array(bytes)) < 1e-5)) return false;
   }

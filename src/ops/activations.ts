@@ -4,7 +4,7 @@ import { elements, type Floats, type Ops, type Tensor } from "./ops";
 /** A float tensor that may leave the device while it is not in use. */
 export interface Activation {
   readonly shape: readonly number[];
-  /** It is on the device until `release`, which is due once for each `acquire`. */
+  /** Brings it to the device, where it stays until `release`. Each `acquire` needs one `release`. */
   acquire(): Promise<Tensor>;
   release(): void;
   free(): void;
@@ -14,29 +14,29 @@ export interface Activation {
 export interface ActivationBudget {
   device: number;
   host: number;
-  /** Limit of both together for what is kept for another job: that grows with the depth of a model, and memory must not. */
+  /** Limit, device and host together, for what is kept for a later job. It would grow with the depth of the model, and memory must not. */
   kept: number;
 }
 
 export const defaultBudget: ActivationBudget = { device: 2 ** 30, host: 2 ** 30, kept: 2 ** 28 };
 
-/** All activations that are alive, of streams and of recordings, under one budget. */
+/** All live activations, those of streams and those of recordings, under one budget. */
 export class Activations {
   private readonly held = new Set<Held>();
   private deviceBytes = 0;
   private hostBytes = 0;
-  /** In memory, on the device or beside it. */
+  /** Bytes of kept activations that are in memory, on the device or on the host. */
   private keptBytes = 0;
   private made = 0;
 
-  /** @param scratch is asked for when host memory is used up for the first time. */
+  /** @param scratch opens the scratch storage; called when host memory is used up for the first time. */
   constructor(
     readonly ops: Ops,
     private readonly scratch: () => Promise<Scratch>,
     private readonly budget: ActivationBudget = defaultBudget,
   ) {}
 
-  /** Takes the tensor over. */
+  /** Takes ownership of the tensor. */
   async hold(tensor: Tensor): Promise<Activation> {
     const held = new Held(this, `activation-${this.made++}`, tensor);
     this.held.add(held);
@@ -54,7 +54,7 @@ export class Activations {
     await this.makeRoom();
   }
 
-  /** A job whose temporaries are freed at its end, however it ends; what is kept for another one stays. One job at a time. */
+  /** Runs a job and frees its temporaries however it ends. What is kept for a later job stays. One job at a time. */
   async job<T>(work: () => Promise<T>): Promise<T> {
     const scope = this.ops.scope();
     try {
@@ -91,7 +91,7 @@ export class Activations {
     }
     if (held.host) this.hostBytes -= held.bytes;
     if (held.isKept && (held.tensor || held.host)) this.keptBytes -= held.bytes;
-    // Nothing waits until the file is gone; one that stays goes when scratch is opened the next time.
+    // Nobody waits for the file to go. If removing it fails, it goes the next time that scratch is opened.
     if (held.inScratch)
       this.scratch()
         .then((scratch) => scratch.remove(held.name))
@@ -117,7 +117,7 @@ export class Activations {
     }
   }
 
-  /** Which one leaves next: one kept for another run, else the most recently used. */
+  /** The one to leave next: one that is kept for a later job, else the most recently used. */
   private next(mayLeave: (held: Held) => boolean): Held | undefined {
     let chosen: Held | undefined;
     for (const held of this.held) if (mayLeave(held) && (held.isKept || !chosen?.isKept)) chosen = held;
@@ -128,7 +128,7 @@ export class Activations {
     const tensor = held.tensor!;
     if (!held.inScratch) {
       const [floats] = await this.ops.read([tensor]);
-      // It was acquired or freed in the meantime.
+      // It was acquired or freed while we read it.
       if (held.tensor !== tensor || held.users > 0) return;
       held.host = floats;
       held.isDouble = floats instanceof Float64Array;
@@ -150,7 +150,7 @@ export class Activations {
   }
 }
 
-/** In one place, and perhaps also in scratch: an activation never changes, so its file stays valid. */
+/** An activation is in one place, and perhaps in scratch too: it never changes, so its file stays valid. */
 class Held implements Activation {
   readonly shape: readonly number[];
   readonly bytes: number;
@@ -158,7 +158,7 @@ class Held implements Activation {
   isKept = false;
   host: Floats | null = null;
   inScratch = false;
-  /** The reference computes in float64. */
+  /** True for the reference, which computes in float64. */
   isDouble = false;
 
   constructor(

@@ -1,6 +1,6 @@
 /**
- * How a grid's points come about. All kinds have ŵ = S·code − M with one S and one M a row and group, so that encoding, decoding and the columns' error feedback
- * need to know no more of a kind than what stands in `zeros`.
+ * How a grid's points come about. Every kind has ŵ = S·code − M, with one S and one M for each row and group. So encoding, decoding and error feedback need
+ * to know only what a kind keeps in `zeros`.
  */
 export type GridKind = "integer-zero" | "real-zero";
 
@@ -9,7 +9,7 @@ interface KindTraits {
   readonly zeros: "integer" | "real";
   /** Whether a grid can be symmetric about 0. */
   readonly symmetric: boolean;
-  /** For sentences: "a grid with …". */
+  /** Completes the sentence "a grid with …". */
   readonly label: string;
 }
 

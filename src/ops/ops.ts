@@ -1,5 +1,5 @@
 /**
- * The few operations that all else is written in. Two implementations: cpu.ts (plain float64, the reference) and gpu/ (WGSL, f32).
+ * The few operations that everything else is written in, implemented twice: cpu.ts (plain float64, the reference) and gpu/ (WGSL, f32).
  *
  * Symbols, everywhere: T tokens (rows), W [out, in], X and Xq [T, in] (inputs in the full-precision model, and in the model whose
  * earlier layers are quantized), H and C [in, in], L lower Cholesky factor. Row-major. Operations enqueue work and return at once; only
@@ -42,7 +42,7 @@ export interface GridSpec {
   bits: number;
   /** Input columns that share a scale; −1: the whole row. Divides the number of columns. */
   groupSize: number;
-  /** About 0; only of a kind that can be. */
+  /** Symmetric about 0, which only some kinds can be. */
   symmetric: boolean;
   /** Default "integer-zero". */
   kind?: GridKind;
@@ -55,14 +55,14 @@ export interface Grid {
   readonly kind: GridKind;
   /** S, rounded to f16 already. */
   readonly scales: Tensor;
-  /** z or M, as the kind has it. */
+  /** z or M, by the kind. */
   readonly zeros: Tensor;
 }
 
-/** All that a grid holds on the device, to be freed. */
+/** The tensors of a grid, to be freed. */
 export const tensorsOf = ({ scales, zeros }: Grid): Tensor[] => [scales, zeros];
 
-/** Rounding column by column with error feedback (GPTQ, LDLQ): what `roundPanel` works on. n columns in the order in which they are visited. */
+/** What `roundPanel` works on: rounding column by column with error feedback (GPTQ, LDLQ). The n columns stand in the order in which they are visited. */
 export interface ColumnRounding {
   /** Weights [out, n]; a panel's columns are spent, the later ones carry the errors so far. */
   W: Tensor;
@@ -98,7 +98,7 @@ export interface Ops {
   fromBytes(bytes: Uint8Array, dtype: FloatDtype, shape: readonly number[]): Tensor;
   fromUints(data: ArrayLike<number>, shape: readonly number[]): Tensor;
   zeros(shape: readonly number[]): Tensor;
-  /** Waits for all enqueued work, then the elements of each float tensor: one round trip for all of them. */
+  /** Waits for all enqueued work and gives the elements of each float tensor, in one round trip for all of them. */
   read(tensors: readonly Tensor[]): Promise<Floats[]>;
   readUints(tensor: Tensor): Promise<Uint32Array>;
   /** Waits until the enqueued work is done and lets other events run; throws device-lost, gpu-out-of-memory or gpu-fault if any of it failed. */
@@ -186,12 +186,12 @@ export interface Ops {
   /** Its inverse: column index[j] of the result is column j of A. Keeps A's kind. */
   scatterColumns(A: Tensor, index: Tensor): Tensor;
 
-  // --- grids: one rule a kind for every method but QuIP
+  // --- grids: each kind has one rule, for every method but QuIP
   /**
    * Scale and zero per row and group of W: S = (max − min)/(2^b − 1), rounded to f16 (half to even, at least 2⁻²⁴; beyond f16's range +∞).
    * Integer zero: the range always holds 0, z = clamp(round(−min/S)); symmetric S = 2·max|w|/(2^b − 1), z = 2^(b−1); an all-zero group has range [−1, 1].
    * Real zero: the range is the weights' own, M = f16(−min), ±∞ beyond f16's range.
-   * @param rest [out, in], added to W: what W lost when it was rounded to the tensor's own numbers, as a rounded range can lie on the wrong side of a midpoint.
+   * @param rest [out, in], added to W: what W lost when it was rounded to the tensor's own precision. Without it, a rounded range can land on the wrong side of a midpoint.
    */
   grid(W: Tensor, spec: GridSpec, rest?: Tensor | null): Grid;
   /** uint codes clamp(round(w/S) + z, 0, 2^b − 1), of real zeros clamp(round((w + M)/S), 0, 2^b − 1), half to even: [out, in]. */
@@ -200,12 +200,12 @@ export interface Ops {
   decode(codes: Tensor, grid: Grid, groupOf?: Tensor, half?: boolean): Tensor;
   /** Recomputes the grid of the groups that lie in columns [from, to) of W; both are multiples of the group size. */
   regrid(grid: Grid, W: Tensor, spec: GridSpec, from: number, to: number, rest?: Tensor | null): void;
-  /** Rounds columns [from, to) (at most 128), each one's error e = (w − ŵ)/U_jj taken off the later ones, and off all columns from `to` on. */
+  /** Rounds columns [from, to), at most 128. Each column's error e = (w − ŵ)/U_jj, times its row of U, is subtracted from all later columns. */
   roundPanel(rounding: ColumnRounding, from: number, to: number): void;
 
   /**
-   * W with each row's group clipped to ±m, m the one of max|w|·(1, 0.95, … 0.55) whose rounding errs least on the inputs: Σ_ij e_i G_ij e_j over the group,
-   * e = ŵ(clip(w)) − w (AWQ's clip search; the first of equal ones).
+   * AWQ's clip search: W with each group of each row clipped to ±m. Of m = max|w|·(1, 0.95, … 0.55) it takes the one with the least Σ_ij e_i G_ij e_j over the
+   * group, e = ŵ(clip(w)) − w; of equal ones the first.
    * @param gram [in, in], Σ x xᵀ of the inputs; only blocks of a group with itself are read.
    */
   clipSearch(W: Tensor, gram: Tensor, spec: GridSpec): Tensor;
@@ -223,10 +223,10 @@ export interface Ops {
   innerProducts(a: Tensor, b: Tensor): Tensor;
 }
 
-/** Rows of a matrix that an adapter must bind at once. */
+/** An adapter must be able to bind at least this many rows of a matrix at once. */
 export const leastRows = 64;
 
-/** Columns that a matrix may have on an adapter. */
+/** Most columns that a matrix may have on an adapter. */
 export const mostColumns = ({ limits }: AdapterFacts): number =>
   limits ? Math.floor(Math.min(limits.buffer, limits.binding) / (4 * leastRows)) : Number.POSITIVE_INFINITY;
 

@@ -2,7 +2,7 @@ import { unpackBits } from "./bits";
 import type { GridKind } from "./grid-kinds";
 import { type Ops, type Tensor, tensorsOf } from "./ops";
 
-/** A quantized matrix on the host, on a grid, codes packed; ŵ is `pointOf`. What every export is made of and every packed checkpoint is read into. */
+/** A quantized matrix on the host: packed codes and their grid; `pointOf` gives ŵ. Exports are made from it, and packed checkpoints are read into it. */
 export interface PackedMatrix {
   /** [out, in] */
   readonly shape: readonly [number, number];
@@ -16,11 +16,11 @@ export interface PackedMatrix {
   readonly zeros: Uint8Array | Float32Array;
   /** Group of each input column; absent: equal runs in order. */
   readonly groupOf?: Uint32Array;
-  /** ŵ is rounded to f16: a checkpoint's, as every client multiplies its f16 scales in f16. A run's own are exact. */
+  /** Whether ŵ is rounded to f16. It is for packed checkpoints, because every client multiplies their f16 scales in f16; a run's own ŵ is exact. */
   readonly half?: boolean;
 }
 
-/** Codes of rows [from, to), one a byte, [to − from, in]. */
+/** Codes of rows [from, to), one byte each: [to − from, in]. */
 export function codesOf({ words, shape: [out, n], bits }: PackedMatrix, from = 0, to = out): Uint8Array {
   const perRow = words.length / out;
   const codes = new Uint8Array((to - from) * n);

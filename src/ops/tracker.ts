@@ -1,7 +1,7 @@
 import { QuantError } from "../errors";
 import type { Scope, Tensor } from "./ops";
 
-/** Which tensors are alive and how many bytes they hold; the bookkeeping that both implementations of Ops share. */
+/** Which tensors are alive and how many bytes they hold. Both implementations of Ops keep their books with it. */
 export class Tracker<T extends Tensor> {
   liveBytes = 0;
   peakBytes = 0;

@@ -2,7 +2,7 @@ import type { GridSpec } from "../ops";
 import { clamp, groupScaling, nearestPoint } from "./groups";
 import { type CpuTensor, empty, requireShape } from "./tensor";
 
-/** Clipping thresholds tried: this many, in steps of 1/20 of the largest weight. */
+/** How many clipping thresholds are tried, in steps of 1/20 of the largest weight. */
 const candidates = 10;
 
 export function clipSearch(W: CpuTensor, gram: CpuTensor, spec: GridSpec): CpuTensor {

@@ -6,7 +6,7 @@ import { type CpuTensor, requireShape, uints } from "./tensor";
 
 const cpu = (t: unknown) => t as CpuTensor;
 
-/** GPTQ's inner loop: rows never talk, so each row goes through the panel and then through the rest by itself. */
+/** GPTQ's inner loop. Rows are independent, so each goes through the block's columns and then through the later ones by itself. */
 export function roundPanel(job: ColumnRounding, from: number, to: number): void {
   const [out, n] = job.W.shape;
   requireShape(to - from <= 128 && to <= n && job.errors.shape[1] >= to - from, "roundPanel", `columns ${from} to ${to} of ${n}`);

@@ -31,7 +31,7 @@ type Rule = Pick<GridSpec, "bits" | "symmetric">;
 /** What a kind makes of a group's weights. */
 interface Maker {
   range(w: Float64Array, symmetric: boolean): Range;
-  /** The share of the range that the search by squared error tries in its place. */
+  /** A range shrunk to a share of itself, as the search for the least error tries them. */
   shrunken(range: Range, share: number): Range;
   scaling(range: Range, rule: Rule): Scaling;
 }
@@ -49,7 +49,7 @@ const scaleOf = ({ min, max }: Range, bits: number): number => Math.max(toF16((m
 
 const makers: Readonly<Record<GridKind, Maker>> = {
   "integer-zero": {
-    /** It holds 0, and is [−1, 1] where there is nothing. */
+    /** The range always holds 0, and is [−1, 1] for a group of zeros. */
     range(w, symmetric) {
       const own = extent(w);
       let [min, max] = [Math.min(0, own.min), Math.max(0, own.max)];
@@ -67,7 +67,7 @@ const makers: Readonly<Record<GridKind, Maker>> = {
   },
   "real-zero": {
     range: extent,
-    /** Both ends move alike: a range far from 0 must not move as a whole. */
+    /** Both ends move towards the middle: a range far from 0 must not move towards 0 as a whole. */
     shrunken({ min, max }, share) {
       const cut = ((1 - share) / 2) * (max - min);
       return { min: min + cut, max: max - cut };

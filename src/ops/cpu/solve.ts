@@ -8,7 +8,7 @@ export function deadInputs(H: CpuTensor): CpuTensor {
   );
 }
 
-/** Dead diagonal entries take the mean live one, so that scaling H changes nothing; then fraction · mean(diag) is added. */
+/** Dead diagonal entries become the mean of the live ones, so that scaling H changes no result; then fraction · mean(diag) is added. */
 export function damped(H: CpuTensor, dead: CpuTensor, fraction: number): CpuTensor {
   const n = H.shape[0];
   const A = floats(H.data.slice(), H.shape);
@@ -51,7 +51,7 @@ function fillColumn(A: CpuTensor, L: CpuTensor, j: number, root: number): void {
   }
 }
 
-/** Y (L Lᵀ)⁻¹: Z Lᵀ = Y from the left, then D L = Z from the right; rows never talk. */
+/** Y (L Lᵀ)⁻¹: Z Lᵀ = Y from the left, then D L = Z from the right. Rows are independent. */
 export function solveRight(L: CpuTensor, Y: CpuTensor): CpuTensor {
   const [m, n] = Y.shape;
   requireShape(L.shape[0] === n, "solveRight", `${Y.shape.join(" × ")} and ${L.shape.join(" × ")}`);
@@ -102,7 +102,7 @@ export function permuteSquare(A: CpuTensor, index: CpuTensor | null, reversed: b
   );
 }
 
-/** Where each element of the result comes from; both kinds of tensor move alike. */
+/** Moves elements by the index that each element of the result comes from; float and uint tensors alike. */
 function moved(A: CpuTensor, source: (i: number) => number): CpuTensor {
   if (A.kind === "uint")
     return uints(

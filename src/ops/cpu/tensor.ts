@@ -21,7 +21,7 @@ export function uints(data: Uint32Array, shape: readonly number[]): CpuTensor {
 
 export const empty = (shape: readonly number[]): CpuTensor => floats(new Float64Array(elements(shape)), shape);
 
-/** The only operations' argument check: a wrong shape is a bug of ours, named. */
+/** The argument check of every operation: a wrong shape is our bug, and is named. */
 export function requireShape(ok: boolean, operation: string, detail: string): void {
   if (!ok) throw new QuantError("internal", `${operation} got ${detail}`);
 }

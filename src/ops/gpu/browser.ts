@@ -2,7 +2,7 @@ import { QuantError } from "../../errors";
 
 /** The page's or worker's WebGPU. @throws QuantError `no-webgpu` where the browser has none. */
 export function browserGpu(): GPU {
-  // Typed as always there, but absent in older browsers, in insecure contexts and where it is switched off.
+  // The types say that it is always there, but older browsers, insecure contexts and browsers with it switched off have none.
   const gpu = navigator.gpu as GPU | undefined;
   if (!gpu)
     throw new QuantError(

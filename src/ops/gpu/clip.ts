@@ -6,7 +6,7 @@ import { isCut } from "./panels";
 import { add } from "./rows";
 import { dims, isMatrix, isSquare, requireShape } from "./shape";
 
-/** Clipping thresholds tried: this many, in steps of 1/20 of the largest weight. */
+/** How many clipping thresholds are tried, in steps of 1/20 of the largest weight. */
 const candidates = 10;
 
 /**

@@ -1,14 +1,14 @@
 import { QuantError } from "../../errors";
 import type { AdapterFacts } from "../../results/adapter";
 
-/** What an adapter gives; `facts` is what people and reports see of it. */
+/** An adapter and its device; `facts` is what people and reports see of them. */
 export interface OpenedGpu {
   adapter: GPUAdapter;
   device: GPUDevice;
   facts: AdapterFacts;
 }
 
-/** The limits that grow beyond WebGPU's defaults where the adapter allows: buffers decide which models fit. */
+/** Limits that are raised above WebGPU's defaults as far as the adapter allows. */
 const wanted = [
   "maxBufferSize",
   "maxStorageBufferBindingSize",
@@ -22,7 +22,7 @@ export type LimitName = (typeof wanted)[number];
 export interface DeviceOptions {
   /** Lower limits than the adapter's, as a smaller GPU would have; for tests. */
   limits?: Partial<Record<LimitName, number>>;
-  /** Estimated floating-point operations of one submit, and of one dispatch where it can be cut; default by adapter. */
+  /** Estimated floating-point operations of one submit, and of one dispatch where it can be divided. The default depends on the adapter. */
   budget?: number;
 }
 
@@ -44,7 +44,7 @@ export async function requestGpu(gpu: GPU, options: DeviceOptions = {}): Promise
 }
 
 function factsOf(adapter: GPUAdapter, { limits }: GPUDevice, options: DeviceOptions): AdapterFacts {
-  // A device grants no less than WebGPU's defaults; lower ones are kept by us.
+  // A device never has lower limits than WebGPU's defaults, so we keep to lower ones ourselves.
   const least = (name: LimitName) => Math.min(limits[name], options.limits?.[name] ?? limits[name]);
   const { vendor, architecture, device, description, isFallbackAdapter } = adapter.info;
   const text = [vendor, architecture, device, description].filter(Boolean).join(" ");

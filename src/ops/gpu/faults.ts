@@ -1,7 +1,7 @@
 import { QuantError } from "../../errors";
 
 /**
- * Everything that went wrong on the device since the last look. A GPU reports faults late and apart from the call that caused them; they are
+ * Everything that went wrong on the device since the last check. A GPU reports faults late, and not at the call that caused them; they are
  * gathered here and thrown by the next flush or read. Order matters: after a loss every later fault is a consequence, and after an
  * allocation failed so are the validation errors of the commands that used the missing buffer.
  */

@@ -4,7 +4,7 @@ import { QuantError } from "../../errors";
 const usedBy = (source: string): string[] => /^\/\/ uses: (.+)$/m.exec(source)?.[1].split(", ") ?? [];
 
 /**
- * A kernel with the shared pieces that it names, and those that these name, behind it: WGSL has no include, and its declarations may come in any order.
+ * A kernel followed by the shared pieces that it names, and by those that they name: WGSL has no include, and declarations may come in any order.
  * The kernel comes first, so that its lines keep their numbers in the compiler's messages.
  * @throws QuantError `internal` for a name that is no shared piece.
  */

@@ -45,7 +45,7 @@ import unpackBits from "../../../shaders/unpack_bits.wgsl?raw";
 import zeroColumns from "../../../shaders/zero_columns.wgsl?raw";
 import { joinAll } from "./join";
 
-/** What several kernels are made of, by the names in their "uses" lines: whatever decides bits is written once. */
+/** Pieces that several kernels share, by the names in their "uses" lines: code that decides bits is written once. */
 export const shared = {
   grid_code: gridCode,
   matmul_params: matmulParams,

@@ -1,6 +1,6 @@
 import { QuantError } from "../../errors";
 
-/** Vulkan drivers that need no GPU, best known first. */
+/** Vulkan drivers that need no GPU, in the order in which they are tried. */
 const softwareDrivers = [
   "/usr/lib/chromium/vk_swiftshader_icd.json",
   "/usr/lib/chromium-browser/vk_swiftshader_icd.json",
@@ -10,7 +10,7 @@ const softwareDrivers = [
   "/usr/share/vulkan/icd.d/lvp_icd.aarch64.json",
 ];
 const gpuDevices = ["/dev/nvidia0", "/dev/dri/renderD128", "/dev/dxg"];
-/** glibc's RTLD_NODELETE: keeps a library in memory although Node unloads what is no addon. */
+/** glibc's RTLD_NODELETE: keeps a library in memory, although Node unloads a library that is no addon. */
 const keepLoaded = 0x1000;
 const hint = "Install Debian's `chromium` package, whose software driver runs anywhere, or use --cpu.";
 
@@ -77,6 +77,6 @@ async function load(library: string): Promise<void> {
   try {
     process.dlopen({ exports: {} }, library, constants.dlopen.RTLD_NOW | constants.dlopen.RTLD_GLOBAL | keepLoaded);
   } catch {
-    // Always thrown, as it is no Node addon. The library stays loaded; if it did not, Dawn finds no adapter and that is reported.
+    // Always thrown, because it is no Node addon. The library stays loaded; if it does not, Dawn finds no adapter, and that is reported.
   }
 }

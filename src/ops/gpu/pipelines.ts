@@ -10,14 +10,14 @@ export interface Pipeline {
   bindings: number;
 }
 
-/** Bytes of one kernel's parameters as bound; every Params struct fits. */
+/** Bytes bound for a kernel's parameters; every Params struct fits in them. */
 export const paramBytes = 128;
 
-/** Compiled kernels, one for each kernel and set of constants. Compilation runs beside; what it reports, warnings too, becomes a fault. */
+/** Compiled kernels, one for each kernel and set of constants. Compilation runs in the background; what it reports, warnings too, becomes a fault. */
 export class Pipelines {
   private readonly modules = new Map<KernelName, GPUShaderModule>();
   private readonly cache = new Map<string, Pipeline>();
-  /** One uniform of parameters, the same for all kernels, moved by a dynamic offset. */
+  /** All kernels take their parameters from one uniform buffer, each at its dynamic offset. */
   readonly paramLayout: GPUBindGroupLayout;
 
   constructor(

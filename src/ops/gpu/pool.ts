@@ -6,15 +6,15 @@ export interface PoolBuffer {
   readonly id: number;
   readonly buffer: GPUBuffer;
   readonly size: number;
-  /** Number of failures before it was made; see Faults.generation. */
+  /** `Faults.generation` when it was made. */
   readonly generation: number;
-  /** The last batch that mentions it. */
+  /** Number of the last batch that uses it. */
   used: number;
   /** Bind groups whose first buffer this is. */
   readonly bindGroups: Map<string, GPUBindGroup>;
 }
 
-/** Free buffers kept for reuse at most; beyond it the longest unused go. */
+/** Most bytes of free buffers that are kept for reuse; beyond it those go that were unused longest. */
 const keepBytes = 256 * 2 ** 20;
 
 /** Bytes of the size class: four classes to each power of two, so at most a quarter is wasted; a multiple of 16 for vec4 access. */
@@ -40,7 +40,7 @@ export class Pool {
     private readonly faults: Faults,
   ) {}
 
-  /** @param bytes not more than the device binds at once, a multiple of 16. */
+  /** @param bytes a multiple of 16, no more than the device binds at once. */
   take(bytes: number): PoolBuffer {
     const { maxStorageBufferBindingSize, maxBufferSize } = this.device.limits;
     const size = Math.min(sizeClass(bytes), Math.floor(Math.min(maxStorageBufferBindingSize, maxBufferSize) / 16) * 16);
@@ -80,7 +80,7 @@ export class Pool {
     this.freeBytes -= block.size;
   }
 
-  /** A destroyed buffer may not be mentioned by commands that are not yet submitted. */
+  /** Commands that are not yet submitted must not use a destroyed buffer. */
   private destroyLater(block: PoolBuffer): void {
     if (block.used === this.recorder.batch) this.recorder.submit();
     block.buffer.destroy();

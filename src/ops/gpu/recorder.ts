@@ -20,7 +20,7 @@ export class Recorder {
   private readonly slots = new Uint32Array((batchLength * slotBytes) / 4);
   private readonly arena: GPUBuffer;
   private readonly arenaGroup: GPUBindGroup;
-  /** Number of the batch being recorded; a buffer whose last use was in it must not be written from the host before it is submitted. */
+  /** Number of the batch being recorded. A buffer that it uses must not be written from the host before the batch is submitted. */
   batch = 1;
 
   /** @param budget estimated floating-point operations of one submit. */
@@ -52,7 +52,7 @@ export class Recorder {
     if (this.count === batchLength || this.work >= this.budget) this.submit();
   }
 
-  /** Something else than a dispatch, in order: copies, clears. */
+  /** Records what is no dispatch (a copy, a clear), in its place among them. */
   command(record: (encoder: GPUCommandEncoder) => void): void {
     const encoder = this.open();
     this.pass?.end();

@@ -3,7 +3,7 @@ import { elements, type Tensor } from "../ops";
 
 export const dims = (...tensors: Tensor[]): string => tensors.map((t) => t.shape.join(" × ")).join(" and ");
 
-/** The operations' argument check: a wrong shape is a bug of ours, named. @throws QuantError `internal`. */
+/** The argument check of every operation: a wrong shape is our bug, and is named. @throws QuantError `internal`. */
 export function requireShape(ok: boolean, operation: string, detail: string): void {
   if (!ok) throw new QuantError("internal", `${operation} got ${detail}`);
 }

@@ -50,6 +50,9 @@ export interface RunOrder {
 /** How often a lost device is opened again, within what time. */
 const recoveries = { most: 3, withinMs: 60_000 };
 
+/** A plan tells nobody how it comes about. */
+const unheard: Emit = () => {};
+
 /** One open checkpoint and its runs: all that page and command line do. One job at a time. */
 export class Engine {
   private checkpoint: Checkpoint | null = null;
@@ -99,20 +102,17 @@ export class Engine {
   async plan(recipe: Recipe, text: GivenText | WindowsOfRun | null, signal: AbortSignal): Promise<PlanSummary> {
     const plan = resolve(recipe, this.current);
     if (!this.current.spec) {
-      const { ops } = await this.start();
-      checkWidths(plan, ops.adapter);
-      return planUncalibrated(ops, this.current, plan);
+      return this.recovering(signal, unheard, ({ ops }) => {
+        checkWidths(plan, ops.adapter);
+        return planUncalibrated(ops, this.current, plan);
+      });
     }
     const { calibration } = await this.calibrationOf(recipe, text, signal);
     const { spec } = this.currentModel;
-    const rate = await this.recovering(
-      signal,
-      () => {},
-      async ({ activations, ops }) => {
-        checkWidths(plan, ops.adapter);
-        return this.rate ?? measureRate(activations, spec, calibration.tokens.length);
-      },
-    );
+    const rate = await this.recovering(signal, unheard, async ({ activations, ops }) => {
+      checkWidths(plan, ops.adapter);
+      return this.rate ?? measureRate(activations, spec, calibration.tokens.length);
+    });
     this.rate = rate;
     const stream = this.recordings.state(this.currentModel.spec, calibration, recipe);
     return planSummary(runnable(await this.formOf(recipe)), plan, calibration, { rate, stream });

@@ -34,6 +34,13 @@ export function isBusy(state: State): boolean {
   return state.job !== null || state.model.opening !== null || state.gpu.status !== "ready";
 }
 
+/** A finished run can be exported: that takes a worker, which may have lost its GPU. */
+export function canExport(state: State): boolean {
+  const { gpu, job, model } = state;
+  const isThere = gpu.status === "ready" || (gpu.status === "dead" && gpu.error?.code === "device-lost");
+  return isThere && job === null && model.opening === null && selectedRun(state)?.status === "done" && selectedRun(state)?.held === true;
+}
+
 /** Which of a pair can be added to the selected run; null: none. */
 export function missingPartner(state: Pick<State, "runs" | "selected" | "model">): "base" | "qep" | null {
   const run = selectedRun(state);

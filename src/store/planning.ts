@@ -38,7 +38,10 @@ export function createPlanner(store: StoreApi<State>, session: Session): Planner
         stream: summary ? streamAfter(s.stream, streamKey(recipe, calibration), summary.streamKept) : s.stream,
       }));
     } catch (cause) {
-      if (!isStale()) store.setState({ plan: { pending: false, summary: null, error: asQuantError(cause).flat() } });
+      if (isStale()) return;
+      // That the device is gone is no fault of the recipe, and its own state tells it.
+      const plan = hasDevice() ? { summary: null, error: asQuantError(cause).flat() } : { ...store.getState().plan, error: null };
+      store.setState({ plan: { ...plan, pending: false } });
     }
   }
 

@@ -15,26 +15,40 @@ export interface Session {
   restart(): Promise<void>;
 }
 
+/**
+ * Where there was a GPU before, drivers are not the matter. After two crashes of its GPU process within two minutes Chromium gives this page none for two
+ * minutes, or until it is loaded anew; after three it gives nobody one until it is restarted.
+ */
+const noOther = (cause: QuantError) =>
+  new QuantError(
+    "device-lost",
+    "the browser gives no other, as after several crashes of its GPU process",
+    "Reload the page, or restart the browser if that finds no GPU either; then resume: the blocks that are done are kept.",
+    { cause },
+  );
+
 export function createSession(store: StoreApi<State>, connect: () => Client): Session {
   let client: Client | null = null;
   let tail: Promise<unknown> = Promise.resolve();
   let onReference = false;
+  /** A GPU was opened once in the page's life. */
+  let hadGpu = false;
   /** Counts restarts: a call that was queued for an earlier worker must not reach this one. */
   let life = 0;
 
   function noticed(cause: unknown): QuantError {
-    const error = asQuantError(cause);
-    // With a lost device everything on it is lost; a new worker opens a new device.
+    const given = asQuantError(cause);
+    const error = hadGpu && given.code === "no-webgpu" ? noOther(given) : given;
     if (error.code === "worker-died" || error.code === "device-lost") {
-      store.setState((s) => ({
-        gpu: { ...s.gpu, status: "dead", error: error.flat() },
-        runs: s.runs.map((r) => ({ ...r, held: false })),
-        stream: null,
-        liveBytes: null,
-      }));
+      const outcome = { kind: "none" } as const;
+      store.setState((s) => ({ gpu: { ...s.gpu, status: "dead", error: error.flat() }, stream: null, liveBytes: null, outcome }));
     }
+    // A worker that lost its device only still has its runs.
+    if (error.code === "worker-died") letGoOfRuns();
     return error;
   }
+
+  const letGoOfRuns = () => store.setState((s) => ({ runs: s.runs.map((r) => ({ ...r, held: false })) }));
 
   const session: Session = {
     queue(work) {
@@ -61,6 +75,7 @@ export function createSession(store: StoreApi<State>, connect: () => Client): Se
       store.setState({ gpu: { status: "starting", facts: null, error: null } });
       try {
         const facts = await session.queue((c) => c.call("init", reference));
+        hadGpu = true;
         store.setState({ gpu: { status: "ready", facts, error: null } });
       } catch (cause) {
         const error = asQuantError(cause).flat();
@@ -73,6 +88,7 @@ export function createSession(store: StoreApi<State>, connect: () => Client): Se
       client?.close();
       client = null;
       tail = Promise.resolve();
+      letGoOfRuns();
       await session.start(onReference);
     },
   };

@@ -77,7 +77,7 @@ export function createStudio(connect: () => Client, now: () => number = () => pe
     },
     async restart() {
       await session.restart();
-      await reopen();
+      if (store.getState().gpu.status === "ready") await reopen();
     },
     editRecipe(change) {
       store.setState(({ recipe, bitsChosen }) => ({

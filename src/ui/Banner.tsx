@@ -42,12 +42,12 @@ function NoGpu() {
 
 function Crash() {
   const studio = useStudio();
-  const lost = useStudioState((s) => s.gpu.error?.code === "device-lost");
+  const what = useStudioState((s) => (s.gpu.error?.code === "device-lost" ? "gpu" : "worker"));
   const text = strings.crash;
   return (
     <Alert>
-      <strong>{lost ? text.title.gpu : text.title.worker}</strong>
-      <p>{text.body}</p>
+      <strong>{text.title[what]}</strong>
+      <p>{text.body[what]}</p>
       <div className={css.way}>
         <Button primary onClick={() => studio.restart()}>
           {text.restart}

@@ -21,7 +21,7 @@ export function statusOf(state: State): Status {
   if (job) return jobStatus(state, job);
   if (model.opening !== null) return line(strings.open.opening(model.opening), "busy");
   if (gpu.status === "starting") return line(say.starting, "busy");
-  if (gpu.error && gpu.status === "dead") return line(gpu.error.message, "bad");
+  if (gpu.error && gpu.status === "dead" && outcome.kind !== "exported") return line(gpu.error.message, "bad");
   if (outcome.kind === "failed") return line(outcome.error.message, "bad");
   if (gpu.error && gpu.status === "missing") return line(gpu.error.message, "bad");
   if (plan.error) return line(plan.error.message, "bad");

@@ -33,7 +33,10 @@ export const strings = {
 
   crash: {
     title: { worker: "The worker stopped", gpu: "The GPU was lost" },
-    body: "Curves and tables are kept. The quantized weights are gone, so a run has to be done again before it can be exported.",
+    body: {
+      worker: "Curves and tables are kept, and so are the blocks that are done: after the restart a run is resumed, or brought back.",
+      gpu: "Curves and tables are kept, and so are the blocks that are done. A finished run can be exported now; later it can be brought back.",
+    },
     restart: "Restart the worker",
   },
 
@@ -100,6 +103,7 @@ export const strings = {
     planning: "Working out the plan…",
     packed: "Nothing to plan: this checkpoint is quantized already.",
     noPlan: "No plan: the recipe does not fit.",
+    noGpu: "No plan: there is no GPU to run on.",
     noText: "No plan: the calibration text cannot be used.",
     progress: "Progress of the job",
     interrupted: {
@@ -115,7 +119,6 @@ export const strings = {
 
   status: {
     starting: "Starting the GPU worker…",
-    noGpu: "Waiting: there is no GPU to run on.",
     open: "Open a checkpoint, or use the demo model.",
     ready: "Ready. Press Run.",
     planning: "Ready.",
@@ -219,7 +222,7 @@ export const strings = {
     zip: "Download as zip",
     what: "A checkpoint with config, tokenizer, recipe.json and a model card: a Hugging Face folder, as clients expect it.",
     none: "Finish a run first.",
-    lost: "The selected run is no longer held by the worker. Run it again to export it.",
+    lost: "The selected run is no longer held by the worker. Bring it back under Run, or run it again, to export it.",
     selected: (n: number, title: string, format: string) => `Exports the selected run, ${n}: ${title}. ${format}.`,
     noFolder: (why: string) => `The browser would not open that folder: ${why}`,
     files: (name: string) => `Written to ${name}`,

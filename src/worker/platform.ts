@@ -6,6 +6,7 @@ import { memoryScratch } from "../io/scratch";
 import { createCpuOps } from "../ops/cpu";
 import { createGpuOps } from "../ops/gpu";
 import { browserGpu } from "../ops/gpu/browser";
+import { openPatiently } from "./gpu";
 import { workerHelper } from "./helper";
 
 const runsFolder = "runs";
@@ -15,7 +16,11 @@ const spillFolder = "spill";
 export function webPlatform(reference: boolean): Platform {
   return {
     runsAgain: true,
-    openOps: async () => (reference ? createCpuOps() : createGpuOps(browserGpu())),
+    async openOps() {
+      if (reference) return createCpuOps();
+      const gpu = browserGpu();
+      return openPatiently(() => createGpuOps(gpu));
+    },
     helperFor: workerHelper,
     async claimRun(id): Promise<RunPlace> {
       const folder = await privateFolder(runsFolder);

@@ -120,3 +120,42 @@ test("a second tab does not take a run that the first one is working on, and wha
   await expect(button(second, "Run")).toBeEnabled();
   await expect(resume(second)).toHaveCount(0);
 });
+
+test("where the browser gives no GPU any more the page says what to do: finished runs are exported, the others resumed after a reload", async ({
+  browser,
+  launchOptions,
+  baseURL,
+}) => {
+  // Chromium counts the crashes: another browser's tests must not be left without a GPU.
+  const own = await browser.browserType().launch(launchOptions);
+  const page = await (await own.newContext({ baseURL })).newPage();
+  await openStudio(page);
+  const gate = await gateEngine(page);
+  await openDemo(page);
+  await small(page);
+  await button(page, "Run").click();
+  await doneIn(page);
+  await gate.holdAfter(100);
+  await button(page, "Add baseline run").click();
+  await gate.held();
+  await page.workers()[0].evaluate(() => {
+    GPU.prototype.requestAdapter = async () => null;
+  });
+  await (await own.newBrowserCDPSession()).send("Browser.crashGpuProcess");
+  await gate.release();
+  await expect(status(page)).toContainText("The GPU was lost: the browser gives no other");
+  await expect(status(page)).toContainText("Reload the page, or restart the browser");
+  await expect(page.getByRole("alert")).toContainText("The GPU was lost");
+  await expect(page.getByRole("region", { name: "Run", exact: true })).not.toContainText("the recipe does not fit");
+  await expect(resume(page)).toBeDisabled();
+  expect(await seriousFindings(page)).toEqual([]);
+
+  await page.getByRole("radio").first().check();
+  expect((await exported(page)).length).toBeGreaterThan(4);
+
+  await page.reload();
+  await openDemo(page);
+  await resume(page).click();
+  await doneIn(page);
+  await own.close();
+});

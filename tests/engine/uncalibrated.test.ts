@@ -1,5 +1,7 @@
 import Ajv from "ajv";
 import { describe, expect, test } from "vitest";
+import { Engine } from "../../src/engine/engine";
+import { QuantError } from "../../src/errors";
 import { exportCheckpoint } from "../../src/export/checkpoint";
 import { verifyCheckpoint } from "../../src/export/verify";
 import { toFloats } from "../../src/io/dtype";
@@ -8,10 +10,12 @@ import { openShards } from "../../src/io/shards";
 import { openCheckpoint, openModel } from "../../src/model/checkpoint";
 import { genericLayers } from "../../src/model/generic";
 import { createCpuOps } from "../../src/ops/cpu";
+import type { Ops } from "../../src/ops/ops";
 import type { Recipe } from "../../src/recipe/recipe";
 import type { RunEvent } from "../../src/results/events";
 import { hostileNames } from "../io/bombs";
 import { runUncalibrated } from "../support/engine";
+import { memoryPlatform } from "../support/platform";
 import { recipeWith } from "../support/recipe";
 import { safetensors, type Tensors } from "../support/tiny";
 import { readText } from "../support/tree";
@@ -126,4 +130,16 @@ describe("an architecture that cannot be run", () => {
     await expect(running).rejects.toMatchObject({ code: "cancelled" });
     expect(ops.liveBytes).toBe(0);
   });
+});
+
+test("a device that is lost while its rounding is planned is replaced, as anywhere else", async () => {
+  const read = async () => {
+    throw new QuantError("device-lost", "a driver reset");
+  };
+  const devices: Ops[] = [Object.create(createCpuOps(), { read: { value: read } })];
+  const engine = new Engine(memoryPlatform(undefined, { openOps: async () => devices.shift() ?? createCpuOps() }));
+  await engine.open(source());
+  const plan = await engine.plan(base({ method: "rtn" }), null, new AbortController().signal);
+  expect(plan.quantizedWeights).toBeGreaterThan(0);
+  expect(devices).toEqual([]);
 });

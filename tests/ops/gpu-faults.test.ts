@@ -28,6 +28,13 @@ describe("a lost device", () => {
     expect(["device-lost", "no failure"]).toContain(await reading);
     expect(await failure(gpu.flush())).toBe("device-lost");
   });
+
+  it("is said in the browser's words, as the middle of a sentence", async () => {
+    const lost = Promise.resolve({ reason: "unknown", message: "A valid external Instance reference no longer exists.\n" });
+    const faults = new Faults({ lost, addEventListener: () => {} } as unknown as GPUDevice);
+    await lost;
+    expect(() => faults.check()).toThrow(expect.objectContaining({ where: "A valid external Instance reference no longer exists" }));
+  });
 });
 
 describe("faults of the device", () => {

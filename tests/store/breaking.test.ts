@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { nextStep } from "../../src/store/next";
+import { QuantError } from "../../src/errors";
+import { canExport, nextStep } from "../../src/store/next";
 import { createStudio } from "../../src/store/studio";
 import type { StudioApi } from "../../src/worker/protocol";
 import { pass, type RealClient, realClient, until } from "../support/real-client";
@@ -48,6 +49,49 @@ describe("when things break", () => {
     expect(nextStep(state())).toBe("run");
     await studio.run();
     expect(state().runs[1].status).toBe("done");
+  });
+
+  it("a GPU that the browser gives no more is told from one that it never had, is no fault of the recipe, and leaves finished runs to be exported", async () => {
+    const none = new QuantError("no-webgpu", "the browser found no GPU", "Update the driver.");
+    const clients = [realClient(), realClient({ later: true }), realClient({ later: true })];
+    const [first, second] = clients;
+    const studio = createStudio(() => clients.shift()!);
+    const state = () => studio.store.getState();
+    await studio.start();
+    await studio.openDemo();
+    studio.editRecipe({ calibration: { windows: 4, windowLength: 16 } });
+    await studio.run();
+    first.fail = { plan: none, measure: none };
+    await studio.measure();
+    await until(() => !state().plan.pending);
+    expect(state().gpu).toMatchObject({
+      status: "dead",
+      error: { code: "device-lost", hint: expect.stringContaining("restart the browser") },
+    });
+    expect(state().outcome).toMatchObject({ kind: "failed", error: { code: "device-lost" } });
+    expect(state().plan.error).toBeNull();
+    expect(nextStep(state())).toBe("restart");
+    expect(canExport(state())).toBe(true);
+    expect((await studio.exportRun({ kind: "zip", name: "demo" }))?.files.length).toBeGreaterThan(4);
+
+    // A new worker does not get one either, and nothing is asked of it.
+    second.fail = { init: none };
+    await studio.restart();
+    expect(second.calls).toEqual(["init(false)"]);
+    expect(state().gpu).toMatchObject({ status: "dead", error: { code: "device-lost" } });
+    expect(canExport(state())).toBe(false);
+    await studio.restart();
+    expect(state().gpu.status).toBe("ready");
+    expect(state().runs[0].status).toBe("done");
+  });
+
+  it("a plan that loses the GPU for good says nothing against the recipe", async () => {
+    const { client, studio, state, settled } = await opened();
+    client.fail = { plan: new QuantError("no-webgpu", "the browser found no GPU") };
+    studio.editRecipe({ bits: 4 });
+    await settled();
+    expect(state().gpu.error?.code).toBe("device-lost");
+    expect(state().plan.error).toBeNull();
   });
 
   it("never asks the worker for two things at once, but for a cancel", async () => {

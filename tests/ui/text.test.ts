@@ -126,6 +126,13 @@ describe("the status line", () => {
     expect(statusOf(ended({ kind: "cancelled", what: "run" })).text).toMatch(/^Cancelled/);
   });
 
+  it("says that the GPU is gone, until something was exported without one", () => {
+    const error = { code: "device-lost", about: "adapter", where: "", hint: "", message: "The GPU was lost." } as const;
+    const dead = (outcome: State["outcome"]): State => ({ ...ended(outcome), gpu: { status: "dead", facts: null, error } });
+    expect(statusOf(dead({ kind: "none" }))).toMatchObject({ text: error.message, tone: "bad" });
+    expect(statusOf(dead({ kind: "exported", name: "demo", files: 6, bytes: 1.5e6, zip: true })).text).toMatch(/^Done: 6 files/);
+  });
+
   it("says what is wrong with the recipe", () => {
     const error = { code: "group-size", about: "recipe", where: "", hint: "", message: "The group size does not fit." } as const;
     expect(statusOf({ ...ended({ kind: "none" }), plan: { pending: false, summary: null, error } }).text).toBe(error.message);

@@ -15,7 +15,8 @@ export class Faults {
 
   constructor(private readonly device: GPUDevice) {
     device.lost.then((info) => {
-      this.lost = info.reason === "destroyed" ? "it was released" : info.message || "the driver, a reset or another program took it";
+      this.lost =
+        info.reason === "destroyed" ? "it was released" : oneLine(info.message) || "the driver, a reset or another program took it";
     });
     device.addEventListener("uncapturederror", (event) => this.record((event as GPUUncapturedErrorEvent).error));
   }

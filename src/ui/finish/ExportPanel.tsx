@@ -1,6 +1,6 @@
 import { useState } from "react";
 import { formatTitles } from "../../recipe/recipe";
-import { isBusy, nextStep, selectedRun } from "../../store/next";
+import { canExport, nextStep, selectedRun } from "../../store/next";
 import type { Run } from "../../store/state";
 import { runTitle } from "../format";
 import { Alert } from "../parts/Alert";
@@ -17,10 +17,9 @@ export function ExportPanel() {
   const studio = useStudio();
   const run = useStudioState(selectedRun);
   const label = useStudioState((s) => s.model.summary?.label ?? "");
-  const busy = useStudioState(isBusy);
+  const ready = useStudioState(canExport);
   const isNext = useStudioState((s) => nextStep(s) === "export");
   const [refused, setRefused] = useState<string | null>(null);
-  const ready = run?.status === "done" && run.held;
   const name = run ? exportName(label, run.recipe) : "";
 
   async function toZip() {
@@ -44,11 +43,11 @@ export function ExportPanel() {
       <div className={css.content}>
         <p className={css.quiet}>{text.what}</p>
         <div className={css.buttons}>
-          <Button primary={isNext} disabled={busy || !ready} onClick={canPickFolder() ? toFolder : toZip}>
+          <Button primary={isNext} disabled={!ready} onClick={canPickFolder() ? toFolder : toZip}>
             {text.button}
           </Button>
           {canPickFolder() && (
-            <Button disabled={busy || !ready} onClick={toZip}>
+            <Button disabled={!ready} onClick={toZip}>
               {text.zip}
             </Button>
           )}

@@ -9,11 +9,12 @@ import css from "./RunBar.module.css";
 export function PlanLine() {
   const plan = useStudioState((s) => s.plan);
   const model = useStudioState((s) => s.model.summary);
+  const isDead = useStudioState((s) => s.gpu.status === "dead");
   const format = useStudioState((s) => s.recipe.format);
   if (!model) return <p className={css.plan}>{strings.run.planEmpty}</p>;
   if (model.packing !== null) return <p className={css.plan}>{strings.run.packed}</p>;
   if (plan.error) return <p className={css.plan}>{plan.error.about === "text" ? strings.run.noText : strings.run.noPlan}</p>;
-  if (!plan.summary) return <p className={css.plan}>{strings.run.planning}</p>;
+  if (!plan.summary) return <p className={css.plan}>{isDead ? strings.run.noGpu : strings.run.planning}</p>;
   return (
     <div className={css.plan}>
       <p className={plan.pending ? css.pending : undefined}>

@@ -1,4 +1,4 @@
-/** The methods by their ids in a recipe: what they are called, and the options of their own. What they do is in quant/, of the same name. */
+/** The methods by their ids in a recipe: their names and options. Each is implemented by the file of that id in quant/. */
 import { choice, type Field, real, whole, yesNo } from "./field";
 
 interface Method<Options> {

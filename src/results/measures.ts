@@ -16,7 +16,7 @@ export interface Perplexity {
   windows: number;
 }
 
-/** Shares of right answers of one kind of question ("all": of every kind), each with its standard error. */
+/** Shares of right answers to one kind of question ("all": to every kind), each with its standard error. */
 export interface TaskScore {
   kind: string;
   questions: number;
@@ -40,10 +40,10 @@ export interface AccuracyChange {
   after: number;
   /** Standard error of after − before. */
   error: number;
-  /** Questions that only the first answers rightly, and only the second. */
+  /** Questions that only the first model answers rightly, and that only the second does. */
   lost: number;
   won: number;
-  /** How likely it is that chance alone makes lost and won differ this much or more (exact McNemar test). */
+  /** The probability that `lost` and `won` differ this much or more by chance alone (exact McNemar test). */
   chance: number;
 }
 

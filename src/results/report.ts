@@ -25,9 +25,9 @@ export interface LayerReport {
   retries: number;
   /** Null where QEP did not look at the layer. */
   curve: AlphaCurve | null;
-  /** The same on windows that are in neither H nor C: after rounding, and before it for every α. Null where the recipe holds none out. */
+  /** The error on held-out windows, which are in neither H nor C: after rounding, and as a curve before it. Null where none are held out. */
   heldOut: { relativeError: number; curve: AlphaCurve } | null;
-  /** The inputs of largest H_jj, with how many times the mean of all inputs that is; empty where H was not needed. */
+  /** The inputs j with the largest H_jj; `times` is H_jj divided by its mean over all inputs. Empty where H was not needed. */
   outliers: { input: number; times: number }[];
   /** Why the layer fell back (α = 0, or RTN), or null. */
   fallback: string | null;
@@ -52,7 +52,7 @@ export interface RunReport {
   blocks: BlockReport[];
   layers: LayerReport[];
   ms: number;
-  /** Of these, spent on the full-precision stream: 0 where an earlier run's was kept. */
+  /** The part of `ms` spent on the full-precision stream: 0 where an earlier run's recording was used. */
   streamMs: number;
   peakGpuBytes: number;
 }

@@ -69,7 +69,7 @@ export function parseNpy(bytes: Uint8Array, name: string): NpyArray {
   for (let i = 0; i < count; i++) {
     const value = readValue(view, descr, i);
     data[i] = value;
-    if (data[i] !== value) throw bad(name, `value ${value} at position ${i} is no token id`);
+    if (data[i] !== value) throw bad(name, `value ${value} at position ${i} is not a token id`);
   }
   return { shape, data };
 }

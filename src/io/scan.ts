@@ -68,7 +68,7 @@ export class Scanner {
     if (this.at !== this.text.length) this.fail(`expected the end but ${this.got()}`);
   }
 
-  /** Digits only: no sign, no leading zero, no fraction, no exponent (the caller meets those as a wrong next character). */
+  /** Digits only: no sign, no leading zero, no fraction, no exponent (whoever reads on fails at the character after the digits). */
   integer(): number {
     const start = this.at;
     let value = 0;
@@ -169,7 +169,7 @@ export class Scanner {
     this.expect("}");
   }
 
-  /** An array of at most `limit` whole numbers. Gathered in one scratch list: a growing list of its own takes 17 places at once. */
+  /** An array of at most `limit` whole numbers. They are gathered in one scratch list, as V8 gives every list that grows from empty 17 places. */
   integers(limit: number): number[] {
     const { scratch } = this;
     let count = 0;

@@ -244,7 +244,7 @@ export const refusedCases: Case[] = [
     says: "Meta's original format",
     make: () => source(text("consolidated.00.pth", "PK"), text("params.json", "{}")),
   },
-  { what: "Mistral's consolidated.safetensors alone", says: "Mistral's own names", make: () => source(config(), consolidated()) },
+  { what: "Mistral's consolidated.safetensors alone", says: "Mistral's own tensor names", make: () => source(config(), consolidated()) },
   { what: "The Hub cache's root folder", says: "snapshots", make: () => memorySource("models--org--tiny", []) },
   {
     what: "A shard that is missing",

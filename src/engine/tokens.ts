@@ -1,6 +1,15 @@
 import { givenAs } from "../errors";
 import type { SourceFile } from "../io/types";
-import { type Calibration, checkTokens, cut, encodeDocuments, first, pick, type TokenWindows, windowsFromNpy } from "../model/calibration";
+import {
+  type Calibration,
+  checkTokens,
+  cutIntoWindows,
+  encodeDocuments,
+  firstWindows,
+  pickWindows,
+  type TokenWindows,
+  windowsFromNpy,
+} from "../model/calibration";
 import type { Model } from "../model/checkpoint";
 import { type Helper, readDocuments } from "../model/text-file";
 import { chatTemplateOf, openTokenizer } from "../model/tokenizer";
@@ -50,7 +59,7 @@ export function loadTokens(model: Model, file: SourceFile, cutting: Cutting, rea
   const { windows, windowLength } = cutting;
   return givenAs("text", async () => {
     const enough = windows === null ? null : windows * windowLength;
-    const tokens = first(await allWindows(model, file, windowLength, enough, reading), windows);
+    const tokens = firstWindows(await allWindows(model, file, windowLength, enough, reading), windows);
     checkTokens(tokens, model.spec.vocabulary, model.spec.maxPositions, file.name);
     return tokens;
   });
@@ -64,7 +73,7 @@ export function loadCalibration(model: Model, file: SourceFile, recipe: Recipe, 
     const enough = windows === null ? null : poolOf(windows + heldOut, windowLength);
     const all = await allWindows(model, file, windowLength, enough, reading);
     checkTokens(all, model.spec.vocabulary, model.spec.maxPositions, file.name);
-    return pick(all, windows, seed, file.name, heldOut);
+    return pickWindows(all, windows, seed, file.name, heldOut);
   });
 }
 
@@ -76,5 +85,5 @@ async function allWindows(model: Model, file: SourceFile, length: number, enough
   const documents = readDocuments(file, { signal, field, helper, chatTemplate: () => chatTemplateOf(model.source) });
   const most = enough ?? Number.POSITIVE_INFINITY;
   const ids = await encodeDocuments(encoder, documents, most, { name: file.name, signal, progress: (done) => progress?.(done, most) });
-  return cut(ids, length, file.name);
+  return cutIntoWindows(ids, length, file.name);
 }

@@ -236,7 +236,7 @@ export const refusedCases: Case[] = [
   },
   {
     what: "A LoRA adapter under the model's file name",
-    says: "is of a LoRA adapter",
+    says: "belongs to a LoRA adapter",
     make: () => source(config(), weights(only("base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight", [8, 24]))),
   },
   {

@@ -101,7 +101,7 @@ test("questions of a person's own, as parquet; a damaged one is given up, and no
   await expect(status(page)).toContainText("Cancelled");
 
   await choose("piqa.jsonl", Buffer.from('{"goal":"Cool soup","sol1":"Blow.","sol2":"Heat."}'));
-  await untilDone(page, "Score tasks", "piqa.jsonl, line 1 is a question of PIQA's without its answer");
+  await untilDone(page, "Score tasks", "piqa.jsonl, line 1 is a PIQA question without its answer");
 
   const why = { question: "Who has the doll?", choices: { text: ["Eli.", "June."], label: ["A", "B"] }, answerKey: "B" };
   await choose("<img src=x onerror=alert(1)>.parquet", Buffer.from(arc([why, { ...why, answerKey: "A" }])));

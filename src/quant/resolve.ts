@@ -12,7 +12,7 @@ import { gridSpec } from "./quantizer";
 import { quantizers } from "./registry";
 
 /**
- * Settles a recipe for a checkpoint. One that cannot be run can only be rounded to nearest.
+ * Settles a recipe for a checkpoint, layer by layer. A checkpoint that cannot be run can only be rounded to nearest.
  * @throws QuantError `bad-recipe`, `bad-rule`, `quantized-already`; `group-size` naming the first layer whose inputs the group does not divide.
  */
 export function resolve(recipe: Recipe, checkpoint: Checkpoint): RunPlan {

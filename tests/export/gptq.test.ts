@@ -129,7 +129,7 @@ describe("what the format cannot hold is refused before any work", () => {
   test.each([
     [{ blocks: 1 }, config, "only the first 1 blocks"],
     [{ rules: [{ match: "layers.1.*", bits: 8 as const }] }, config, "gives model.layers.1.self_attn.q_proj other bits"],
-    [{ rules: [{ match: "o_proj", method: "quip" as const, groupSize: -1 as const }] }, config, "quip's weights are on no grid"],
+    [{ rules: [{ match: "o_proj", method: "quip" as const, groupSize: -1 as const }] }, config, "quip's weights are not on a grid"],
     [
       { bits: 3 as const, groupSize: -1 as const },
       { ...config, intermediate_size: 40 },

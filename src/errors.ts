@@ -37,7 +37,7 @@ export const meanings = {
   "disk-full": "There is not enough room to write the result",
   "output-exists": "The output folder is not empty",
   "run-exists": "An interrupted run is in the way",
-  "other-run": "The interrupted run is another one",
+  "other-run": "The interrupted run is a different one",
   "inputs-changed": "The checkpoint is not what it was when the run was interrupted",
   "output-is-input": "The output folder is the model folder",
   "write-failed": "The result could not be written",

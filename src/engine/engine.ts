@@ -37,7 +37,7 @@ import { loadOf, runWork } from "./work";
 
 /** What a run is to do. */
 export interface RunOrder {
-  /** Names it in `measure`, `export` and `forget`, and its place. */
+  /** Names the run in `measure`, `export` and `forget`, and the place where it is kept. */
   id: string;
   recipe: Recipe;
   /** Ignored for a checkpoint that cannot be calibrated. */
@@ -47,7 +47,7 @@ export interface RunOrder {
   isPassing?: boolean;
 }
 
-/** How often a lost device is opened again, within what time. */
+/** A lost device is opened again at most this often within this time. */
 const recoveries = { most: 3, withinMs: 60_000 };
 
 /** One open checkpoint and its runs: all that page and command line do. One job at a time. */
@@ -61,14 +61,15 @@ export class Engine {
   private readonly answers = new Map<string, Answer[]>();
   private rate: number | null = null;
   private device: Device | null = null;
-  private readonly losses: number[] = [];
+  /** When the device was lost, lately. */
+  private readonly lostAt: number[] = [];
 
   constructor(private readonly platform: Platform) {
     this.runs = new Runs(platform);
     this.recordings = new Recordings(platform.runsAgain);
   }
 
-  /** Opens the device unless it is open already; a lost one is replaced. Every job calls this first. @throws QuantError `no-webgpu`. */
+  /** Opens the device unless it is open; opens a new one after it was lost. Every job calls this first. @throws QuantError `no-webgpu`. */
   async start(): Promise<Device> {
     this.device ??= await Device.open(this.platform);
     return this.device;
@@ -119,7 +120,7 @@ export class Engine {
   }
 
   /**
-   * Quantizes, block by block. After a lost device it goes on with the block under way on a new one.
+   * Quantizes, block by block. After a lost device it goes on, on a new one, with the block that was under way.
    * @throws QuantError; the blocks done by then are kept, unless `isPassing`.
    */
   async run({ id, recipe, text, beginning = "new", isPassing = false }: RunOrder, emit: Emit, signal: AbortSignal): Promise<RunReport> {
@@ -209,7 +210,7 @@ export class Engine {
     return this.runs.forget(id, { discard: true });
   }
 
-  /** Releases the device and the runs' places. What is kept of unfinished runs stays. */
+  /** Releases the device and the places of the runs. What is kept of unfinished runs stays there. */
   async close(): Promise<void> {
     await this.runs.close();
     this.device?.ops.destroy();
@@ -271,15 +272,15 @@ export class Engine {
     }
   }
 
-  /** Lets go of a lost device, so that another one is opened. @throws `e` again if it was another failure, or the device was lost too often. */
+  /** Drops a lost device, so that a new one is opened. @throws `e` again where the device was not lost, or was lost too often. */
   private recover(e: unknown, next: string, emit: Emit, signal: AbortSignal): void {
     const error = asQuantError(e);
     if (error.code !== "device-lost") throw e;
     throwIfCancelled(signal);
     const now = performance.now();
-    while (this.losses.length && now - this.losses[0] > recoveries.withinMs) this.losses.shift();
-    if (this.losses.length >= recoveries.most) throw e;
-    this.losses.push(now);
+    while (this.lostAt.length && now - this.lostAt[0] > recoveries.withinMs) this.lostAt.shift();
+    if (this.lostAt.length >= recoveries.most) throw e;
+    this.lostAt.push(now);
     this.recordings.forget();
     this.rate = null;
     this.device = null;
@@ -306,7 +307,7 @@ export class Engine {
   }
 
   private reading({ field }: GivenText, signal: AbortSignal, emit?: Emit): Reading {
-    // No share of the work: how many tokens there are is not known, and the job's own progress starts from 0.
+    // Always 0 done: how many tokens there will be is not known, and the job's own progress starts from 0 afterwards.
     const progress = (done: number) =>
       emit?.({ type: "progress", done: 0, total: 1, where: `${tokenizing} ${done.toLocaleString("en")} tokens` });
     return { signal, field, helper: this.platform.helperFor(signal), progress };
@@ -322,7 +323,7 @@ export class Engine {
     return runnable(this.current);
   }
 
-  /** The opened checkpoint as the recipe wants it. */
+  /** The open checkpoint, rotated where the recipe asks for it. */
   private async formOf({ rotation }: Recipe): Promise<Checkpoint> {
     if (rotation === null) return this.current;
     if (this.rotated?.seed !== rotation || this.rotated.model.original !== this.currentModel)

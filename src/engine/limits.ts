@@ -27,7 +27,7 @@ export function largestMatrix(spec: ModelSpec, plan: RunPlan): Largest {
   return largest;
 }
 
-/** The same where nothing but weights is looked at. */
+/** The same for a run without calibration, which needs no H. */
 export function largestWeights({ layers }: RunPlan): Largest {
   return layers
     .map(({ name, shape }) => ({ what: `the weights of ${name}`, bytes: 4 * shape[0] * shape[1] }))

@@ -32,8 +32,8 @@ export function bitsPerWeight(layers: readonly LayerPlan[]): number {
   return total / weights;
 }
 
-/** The full-precision stream of a run: not recorded, to be recorded, or there already. */
-export type StreamState = "passing" | "recorded" | "kept";
+/** What becomes of a run's full-precision stream: it is not recorded, it is recorded for the next run, or it is there already ("kept"). */
+export type StreamState = "unrecorded" | "recorded" | "kept";
 
 /** What the plan needs to know about the adapter and about a kept recording. */
 export interface Circumstances {
@@ -58,7 +58,7 @@ export function planSummary(model: Model, plan: RunPlan, calibration: Calibratio
     tokens: load.tokens,
     windows: tokens.windows,
     heldOutWindows: calibration.heldOut?.windows ?? 0,
-    peakGpuBytes: peakBytes(spec, plan, load.tokens + load.heldTokens, chunk, stream !== "passing"),
+    peakGpuBytes: peakBytes(spec, plan, load.tokens + load.heldTokens, chunk, stream !== "unrecorded"),
     seconds: (runWork(spec, plan, load, stream === "kept") * rate) / 1000,
     streamKept: stream === "kept",
     warnings: warnings(model, recipe, tokens),

@@ -16,9 +16,9 @@ export class Recordings {
 
   private current: { key: string; recording: Recording } | null = null;
 
-  /** What a run on these windows would find. */
+  /** What would become of the full-precision stream of a run on these windows. */
   state(spec: ModelSpec, calibration: Calibration, recipe: Recipe): StreamState {
-    if (!this.isWanted || !fitsRecording(spec, calibration)) return "passing";
+    if (!this.isWanted || !fitsRecording(spec, calibration)) return "unrecorded";
     const isWhole = this.current?.key === keyOf(calibration, recipe) && this.current.recording.residuals.length === spec.blocks;
     return isWhole ? "kept" : "recorded";
   }

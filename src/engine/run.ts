@@ -26,7 +26,7 @@ export interface RunInput {
   model: Model;
   plan: RunPlan;
   calibration: Calibration;
-  /** Where outcomes go, block by block. One that holds the run's first blocks already is continued. */
+  /** Where outcomes go, block by block. If it already holds the run's first blocks, the run goes on after them. */
   store: RunStore;
   emit: Emit;
   signal?: AbortSignal;
@@ -131,7 +131,7 @@ interface Start {
   recording: Recording | null;
 }
 
-/** Both streams at the first block that is to be done. A recording that does not reach it cannot be continued. */
+/** Both streams before the first block that is not committed. A recording that does not reach that block cannot be continued. */
 async function startFor({ activations, model, calibration, store, recording = null }: RunInput): Promise<Start> {
   const kept = await store.residuals(activations);
   if (kept) return { start: kept, recording: recording && recording.residuals.length >= store.committed ? recording : null };
@@ -139,7 +139,7 @@ async function startFor({ activations, model, calibration, store, recording = nu
   return { start: { full: h, quantized: h }, recording };
 }
 
-/** The report of a run that is complete, or was interrupted. */
+/** The report of a run, complete or interrupted, from what is committed. */
 export function reportOf({ identity, reports, adapters }: RunStore, peakGpuBytes: number): RunReport {
   const sum = (of: (r: (typeof reports)[number]) => number) => reports.reduce((total, r) => total + of(r), 0);
   return {

@@ -18,7 +18,7 @@ export interface Inputs {
   xq(c: number): Activation;
 }
 
-/** Ĥ and δX̂ᵀ of one stage over all chunks (the paper's symbols; ours are H and C). The caller frees them. */
+/** H and C of one stage (the paper's Ĥ and δX̂ᵀ, scaled by 2/T) over all chunks, with the drift. The caller frees them. */
 export async function accumulate(
   ops: Ops,
   inputs: Inputs,

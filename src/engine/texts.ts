@@ -4,7 +4,7 @@ import type { Model } from "../model/checkpoint";
 import { needsHeldOut, type Recipe } from "../recipe/recipe";
 import { type Cutting, loadCalibration, loadTokens, type Reading } from "./tokens";
 
-/** Texts of one model, tokenized once for each cutting: the plan line asks at every change of the recipe. */
+/** Texts tokenized for the open model, each once for every way of cutting it: the page asks for a plan at every change of the recipe. */
 export class Texts {
   private readonly known = new Map<string, unknown>();
 
@@ -35,7 +35,7 @@ export class Texts {
 export const windowsKey = ({ length, ids }: TokenWindows): string =>
   `${length}:${hash(new Uint8Array(ids.buffer, ids.byteOffset, ids.byteLength))}`;
 
-/** FNV-1a, 53 bits of it: enough to distinguish texts, not a cryptographic hash. */
+/** The length and two 32-bit hashes in the manner of FNV-1a: enough to tell texts apart, but not cryptographic. */
 export function hash(bytes: Uint8Array): string {
   let a = 0x811c9dc5;
   let b = 0x1000193;

@@ -15,8 +15,9 @@ import { type Helper, readDocuments } from "../model/text-file";
 import { chatTemplateOf, openTokenizer } from "../model/tokenizer";
 import { needsHeldOut, type Recipe } from "../recipe/recipe";
 
+/** How a text to measure on is cut into windows. */
 export interface Cutting {
-  /** At most this many windows, from the first on; null: all. */
+  /** At most this many windows, counting from the first; null: all. */
   windows: number | null;
   windowLength: number;
 }
@@ -24,11 +25,11 @@ export interface Cutting {
 /** A text that a person gave. */
 export interface GivenText {
   readonly file: SourceFile;
-  /** The field that holds the text, where a file has several and none is known. */
+  /** The field that holds the text, where it is not found automatically. */
   readonly field?: string;
 }
 
-/** The same windows that a run of the open checkpoint was calibrated on. */
+/** The windows that a run of the open checkpoint was calibrated on. */
 export interface WindowsOfRun {
   readonly ofRun: string;
 }
@@ -45,14 +46,14 @@ export interface Reading {
 }
 
 /**
- * Windows are drawn over the whole text up to this many tokens (about 4 MB), and from that beginning of a longer one: a library need not be tokenized for a few
- * windows. Four times what is asked for, where that is more.
+ * Calibration windows are drawn from a text's first 2^20 tokens (about 4 MB), or from four times the tokens that are asked for where that is more, so that a
+ * few windows do not cost tokenizing a whole library.
  */
 const drawnFrom = 2 ** 20;
 const poolOf = (windows: number, length: number): number => Math.max(drawnFrom, 4 * windows * length);
 
 /**
- * A text to measure on as token windows: .npy holds ids, anything else is read by what it holds (`readDocuments`).
+ * The token windows of a text to measure on: a .npy file holds ids, anything else is read by `readDocuments`.
  * @throws QuantError text-too-short, bad-tokens, bad-text, bad-file, bad-tokenizer, missing-file (tokenizer.json).
  */
 export function loadTokens(model: Model, file: SourceFile, cutting: Cutting, reading: Reading = {}): Promise<TokenWindows> {
@@ -77,7 +78,7 @@ export function loadCalibration(model: Model, file: SourceFile, recipe: Recipe, 
   });
 }
 
-/** Windows of the first `enough` ids, or of all for null. */
+/** The windows of the text's first `enough` ids at least; null: of all. */
 async function allWindows(model: Model, file: SourceFile, length: number, enough: number | null, reading: Reading): Promise<TokenWindows> {
   if (file.name.toLowerCase().endsWith(".npy")) return windowsFromNpy(file.name, await file.read(0, file.size), length);
   const { signal, field, helper, progress } = reading;

@@ -27,7 +27,7 @@ export interface LayerReport {
   curve: AlphaCurve | null;
   /** The error on held-out windows, which are in neither H nor C: after rounding, and as a curve before it. Null where none are held out. */
   heldOut: { relativeError: number; curve: AlphaCurve } | null;
-  /** The inputs j with the largest H_jj; `times` is H_jj divided by its mean over all inputs. Empty where H was not needed. */
+  /** The inputs j with the largest H_jj; `times` is H_jj divided by the mean over all inputs that are not dead. Empty where H was not needed. */
   outliers: { input: number; times: number }[];
   /** Why the layer fell back (α = 0, or RTN), or null. */
   fallback: string | null;

@@ -5,7 +5,7 @@ import { selectedRun } from "./next";
 import type { Session } from "./session";
 import type { LayerState, State } from "./state";
 
-/** Key of the facts to ask for now; null: none, or not yet. */
+/** Key of the facts to ask for now; null where none are wanted, or the worker is busy. */
 function wantedKey(state: State): string | null {
   const run = selectedRun(state);
   const idle = state.job === null && state.model.opening === null && state.gpu.status === "ready";

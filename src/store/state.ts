@@ -1,4 +1,4 @@
-/** All that the page knows. Plain data; the functions beside it change it, the ui shows it. */
+/** All that the page knows, as plain data: the other files of this folder change it, and ui/ shows it. */
 import type { FlatError } from "../errors";
 import { defaultRecipe, type Recipe } from "../recipe/recipe";
 import type { AdapterFacts } from "../results/adapter";
@@ -20,13 +20,13 @@ export interface GpuState {
 
 export interface ModelState {
   summary: ModelSummary | null;
-  /** What is being opened now. A model that is open stays until the next one has opened. */
+  /** The name of what is being opened now, or null. An open model stays open until the next one has opened. */
   opening: string | null;
   error: FlatError | null;
-  /** Of the open checkpoint itself, for one that is quantized already. */
+  /** Perplexities of the open checkpoint itself, where it is quantized already. */
   measured: { key: string; textLabel: string; result: Perplexity }[];
   scored: Scored[];
-  /** It is the demo, whose own tasks come with the page. */
+  /** The open model is the demo, whose tasks come with the page. */
   demo: boolean;
 }
 
@@ -48,16 +48,16 @@ export interface LogLine {
 }
 
 export interface Measured {
-  /** Of the settings it was measured with: see `measureKey`. */
+  /** Key of the settings it was measured with: see `measureKey`. */
   key: string;
   textLabel: string;
-  /** The very text that the run was calibrated on. */
+  /** The text is the one that the run was calibrated on. */
   own: boolean;
   evaluation: Evaluation;
 }
 
 export interface Scored {
-  /** Of the questions: see `tasksKey`. */
+  /** Key of the questions: see `tasksKey`. */
   key: string;
   label: string;
   result: TasksResult;
@@ -87,10 +87,10 @@ export interface Run {
   blocks: BlockReport[];
   layers: LayerReport[];
   ms: number | null;
-  /** Of these, spent on the full-precision stream, which a run may find kept. */
+  /** The part of `ms` spent on the full-precision stream; 0 where an earlier run's was used. */
   streamMs: number;
   peakGpuBytes: number | null;
-  /** Of the file that an export would write. */
+  /** Bytes of the files that an export would write. */
   bytesOut: number | null;
   error: FlatError | null;
   /** One per text: measuring on a second text adds an entry. */
@@ -101,7 +101,7 @@ export interface Run {
   held: boolean;
   /** Not drawn in the chart. */
   hidden: boolean;
-  /** Made by dragging α: in sight only while it is `live.shown`, or once the person keeps it. */
+  /** Made by dragging α, and not kept: listed only while it is `live.shown`. */
   dragged: boolean;
 }
 
@@ -118,7 +118,7 @@ export interface Job {
   /** The plan's estimate, before there is a rate. */
   expectedSeconds: number | null;
   cancelling: boolean;
-  /** Of several runs measured in one job. */
+  /** The job is at run number `part` of the `parts` runs that it measures or scores. */
   part: number;
   parts: number;
   /** A run that dragging α started, and that the next α may interrupt. */

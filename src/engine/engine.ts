@@ -30,7 +30,7 @@ import { Recordings } from "./recordings";
 import { run } from "./run";
 import { type Beginning, type KeptRun, Runs } from "./runs";
 import { type Answer, answerQuestions } from "./tasks";
-import { hash, Texts, windowsKey } from "./texts";
+import { quickHash, Texts, windowsKey } from "./texts";
 import type { Cutting, GivenText, Reading, WindowsOfRun } from "./tokens";
 import { planUncalibrated, runUncalibrated } from "./uncalibrated";
 import { loadOf, runWork } from "./work";
@@ -175,7 +175,7 @@ export class Engine {
   async scoreTasks(id: string | null, questions: readonly Question[], emit: Emit, signal: AbortSignal): Promise<TasksResult> {
     const finished = id === null ? null : this.runs.finished(id);
     const encoder = await openTokenizer(this.currentModel.source);
-    const key = hash(new TextEncoder().encode(JSON.stringify(questions)));
+    const key = quickHash(new TextEncoder().encode(JSON.stringify(questions)));
     const known = this.answers.get(key);
     const parts = finished && !known ? 2 : 1;
     const ask = (model: Model, part: number, quantized: QuantizedModel | null) =>

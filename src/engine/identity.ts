@@ -30,6 +30,7 @@ export async function modelDigest({ shards, config, original }: Checkpoint): Pro
   return sha256OfText(JSON.stringify([config, tensors]));
 }
 
+/** @param blocks of the model. @param text the calibration text's name and windows; null where nothing is calibrated. */
 export async function identityOf(
   checkpoint: Checkpoint,
   recipe: Recipe,

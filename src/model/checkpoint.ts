@@ -8,7 +8,7 @@ import type { Shards, Source, SourceFile } from "../io/types";
 import { noWeights } from "../io/weight-files";
 import { elements, type FloatDtype, type Ops, type Tensor } from "../ops/ops";
 import { type LayerKind, layerKinds } from "../recipe/recipe";
-import { familyNotes, familyOf, nameOf } from "./families";
+import { architectureName, familyNotes, familyOf } from "./families";
 import { leftoverSettings, refuseForeign } from "./foreign";
 import { genericLayers } from "./generic";
 import { hasOtherHead } from "./head";
@@ -115,7 +115,9 @@ export function runnable(checkpoint: Checkpoint): Model {
 function openUnknown({ source, config, kept, shards, notes }: Opened, unsupported: QuantError): Checkpoint | null {
   if (config.quantization_config) return null;
   const layers = genericLayers(shards);
-  return layers.length ? { source, spec: null, unsupported, architecture: nameOf(config), config: kept, shards, notes, layers } : null;
+  return layers.length
+    ? { source, spec: null, unsupported, architecture: architectureName(config), config: kept, shards, notes, layers }
+    : null;
 }
 
 async function openKnown({ source, config, kept, shards, notes: fileNotes }: Opened): Promise<Model> {

@@ -60,7 +60,7 @@ const families: Record<string, Family> = {
   },
 };
 
-/** For people: "Llama, Mistral, … models". */
+/** For messages: "Llama, Mistral, … models". */
 export const supported = (): string => `${[...new Set(Object.values(families).map((family) => family.title))].join(", ")} models`;
 
 /**
@@ -76,7 +76,7 @@ export function familyOf(config: Json): Family {
   const byType = typeof type === "string" ? known(type) : undefined;
   const byName = () => Object.values(families).find((f) => causal.some((name) => name.toLowerCase() === f.architecture.toLowerCase()));
   const family = names.length && !causal.length ? undefined : typeof type === "string" ? byType : byName();
-  if (!family) throw new QuantError("unsupported-architecture", nameOf(config), `This version runs ${supported()}.`);
+  if (!family) throw new QuantError("unsupported-architecture", architectureName(config), `This version runs ${supported()}.`);
   return family;
 }
 
@@ -92,8 +92,8 @@ export function familyNotes(config: Json, { title, architecture }: Family): stri
 const architecturesOf = ({ architectures: list }: Json): string[] =>
   Array.isArray(list) ? list.filter((name): name is string => typeof name === "string") : [];
 
-/** What an untrusted config.json calls its architecture, for people. */
-export function nameOf(config: Json): string {
+/** What an untrusted config.json calls its architecture, for messages. */
+export function architectureName(config: Json): string {
   const type = config.model_type;
   return (architecturesOf(config)[0] || (typeof type === "string" ? type : "no architecture in config.json")).slice(0, 80);
 }

@@ -2,7 +2,7 @@
 import { QuantError } from "../errors";
 import { shown } from "../io/text";
 import type { Shards } from "../io/types";
-import { nameOf } from "./families";
+import { architectureName } from "./families";
 
 type Json = Record<string, unknown>;
 
@@ -89,7 +89,7 @@ export function refuseForeign(config: Json, shards: Shards): void {
   if (transposedArchitectures.includes(String(config.model_type)))
     throw new QuantError(
       "unsupported-architecture",
-      `${shown(nameOf(config))} stores its linear layers transposed (Conv1D), which cannot be read here, so it cannot be rounded either`,
+      `${shown(architectureName(config))} stores its linear layers transposed (Conv1D), which cannot be read here, so it cannot be rounded either`,
       "Choose a model of another family.",
     );
 }

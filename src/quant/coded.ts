@@ -97,7 +97,10 @@ export function valuesOf(layer: DenseLayer): Float32Array {
   return toFloats(new Uint8Array(layer.words.buffer), "F16");
 }
 
-/** The layer with row o divided by s[o]: codes stay, scales and real zeros are rounded to f16 again, and the run goes on with the rounded values. @throws QuantError `scale-overflow`. */
+/**
+ * The layer with row o divided by s[o]: codes stay; scales, real zeros and the weights of a dense layer are divided and rounded to f16 again.
+ * @throws QuantError `scale-overflow`, `weight-overflow`.
+ */
 export function divideRows(layer: Coded, s: ArrayLike<number>): Coded {
   const [out] = layer.shape;
   if (layer.kind === "dense") {
@@ -112,6 +115,7 @@ export function divideRows(layer: Coded, s: ArrayLike<number>): Coded {
   }
   const groups = layer.scales.length / out;
   const divided = (x: number, i: number) => toF16(x / s[Math.floor(i / groups)]);
+  // A scale must not round to 0: 2⁻²⁴ is the smallest f16 above it.
   const scales = layer.scales.map((x, i) => Math.max(divided(x, i), 2 ** -24));
   const zeros = gridKinds[layer.gridKind].zeros === "real" ? layer.zeros.map(divided) : layer.zeros;
   if (![scales, zeros].every((x) => x.every(Number.isFinite))) throw overflow(layer.name);

@@ -121,7 +121,7 @@ function messagesOf(value: unknown, place: string): ChatMessage[] {
   });
 }
 
-/** The rows of a decoded text file, each with its place in it; null where the file is one plain text. Only .csv and .tsv are recognised by name first. */
+/** The rows of a decoded text file, each with its place in it; null for one plain text. Only .csv, .tsv and .jsonl files go by name, the last unless it begins with "[". */
 export function rowsOfText(name: string, text: string): Iterable<readonly [string, unknown]> | null {
   const lower = name.toLowerCase();
   if (/\.(csv|tsv)$/.test(lower)) return csvDocuments(name, text, lower.endsWith(".tsv") ? "\t" : ",");

@@ -2,7 +2,7 @@
 
 /** What each code means, as the first half of the sentence; `where` and `hint` complete it. */
 export const meanings = {
-  "bad-argument": "This command line is not understood",
+  "bad-argument": "This command line cannot be understood",
   "bad-recipe": "The recipe is not valid",
   "bad-rule": "A rule of the recipe does not fit this model",
   "bad-json": "This file is not valid JSON",

@@ -91,7 +91,7 @@ export class Engine {
     return summarize(checkpoint);
   }
 
-  /** Runs of the open checkpoint that can be resumed. */
+  /** The runs of the open checkpoint that can be resumed. */
   interrupted(): Promise<InterruptedRun[]> {
     return this.runs.interrupted(this.current);
   }
@@ -133,7 +133,7 @@ export class Engine {
   /** Resumes an interrupted run of this checkpoint, on the windows kept with it. @throws QuantError `other-run`, `inputs-changed`. */
   async resume(id: string, emit: Emit, signal: AbortSignal): Promise<RunReport> {
     const found = await this.runs.peek(id);
-    if (!found) throw new QuantError("internal", "this run is not there any more", "Run it again.");
+    if (!found) throw new QuantError("internal", "this run no longer exists", "Run it again.");
     const { recipe, text } = found.store.identity;
     const calibration = await found.store.calibration();
     await found.place.release();

@@ -41,7 +41,7 @@ export function checkLimits({ what, bytes }: Largest, limits: AdapterFacts["limi
   if (bytes <= allowed) return;
   throw new QuantError(
     "gpu-limit",
-    `${what} would take ${mebibytes(bytes)}, this GPU allows ${mebibytes(allowed)} for one matrix`,
+    `${what} would take ${mebibytes(bytes)}, but this GPU allows ${mebibytes(allowed)} for one matrix`,
     "Use a GPU or driver with larger limits, RTN with α 0 (which needs no Hessian) where that is what is too large, or the command line with --cpu.",
   );
 }

@@ -87,7 +87,7 @@ function blockShare({ model, plan, calibration }: RunInput, m: number, kept: boo
   return forward + stages.reduce((sum, stage) => sum + quantizeWork(stageLayers(plan, m, stage), load), 0);
 }
 
-/** The outcomes of the blocks that are not committed yet, and where both streams stand after each. */
+/** The outcomes of the blocks that are not committed yet, each with both residual streams after it. */
 async function* runBlocks(
   input: RunInput,
   { start, recording }: Start,

@@ -35,7 +35,7 @@ export class Runs {
   /** @throws QuantError `internal` for a run that does not exist or has not finished. */
   finished(id: string): KeptRun & { report: RunReport } {
     const run = this.runs.get(id);
-    if (!run?.report) throw new QuantError("internal", "this run is not there any more", "Run it again.");
+    if (!run?.report) throw new QuantError("internal", "this run no longer exists", "Run it again.");
     return { ...run, report: run.report };
   }
 

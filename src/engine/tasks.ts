@@ -77,7 +77,7 @@ function candidateOf(
   if (ids.length > maxPositions)
     throw new QuantError(
       "bad-tokens",
-      `question ${index + 1} has ${ids.length} tokens, the model knows ${maxPositions} positions`,
+      `question ${index + 1} has ${ids.length} tokens, but the model knows only ${maxPositions} positions`,
       "Leave it out of the file, or ask for fewer questions.",
     );
   // At least one token is scored: where the tokenizer merges all of the choice into the context's last token, that one.

@@ -32,7 +32,7 @@ export interface RunChanges {
 const nothing: RunChanges = { replaced: new Set<string>(), wide: new Set<string>() };
 
 /**
- * Every tensor of an export, known before any of them is made, in the source's order; a quantized layer's tensors stand where its weight stood.
+ * Every tensor of an export, known before any of them is made, in the source's order; a quantized layer's tensors come where its weight was.
  * @throws QuantError `bad-format` when the format cannot hold what the recipe makes of this model.
  */
 export function entriesOf(model: Checkpoint, { recipe, layers: plans }: RunPlan, { replaced, wide }: RunChanges = nothing): Entry[] {

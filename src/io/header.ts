@@ -80,7 +80,7 @@ function checkLayout(tensors: TensorInfo[], dataSize: number, fileName: string):
     before = t.name;
   }
   if (at === dataSize) return;
-  const where = `${shown(fileName)}: the header describes ${at} bytes of data, the file holds ${dataSize}`;
+  const where = `${shown(fileName)}: the header describes ${at} bytes of data, but the file holds ${dataSize}`;
   if (at > dataSize) throw new QuantError("truncated", where, "The download is incomplete; fetch the file again.");
   throw new QuantError("bad-safetensors", where, "There are bytes that belong to no tensor; download the file again.");
 }
@@ -113,7 +113,7 @@ export function parseHeader(bytes: Uint8Array, fileSize: number, fileName: strin
 function checkLength(length: number, fileSize: number, fileName: string): void {
   // The file's size comes first: length bytes that say 2^63 mean another kind of file, not a large header.
   if (8 + length > fileSize) {
-    throw new QuantError("truncated", `${shown(fileName)}: its header should take ${length} bytes, the file has ${fileSize}`, AGAIN);
+    throw new QuantError("truncated", `${shown(fileName)}: its header should take ${length} bytes, but the file has ${fileSize}`, AGAIN);
   }
   if (length > HEADER_LIMIT) {
     throw new QuantError(

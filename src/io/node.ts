@@ -150,7 +150,7 @@ async function openForWriting(path: string): Promise<{ file: SinkFile; dispose: 
   return { file, dispose };
 }
 
-/** Puts the finished folder in its place; the old one is moved aside first and only deleted when the new one stands. */
+/** Puts the finished folder in its place; an old one is moved aside first, and only deleted once the new one is in place. */
 async function swapIn(temp: string, out: string, force: boolean, token: string): Promise<void> {
   const state = await lookAt(out);
   if (state === "full" && !force) throw outputExists(out);

@@ -68,7 +68,7 @@ export class Scanner {
     if (this.at !== this.text.length) this.fail(`expected the end but ${this.got()}`);
   }
 
-  /** Digits only: no sign, no leading zero, no fraction, no exponent (whoever reads on fails at the character after the digits). */
+  /** Digits only: no sign, no leading zero, no fraction, no exponent (reading on then fails at the character after the digits). */
   integer(): number {
     const start = this.at;
     let value = 0;

@@ -69,7 +69,7 @@ export function cutIntoWindows(ids: Int32Array, length: number, name: string): T
   if (windows === 0)
     throw new QuantError(
       "text-too-short",
-      `${name} has ${ids.length} tokens, one window needs ${length}`,
+      `${name} has ${ids.length} tokens, but one window needs ${length}`,
       "Give a longer text or a shorter window length.",
     );
   return { length, windows, ids: ids.subarray(0, windows * length) };
@@ -90,7 +90,7 @@ export function pickWindows(all: TokenWindows, count: number | null, seed: numbe
   if (asked > all.windows)
     throw new QuantError(
       "text-too-short",
-      `${name} gives ${all.windows} windows of ${all.length} tokens, ${asked} are asked for${held ? ` (${held} of them held out)` : ""}`,
+      `${name} gives ${all.windows} windows of ${all.length} tokens, but ${asked} are asked for${held ? ` (${held} of them held out)` : ""}`,
       "Give a longer text, fewer windows or shorter ones.",
     );
   const wanted = count ?? all.windows - held;
@@ -120,14 +120,14 @@ export function checkTokens(tokens: TokenWindows, vocabulary: number, maxPositio
   if (tokens.length > maxPositions)
     throw new QuantError(
       "bad-tokens",
-      `${name} has windows of ${tokens.length} tokens, the model knows ${maxPositions} positions`,
+      `${name} has windows of ${tokens.length} tokens, but the model knows only ${maxPositions} positions`,
       "Use a shorter window length.",
     );
   const bad = tokens.ids.findIndex((id) => id < 0 || id >= vocabulary);
   if (bad >= 0)
     throw new QuantError(
       "bad-tokens",
-      `${name} holds id ${tokens.ids[bad]} at ${bad}, the vocabulary has ${vocabulary}`,
+      `${name} holds id ${tokens.ids[bad]} at position ${bad}, but the vocabulary has only ${vocabulary}`,
       "Use this model's own tokenizer.",
     );
 }

@@ -205,7 +205,7 @@ function checkTensor(shards: Shards, name: string, shape: readonly number[], dty
   if (tensor.shape.join() !== shape.join())
     throw new QuantError(
       "wrong-shape",
-      `${name} in ${tensor.file.name} is ${tensor.shape.join(" × ") || "a scalar"}, config.json implies ${shape.join(" × ")}`,
+      `${name} in ${tensor.file.name} is ${tensor.shape.join(" × ") || "a scalar"}, but config.json implies ${shape.join(" × ")}`,
       "Check that config.json belongs to these files.",
     );
   if (!dtypes.includes(tensor.dtype))

@@ -144,7 +144,7 @@ export function rowsOfText(name: string, text: string): Iterable<readonly [strin
   return jsonRows(name, value);
 }
 
-/** The separator of a table that is not called .csv or .tsv, told by a first line with a field that holds text and a second row as wide; else null. */
+/** The separator of a table that is not called .csv or .tsv: its first line names a field that may hold text, and its second is as wide. Else null. */
 function separatorOf(text: string): string | null {
   const head = text.slice(0, 65_536);
   for (const separator of [",", "\t"]) {
@@ -211,7 +211,10 @@ function* csvDocuments(name: string, text: string, separator: string): Generator
   const [header, ...rows] = csvRows(text, separator);
   for (const [i, row] of rows.entries()) {
     if (row.length < header.length)
-      throw badText(`${shown(name)}, row ${i + 2} has ${row.length} fields, the first has ${header.length}`, "Correct the file.");
+      throw badText(
+        `${shown(name)}, row ${i + 2} has ${row.length} ${row.length === 1 ? "field" : "fields"}, but the first row has ${header.length}`,
+        "Correct the file.",
+      );
     yield [`row ${i + 2}`, Object.fromEntries(header.map((title, c) => [title, row[c]]))];
   }
 }

@@ -65,7 +65,7 @@ async function groupIndexOf(shards: Shards, name: string, n: number, groups: num
   if (bad >= 0)
     throw new QuantError(
       "contradiction",
-      `${name}.g_idx names group ${index[bad]} at ${bad}, there are ${groups}`,
+      `${name}.g_idx names group ${index[bad]} at position ${bad}, but there are only ${groups} groups`,
       "The checkpoint is damaged: download it again.",
     );
   return index.every((g, i) => g === Math.floor((i * groups) / n)) ? undefined : index;

@@ -17,7 +17,7 @@ const sampleLength = 512;
 type Json = Record<string, unknown>;
 
 /**
- * The cutter for a tokenizer.json; null where the special ids cannot be told. Texts are cut before a space, which leaves the ids as they are if the
+ * The cutter for a tokenizer.json; null where its special ids cannot be found out. Texts are cut before a space, which leaves the ids as they are if the
  * tokenizer splits there anyway, or has no token that goes on after a space. A tokenizer that puts "▁" before every text turns it into the space that
  * the cut drops. Whether to drop it is found out by trying both on the beginning of the text.
  */
@@ -70,7 +70,7 @@ function endsWords(pre: Part): boolean {
   return ["Whitespace", "WhitespaceSplit", "BertPreTokenizer"].includes(pre?.type ?? "");
 }
 
-/** Whether a normalizer changes each word by itself, so that it gives the same on both sides of a cut. */
+/** Whether a normalizer changes no character because of another far away, so that it does the same with a text and with its pieces. */
 function isLocal(normalizer: Part | undefined): boolean {
   if (!normalizer) return true;
   if (normalizer.type === "Sequence") return (normalizer.normalizers ?? []).every(isLocal);

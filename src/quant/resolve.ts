@@ -62,7 +62,7 @@ function checkRunnable(plan: RunPlan, { packing }: ModelSpec): void {
       "Open the original f16, bf16 or f32 checkpoint; this one can be measured.",
     );
   if (recipe.blocks !== null && recipe.blocks > blocks)
-    throw new QuantError("bad-recipe", `blocks is ${recipe.blocks}, the model has ${blocks}`, `Use at most ${blocks}.`);
+    throw new QuantError("bad-recipe", `blocks is ${recipe.blocks}, but the model has only ${blocks}`, `Use at most ${blocks}.`);
   for (let m = 0; m < quantizedBlocks; m++) for (const stage of stages) checkStage(stageLayers(plan, m, stage), m, stage);
 }
 

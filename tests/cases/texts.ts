@@ -134,7 +134,7 @@ export const textCases: readonly TextCase[] = [
     what: "A row of a .csv that is too short",
     name: "bad.csv",
     content: "id,text\n1,One.\n2\n",
-    says: "bad.csv, row 3 has 1 fields, the first has 2",
+    says: "bad.csv, row 3 has 1 field, but the first row has 2",
   },
   {
     what: "JSON that is cut off, under another name",

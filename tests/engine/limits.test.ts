@@ -22,7 +22,7 @@ test("what no binding holds is refused before any work, with both sizes", () => 
   expect(() => checkLimits(largestMatrix(model.spec, planOf({})), limits)).not.toThrow();
   expect(() => checkLimits(largestMatrix(model.spec, planOf({ method: "gptq" })), null)).not.toThrow();
   expect(() => checkLimits(largestMatrix(model.spec, planOf({ method: "gptq" })), limits)).toThrow(
-    "This model needs more than the GPU allows: the Hessian of down_proj's inputs would take 1 MiB, this GPU allows 1 MiB for one matrix.",
+    "This model needs more than the GPU allows: the Hessian of down_proj's inputs would take 1 MiB, but this GPU allows 1 MiB for one matrix.",
   );
 });
 

@@ -195,7 +195,7 @@ describe("a packed checkpoint from elsewhere", () => {
 
   test("whose g_idx names no group is refused", async () => {
     const patch = await patchTensor("model.layers.0.self_attn.q_proj.g_idx", (g) => g.set([9], 3));
-    await expect(weights(patch)).rejects.toThrow("q_proj.g_idx names group 9 at 3, there are 2");
+    await expect(weights(patch)).rejects.toThrow("q_proj.g_idx names group 9 at position 3, but there are only 2 groups");
   });
 
   test.each([

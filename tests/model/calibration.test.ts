@@ -32,11 +32,11 @@ describe("the demo's texts", () => {
   test("too little text says how much there is and how much is needed", async () => {
     const short = bytesFile("short.txt", "Once upon a time.");
     await expect(loadTokens(await openDemo(), short, { windows: null, windowLength: 128 })).rejects.toThrow(
-      /short\.txt has \d+ tokens, one window needs 128/,
+      /short\.txt has \d+ tokens, but one window needs 128/,
     );
     const text = await diskSourceFile(demo("calibration.jsonl"));
     const many = recipeWith({ calibration: { windows: 4000, windowLength: 128, seed: 0 } });
-    await expect(loadCalibration(await openDemo(), text, many)).rejects.toThrow(/gives \d+ windows of 128 tokens, 4000 are asked for/);
+    await expect(loadCalibration(await openDemo(), text, many)).rejects.toThrow(/gives \d+ windows of 128 tokens, but 4000 are asked for/);
   });
 
   test("what is not UTF-8 is refused", async () => {
@@ -91,8 +91,8 @@ describe("windows", () => {
 
   test("that the model cannot take are refused", () => {
     const tokens = cutIntoWindows(ids, 10, "x");
-    expect(() => checkTokens(tokens, 50, 64, "x.npy")).toThrow("x.npy holds id 50 at 50, the vocabulary has 50");
-    expect(() => checkTokens(tokens, 200, 8, "x.npy")).toThrow("the model knows 8 positions");
+    expect(() => checkTokens(tokens, 50, 64, "x.npy")).toThrow("x.npy holds id 50 at position 50, but the vocabulary has only 50");
+    expect(() => checkTokens(tokens, 200, 8, "x.npy")).toThrow("the model knows only 8 positions");
     expect(() => checkTokens(cutIntoWindows(ids, 1, "x"), 200, 8, "x.npy")).toThrow("at least two");
     expect(() => checkTokens({ ...tokens, ids: Int32Array.of(-1) }, 200, 64, "x.npy")).toThrow("id -1");
   });

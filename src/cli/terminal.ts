@@ -32,6 +32,7 @@ function statusLine(fraction: number, where: string, elapsed: number): string {
   return `${Math.floor(100 * fraction)} % ${safe(where)}${left}`;
 }
 
+/** Prints a line on stderr. */
 export function say(text: string): void {
   stderr(`${clear(process.stderr.isTTY === true)}${safe(text)}\n`);
 }

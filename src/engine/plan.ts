@@ -15,6 +15,7 @@ import { loadOf, runWork } from "./work";
 /** The full-precision stream is kept on the device for the next run while it takes no more than this. */
 const recordingBudget = 2 ** 30;
 
+/** Whether the full-precision stream of this calibration is small enough to be recorded. */
 export function fitsRecording(spec: ModelSpec, calibration: Calibration): boolean {
   const { tokens, heldTokens } = loadOf(calibration);
   return recordingBytes(spec, tokens + heldTokens) <= recordingBudget;

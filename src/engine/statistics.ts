@@ -2,6 +2,7 @@ import { throwIfCancelled } from "../errors";
 import { type Activation, using } from "../ops/activations";
 import type { Ops, Tensor } from "../ops/ops";
 
+/** What a stage's inputs are summed to, all [in, in] and over T tokens. X: full precision; Xq: earlier layers quantized. */
 export interface Statistics {
   /** (2/T)·XqᵀXq, mirrored; null when not asked for. */
   H: Tensor | null;

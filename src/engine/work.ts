@@ -17,6 +17,7 @@ export interface StageNeeds {
 export const stageMethods = (layers: readonly LayerPlan[]): { method: MethodId; rows: number[] }[] =>
   [...byMethod(layers)].map(([method, mine]) => ({ method, rows: mine.map(({ shape }) => shape[0]) }));
 
+/** What the plans of one stage's layers need. */
 export function stageNeeds(layers: readonly LayerPlan[]): StageNeeds {
   const corrected = layers.some(({ alpha, choice }) => alpha > 0 || choice === "best");
   const needs = layers.map(({ method }) => quantizers[method].needs);
@@ -63,6 +64,7 @@ export function runWork(spec: ModelSpec, plan: RunPlan, load: Load, kept: boolea
   return total;
 }
 
+/** The token counts of a calibration. */
 export const loadOf = ({ tokens, heldOut }: Calibration): Load => ({
   tokens: tokens.ids.length,
   heldTokens: heldOut?.ids.length ?? 0,

@@ -12,6 +12,7 @@ function hexDigit(c: number): number {
   return lower >= 97 && lower <= 102 ? lower - 87 : -1;
 }
 
+/** Reads tokens of a header from left to right; every problem is thrown as `bad-safetensors` with its place. */
 export class Scanner {
   private at = 0;
   private readonly scratch: number[] = [];

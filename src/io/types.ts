@@ -34,6 +34,7 @@ export interface Sink {
   abort(): Promise<void>;
 }
 
+/** The dtypes of safetensors that are handled here, by their names in the format. */
 export type Dtype =
   | "F64"
   | "F32"

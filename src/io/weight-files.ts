@@ -7,6 +7,7 @@ import type { Source, SourceFile } from "./types";
 const SINGLE_NAME = "model.safetensors";
 export const INDEX_NAME = "model.safetensors.index.json";
 
+/** The weight files themselves (`read` names them in words), or the index that names them. */
 export type ChosenWeights = { kind: "files"; files: readonly SourceFile[]; read: string } | { kind: "index"; index: SourceFile };
 
 const safetensors = /\.safetensors$/;
@@ -67,6 +68,7 @@ function checkSeries(files: readonly SourceFile[]): void {
   if (lost.length) throw missing(lost, `promised by the name ${shown(files[0].name)}`);
 }
 
+/** The error for files that are not there. @param because who asks for them, such as "named by model.safetensors.index.json". */
 export function missing(names: readonly string[], because: string): QuantError {
   const hint = names.length > 1 ? "Add these files and choose the folder again." : "Add this file and choose the folder again.";
   return new QuantError("missing-file", `${shownList(names)} (${because})`, hint);

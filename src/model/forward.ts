@@ -73,6 +73,7 @@ export function freeBlock(ops: Ops, block: Block): void {
   ops.free(...Object.values(block.norms), ...Object.values(block.weights), ...Object.values(block.biases));
 }
 
+/** The geometry of windows of `length` tokens. Its tables, cos and sin [length, headDim/2], are freed at the end of the job that made them. */
 export function createGeometry(ops: Ops, spec: ModelSpec, length: number): Geometry {
   const { cos, sin, half } = ropeTables(spec, length);
   return { spec, length, cos: ops.fromFloats(cos, [length, half]), sin: ops.fromFloats(sin, [length, half]) };

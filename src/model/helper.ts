@@ -36,6 +36,7 @@ async function work(request: HelperRequest): Promise<unknown> {
 
 const badTemplate = (where: string) => new QuantError("bad-text", where, "Give plain text, or mend chat_template.");
 
+/** The helper that answers through `ask`; errors of late answers name the file or template. */
 export function helperOf(ask: Ask): Helper {
   const within = async <T>(request: HelperRequest, late: () => QuantError): Promise<T> => {
     try {

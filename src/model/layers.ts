@@ -9,6 +9,7 @@ export interface Stage {
   readonly kinds: readonly LayerKind[];
 }
 
+/** The four stages of a block. */
 export const stages: readonly Stage[] = [
   { id: "qkv", kinds: ["q_proj", "k_proj", "v_proj"] },
   { id: "o", kinds: ["o_proj"] },
@@ -32,6 +33,7 @@ export const layerName = (block: number, kind: LayerKind): string => `model.laye
 export const embeddingName = "model.embed_tokens.weight";
 export const finalNormName = "model.norm.weight";
 export const headName = "lm_head.weight";
+/** Full tensor names of a block's norms. */
 export const normNames = (block: number) => ({
   input: `model.layers.${block}.input_layernorm.weight`,
   postAttention: `model.layers.${block}.post_attention_layernorm.weight`,

@@ -78,6 +78,7 @@ export const flagsText = (recipe: Recipe): string =>
     })
     .join(" ");
 
+/** A word quoted for a POSIX shell, if it needs quotes. */
 export function shellWord(word: string): string {
   return /^[\w./=:@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

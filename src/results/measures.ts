@@ -1,5 +1,6 @@
 import type { BlockReport } from "./report";
 
+/** A run's perplexity and Δ on one text. */
 export interface Evaluation {
   perplexityBefore: number;
   perplexity: number;
@@ -10,6 +11,7 @@ export interface Evaluation {
   ms: number;
 }
 
+/** A checkpoint's perplexity on one text. */
 export interface Perplexity {
   perplexity: number;
   tokens: number;
@@ -35,6 +37,7 @@ export interface TaskChange {
   normalizedAccuracy: AccuracyChange;
 }
 
+/** How a share of right answers changed. */
 export interface AccuracyChange {
   before: number;
   after: number;

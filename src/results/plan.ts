@@ -1,3 +1,4 @@
+/** What a run would take and give, before it starts. */
 export interface PlanSummary {
   /** Bytes of the checkpoint and of the file that would be written. */
   bytesIn: number;

@@ -7,6 +7,7 @@ export interface AlphaCurve {
   curvature: number;
 }
 
+/** How one layer was quantized. */
 export interface LayerReport {
   /** Full tensor name without ".weight". */
   name: string;
@@ -35,6 +36,7 @@ export interface LayerReport {
   ms: number;
 }
 
+/** The error after one block. */
 export interface BlockReport {
   index: number;
   /** Δ_m = ‖h_m − ĥ_m‖²_F over all calibration tokens. */

@@ -5,6 +5,7 @@ import { type EvaluatedText, evaluatedTexts, measuredOn } from "./measuring";
 import type { Run } from "./state";
 import { textKey } from "./texts";
 
+/** The final values of a pair's runs: a Δ, or a perplexity. */
 export interface Ends {
   base: number;
   qep: number;
@@ -13,6 +14,7 @@ export interface Ends {
   below: boolean;
 }
 
+/** A QEP run and its base. */
 export interface Comparison {
   base: Run;
   qep: Run;
@@ -47,6 +49,7 @@ export function partnerRecipe(recipe: Recipe, panel: Recipe): Recipe {
   return isBase(partner) ? { ...partner, qep: { ...panel.qep, alpha: 0.5 } } : partner;
 }
 
+/** The comparison of a finished run with its partner; null where there is none. */
 export function compareWithPartner(runs: Run[], run: Run | null): Comparison | null {
   if (run?.status !== "done") return null;
   const partner = partnerOf(runs, run);

@@ -35,6 +35,7 @@ export function createInbox(apply: (events: RunEvent[]) => void): Inbox {
   };
 }
 
+/** The run with these events in it. */
 export function applyToRun(run: Run, events: RunEvent[]): Run {
   const next = { ...run, blocks: [...run.blocks], layers: [...run.layers] };
   for (const event of events) {

@@ -23,6 +23,7 @@ export function canFollow(state: State): boolean {
   return stream !== null && stream === streamKey(recipe, calibration) && finishedAlphas(state).length > 0;
 }
 
+/** Whether a change of α starts a run now. */
 export const isFollowing = (state: State): boolean => state.live.on && canFollow(state);
 
 export function createLive(store: StoreApi<State>, caller: Caller, quantizing: Quantizing): Live {

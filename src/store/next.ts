@@ -5,6 +5,7 @@ import { isModelMeasurable, measurementsLeft } from "./measuring";
 import { runsInSight } from "./runs";
 import type { Run, State } from "./state";
 
+/** What the page suggests to do next. */
 export type Step = "wait" | "reference" | "restart" | "open" | "mend-recipe" | "run" | "baseline" | "measure" | "export" | "nothing";
 
 export function nextStep(state: State): Step {

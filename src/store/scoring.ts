@@ -19,6 +19,7 @@ export function tasksKey({ kind, file, limit }: TaskSettings): string {
 
 export const tasksLabel = ({ kind, file }: TaskSettings): string => (kind === "demo" ? "the demo’s tasks" : (file?.name ?? "no file"));
 
+/** Whether a run can be scored on the questions of this key and has not been. (A run without blocks is of an architecture that cannot be run.) */
 export function isScorable(run: Run, key: string): boolean {
   return run.status === "done" && run.held && run.blocks.length > 0 && !run.scored.some((s) => s.key === key);
 }

@@ -15,6 +15,7 @@ export interface Session {
   restart(): Promise<void>;
 }
 
+/** @param connect starts a worker. */
 export function createSession(store: StoreApi<State>, connect: () => Client): Session {
   let client: Client | null = null;
   let tail: Promise<unknown> = Promise.resolve();

@@ -71,6 +71,7 @@ export interface TaskSettings {
   limit: number | null;
 }
 
+/** A run as the page shows it: what was asked for, what came of it, and what was measured. */
 export interface Run {
   id: string;
   /** Counts from 1, for people. */
@@ -105,6 +106,7 @@ export interface Run {
   dragged: boolean;
 }
 
+/** The job under way. There is one at a time. */
 export interface Job {
   kind: "run" | "measure" | "score" | "export";
   /** "": the open checkpoint itself is measured or scored. */
@@ -125,6 +127,7 @@ export interface Job {
   live: boolean;
 }
 
+/** The runs that follow the α slider; all ids are of runs. */
 export interface LiveState {
   on: boolean;
   /** The run that follows the slider. */

@@ -2,6 +2,7 @@
 import { QuantError } from "../errors";
 import type { TextSource } from "../worker/protocol";
 
+/** The choice in one text chooser. */
 export interface TextChoice {
   kind: "demo" | "file" | "pasted" | "kept";
   /** Kept while another kind is chosen, so that coming back loses nothing. */

@@ -46,7 +46,7 @@ export const strings = {
     demo: "Use the demo model",
     demoHint: "0.7 million parameters, 12 blocks, comes with this page.",
     opening: (label: string) => `Opening ${label}…`,
-    nothing: "There are no readable files in what was dropped.",
+    nothing: "There are no readable files among these.",
     looseLabel: "checkpoint",
     replaces: "Opening another model closes the runs of this one. Runs not exported yet are offered again when you reopen it.",
   },

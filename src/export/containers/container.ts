@@ -15,6 +15,7 @@ export interface Container<Dtype extends string = string> {
   open(written: Source): Promise<ReadonlyMap<string, WrittenEntry>>;
 }
 
+/** The files that a container will write. */
 export interface Layout {
   /** Bytes of all entries' data. */
   readonly dataBytes: number;

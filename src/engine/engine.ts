@@ -50,7 +50,7 @@ export interface RunOrder {
 /** A lost device is opened again at most this often within this time. */
 const recoveries = { most: 3, withinMs: 60_000 };
 
-/** One open checkpoint and its runs: all that page and command line do. One job at a time. */
+/** One open checkpoint and its runs: what page and command line do with a device. One job at a time. */
 export class Engine {
   private checkpoint: Checkpoint | null = null;
   private readonly runs: Runs;

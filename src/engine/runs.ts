@@ -122,7 +122,7 @@ export class Runs {
     if (!place) return null;
     try {
       const kept = await RunStore.glance(place.scratch).catch(() => null);
-      // Its tab is closed and its files were saved: nothing is left to resume.
+      // Its files were saved, and the tab that held it is closed: nothing is left to resume.
       if (kept?.isExported) await place.scratch.clear();
       if (!kept?.committed || kept.isExported || kept.identity.model.digest !== modelDigest) return null;
       const { recipe, text, blocks } = kept.identity;

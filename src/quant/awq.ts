@@ -24,7 +24,7 @@ export const awq: Quantizer = {
   wholeStage: true,
   cost: (rows, n, tokens) => {
     const all = rows.reduce((a, b) => a + b, 0);
-    // 20 trials of the module, taken as its first layers twice over; then the clip search's quadratic form, ten times.
+    // 20 trials of the module, each taken to cost twice its first layers; then the clip search's quadratic form, ten times.
     return { work: exponents * 4 * tokens * all * n + 20 * all * n * n, elements: 2 * all * n + n * n + 3 * tokens * Math.max(all, n) };
   },
   async quantize(stage, _, ops, signal) {

@@ -60,7 +60,7 @@ export const methods = {
     {
       alpha: real(0.25, {
         label: "GPTAQ strength",
-        help: "How much of the error of the layers before it each layer makes up for.",
+        help: "How much of the preceding layers’ error each layer makes up for.",
         flag: "gptaq-alpha",
         min: 0,
         max: 1,

@@ -1,4 +1,4 @@
-/** What is known of a checkpoint within a second of opening it, from headers and config alone. */
+/** What is known of a checkpoint once it is open, before any weights are loaded. */
 export interface ModelSummary {
   label: string;
   /** config.json's architecture, e.g. LlamaForCausalLM. */

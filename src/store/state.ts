@@ -67,7 +67,7 @@ export interface TaskSettings {
   kind: "demo" | "file";
   /** Kept while the demo's tasks are chosen. */
   file: File | null;
-  /** At most this many questions, from the first on; null: all. */
+  /** At most this many questions, counting from the first; null: all. */
   limit: number | null;
 }
 

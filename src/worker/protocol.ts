@@ -53,13 +53,13 @@ export interface TasksRequest {
   /** null: the open checkpoint as it is. */
   runId: string | null;
   tasks: TaskSource;
-  /** At most this many questions, from the first on; null: all. */
+  /** At most this many questions, counting from the first; null: all. */
   limit: number | null;
 }
 
 type Listener = (event: RunEvent) => void;
 
-/** The worker's side. One job at a time: a second one is answered `busy`. Every call can be cancelled with `cancel`. */
+/** The worker's side. One job at a time: a second one is answered `busy`. `cancel` stops any job but the opening of a model. */
 export interface StudioApi {
   /** Opens the GPU, or the float64 reference when asked. `no-webgpu` if there is none. */
   init(reference: boolean): Promise<Reply<AdapterFacts>>;

@@ -252,11 +252,11 @@ export class Engine {
     if (!calibration) return runUncalibrated({ activations, checkpoint: model, plan, store, emit, signal });
     const runs = runnable(model);
     const { recipe } = plan;
-    const isKept = this.recordings.state(runs.spec, calibration, recipe) === "kept";
+    const replay = this.recordings.state(runs.spec, calibration, recipe) === "replayed";
     const recording = await this.recordings.of(activations, runs, calibration, recipe);
     const from = store.committed;
     const report = await run({ activations, model: runs, plan, calibration, store, emit, signal, recording });
-    if (from === 0) this.rate = report.ms / runWork(runs.spec, plan, loadOf(calibration), isKept);
+    if (from === 0) this.rate = report.ms / runWork(runs.spec, plan, loadOf(calibration), replay);
     return report;
   }
 

@@ -20,7 +20,7 @@ export class Recordings {
   state(spec: ModelSpec, calibration: Calibration, recipe: Recipe): StreamState {
     if (!this.isWanted || !fitsRecording(spec, calibration)) return "unrecorded";
     const isWhole = this.current?.key === keyOf(calibration, recipe) && this.current.recording.residuals.length === spec.blocks;
-    return isWhole ? "kept" : "recorded";
+    return isWhole ? "replayed" : "recorded";
   }
 
   /** The recording of these windows, a new empty one, or null when it would not fit the budget. */

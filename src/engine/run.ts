@@ -51,20 +51,20 @@ export async function run(input: RunInput): Promise<RunReport> {
 async function runFrom(input: RunInput): Promise<void> {
   const { model, plan, calibration, store, activations, emit, recording = null } = input;
   const from = store.committed;
-  const kept = recording?.residuals.length === plan.blocks;
-  const progress = new Progress(runWork(model.spec, plan, loadOf(calibration), kept), emit);
+  const replay = recording?.residuals.length === plan.blocks;
+  const progress = new Progress(runWork(model.spec, plan, loadOf(calibration), replay), emit);
   emit({ type: "start", blocks: plan.blocks, quantizedBlocks: plan.quantizedBlocks });
   emit({ type: "log", level: "info", message: startMessage(plan, calibration, from) });
   for (const [m, { block, layers }] of store.reports.entries()) {
     for (const layer of layers) emit({ type: "layer", layer });
     if (block) emit({ type: "block", block });
-    progress.add(blockShare(input, m, kept), `block ${m + 1}, done before`);
+    progress.add(blockShare(input, m, replay), `block ${m + 1}, done before`);
   }
   if (!store.isComplete) {
     const { shards, digest } = watched(model.shards);
     const start = await startFor({ ...input, model: { ...model, shards } });
     const embeddings = (await digest()) ?? recording?.embeddings ?? null;
-    for await (const { outcome, residuals } of runBlocks({ ...input, model: { ...model, shards } }, start, progress, kept)) {
+    for await (const { outcome, residuals } of runBlocks({ ...input, model: { ...model, shards } }, start, progress, replay)) {
       const inputs = outcome.index === 0 ? [embeddings, await digest()] : [await digest()];
       await store.put(outcome, outcome.index + 1 < plan.blocks ? residuals : null, inputs, activations);
       if (outcome.report.block) emit({ type: "block", block: outcome.report.block });
@@ -80,9 +80,9 @@ async function runFrom(input: RunInput): Promise<void> {
 }
 
 /** One block's share of a run's work. */
-function blockShare({ model, plan, calibration }: RunInput, m: number, kept: boolean): number {
+function blockShare({ model, plan, calibration }: RunInput, m: number, replay: boolean): number {
   const load = loadOf(calibration);
-  const forward = blockWork(model.spec, load.tokens + load.heldTokens, load.length) * (kept ? 1 : 2);
+  const forward = blockWork(model.spec, load.tokens + load.heldTokens, load.length) * (replay ? 1 : 2);
   if (m >= plan.quantizedBlocks) return forward;
   return forward + stages.reduce((sum, stage) => sum + quantizeWork(stageLayers(plan, m, stage), load), 0);
 }
@@ -92,7 +92,7 @@ async function* runBlocks(
   input: RunInput,
   { start, recording }: Start,
   progress: Progress,
-  kept: boolean,
+  replay: boolean,
 ): AsyncGenerator<{ outcome: BlockOutcome; residuals: Residuals }> {
   const { activations, model, plan, calibration, store, emit, signal } = input;
   const { ops } = activations;
@@ -111,7 +111,7 @@ async function* runBlocks(
     chunks,
     full,
     quantized,
-    replay: kept,
+    replay,
     progress,
     emit,
     signal,

@@ -57,9 +57,9 @@ export function quantizeWork(layers: readonly LayerPlan[], { tokens, heldTokens 
   return statistics + correction + choice + methods.reduce((a, b) => a + b, 0);
 }
 
-/** The work of a whole run, which is the total of its progress. @param kept the full-precision stream is there already. */
-export function runWork(spec: ModelSpec, plan: RunPlan, load: Load, kept: boolean): number {
-  let total = spec.blocks * blockWork(spec, load.tokens + load.heldTokens, load.length) * (kept ? 1 : 2);
+/** The work of a whole run, which is the total of its progress. @param replay the full-precision stream is read from a recording, not computed. */
+export function runWork(spec: ModelSpec, plan: RunPlan, load: Load, replay: boolean): number {
+  let total = spec.blocks * blockWork(spec, load.tokens + load.heldTokens, load.length) * (replay ? 1 : 2);
   for (let m = 0; m < plan.quantizedBlocks; m++) for (const stage of stages) total += quantizeWork(stageLayers(plan, m, stage), load);
   return total;
 }

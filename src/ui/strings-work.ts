@@ -39,12 +39,12 @@ export const runs = {
 };
 
 export const verdict = {
-  cost: (qep: number, base: number, ratio: number) => `QEP (run ${qep}) took ${ratio.toFixed(2)}× the time of its base (run ${base}).`,
+  cost: (qep: number, base: number, ratio: number) => `QEP (run ${qep}) took ${ratio.toFixed(2)}× the time of its baseline (run ${base}).`,
   calibration: (end: string) => `On the calibration text its Δ ends ${end}.`,
   evaluation: (label: string, end: string, qep: string, base: string) => `On ${label} ${end}, with perplexity ${qep} against ${base}.`,
   notMeasured: "On another text: not measured yet.",
-  below: (amount: string) => `${amount} % below the base’s (Eq. 5 holds)`,
-  above: (amount: string) => `${amount} % above the base’s (Eq. 5 does not hold)`,
+  below: (amount: string) => `${amount} % below the baseline’s (the paper’s Eq. 5 holds)`,
+  above: (amount: string) => `${amount} % above the baseline’s (the paper’s Eq. 5 does not hold)`,
 };
 
 export const tasks = {

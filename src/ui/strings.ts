@@ -53,8 +53,8 @@ export const strings = {
 
   recipe: {
     title: "Recipe",
-    alphaSpoken: (a: number) => (a === 0 ? "0, QEP off: the base method" : a === 1 ? "1, full correction" : `${a}`),
-    alphaHint: (a: number) => (a === 0 ? "Off: the base method alone." : "Corrects each layer for the error of the layers before it."),
+    alphaSpoken: (a: number) => (a === 0 ? "0, QEP off" : a === 1 ? "1, full correction" : `${a}`),
+    alphaHint: (a: number) => (a === 0 ? "Off: the method without QEP." : "Corrects each layer for the error of the layers before it."),
     alphaLater: "After a run you can drag it live.",
     alphaLive: "Live: drag it and the curve follows.",
     allBlocks: (n: number | null) => (n === null ? "all" : `all ${n}`),

@@ -34,7 +34,7 @@ export const textCases: readonly TextCase[] = [
     documents: [" \n = Title = \n One."],
   },
   { what: "A byte order mark before it", name: "bom.txt", content: utf8("\uFEFFOne."), documents: ["One."] },
-  { what: "UTF-16 with its mark", name: "utf16.txt", content: utf16("One."), documents: ["One."] },
+  { what: "UTF-16 with its byte order mark", name: "utf16.txt", content: utf16("One."), documents: ["One."] },
   { what: "JSON lines", name: "a.jsonl", content: lines(rows("text")), documents: two },
   {
     what: "JSON lines with Windows line ends, blank lines or upper-case names",
@@ -70,7 +70,7 @@ export const textCases: readonly TextCase[] = [
     content: JSON.stringify({ features: [], rows: rows("text").map((row) => ({ row })) }),
     documents: two,
   },
-  { what: "Another field that is known to hold text", name: "c.jsonl", content: lines(rows("content")), documents: two },
+  { what: "Another of the usual fields for text", name: "c.jsonl", content: lines(rows("content")), documents: two },
   {
     what: "prompt and completion, instruction and output, question and answer",
     name: "p.jsonl",
@@ -80,7 +80,12 @@ export const textCases: readonly TextCase[] = [
   { what: "A field that is named with --text-field", name: "f.jsonl", content: lines(rows("caption")), field: "caption", documents: two },
   { what: "Comma- and tab-separated values", name: "a.csv", content: 'id,text\r\n1,One.\r\n2,"Two, three."\r\n', documents: two },
   { what: "Tab-separated values", name: "a.tsv", content: "id\ttext\n1\tOne.\n2\tTwo, three.\n", documents: two },
-  { what: "A table under another name, told by its header", name: "train", content: 'id,text\n1,One.\n2,"Two, three."\n', documents: two },
+  {
+    what: "A table under another name, recognised by its header",
+    name: "train",
+    content: 'id,text\n1,One.\n2,"Two, three."\n',
+    documents: two,
+  },
   { what: "Any of these packed with gzip", name: "a.jsonl.gz", content: gzipSync(lines(rows("text"))), documents: two },
   {
     what: "Conversations (messages), through the model's chat template",

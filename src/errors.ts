@@ -2,7 +2,7 @@
 
 /** What each code means, as the first half of the sentence; `where` and `hint` complete it. */
 export const meanings = {
-  "bad-argument": "This command line is not understood",
+  "bad-argument": "This command line cannot be understood",
   "bad-recipe": "The recipe is not valid",
   "bad-rule": "A rule of the recipe does not fit this model",
   "bad-json": "This file is not valid JSON",
@@ -37,7 +37,7 @@ export const meanings = {
   "disk-full": "There is not enough room to write the result",
   "output-exists": "The output folder is not empty",
   "run-exists": "An interrupted run is in the way",
-  "other-run": "The interrupted run is another one",
+  "other-run": "The interrupted run is a different one",
   "inputs-changed": "The checkpoint is not what it was when the run was interrupted",
   "output-is-input": "The output folder is the model folder",
   "write-failed": "The result could not be written",
@@ -50,10 +50,10 @@ export const meanings = {
 
 export type ErrorCode = keyof typeof meanings;
 
-/** What an error is about, and so whom it asks to do something: exit codes and the field that the page marks follow from it. */
+/** What an error is about. The exit code and the field that the page marks follow from it. */
 export type Subject = "command" | "recipe" | "checkpoint" | "text" | "adapter" | "output" | "cancellation" | "ourselves";
 
-/** "file": about whatever the file was given as, which `givenAs` sets where the file is opened. */
+/** "file": the subject is what the file was given as (checkpoint, text, …), which `givenAs` sets where the file is opened. */
 const subjects: Record<ErrorCode, Subject | "file"> = {
   "bad-argument": "command",
   "bad-recipe": "recipe",
@@ -101,7 +101,7 @@ const subjects: Record<ErrorCode, Subject | "file"> = {
   internal: "ourselves",
 };
 
-/** What crosses the worker boundary: Comlink would keep only message, name and stack. */
+/** A QuantError as it crosses the worker boundary: Comlink would keep only message, name and stack. */
 export interface FlatError {
   code: ErrorCode;
   about: Subject;
@@ -134,13 +134,13 @@ export class QuantError extends Error {
     this.given = options?.about;
   }
 
-  /** Files are the checkpoint's unless they were given as something else. */
+  /** A file belongs to the checkpoint unless it was given as something else. */
   get about(): Subject {
     const fixed = subjects[this.code];
     return fixed === "file" ? (this.given ?? "checkpoint") : fixed;
   }
 
-  /** This error about a file given as `about`; a subject set before stays. */
+  /** The same error, with `about` as what its file was given as. Unchanged if that was set before, or if the code alone fixes the subject. */
   of(about: Given): QuantError {
     if (this.given !== undefined || subjects[this.code] !== "file") return this;
     const placed = new QuantError(this.code, this.where, this.hint, { cause: this.cause, about });
@@ -157,7 +157,7 @@ export class QuantError extends Error {
   }
 }
 
-/** Does work on a file that was given as `about`, and marks what it throws about the file so. */
+/** Runs `work` on a file that was given as `about`, so that the errors it throws about the file name that subject. */
 export async function givenAs<T>(about: Given, work: () => Promise<T>): Promise<T> {
   try {
     return await work();

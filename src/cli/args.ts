@@ -14,15 +14,15 @@ export const usage = `qep-studio: quantize Llama-family checkpoints on WebGPU, a
              [--text-field NAME] [--windows n] [--window-length 256] [--json] [--cpu]
   qep-studio tasks    MODEL_DIR --tasks FILE [--limit n] [--json] [--cpu]
 
-Recipe options of quantize, which beat --recipe's file [defaults in brackets]:
+Recipe options of quantize, which override --recipe's file [defaults in brackets]:
 ${optionsHelp()}
 
-Calibration and evaluation files: plain text (one document); .jsonl, .json, .csv, .tsv, .parquet (a document a row), gzipped too; .npy (int32 token ids).
---cpu runs the float64 reference instead of a GPU: slow, and right everywhere. Exit codes are in docs/cli.md.`;
+Calibration and evaluation files: plain text (one document); .jsonl, .json, .csv, .tsv, .parquet (one document per row), gzipped too; .npy (int32 token ids).
+--cpu runs the float64 reference instead of a GPU: slow, but correct everywhere. Exit codes are in docs/cli.md.`;
 
 export const inspectOptions = { json: { type: "boolean" } } satisfies Options;
 
-/** Those that are not about the recipe. */
+/** The options of quantize that are not about the recipe. */
 export const otherOptions = {
   out: { type: "string" },
   calibration: { type: "string" },
@@ -75,7 +75,7 @@ export function parseCommandLine<O extends Options>(args: string[], options: O) 
   return { folder: parsed.positionals[0], options: parsed.values };
 }
 
-/** @throws QuantError `bad-argument` naming the option. */
+/** The number in an option's value. @throws QuantError `bad-argument` naming the option. */
 export function numberOf(option: string, text: string): number {
   const value = Number(text);
   if (text.trim() === "" || !Number.isFinite(value)) throw wrong(`--${option} is "${text}", which is not a number`);

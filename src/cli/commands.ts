@@ -10,6 +10,7 @@ import { threadHelper } from "./helper";
 import { listener, megabytes, result, safe } from "./terminal";
 import { textFile } from "./text";
 
+/** `qep-studio inspect`: what a checkpoint is, from its headers and config. */
 export async function inspect(args: string[]): Promise<void> {
   const { folder, options } = parseCommandLine(args, inspectOptions);
   const summary = summarize(await openCheckpoint(await folderSource(folder)));
@@ -29,6 +30,7 @@ export async function inspect(args: string[]): Promise<void> {
   result(lines.map(safe).join("\n"));
 }
 
+/** `qep-studio evaluate`: a checkpoint's perplexity on a text. */
 export async function evaluate(args: string[], signal: AbortSignal): Promise<void> {
   const { folder, options } = parseCommandLine(args, evaluateOptions);
   const path = options.text ?? options.tokens;
@@ -53,9 +55,10 @@ export async function evaluate(args: string[], signal: AbortSignal): Promise<voi
   });
 }
 
+/** `qep-studio tasks`: a checkpoint's accuracy on multiple-choice questions. */
 export async function tasks(args: string[], signal: AbortSignal): Promise<void> {
   const { folder, options } = parseCommandLine(args, tasksOptions);
-  if (!options.tasks) throw wrong("--tasks is missing", "Name a .jsonl, .csv or .parquet file of questions.");
+  if (!options.tasks) throw wrong("--tasks is missing", "Name a question file: .jsonl, .csv or .parquet.");
   const source = await folderSource(folder);
   const all = await givenAs("text", async () => readQuestions(await diskSourceFile(options.tasks!), threadHelper(signal).parquet));
   const limit = options.limit === undefined ? all.length : numberOf("limit", options.limit);

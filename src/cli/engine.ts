@@ -1,7 +1,7 @@
 import { Engine } from "../engine/engine";
 import { nodePlatform } from "./platform";
 
-/** Work with an engine that is shut down afterwards. @param place where a run is kept; null: none is made. */
+/** Does `work` with an engine that is shut down afterwards. @param place the folder where a run is kept; null where no run is made. */
 export async function withEngine(
   { reference, place }: { reference: boolean; place: string | null },
   work: (engine: Engine) => Promise<void>,

@@ -3,7 +3,7 @@ import type { Subject } from "../errors";
 /** Exit codes of the command line (docs/cli.md). 130 is the shell's own for an interrupt. */
 export const exits = { ok: 0, internal: 1, usage: 2, checkpoint: 3, text: 4, gpu: 5, output: 6, interrupted: 130 } as const;
 
-/** By what an error is about. */
+/** The exit code for each subject of an error. */
 export const exitOf: Record<Subject, number> = {
   command: exits.usage,
   recipe: exits.usage,

@@ -5,7 +5,7 @@ import type { Ops } from "../ops/ops";
 import { avoidExit } from "./interrupt";
 import { say } from "./terminal";
 
-/** The adapter to run on, said on stderr. @throws QuantError `no-webgpu`. */
+/** Opens the adapter to run on, and names it on stderr. @throws QuantError `no-webgpu`. */
 export async function openOps(reference: boolean): Promise<Ops> {
   if (!reference) avoidExit();
   const ops = reference ? createCpuOps() : await createGpuOps(await openNodeGpu());

@@ -5,7 +5,7 @@ import { type Ask, doRequest, type HelperRequest, helperOf, lateAnswer } from ".
 import type { Helper } from "../model/text-file";
 import type { Reply } from "../results/reply";
 
-/** A thread of its own (main.ts again) for each request, ended on Ctrl-C or when it takes too long. */
+/** Answers each request on a new thread, which runs this same program (main.ts). The thread is ended on Ctrl-C or when it takes too long. */
 const ask =
   (signal: AbortSignal): Ask =>
   async <T>(request: HelperRequest, deadlineMs: number | null) => {
@@ -29,7 +29,7 @@ const ask =
 
 export const threadHelper = (signal: AbortSignal): Helper => helperOf(ask(signal));
 
-/** True in that thread, which then does its work. */
+/** Whether this is such a thread; if so, it starts on its request. */
 export function isHelperThread(): boolean {
   if (isMainThread) return false;
   const answer = (reply: Reply<unknown>) => parentPort!.postMessage(reply);

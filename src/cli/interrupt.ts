@@ -2,18 +2,18 @@ import { meanings } from "../errors";
 import { exits } from "./exit";
 import { say } from "./terminal";
 
-const left: (() => boolean)[] = [];
+const cleanups: (() => boolean)[] = [];
 
-/** Called when the command must leave before its job ended: removes what would be left behind, or says that it cannot be left at this moment. */
-export const beforeLeaving = (leave: () => boolean): void => void left.push(leave);
+/** @param cleanup is called before the command exits in the middle of its job: removes what would be left behind; false where that cannot be done now. */
+export const beforeLeaving = (cleanup: () => boolean): void => void cleanups.push(cleanup);
 
-/** A job that looks at its signal ends well within this. */
+/** A job that checks its signal stops well within this. */
 const graceMs = 400;
 const tickMs = 50;
 
 /**
- * Ctrl-C asks the job to stop and clean up, and leaves without it where it does not answer: where kernels are compiled, nothing else has a turn for up to a
- * second, and then Ctrl-C itself came late. A second one leaves anyway.
+ * Ctrl-C asks the job to stop and clean up, and exits without it if it has not stopped after `graceMs`. Compiling kernels keeps the event loop busy for up
+ * to a second; if Ctrl-C itself was handled late because of that, the command exits at once. So it does on a second Ctrl-C.
  */
 export function interruptSignal(): AbortSignal {
   const controller = new AbortController();
@@ -35,14 +35,14 @@ export function interruptSignal(): AbortSignal {
 
 let isExitSafe = true;
 
-/** From now on the process must not exit by itself in the middle of a job: Dawn crashes now and then when that happens while it compiles. */
+/** From now on the process must not call exit in the middle of a job: Dawn sometimes crashes when that happens while it compiles. */
 export const avoidExit = (): void => {
   isExitSafe = false;
 };
 
-/** Does nothing where something must not be left: the job then ends by itself. Without an exit the signal takes its usual course, which shells tell as 130. */
+/** Exits, unless a cleanup cannot be done now: then the job stops by itself. Where an exit is not safe, the process dies of SIGINT, which shells report as 130. */
 function leaveNow(): void {
-  if (!left.every((leave) => leave())) return;
+  if (!cleanups.every((cleanup) => cleanup())) return;
   say(`${meanings.cancelled}.`);
   if (isExitSafe) process.exit(exits.interrupted);
   process.removeAllListeners("SIGINT");

@@ -1,5 +1,5 @@
 import { main } from "./cli";
 import { isHelperThread } from "./helper";
 
-// Exits by itself: a native WebGPU instance keeps Node's event loop alive.
+// Calls exit, because a native WebGPU instance would keep Node's event loop alive.
 if (!isHelperThread()) main(process.argv.slice(2)).then((code) => process.stdout.write("", () => process.exit(code)));

@@ -18,9 +18,10 @@ import { recipeOf } from "./recipe";
 import { listener, megabytes, say } from "./terminal";
 import { textFile } from "./text";
 
-/** Only one run at a time is kept beside an output folder. */
+/** The id of the one run that is kept beside an output folder. */
 const id = "run";
 
+/** `qep-studio quantize`: quantizes a checkpoint and writes the result, or resumes an interrupted run. */
 export async function quantize(args: string[], signal: AbortSignal): Promise<void> {
   const { folder, options } = parseCommandLine(args, quantizeOptions);
   const { out, calibration, report: reportFile } = options;
@@ -33,7 +34,7 @@ export async function quantize(args: string[], signal: AbortSignal): Promise<voi
     if (shape && !calibration)
       throw wrong("--calibration is missing", "Give a .txt, .jsonl or .npy file; Δ is measured on it, and QEP needs it.");
     const text = shape ? { file: await textFile(calibration!), field: options["text-field"] } : null;
-    // First: another process may be at work on this very output.
+    // Before anything of the output is touched: another process may be working on it.
     const release = await claimFolder(place);
     try {
       const report = await runAndExport(engine, recipe, text, { ...options, out, folder, place }, signal);
@@ -47,7 +48,7 @@ export async function quantize(args: string[], signal: AbortSignal): Promise<voi
 
 interface Where {
   out: string;
-  /** The model's. */
+  /** The model's folder. */
   folder: string;
   place: string;
   force?: boolean;
@@ -73,7 +74,7 @@ async function runAndExport(
   }
 }
 
-/** The run, with a word on how to go on with it where it does not come to its end. */
+/** Quantizes; where it stops before its end, says how to resume it. */
 async function runKept(engine: Engine, recipe: Recipe, text: GivenText | null, beginning: Beginning, signal: AbortSignal) {
   sayPlan(recipe, await engine.plan(recipe, text, signal));
   const listen = listener();

@@ -6,7 +6,7 @@ const stderr = (text: string) => process.stderr.write(text);
 // biome-ignore lint/suspicious/noControlCharactersInRegex: those are what is removed
 export const safe = (text: string): string => text.replace(/[\u0000-\u001f\u007f-\u009f]/g, "·");
 
-/** Progress on stderr: one line that rewrites itself on a terminal, a line a block elsewhere. stdout stays for results. */
+/** Shows progress on stderr: one line that rewrites itself on a terminal, one line per block elsewhere. stdout is for results. */
 export function listener(): (event: RunEvent) => void {
   const started = performance.now();
   const live = process.stderr.isTTY === true;
@@ -32,11 +32,12 @@ function statusLine(fraction: number, where: string, elapsed: number): string {
   return `${Math.floor(100 * fraction)} % ${safe(where)}${left}`;
 }
 
+/** Prints a line on stderr. */
 export function say(text: string): void {
   stderr(`${clear(process.stderr.isTTY === true)}${safe(text)}\n`);
 }
 
-/** The one thing on stdout. */
+/** Prints a command's result, which is all that goes to stdout. */
 export function result(text: string): void {
   process.stdout.write(`${text}\n`);
 }

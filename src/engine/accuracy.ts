@@ -29,7 +29,7 @@ export function changesOf(before: readonly Answer[], after: readonly Answer[]): 
 
 const ways = ["right", "normalizedRight"] as const;
 
-/** The standard error for paired answers: questions that both models answer alike say nothing about the change. */
+/** How accuracy changes, with the standard error for paired answers: questions that both models answer alike say nothing about the change. */
 function accuracyChangeOf(pairs: readonly [before: boolean, after: boolean][]): AccuracyChange {
   const n = pairs.length;
   const lost = pairs.filter(([b, a]) => b && !a).length;
@@ -40,7 +40,7 @@ function accuracyChangeOf(pairs: readonly [before: boolean, after: boolean][]): 
   return { before: right / n, after: (right + won - lost) / n, lost, won, error, chance: chanceOf(lost, won) };
 }
 
-/** The exact two-sided test of a fair coin. With few changed answers the standard error, which assumes a normal distribution, is too confident. */
+/** The exact two-sided test of a fair coin (McNemar). With few changed answers, judging by the standard error, as if normal, is too confident. */
 function chanceOf(lost: number, won: number): number {
   const n = lost + won;
   let sum = 0;

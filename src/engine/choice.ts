@@ -25,5 +25,5 @@ export function chooseAlpha({ alpha, choice }: Pick<LayerPlan, "alpha" | "choice
   return curvature * alpha > 2 * slope ? 0 : alpha;
 }
 
-/** Three digits: enough for a parabola's bottom, and a rule can repeat it. */
+/** Three digits: precise enough near the least of a parabola, and short enough for a rule that repeats the choice. */
 const rounded = (alpha: number): number => Math.round(alpha * 1000) / 1000;

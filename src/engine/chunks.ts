@@ -6,7 +6,7 @@ import type { Activation, Activations } from "../ops/activations";
 
 const widestBytes = 64 * 2 ** 20;
 
-/** Windows a chunk may hold: its widest activation stays under 64 MiB, well inside the default binding limit of 128 MiB. */
+/** How many windows a chunk may hold: its widest activation stays under 64 MiB, well inside WebGPU's default binding limit of 128 MiB. */
 export function windowsPerChunk(spec: ModelSpec, length: number): number {
   const widest = Math.max(spec.intermediate, spec.hidden, spec.heads * spec.headDim) * 4;
   return Math.max(1, Math.floor(Math.min(widestBytes / widest, 4096) / length));
@@ -25,7 +25,7 @@ export function chunksOf(spec: ModelSpec, { ids, length }: TokenWindows): Int32A
 /** Bytes of embedding rows gathered in one pass over the table. */
 const gatheredBytes = 256 * 2 ** 20;
 
-/** The embedding rows of each chunk of ids, as they stand in the file. */
+/** The embedding rows of each chunk of ids, in the bytes of the file's dtype. */
 export async function* embeddingRowsOf(model: Model, chunks: readonly Int32Array[]): AsyncGenerator<Uint8Array> {
   let group: Int32Array[] = [];
   for (const [c, ids] of chunks.entries()) {

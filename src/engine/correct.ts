@@ -10,18 +10,18 @@ import { chooseAlpha, heldOutCurve } from "./choice";
 import type { BlockJob } from "./job";
 import { accumulate, freeStatistics, type Statistics } from "./statistics";
 
-/** A layer as its method receives it, with what was found while it was corrected. */
+/** A layer as its method receives it, with what was learned while correcting it. */
 export interface CorrectedLayer extends StageLayer {
   plan: LayerPlan;
   /** α in use. */
   alpha: number;
-  /** See `Direction`; null where QEP did not look. */
+  /** See `Direction`; null where QEP did nothing at the layer's stage. */
   products: Tensor | null;
   /** Error before rounding on the held-out windows, not yet divided by ‖WX‖²; null without such windows. */
   heldOut: AlphaCurve | null;
 }
 
-/** W*(α) of a stage's layers. `weight` and `rest` belong to the caller where α > 0; elsewhere the first is the block's own. */
+/** W*(α) of a stage's layers. The caller frees `weight` and `rest` where α > 0; where α is 0, `weight` is the block's own and `rest` is null. */
 export async function correctLayers(
   job: BlockJob,
   block: Block,
@@ -36,7 +36,7 @@ export async function correctLayers(
   return layers;
 }
 
-/** Where QEP looks at the stage, D is made even for α = 0: the layer's parabola in α is worth its small cost. */
+/** Where any layer of the stage is corrected, D is computed for those with α = 0 too: it costs little, and gives their parabola in α. */
 async function correctLayer(
   { activations: { ops }, load }: BlockJob,
   block: Block,
@@ -50,7 +50,7 @@ async function correctLayer(
   const layer = { plan, kind, name, grid };
   const untouched = { ...layer, alpha: 0, weight: W, rest: null };
   if (!correction?.solvable) return { ...untouched, products: null, heldOut: null };
-  const direction = correction.direct(W);
+  const direction = correction.directionOf(W);
   const heldOut = held && (await heldOutCurve(ops, direction, held, load.heldTokens));
   const alpha = heldOut ? chooseAlpha(plan, heldOut) : plan.alpha;
   const { live, D, products } = direction;

@@ -30,14 +30,14 @@ import { Recordings } from "./recordings";
 import { run } from "./run";
 import { type Beginning, type KeptRun, Runs } from "./runs";
 import { type Answer, answerQuestions } from "./tasks";
-import { hash, Texts, windowsKey } from "./texts";
+import { quickHash, Texts, windowsKey } from "./texts";
 import type { Cutting, GivenText, Reading, WindowsOfRun } from "./tokens";
 import { planUncalibrated, runUncalibrated } from "./uncalibrated";
 import { loadOf, runWork } from "./work";
 
 /** What a run is to do. */
 export interface RunOrder {
-  /** Names it in `measure`, `export` and `forget`, and its place. */
+  /** Names the run in `measure`, `export` and `forget`, and the place where it is kept. */
   id: string;
   recipe: Recipe;
   /** Ignored for a checkpoint that cannot be calibrated. */
@@ -47,13 +47,13 @@ export interface RunOrder {
   isPassing?: boolean;
 }
 
-/** How often a lost device is opened again, within what time. */
+/** A lost device is opened again at most this often within this time. */
 const recoveries = { most: 3, withinMs: 60_000 };
 
-/** A plan tells nobody how it comes about. */
+/** While a plan is made, nobody listens. */
 const unheard: Emit = () => {};
 
-/** One open checkpoint and its runs: all that page and command line do. One job at a time. */
+/** One open checkpoint and its runs: what page and command line do with a device. One job at a time. */
 export class Engine {
   private checkpoint: Checkpoint | null = null;
   private readonly runs: Runs;
@@ -64,14 +64,15 @@ export class Engine {
   private readonly answers = new Map<string, Answer[]>();
   private rate: number | null = null;
   private device: Device | null = null;
-  private readonly losses: number[] = [];
+  /** When the device was lost, lately. */
+  private readonly lostAt: number[] = [];
 
   constructor(private readonly platform: Platform) {
     this.runs = new Runs(platform);
     this.recordings = new Recordings(platform.runsAgain);
   }
 
-  /** Opens the device unless it is open already; a lost one is replaced. Every job calls this first. @throws QuantError `no-webgpu`. */
+  /** Opens the device unless it is open; opens a new one after it was lost. Every job calls this first. @throws QuantError `no-webgpu`. */
   async start(): Promise<Device> {
     this.device ??= await Device.open(this.platform);
     return this.device;
@@ -93,7 +94,7 @@ export class Engine {
     return summarize(checkpoint);
   }
 
-  /** Runs of the open checkpoint that can be resumed. */
+  /** The runs of the open checkpoint that can be resumed. */
   interrupted(): Promise<InterruptedRun[]> {
     return this.runs.interrupted(this.current);
   }
@@ -119,7 +120,7 @@ export class Engine {
   }
 
   /**
-   * Quantizes, block by block. After a lost device it goes on with the block under way on a new one.
+   * Quantizes, block by block. After a lost device it goes on, on a new one, with the block that was under way.
    * @throws QuantError; the blocks done by then are kept, unless `isPassing`.
    */
   async run({ id, recipe, text, beginning = "new", isPassing = false }: RunOrder, emit: Emit, signal: AbortSignal): Promise<RunReport> {
@@ -132,7 +133,7 @@ export class Engine {
   /** Resumes an interrupted run of this checkpoint, on the windows kept with it. @throws QuantError `other-run`, `inputs-changed`. */
   async resume(id: string, emit: Emit, signal: AbortSignal): Promise<RunReport> {
     const found = await this.runs.peek(id);
-    if (!found) throw new QuantError("internal", "this run is not there any more", "Run it again.");
+    if (!found) throw new QuantError("internal", "this run no longer exists", "Run it again.");
     const { recipe, text } = found.store.identity;
     const calibration = await found.store.calibration();
     await found.place.release();
@@ -174,7 +175,7 @@ export class Engine {
   async scoreTasks(id: string | null, questions: readonly Question[], emit: Emit, signal: AbortSignal): Promise<TasksResult> {
     const finished = id === null ? null : this.runs.finished(id);
     const encoder = await openTokenizer(this.currentModel.source);
-    const key = hash(new TextEncoder().encode(JSON.stringify(questions)));
+    const key = quickHash(new TextEncoder().encode(JSON.stringify(questions)));
     const known = this.answers.get(key);
     const parts = finished && !known ? 2 : 1;
     const ask = (model: Model, part: number, quantized: QuantizedModel | null) =>
@@ -209,7 +210,7 @@ export class Engine {
     return this.runs.forget(id, { discard: true });
   }
 
-  /** Releases the device and the runs' places. What is kept of unfinished runs stays. */
+  /** Releases the device and the places of the runs. What is kept of unfinished runs stays there. */
   async close(): Promise<void> {
     await this.runs.close();
     this.device?.ops.destroy();
@@ -251,11 +252,11 @@ export class Engine {
     if (!calibration) return runUncalibrated({ activations, checkpoint: model, plan, store, emit, signal });
     const runs = runnable(model);
     const { recipe } = plan;
-    const isKept = this.recordings.state(runs.spec, calibration, recipe) === "kept";
+    const replay = this.recordings.state(runs.spec, calibration, recipe) === "replayed";
     const recording = await this.recordings.of(activations, runs, calibration, recipe);
     const from = store.committed;
     const report = await run({ activations, model: runs, plan, calibration, store, emit, signal, recording });
-    if (from === 0) this.rate = report.ms / runWork(runs.spec, plan, loadOf(calibration), isKept);
+    if (from === 0) this.rate = report.ms / runWork(runs.spec, plan, loadOf(calibration), replay);
     return report;
   }
 
@@ -271,15 +272,15 @@ export class Engine {
     }
   }
 
-  /** Lets go of a lost device, so that another one is opened. @throws `e` again if it was another failure, or the device was lost too often. */
+  /** Drops a lost device, so that a new one is opened. @throws `e` again where the device was not lost, or was lost too often. */
   private recover(e: unknown, next: string, emit: Emit, signal: AbortSignal): void {
     const error = asQuantError(e);
     if (error.code !== "device-lost") throw e;
     throwIfCancelled(signal);
     const now = performance.now();
-    while (this.losses.length && now - this.losses[0] > recoveries.withinMs) this.losses.shift();
-    if (this.losses.length >= recoveries.most) throw e;
-    this.losses.push(now);
+    while (this.lostAt.length && now - this.lostAt[0] > recoveries.withinMs) this.lostAt.shift();
+    if (this.lostAt.length >= recoveries.most) throw e;
+    this.lostAt.push(now);
     this.recordings.forget();
     this.rate = null;
     this.device = null;
@@ -306,7 +307,7 @@ export class Engine {
   }
 
   private reading({ field }: GivenText, signal: AbortSignal, emit?: Emit): Reading {
-    // No share of the work: how many tokens there are is not known, and the job's own progress starts from 0.
+    // Always 0 done: how many tokens there will be is not known, and the job's own progress starts from 0 afterwards.
     const progress = (done: number) =>
       emit?.({ type: "progress", done: 0, total: 1, where: `${tokenizing} ${done.toLocaleString("en")} tokens` });
     return { signal, field, helper: this.platform.helperFor(signal), progress };
@@ -322,7 +323,7 @@ export class Engine {
     return runnable(this.current);
   }
 
-  /** The opened checkpoint as the recipe wants it. */
+  /** The open checkpoint, rotated where the recipe asks for it. */
   private async formOf({ rotation }: Recipe): Promise<Checkpoint> {
     if (rotation === null) return this.current;
     if (this.rotated?.seed !== rotation || this.rotated.model.original !== this.currentModel)

@@ -23,7 +23,7 @@ export interface EvaluationInput {
   signal?: AbortSignal;
 }
 
-/** Perplexity of the checkpoint as it is: exp of the mean negative log-likelihood of positions 1… of every window. */
+/** Perplexity of the checkpoint as it is: exp of the mean negative log-likelihood of every token but the first of each window. */
 export function perplexityOf(input: EvaluationInput): Promise<Perplexity> {
   const { activations, model, tokens, signal } = input;
   const progress = evaluationProgress(input, 1);
@@ -124,7 +124,7 @@ interface EvaluationProgress {
   finish(where: string): void;
 }
 
-/** Blocks and, as one more step, the logits. */
+/** Progress through the blocks of `streams` streams; the logits are the rest of the total, added at the end. */
 function evaluationProgress({ model: { spec }, tokens, emit }: EvaluationInput, streams: number): EvaluationProgress {
   const perBlock = blockWork(spec, tokens.ids.length, tokens.length);
   const head = 2 * tokens.ids.length * spec.hidden * spec.vocabulary;

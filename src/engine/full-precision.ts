@@ -29,8 +29,8 @@ export class Recording {
 }
 
 /**
- * X and W·X of every stage: computed block by block, recorded when there is a recording, and read back from it where an earlier run
- * got that far. A block is recorded whole or not at all, so a cancelled run leaves a recording that the next one continues.
+ * The full-precision stream: X and W·X of every stage, block by block. With a recording, blocks that an earlier run recorded are read back from it, and
+ * those after them are computed and recorded. A block is recorded whole or not at all, so the next run can continue a cancelled one's recording.
  */
 export class FullPrecision {
   private readonly live: Stream;

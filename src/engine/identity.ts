@@ -15,7 +15,7 @@ export interface RunIdentity {
   blocks: number;
 }
 
-/** Of names, shapes, places and settings: known from headers and config alone, in a moment. What the tensors hold is compared as it is read. */
+/** A digest of config.json and of all tensors' names, shapes and places. It reads no tensor's data; `checkInputs` compares that before a run is resumed. */
 export async function modelDigest({ shards, config, original }: Checkpoint): Promise<string> {
   if (original) return modelDigest(original);
   const tensors = [...shards.tensors.values()].map(({ name, dtype, shape, start, end, file }) => [
@@ -30,6 +30,7 @@ export async function modelDigest({ shards, config, original }: Checkpoint): Pro
   return sha256OfText(JSON.stringify([config, tensors]));
 }
 
+/** @param blocks of the model. @param text the calibration text's name and windows; null where nothing is calibrated. */
 export async function identityOf(
   checkpoint: Checkpoint,
   recipe: Recipe,
@@ -53,12 +54,12 @@ async function calibrationDigest({ tokens, heldOut }: Calibration): Promise<stri
 const windowsDigest = async ({ length, ids }: TokenWindows): Promise<string> =>
   `${length} ${await sha256(new Uint8Array(ids.buffer, ids.byteOffset, ids.byteLength))}`;
 
-/** What keeps the first run from being continued as the second, each as a clause. */
+/** Why the first run cannot be continued as the second, one clause per reason. */
 export function differences(kept: RunIdentity, wanted: RunIdentity): string[] {
   const found: string[] = [];
   if (kept.version !== wanted.version) found.push(`it was started by version ${kept.version}, this is ${wanted.version}`);
-  if (kept.model.digest !== wanted.model.digest) found.push("the checkpoint is another");
-  if (kept.text?.digest !== wanted.text?.digest) found.push("the calibration windows are others");
+  if (kept.model.digest !== wanted.model.digest) found.push("the checkpoint is a different one");
+  if (kept.text?.digest !== wanted.text?.digest) found.push("the calibration windows are different ones");
   const fields = changedFields(kept.recipe, wanted.recipe);
   if (fields.length) found.push(`the recipe differs in ${fields.join(", ")}`);
   return found;

@@ -8,7 +8,7 @@ import { embeddingRowsOf, runChunks } from "./chunks";
 import type { RunStore } from "./run-store";
 
 /**
- * Reads again what the committed blocks were made of, and compares: a checkpoint may have been changed without another size or name.
+ * Reads again the tensors that the committed blocks were made from, and compares digests: data can change while names and sizes stay the same.
  * @throws QuantError `inputs-changed` naming the place.
  */
 export async function checkInputs(

@@ -6,10 +6,10 @@ import type { AlphaCurve, LayerReport } from "../results/report";
 import type { Statistics } from "./statistics";
 import { pairSums, productsWith } from "./sums";
 
-/** What is reported about a stage besides its errors. */
+/** What is reported about a stage's layers besides their errors. */
 export interface Insights {
   outliers: LayerReport["outliers"];
-  /** Not yet divided by ‖WX‖², which is known only once the outputs are. */
+  /** Not yet divided by ‖WX‖², which is only known once the outputs are computed. */
   curves: Map<LayerKind, AlphaCurve>;
 }
 
@@ -51,7 +51,7 @@ function largest(h: ArrayLike<number>, mean: number): LayerReport["outliers"] {
     .slice(0, outliersTold);
 }
 
-/** A curve in the layer's own terms: divided by ‖WX‖². */
+/** A curve of relative errors: divided by ‖WX‖². */
 export const relativeCurve = (curve: AlphaCurve, reference: number): AlphaCurve => ({
   base: curve.base / reference,
   slope: curve.slope / reference,

@@ -27,6 +27,7 @@ export interface BlockJob {
   streamMs: number;
 }
 
+/** "block 3, q_proj, k_proj, v_proj", for progress and messages. */
 export const placeName = (block: Block, stage: Stage) => `block ${block.index + 1}, ${stage.kinds.join(", ")}`;
 
 /** Does work on the full-precision stream and adds its time to `streamMs`, so that runs that reuse a recording can be compared with runs that do not. */

@@ -14,7 +14,7 @@ export function checkWidths({ layers }: RunPlan, adapter: AdapterFacts): void {
     if (widest <= allowed) continue;
     throw new QuantError(
       "gpu-limit",
-      `${name} is ${widest.toLocaleString("en")} wide, this GPU allows ${allowed.toLocaleString("en")}`,
+      `${name} is ${widest.toLocaleString("en")} wide, but this GPU allows ${allowed.toLocaleString("en")}`,
       "Use a GPU or driver with larger limits, or the command line with --cpu.",
     );
   }

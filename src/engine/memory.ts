@@ -19,8 +19,8 @@ export function recordingBytes(spec: ModelSpec, tokens: number): number {
 }
 
 /**
- * Peak bytes on the device of a run, f32: what is there throughout (one block's weights, the streams or the recording of all but the
- * stages to come), and on top the largest of a stage's phases: correcting, rounding, propagating. Follows block.ts, in the last block.
+ * Peak bytes of a run on the device, in f32: what is there throughout a stage (one block's weights; the streams, or the recording up to that stage), and
+ * the largest of the stage's phases: correcting, rounding, propagating. Follows block.ts, in the last block.
  * @param tokens of both streams, held-out ones included. @param chunk tokens of the largest chunk.
  */
 export function peakBytes(spec: ModelSpec, plan: RunPlan, tokens: number, chunk: number, recorded: boolean): number {
@@ -59,11 +59,11 @@ function stagePeak(
   const needs = stageNeeds(layers);
   // With C comes the drift, (X − Xq)ᵀ(X − Xq).
   const statistics = (needs.H ? n * n : 0) + (needs.C ? 2 * n * n : 0);
-  // W* and its rest; with the last layer's, its live W and D.
+  // W* and rest of all layers; while the last one is made, its live W and D too.
   const corrected = needs.corrected ? 2 * all : 0;
   const choosing = holdsOut ? 3 * n * n + largest : 0;
   const correcting = statistics + (needs.corrected ? n * n + corrected + 2 * largest + choosing : 0);
-  // Ŵ grows as codes go.
+  // As each layer is taken to the host, its Ŵ takes the place of its codes.
   const elements = Math.max(...stageMethods(layers).map((m) => quantizers[m.method].cost(m.rows, n, chunk).elements));
   const rounding = statistics + (needs.corrected ? n * n : 0) + corrected + Math.max(elements, all + largest);
   return Math.max(correcting, rounding, propagating);

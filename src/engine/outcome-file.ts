@@ -66,6 +66,7 @@ export interface OpenedOutcome {
   dataStart: number;
 }
 
+/** Reads a file's head, and no arrays. @throws what `read` throws. */
 export async function openOutcome(read: Read): Promise<OpenedOutcome> {
   const length = Number(new DataView((await read(0, 8)).buffer).getBigUint64(0, true));
   const head = JSON.parse(new TextDecoder().decode(await read(8, 8 + length))) as OutcomeHead;
@@ -81,6 +82,7 @@ export async function readLayer({ head, dataStart }: OpenedOutcome, name: string
   return fields as unknown as Coded;
 }
 
+/** Norm weights and biases that a scale was folded into, by tensor name. @throws what `read` throws. */
 export async function readReplaced({ head, dataStart }: OpenedOutcome, read: Read): Promise<[string, Float32Array][]> {
   const found: [string, Float32Array][] = [];
   for (const [name, place] of head.replaced) found.push([name, (await readArray(place, dataStart, read)) as Float32Array]);

@@ -2,7 +2,7 @@ import type { Activation } from "../ops/activations";
 import type { Beyond, Coded } from "../quant/coded";
 import type { BlockReport, LayerReport } from "../results/report";
 
-/** What a run made of one block: a value, whole from the start. */
+/** What a run made of one block: a plain value, complete from the moment it exists. */
 export interface BlockOutcome {
   readonly index: number;
   /** Empty for a block that stays as it is. */
@@ -19,7 +19,7 @@ export interface OutcomeReport {
   readonly block: BlockReport | null;
   readonly layers: readonly LayerReport[];
   readonly ms: number;
-  /** Of these, spent on the full-precision stream. */
+  /** The part of `ms` spent on the full-precision stream. */
   readonly streamMs: number;
 }
 

@@ -12,9 +12,10 @@ import { windowsPerChunk } from "./chunks";
 import { peakBytes, recordingBytes } from "./memory";
 import { loadOf, runWork } from "./work";
 
-/** The full-precision stream is kept on the device for the next run while it takes no more than this. */
+/** The most bytes that a recording of the full-precision stream may take. */
 const recordingBudget = 2 ** 30;
 
+/** Whether the full-precision stream of this calibration is small enough to be recorded. */
 export function fitsRecording(spec: ModelSpec, calibration: Calibration): boolean {
   const { tokens, heldTokens } = loadOf(calibration);
   return recordingBytes(spec, tokens + heldTokens) <= recordingBudget;
@@ -32,10 +33,10 @@ export function bitsPerWeight(layers: readonly LayerPlan[]): number {
   return total / weights;
 }
 
-/** The full-precision stream of a run: not recorded, to be recorded, or there already. */
-export type StreamState = "passing" | "recorded" | "kept";
+/** What becomes of a run's full-precision stream: it is not recorded, it is recorded for the next run, or it is replayed from an earlier run's recording. */
+export type StreamState = "unrecorded" | "recorded" | "replayed";
 
-/** What the plan needs to know about the adapter and about a kept recording. */
+/** What the plan needs to know about the adapter and about recordings. */
 export interface Circumstances {
   /** Milliseconds per unit of work. */
   rate: number;
@@ -58,9 +59,9 @@ export function planSummary(model: Model, plan: RunPlan, calibration: Calibratio
     tokens: load.tokens,
     windows: tokens.windows,
     heldOutWindows: calibration.heldOut?.windows ?? 0,
-    peakGpuBytes: peakBytes(spec, plan, load.tokens + load.heldTokens, chunk, stream !== "passing"),
-    seconds: (runWork(spec, plan, load, stream === "kept") * rate) / 1000,
-    streamKept: stream === "kept",
+    peakGpuBytes: peakBytes(spec, plan, load.tokens + load.heldTokens, chunk, stream !== "unrecorded"),
+    seconds: (runWork(spec, plan, load, stream === "replayed") * rate) / 1000,
+    streamKept: stream === "replayed",
     warnings: warnings(model, recipe, tokens),
     notes: formats[recipe.format].notes(recipe, model),
   };

@@ -13,7 +13,7 @@ export interface Platform {
   claimRun(id: string): Promise<RunPlace>;
   /** Ids of the runs that are kept and that nobody has claimed. */
   keptRuns(): Promise<string[]>;
-  /** Scratch for activations that fit in no memory. Emptied when it is opened. */
+  /** Scratch for activations that do not fit in memory. Emptied when it is opened. */
   openSpill(): Promise<Scratch>;
   /** Whether several runs are likely, so that the full-precision stream is worth keeping for the next one. */
   readonly runsAgain: boolean;

@@ -1,5 +1,6 @@
 import type { RunEvent } from "../results/events";
 
+/** Where a job sends its events. */
 export type Emit = (event: RunEvent) => void;
 
 /** Counts work done towards a constant total; never falls, never passes the total. */

@@ -7,11 +7,11 @@ import { type LayerKind, layerKinds } from "../recipe/recipe";
 import { Stream } from "./stream";
 import { blockWork } from "./work";
 
-/** The trial's sizes: the model's, but no larger than this, so that it takes a moment on any adapter. */
+/** Limits on the sizes of the trial's block, so that it takes only a moment on any adapter. */
 const widest = 512;
 const trialTokens = 512;
 
-/** Milliseconds per unit of work, from one block of zeros as large as the model's (up to a limit) passed by a few windows; a finished run gives a better figure. */
+/** Milliseconds per unit of work, measured by taking a few windows through one block of zeros. A finished run gives a better figure. */
 export async function measureRate(activations: Activations, model: ModelSpec, length: number): Promise<number> {
   const spec = {
     ...model,

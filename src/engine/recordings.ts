@@ -16,11 +16,11 @@ export class Recordings {
 
   private current: { key: string; recording: Recording } | null = null;
 
-  /** What a run on these windows would find. */
+  /** What would become of the full-precision stream of a run on these windows. */
   state(spec: ModelSpec, calibration: Calibration, recipe: Recipe): StreamState {
-    if (!this.isWanted || !fitsRecording(spec, calibration)) return "passing";
+    if (!this.isWanted || !fitsRecording(spec, calibration)) return "unrecorded";
     const isWhole = this.current?.key === keyOf(calibration, recipe) && this.current.recording.residuals.length === spec.blocks;
-    return isWhole ? "kept" : "recorded";
+    return isWhole ? "replayed" : "recorded";
   }
 
   /** The recording of these windows, a new empty one, or null when it would not fit the budget. */

@@ -36,8 +36,8 @@ const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView) => new Uin
 const parse = (bytes: Uint8Array): unknown => JSON.parse(new TextDecoder().decode(bytes));
 
 /**
- * A run's outcome, a block at a time: what it was asked to do, what it has done, and all that its next block needs. Over scratch on disk it outlives
- * the process. Memory holds heads and reports only.
+ * A run's outcome, a block at a time: what it was asked to do, what it has done, and all that its next block needs. Where the scratch is on disk, it
+ * outlives the process. Only heads and reports are in memory.
  */
 export class RunStore implements QuantizedModel {
   readonly reports: OutcomeReport[] = [];
@@ -76,7 +76,7 @@ export class RunStore implements QuantizedModel {
     }
   }
 
-  /** What the scratch holds, without reading any block; null where there is no run. */
+  /** What run the scratch holds and how far it is, without reading any block; null where there is none. */
   static async glance(scratch: Scratch): Promise<{ identity: RunIdentity; committed: number; isExported: boolean } | null> {
     const names = await scratch.names();
     if (!names.includes(runFile)) return null;
@@ -130,7 +130,7 @@ export class RunStore implements QuantizedModel {
     const adapters = before.adapters.at(-1) === adapter ? before.adapters : [...before.adapters, adapter];
     const commit = { committed: n, adapters, inputs: [...before.inputs, ...inputs], residuals: shapes };
     await this.writeNew(commitFile(n), [json(commit)]);
-    // Not before it is written: where the disk is full, the commit before is still the last.
+    // Only now that it is written: where the disk is full, the commit before stays the last.
     this.commit = commit;
     await this.removeCommit(before);
     await this.register({ head, dataStart: parts[0].length });
@@ -209,7 +209,7 @@ export class RunStore implements QuantizedModel {
     return { shapes: residuals.full.map(({ shape }) => [...shape]), isDouble };
   }
 
-  /** A failed attempt may have left a file of that name. */
+  /** Writes a file, replacing what a failed attempt may have left under that name. */
   private async writeNew(name: string, parts: readonly Uint8Array[]): Promise<void> {
     await this.scratch.remove(name);
     await this.scratch.write(name, parts);

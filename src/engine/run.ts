@@ -26,7 +26,7 @@ export interface RunInput {
   model: Model;
   plan: RunPlan;
   calibration: Calibration;
-  /** Where outcomes go, block by block. One that holds the run's first blocks already is continued. */
+  /** Where outcomes go, block by block. If it already holds the run's first blocks, the run goes on after them. */
   store: RunStore;
   emit: Emit;
   signal?: AbortSignal;
@@ -51,20 +51,20 @@ export async function run(input: RunInput): Promise<RunReport> {
 async function runFrom(input: RunInput): Promise<void> {
   const { model, plan, calibration, store, activations, emit, recording = null } = input;
   const from = store.committed;
-  const kept = recording?.residuals.length === plan.blocks;
-  const progress = new Progress(runWork(model.spec, plan, loadOf(calibration), kept), emit);
+  const replay = recording?.residuals.length === plan.blocks;
+  const progress = new Progress(runWork(model.spec, plan, loadOf(calibration), replay), emit);
   emit({ type: "start", blocks: plan.blocks, quantizedBlocks: plan.quantizedBlocks });
   emit({ type: "log", level: "info", message: startMessage(plan, calibration, from) });
   for (const [m, { block, layers }] of store.reports.entries()) {
     for (const layer of layers) emit({ type: "layer", layer });
     if (block) emit({ type: "block", block });
-    progress.add(blockShare(input, m, kept), `block ${m + 1}, done before`);
+    progress.add(blockShare(input, m, replay), `block ${m + 1}, done before`);
   }
   if (!store.isComplete) {
     const { shards, digest } = watched(model.shards);
     const start = await startFor({ ...input, model: { ...model, shards } });
     const embeddings = (await digest()) ?? recording?.embeddings ?? null;
-    for await (const { outcome, residuals } of runBlocks({ ...input, model: { ...model, shards } }, start, progress, kept)) {
+    for await (const { outcome, residuals } of runBlocks({ ...input, model: { ...model, shards } }, start, progress, replay)) {
       const inputs = outcome.index === 0 ? [embeddings, await digest()] : [await digest()];
       await store.put(outcome, outcome.index + 1 < plan.blocks ? residuals : null, inputs, activations);
       if (outcome.report.block) emit({ type: "block", block: outcome.report.block });
@@ -80,19 +80,19 @@ async function runFrom(input: RunInput): Promise<void> {
 }
 
 /** One block's share of a run's work. */
-function blockShare({ model, plan, calibration }: RunInput, m: number, kept: boolean): number {
+function blockShare({ model, plan, calibration }: RunInput, m: number, replay: boolean): number {
   const load = loadOf(calibration);
-  const forward = blockWork(model.spec, load.tokens + load.heldTokens, load.length) * (kept ? 1 : 2);
+  const forward = blockWork(model.spec, load.tokens + load.heldTokens, load.length) * (replay ? 1 : 2);
   if (m >= plan.quantizedBlocks) return forward;
   return forward + stages.reduce((sum, stage) => sum + quantizeWork(stageLayers(plan, m, stage), load), 0);
 }
 
-/** The outcomes of the blocks that are not committed yet, and where both streams stand after each. */
+/** The outcomes of the blocks that are not committed yet, each with both residual streams after it. */
 async function* runBlocks(
   input: RunInput,
   { start, recording }: Start,
   progress: Progress,
-  kept: boolean,
+  replay: boolean,
 ): AsyncGenerator<{ outcome: BlockOutcome; residuals: Residuals }> {
   const { activations, model, plan, calibration, store, emit, signal } = input;
   const { ops } = activations;
@@ -111,7 +111,7 @@ async function* runBlocks(
     chunks,
     full,
     quantized,
-    replay: kept,
+    replay,
     progress,
     emit,
     signal,
@@ -131,7 +131,7 @@ interface Start {
   recording: Recording | null;
 }
 
-/** Both streams at the first block that is to be done. A recording that does not reach it cannot be continued. */
+/** Both streams before the first block that is not committed. A recording that does not reach that block cannot be continued. */
 async function startFor({ activations, model, calibration, store, recording = null }: RunInput): Promise<Start> {
   const kept = await store.residuals(activations);
   if (kept) return { start: kept, recording: recording && recording.residuals.length >= store.committed ? recording : null };
@@ -139,7 +139,7 @@ async function startFor({ activations, model, calibration, store, recording = nu
   return { start: { full: h, quantized: h }, recording };
 }
 
-/** The report of a run that is complete, or was interrupted. */
+/** The report of a run, complete or interrupted, from what is committed. */
 export function reportOf({ identity, reports, adapters }: RunStore, peakGpuBytes: number): RunReport {
   const sum = (of: (r: (typeof reports)[number]) => number) => reports.reduce((total, r) => total + of(r), 0);
   return {

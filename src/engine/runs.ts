@@ -23,7 +23,7 @@ export interface KeptRun {
   readonly evaluations: Map<string, NamedEvaluation>;
 }
 
-/** What to do when a run's place already holds one: `new` refuses, `resume` continues it, `replace` discards it. */
+/** What to do when a run's place already holds a run: `new` refuses to start, `resume` continues that run, `replace` discards it. */
 export type Beginning = "new" | "resume" | "replace";
 
 /** The runs of the open checkpoint, each in its place. */
@@ -35,7 +35,7 @@ export class Runs {
   /** @throws QuantError `internal` for a run that does not exist or has not finished. */
   finished(id: string): KeptRun & { report: RunReport } {
     const run = this.runs.get(id);
-    if (!run?.report) throw new QuantError("internal", "this run is not there any more", "Run it again.");
+    if (!run?.report) throw new QuantError("internal", "this run no longer exists", "Run it again.");
     return { ...run, report: run.report };
   }
 
@@ -116,13 +116,13 @@ export class Runs {
     return found;
   }
 
-  /** A kept run, if it is of this checkpoint and can be resumed. One that another tab has, or that cannot be read, cannot. */
+  /** A kept run, if it is of this checkpoint and can be resumed: not while another tab has it, nor if it cannot be read. */
   private async lookAt(id: string, modelDigest: string): Promise<InterruptedRun | null> {
     const place = await this.platform.claimRun(id).catch(() => null);
     if (!place) return null;
     try {
       const kept = await RunStore.glance(place.scratch).catch(() => null);
-      // Its tab is closed and its files were saved: nothing is left to resume.
+      // Its files were saved, and the tab that held it is closed: nothing is left to resume.
       if (kept?.isExported) await place.scratch.clear();
       if (!kept?.committed || kept.isExported || kept.identity.model.digest !== modelDigest) return null;
       const { recipe, text, blocks } = kept.identity;
@@ -150,7 +150,7 @@ export class Runs {
 /** Most that a passing run may take in memory. */
 const passingBytes = 64 * 2 ** 20;
 
-/** What a run's place holds at its end or before its last block: codes, or f16 words where there are none, and two residual streams. */
+/** The most bytes a run's place can hold: its layers' codes (f16 words where there are none) and the two residual streams. */
 function keptBytes({ spec }: Checkpoint, { layers }: RunPlan, calibration: Calibration | null): number {
   const bits = layers.reduce(
     (sum, { shape, method, grid }) => sum + shape[0] * shape[1] * (quantizers[method].packable ? grid.bits : 16),

@@ -2,6 +2,7 @@ import { throwIfCancelled } from "../errors";
 import { type Activation, using } from "../ops/activations";
 import type { Ops, Tensor } from "../ops/ops";
 
+/** What a stage's inputs are summed to, all [in, in] and over T tokens. X: full precision; Xq: earlier layers quantized. */
 export interface Statistics {
   /** (2/T)·XqᵀXq, mirrored; null when not asked for. */
   H: Tensor | null;
@@ -18,7 +19,7 @@ export interface Inputs {
   xq(c: number): Activation;
 }
 
-/** Ĥ and δX̂ᵀ of one stage over all chunks (the paper's symbols; ours are H and C). The caller frees them. */
+/** H and C of one stage (the paper's Ĥ and δX̂ᵀ, scaled by 2/T) over all chunks, with the drift. The caller frees them. */
 export async function accumulate(
   ops: Ops,
   inputs: Inputs,

@@ -47,7 +47,7 @@ function choiceSummary({ recipe, layers: plans }: RunPlan, layers: readonly Laye
   if (recipe.qep.choice === "guarded")
     return {
       level: "info",
-      message: `The guard set α to 0 in ${none} of ${looked.length} layers, where QEP errs more on held-out windows.`,
+      message: `The guard set α to 0 in ${none} of ${looked.length} layers, where QEP makes the error on held-out windows larger.`,
     };
   const mean = looked.reduce((sum, l) => sum + l.alpha, 0) / Math.max(1, looked.length);
   return {

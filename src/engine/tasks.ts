@@ -26,7 +26,7 @@ export interface Answer {
   kind: string;
   /** The likeliest choice is the right one. */
   right: boolean;
-  /** The same with each choice's log-likelihood over its length in bytes. */
+  /** The same for the choices' log-likelihoods divided by their lengths in bytes. */
   normalizedRight: boolean;
 }
 
@@ -37,7 +37,7 @@ interface Candidate {
   bytes: number;
 }
 
-/** Token ids of one pass: choices of similar length go together, padded at the end, which a causal model does not see. */
+/** Token ids of one pass. Choices of similar length go together, padded at the end, which changes nothing in a causal model. */
 const tokensPerPass = 4096;
 
 /** Zero-shot multiple choice by log-likelihood: one answer per question. */
@@ -77,10 +77,10 @@ function candidateOf(
   if (ids.length > maxPositions)
     throw new QuantError(
       "bad-tokens",
-      `question ${index + 1} has ${ids.length} tokens, the model knows ${maxPositions} positions`,
+      `question ${index + 1} has ${ids.length} tokens, but the model knows only ${maxPositions} positions`,
       "Leave it out of the file, or ask for fewer questions.",
     );
-  // Where the choice's first letters join the context's last token, that token is scored with the choice.
+  // At least one token is scored: where the tokenizer merges all of the choice into the context's last token, that one.
   return { ids, start: Math.max(1, Math.min(start, ids.length - 1)), bytes: new TextEncoder().encode(choice.trim()).length };
 }
 

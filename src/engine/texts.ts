@@ -4,7 +4,7 @@ import type { Model } from "../model/checkpoint";
 import { needsHeldOut, type Recipe } from "../recipe/recipe";
 import { type Cutting, loadCalibration, loadTokens, type Reading } from "./tokens";
 
-/** Texts of one model, tokenized once for each cutting: the plan line asks at every change of the recipe. */
+/** Texts tokenized for the open model, each once for every way of cutting it: the page asks for a plan at every change of the recipe. */
 export class Texts {
   private readonly known = new Map<string, unknown>();
 
@@ -22,7 +22,7 @@ export class Texts {
   }
 
   private async once<T>(file: SourceFile, cut: unknown[], load: () => Promise<T>): Promise<T> {
-    const key = JSON.stringify([file.name, file.size, file.version ?? hash(await file.read(0, file.size)), ...cut]);
+    const key = JSON.stringify([file.name, file.size, file.version ?? quickHash(await file.read(0, file.size)), ...cut]);
     const known = this.known.get(key) as T | undefined;
     if (known) return known;
     const loaded = await load();
@@ -33,10 +33,10 @@ export class Texts {
 
 /** Equal for the same windows. */
 export const windowsKey = ({ length, ids }: TokenWindows): string =>
-  `${length}:${hash(new Uint8Array(ids.buffer, ids.byteOffset, ids.byteLength))}`;
+  `${length}:${quickHash(new Uint8Array(ids.buffer, ids.byteOffset, ids.byteLength))}`;
 
-/** FNV-1a, 53 bits of it: enough to distinguish texts, not a cryptographic hash. */
-export function hash(bytes: Uint8Array): string {
+/** The length and two 32-bit hashes in the manner of FNV-1a: enough to tell texts apart, but not cryptographic. */
+export function quickHash(bytes: Uint8Array): string {
   let a = 0x811c9dc5;
   let b = 0x1000193;
   for (const byte of bytes) {

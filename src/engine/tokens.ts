@@ -1,13 +1,23 @@
 import { givenAs } from "../errors";
 import type { SourceFile } from "../io/types";
-import { type Calibration, checkTokens, cut, encodeDocuments, first, pick, type TokenWindows, windowsFromNpy } from "../model/calibration";
+import {
+  type Calibration,
+  checkTokens,
+  cutIntoWindows,
+  encodeDocuments,
+  firstWindows,
+  pickWindows,
+  type TokenWindows,
+  windowsFromNpy,
+} from "../model/calibration";
 import type { Model } from "../model/checkpoint";
 import { type Helper, readDocuments } from "../model/text-file";
 import { chatTemplateOf, openTokenizer } from "../model/tokenizer";
 import { needsHeldOut, type Recipe } from "../recipe/recipe";
 
+/** How a text to measure on is cut into windows. */
 export interface Cutting {
-  /** At most this many windows, from the first on; null: all. */
+  /** At most this many windows, counting from the first; null: all. */
   windows: number | null;
   windowLength: number;
 }
@@ -15,11 +25,11 @@ export interface Cutting {
 /** A text that a person gave. */
 export interface GivenText {
   readonly file: SourceFile;
-  /** The field that holds the text, where a file has several and none is known. */
+  /** The field that holds the text, where it is not found automatically. */
   readonly field?: string;
 }
 
-/** The same windows that a run of the open checkpoint was calibrated on. */
+/** The windows that a run of the open checkpoint was calibrated on. */
 export interface WindowsOfRun {
   readonly ofRun: string;
 }
@@ -36,21 +46,21 @@ export interface Reading {
 }
 
 /**
- * Windows are drawn over the whole text up to this many tokens (about 4 MB), and from that beginning of a longer one: a library need not be tokenized for a few
- * windows. Four times what is asked for, where that is more.
+ * Calibration windows are drawn from a text's first 2^20 tokens (about 4 MB), or from four times the tokens that are asked for where that is more, so that a
+ * few windows do not cost tokenizing a whole library.
  */
 const drawnFrom = 2 ** 20;
 const poolOf = (windows: number, length: number): number => Math.max(drawnFrom, 4 * windows * length);
 
 /**
- * A text to measure on as token windows: .npy holds ids, anything else is read by what it holds (`readDocuments`).
+ * The token windows of a text to measure on: a .npy file holds ids, anything else is read by `readDocuments`.
  * @throws QuantError text-too-short, bad-tokens, bad-text, bad-file, bad-tokenizer, missing-file (tokenizer.json).
  */
 export function loadTokens(model: Model, file: SourceFile, cutting: Cutting, reading: Reading = {}): Promise<TokenWindows> {
   const { windows, windowLength } = cutting;
   return givenAs("text", async () => {
     const enough = windows === null ? null : windows * windowLength;
-    const tokens = first(await allWindows(model, file, windowLength, enough, reading), windows);
+    const tokens = firstWindows(await allWindows(model, file, windowLength, enough, reading), windows);
     checkTokens(tokens, model.spec.vocabulary, model.spec.maxPositions, file.name);
     return tokens;
   });
@@ -64,11 +74,11 @@ export function loadCalibration(model: Model, file: SourceFile, recipe: Recipe, 
     const enough = windows === null ? null : poolOf(windows + heldOut, windowLength);
     const all = await allWindows(model, file, windowLength, enough, reading);
     checkTokens(all, model.spec.vocabulary, model.spec.maxPositions, file.name);
-    return pick(all, windows, seed, file.name, heldOut);
+    return pickWindows(all, windows, seed, file.name, heldOut);
   });
 }
 
-/** Windows of the first `enough` ids, or of all for null. */
+/** The windows of the text's first `enough` ids at least; null: of all. */
 async function allWindows(model: Model, file: SourceFile, length: number, enough: number | null, reading: Reading): Promise<TokenWindows> {
   if (file.name.toLowerCase().endsWith(".npy")) return windowsFromNpy(file.name, await file.read(0, file.size), length);
   const { signal, field, helper, progress } = reading;
@@ -76,5 +86,5 @@ async function allWindows(model: Model, file: SourceFile, length: number, enough
   const documents = readDocuments(file, { signal, field, helper, chatTemplate: () => chatTemplateOf(model.source) });
   const most = enough ?? Number.POSITIVE_INFINITY;
   const ids = await encodeDocuments(encoder, documents, most, { name: file.name, signal, progress: (done) => progress?.(done, most) });
-  return cut(ids, length, file.name);
+  return cutIntoWindows(ids, length, file.name);
 }

@@ -30,8 +30,8 @@ export interface UncalibratedInput {
 }
 
 /**
- * Rounds a checkpoint of an unknown architecture to nearest, layer by layer: without a forward pass there is nothing to calibrate on, so an error is that
- * of the weights, ‖W − Ŵ‖² / ‖W‖². Blocks are committed to the store as in a run that is calibrated. @throws QuantError `cancelled` between two layers.
+ * Rounds a checkpoint of an unknown architecture to nearest, layer by layer. Without a forward pass nothing is calibrated, so a layer's error is that of
+ * its weights, ‖W − Ŵ‖² / ‖W‖². Blocks are committed to the store as in a calibrated run. @throws QuantError `cancelled` between two layers.
  */
 export async function runUncalibrated(input: UncalibratedInput): Promise<RunReport> {
   const { activations, checkpoint, plan, store, emit, signal } = input;
@@ -111,7 +111,7 @@ async function roundLayer(
   return { coded, report };
 }
 
-/** Plans such a run. @throws QuantError `bad-format`. */
+/** What a run of `runUncalibrated` would take. @throws QuantError `bad-format`. */
 export async function planUncalibrated(ops: Ops, checkpoint: Checkpoint, plan: RunPlan): Promise<PlanSummary> {
   const { recipe, layers } = plan;
   return {
@@ -130,7 +130,7 @@ export async function planUncalibrated(ops: Ops, checkpoint: Checkpoint, plan: R
   };
 }
 
-/** Measured on a small matrix, at the second try: the first compiles kernels. */
+/** Milliseconds per weight, measured on the second rounding of a small matrix: the first compiles kernels. */
 async function msPerWeight(ops: Ops): Promise<number> {
   const side = 256;
   const W = ops.zeros([side, side]);

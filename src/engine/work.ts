@@ -17,6 +17,7 @@ export interface StageNeeds {
 export const stageMethods = (layers: readonly LayerPlan[]): { method: MethodId; rows: number[] }[] =>
   [...byMethod(layers)].map(([method, mine]) => ({ method, rows: mine.map(({ shape }) => shape[0]) }));
 
+/** What the plans of one stage's layers need. */
 export function stageNeeds(layers: readonly LayerPlan[]): StageNeeds {
   const corrected = layers.some(({ alpha, choice }) => alpha > 0 || choice === "best");
   const needs = layers.map(({ method }) => quantizers[method].needs);
@@ -30,7 +31,7 @@ export function forwardWork(spec: ModelSpec, stage: Stage, tokens: number, lengt
   return tokens * (2 * linear + attention);
 }
 
-/** The same through a whole block. */
+/** The same for all stages of a block. */
 export const blockWork = (spec: ModelSpec, tokens: number, length: number): number =>
   stages.reduce((sum, stage) => sum + forwardWork(spec, stage, tokens, length), 0);
 
@@ -41,8 +42,10 @@ export interface Load {
   length: number;
 }
 
-/** Statistics, correction and rounding of one stage. H and the drift are triangles; the correction is one factorisation, and W·C, two solves and the
- * error of α = 0 a layer; held-out windows have the same statistics, and two more products a layer. */
+/**
+ * Floating-point operations of one stage's statistics, correction and rounding. Of H and the drift only a triangle is computed. The correction is one
+ * factorisation and, per layer, W·C, two triangular solves and the error at α = 0. Held-out windows have the same statistics, and three products per layer.
+ */
 export function quantizeWork(layers: readonly LayerPlan[], { tokens, heldTokens }: Load): number {
   const needs = stageNeeds(layers);
   const n = layers[0].shape[1];
@@ -54,13 +57,14 @@ export function quantizeWork(layers: readonly LayerPlan[], { tokens, heldTokens 
   return statistics + correction + choice + methods.reduce((a, b) => a + b, 0);
 }
 
-/** Work of a whole run; `kept`: the full-precision stream is there already. The total of a run's progress. */
-export function runWork(spec: ModelSpec, plan: RunPlan, load: Load, kept: boolean): number {
-  let total = spec.blocks * blockWork(spec, load.tokens + load.heldTokens, load.length) * (kept ? 1 : 2);
+/** The work of a whole run, which is the total of its progress. @param replay the full-precision stream is read from a recording, not computed. */
+export function runWork(spec: ModelSpec, plan: RunPlan, load: Load, replay: boolean): number {
+  let total = spec.blocks * blockWork(spec, load.tokens + load.heldTokens, load.length) * (replay ? 1 : 2);
   for (let m = 0; m < plan.quantizedBlocks; m++) for (const stage of stages) total += quantizeWork(stageLayers(plan, m, stage), load);
   return total;
 }
 
+/** The token counts of a calibration. */
 export const loadOf = ({ tokens, heldOut }: Calibration): Load => ({
   tokens: tokens.ids.length,
   heldTokens: heldOut?.ids.length ?? 0,

@@ -26,7 +26,7 @@ export function modelCard(model: Checkpoint, report: RunReport, evaluations: rea
     ["Format", formatTitles[recipe.format]],
     [
       "Bits",
-      `${recipe.bits}, ${recipe.symmetric ? "symmetric" : "asymmetric"}, ${recipe.groupSize < 0 ? "one scale a row" : `groups of ${recipe.groupSize}`}`,
+      `${recipe.bits}, ${recipe.symmetric ? "symmetric" : "asymmetric"}, ${recipe.groupSize < 0 ? "one scale per row" : `groups of ${recipe.groupSize}`}`,
     ],
     ["Quantized blocks", recipe.blocks === null ? "all" : `the first ${recipe.blocks}`],
     ["QEP", isBase(recipe) ? "off" : `α ${alphaTitle(recipe)}, damping ${recipe.qep.damp}`],
@@ -36,7 +36,7 @@ export function modelCard(model: Checkpoint, report: RunReport, evaluations: rea
     ...recipe.rules.map((rule): [string, string] => ["Rule", ruleText(rule).replaceAll("*", "\\*")]),
     last
       ? ["Error after the last block", `Δ = ${last.delta.toPrecision(6)}, relative ${last.relativeDelta.toPrecision(4)}`]
-      : ["Calibration", "none: this architecture cannot be run by QEP Studio, its layers were rounded to nearest"],
+      : ["Calibration", "none: QEP Studio cannot run this architecture, so its layers were rounded to nearest"],
     ["All settings, as options", `\`${flagsText(recipe)}\``],
     ["Adapter", plain(report.adapter)],
   ];

@@ -17,7 +17,7 @@ export type EntrySource = { from: "layer"; name: string; index: number } | { fro
 export interface Entry {
   readonly spec: EntrySpec;
   readonly source: EntrySource;
-  /** It is written in f32, because f16 cannot hold it. */
+  /** A tensor that the run made, written in f32 because f16 cannot hold it. */
   readonly isWide: boolean;
 }
 
@@ -32,14 +32,18 @@ export interface RunChanges {
 const nothing: RunChanges = { replaced: new Set<string>(), wide: new Set<string>() };
 
 /**
- * Every tensor of an export, known before any of them is made, in the source's order; a quantized layer's tensors stand where its weight stood.
+ * Every tensor of an export, known before any of them is made, in the source's order; a quantized layer's tensors come where its weight was.
  * @throws QuantError `bad-format` when the format cannot hold what the recipe makes of this model.
  */
 export function entriesOf(model: Checkpoint, { recipe, layers: plans }: RunPlan, { replaced, wide }: RunChanges = nothing): Entry[] {
   const format = formats[recipe.format];
   const layers = new Map(plans.map((layer) => [layer.name, layer]));
   if (format.packed && !model.spec)
-    throw new QuantError("bad-format", `which layers clients expect packed is not known of ${model.architecture}`, "Use the dense format.");
+    throw new QuantError(
+      "bad-format",
+      `it is not known which layers of ${model.architecture} clients expect packed`,
+      "Use the dense format.",
+    );
   if (format.packed) checkPackable(plans);
   checkKinds(recipe.format, format, plans);
   format.check(plans, recipe, layers.size === model.layers.length);
@@ -61,5 +65,5 @@ export const layoutOf = ({ recipe }: RunPlan, entries: readonly Entry[]): Layout
 function checkPackable(layers: readonly LayerPlan[]): void {
   const method = layers.map((layer) => layer.method).find((m) => !quantizers[m].packable);
   if (method)
-    throw new QuantError("bad-format", `${method}'s weights are on no grid that a packed file could hold`, "Use the dense format.");
+    throw new QuantError("bad-format", `${method}'s weights are not on a grid that a packed file could hold`, "Use the dense format.");
 }

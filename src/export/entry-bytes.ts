@@ -7,7 +7,7 @@ import { type Entry, formats } from "./entries";
 
 const copyBytes = 8 * 2 ** 20;
 
-/** The bytes of entries, asked for in their order: a layer is read once for all of its entries. */
+/** The bytes of entries, which must be asked for in their order, so that a layer is read once for all of its entries. */
 export class EntryBytes {
   private current: { name: string; parts: Generator<Uint8Array>[] } | null = null;
 
@@ -17,7 +17,7 @@ export class EntryBytes {
     private readonly recipe: Recipe,
   ) {}
 
-  /** A layer's tensor, packed now; or a tensor of the source as it stands there, a few megabytes at a time. */
+  /** The bytes of one entry, in parts: from the quantized layer, or copied from the source a few megabytes at a time. */
   async *of({ spec: { name }, source, isWide }: Entry): AsyncGenerator<Uint8Array> {
     switch (source.from) {
       case "layer":

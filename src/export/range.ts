@@ -30,7 +30,7 @@ export async function beyondF16(
   return new Set([...made.keys(), ...(await copiesBeyond(entries, model, recipe, signal)).keys()]);
 }
 
-/** The part of `beyondF16` that is known before a run. @throws as `beyondF16`. */
+/** Checks what can be checked before a run: the tensors that the export copies. @throws as `beyondF16`. */
 export async function checkCopies(model: Checkpoint, plan: RunPlan, signal?: AbortSignal): Promise<void> {
   await copiesBeyond(entriesOf(model, plan), model, plan.recipe, signal);
 }
@@ -58,7 +58,7 @@ function refuse(name: string, found: Beyond, recipe: Recipe): void {
   if (formats[recipe.format].packed) throw overflow(name, found);
 }
 
-/** As `beyondF16`, of what a run made: tensor name and first such value. */
+/** The tensors that a run made and f16 cannot hold, by name, each with the first such value. */
 export function madeBeyondF16(layers: Iterable<Coded>, replaced: ReadonlyMap<string, Float32Array>): Map<string, Beyond> {
   const made = [
     ...[...layers].map((layer) => [`${layer.name}.weight`, layerBeyond(layer)] as const),
@@ -73,7 +73,7 @@ export function checkPackedRange(layer: Coded, recipe: Recipe): void {
   if (found) throw overflow(`${layer.name}.weight`, found);
 }
 
-/** The first ŵ = s·(code − z) that rounds to infinity in f16; f16 words were finite when they were made. */
+/** The first ŵ of a layer that rounds to infinity in f16. A dense layer has none: `codeLayer` refuses it. */
 const layerBeyond = (layer: Coded): Beyond | null => (layer.kind === "dense" ? null : packedBeyond(layer));
 
 function packedBeyond(layer: PackedLayer): Beyond | null {
@@ -101,7 +101,7 @@ function valuesBeyond(values: Float32Array): Beyond | null {
   return index < 0 ? null : { index, value: values[index] };
 }
 
-/** The files of an open checkpoint do not change, and every new α asks again. */
+/** What was found in each checkpoint's tensors, because every new α asks again and the files of an open checkpoint do not change. */
 const scanned = new WeakMap<Shards, Map<string, Beyond | null>>();
 
 async function knownOr({ shards }: Checkpoint, name: string, scan: () => Promise<Beyond | null>): Promise<Beyond | null> {

@@ -5,12 +5,12 @@ import type { Source, SourceFile } from "../io/types";
 const largest = 50 * 2 ** 20;
 
 const weights = /\.(safetensors|bin|pth?|ckpt|gguf|ggml|onnx|onnx_data|h5|msgpack|tflite|npz|mlmodel|ot)$/i;
-/** They name weights that are not in the export, or say how other weights are to be read. */
+/** Files that name weights that are not in the export, or say how other weights are to be read. */
 const stale = /\.index\.json$|^(adapter_config|params|quantize_config|quant_config|quantization_config)\.json$/i;
 
 /**
- * What goes beside the weights as it was: tokenizer, chat template, processor configs, remote code, licence. Not weights and what describes them, hidden files,
- * or files that the export has by itself.
+ * The files that are copied beside the weights: tokenizer, chat template, processor configs, remote code, licence. Not copied are weights and what
+ * describes them, hidden files, and files that the export writes itself.
  */
 export function sideFiles({ files }: Source, written: readonly string[]): SourceFile[] {
   // Some disks ignore the case of names.

@@ -23,7 +23,7 @@ export const dtypeBytes: Readonly<Record<Dtype, number>> = {
 
 const known: ReadonlyMap<string, Dtype> = new Map(Object.keys(dtypeBytes).map((k) => [k, k as Dtype]));
 
-/** Legal in safetensors 0.8 but of no use here: such a file is well-formed, so it deserves another sentence than a broken one. */
+/** Legal in safetensors 0.8 but not handled here: such a file is well-formed, so its message must not call it broken. */
 const foreign: ReadonlySet<string> = new Set(["F4", "F6_E2M3", "F6_E3M2", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ", "C64"]);
 
 /** A dtype name of a file as ours, "foreign" when legal but not handled here, undefined when no such dtype exists. */
@@ -41,7 +41,7 @@ export function tensorBytes(dtype: Dtype, shape: readonly number[]): number {
   return bytes;
 }
 
-/** A view when the bytes are aligned for it, else of a copy (tensors of a file start at any offset). */
+/** The bytes, copied where they do not start at a multiple of `width` (a tensor may start at any offset of its file). */
 function aligned(bytes: Uint8Array, width: number): Uint8Array {
   return bytes.byteOffset % width === 0 ? bytes : bytes.slice();
 }
@@ -70,7 +70,7 @@ export function f16ToNumber(word: number): number {
 
 let f16Table: Float32Array | undefined;
 
-/** All 65,536 f16 values; 256 KiB once, because a table is several times faster than the arithmetic over a whole model. */
+/** All 65,536 f16 values, made once (256 KiB): over a whole model a table is several times faster than the arithmetic. */
 function f16Values(): Float32Array {
   f16Table ??= Float32Array.from({ length: 65536 }, (_, word) => f16ToNumber(word));
   return f16Table;

@@ -80,7 +80,7 @@ function checkLayout(tensors: TensorInfo[], dataSize: number, fileName: string):
     before = t.name;
   }
   if (at === dataSize) return;
-  const where = `${shown(fileName)}: the header describes ${at} bytes of data, the file holds ${dataSize}`;
+  const where = `${shown(fileName)}: the header describes ${at} bytes of data, but the file holds ${dataSize}`;
   if (at > dataSize) throw new QuantError("truncated", where, "The download is incomplete; fetch the file again.");
   throw new QuantError("bad-safetensors", where, "There are bytes that belong to no tensor; download the file again.");
 }
@@ -111,9 +111,9 @@ export function parseHeader(bytes: Uint8Array, fileSize: number, fileName: strin
 }
 
 function checkLength(length: number, fileSize: number, fileName: string): void {
-  // Beyond the file first: 2^63 in the length bytes is a file of another kind, not a large header.
+  // The file's size comes first: length bytes that say 2^63 mean another kind of file, not a large header.
   if (8 + length > fileSize) {
-    throw new QuantError("truncated", `${shown(fileName)}: its header should take ${length} bytes, the file has ${fileSize}`, AGAIN);
+    throw new QuantError("truncated", `${shown(fileName)}: its header should take ${length} bytes, but the file has ${fileSize}`, AGAIN);
   }
   if (length > HEADER_LIMIT) {
     throw new QuantError(
@@ -131,7 +131,7 @@ export async function readHeader(file: SourceFile): Promise<Header> {
   const view = new DataView(head.buffer, head.byteOffset, 8);
   // Above 2^53 this rounds, which is harmless: no file is that long.
   const length = view.getUint32(4, true) * 2 ** 32 + view.getUint32(0, true);
-  // No file is as long as text says when it is taken for a length.
+  // Eight bytes of text, taken for a length, exceed the size of any file.
   const other = 8 + length > file.size ? sniff(head) : null;
   if (other) throw new QuantError("bad-safetensors", `${shown(file.name)} is ${other.what}`, other.hint);
   checkLength(length, file.size, file.name);

@@ -22,8 +22,8 @@ async function fetchFile(url: string, name: string, signal?: AbortSignal): Promi
 }
 
 /**
- * Fetches the named files of `baseUrl` whole, once, side by side. At open, not at the first read: a SourceFile must know its
- * size, and Content-Length is that of the compressed body on many servers. Throws `bad-file`, `cancelled`.
+ * Fetches the named files under `baseUrl`, each whole and once, in parallel. They are fetched here and not at the first read because a
+ * SourceFile must know its size, and Content-Length is that of the compressed body on many servers. Throws `bad-file`, `cancelled`.
  */
 export async function httpSource(label: string, baseUrl: string, names: readonly string[], signal?: AbortSignal): Promise<Source> {
   const base = baseUrl.endsWith("/") ? baseUrl : `${baseUrl}/`;

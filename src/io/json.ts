@@ -32,12 +32,12 @@ function parse(text: string): unknown {
   return suspect ? JSON.parse(text, (key, value) => (key === "__proto__" ? undefined : value)) : JSON.parse(text);
 }
 
-/** Strings, and what stands outside them: numbers, and the words that Python writes for numbers that JSON has none for. */
+/** Strings (so that nothing inside them is matched), numbers, and the words that Python writes for NaN and infinity, which JSON lacks. */
 const tokens = /"(?:[^"\\]|\\.)*"|-?Infinity|NaN|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
 const pythonWord = /^(-?Infinity|NaN)$/;
 const mark = "\\u0000";
 
-/** As Python's reader: NaN, Infinity and -Infinity are numbers. */
+/** Like Python's json module: NaN, Infinity and -Infinity are numbers. */
 function parsePython(text: string): unknown {
   const marked = text.replace(tokens, (token) => (pythonWord.test(token) ? `"${mark}${token}"` : token));
   return JSON.parse(marked, (key, value) => {
@@ -46,7 +46,7 @@ function parsePython(text: string): unknown {
   });
 }
 
-/** JSON text, Python's too. Throws SyntaxError. */
+/** Parses JSON, Python's NaN and Infinity included. Throws SyntaxError. */
 export function parseLoose(text: string): unknown {
   try {
     return parse(text);
@@ -56,7 +56,7 @@ export function parseLoose(text: string): unknown {
   }
 }
 
-/** Parses JSON bytes, Python's too. Throws `bad-json` naming the file. Keys called `__proto__` are dropped. */
+/** Parses JSON bytes, Python's NaN and Infinity included. Throws `bad-json` naming the file. Keys called `__proto__` are dropped. */
 export function parseJson(bytes: Uint8Array, fileName: string): unknown {
   const other = sniff(bytes.subarray(0, 200));
   if (other) throw new QuantError("bad-json", `${shown(fileName)} is ${other.what}`, other.hint);
@@ -76,13 +76,13 @@ export async function readJson(file: SourceFile, capBytes: number): Promise<unkn
 }
 
 /**
- * As `parseJson`, but a whole number that is written as a float ("10000.0") comes as a marked text, which `writeJson` writes as it was, and so do
- * Python's NaN and Infinity. Python's readers tell 30.0 from 30, and some refuse the second (transformers' checked configs).
+ * Like `parseJson`, but a number that JavaScript would write differently (a whole number written as "10000.0", NaN, Infinity) becomes a marked string,
+ * which `writeJson` writes as it was. Python tells 30.0 from 30, and transformers' checked configs refuse the second where they expect a float.
  */
 export function parseJsonKept(bytes: Uint8Array, fileName: string): unknown {
   const plain = parseJson(bytes, fileName);
   if (typeof plain !== "object") return plain;
-  // Nobody but us marks: NUL is in no real config, and is shown as what cannot be read.
+  // A NUL in the file itself must not pass for our mark. No real config has one.
   const source = decodeUtf8(bytes, fileName, "bad-json").replace(/\\u0000/gi, "\\ufffd");
   const text = source.replace(tokens, (token) => (isKept(token) ? `"${mark}${token}"` : token));
   return parse(text);
@@ -91,7 +91,7 @@ export function parseJsonKept(bytes: Uint8Array, fileName: string): unknown {
 const isKept = (token: string) =>
   pythonWord.test(token) || (!token.startsWith('"') && String(Number(token)) !== token && Number.isInteger(Number(token)));
 
-/** A JSON file of a value, with the numbers of `parseJsonKept` as they were written. */
+/** The bytes of a JSON file that holds `value`, with the numbers that `parseJsonKept` marked as they were written. */
 export function writeJson(value: unknown): Uint8Array {
   const text = JSON.stringify(value, null, 2).replace(/"\\u0000(-?Infinity|NaN|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)"/g, "$1");
   return new TextEncoder().encode(`${text}\n`);

@@ -31,7 +31,7 @@ async function readFully(handle: fs.FileHandle, name: string, start: number, end
   return out;
 }
 
-/** A file that remembers size and time of its first sight. It is opened for each read: reads are large, and no handle leaks. */
+/** A file that must keep the size and modification time given here. It is opened for each read: reads are large, and no handle leaks. */
 function diskFile(path: string, size: number, mtimeMs: number): SourceFile {
   const name = basename(path);
   const check = async (handle: fs.FileHandle) => {
@@ -90,7 +90,7 @@ export async function diskSourceFile(path: string): Promise<SourceFile> {
   return diskFile(resolve(path), stat.size, stat.mtimeMs);
 }
 
-/** The state of the place where the output shall go. */
+/** Whether nothing is at the output's path, an empty folder, or a folder that holds something. */
 async function lookAt(path: string): Promise<"free" | "empty" | "full"> {
   try {
     return (await fs.readdir(path)).length ? "full" : "empty";
@@ -115,7 +115,7 @@ async function checkNotInput(out: string, input: string): Promise<void> {
   }
 }
 
-/** Makes the parent folder if need be; returns how to take it back, as far as nobody else has put anything there. */
+/** Makes the parent folder if need be. Returns a function that removes the folders it made, as long as nobody has put anything there. */
 export async function makeParent(parent: string): Promise<() => void> {
   const top = await fs.mkdir(parent, { recursive: true });
   return () => {
@@ -142,7 +142,7 @@ async function openForWriting(path: string): Promise<{ file: SinkFile; dispose: 
       }
     },
     async close() {
-      // Without it a power cut after the rename could leave a finished-looking folder of empty files.
+      // Without the sync a power cut after the rename could leave a finished-looking folder of empty files.
       await handle.datasync();
       await dispose();
     },
@@ -150,7 +150,7 @@ async function openForWriting(path: string): Promise<{ file: SinkFile; dispose: 
   return { file, dispose };
 }
 
-/** Puts the finished folder in its place; the old one is moved aside first and only deleted when the new one stands. */
+/** Puts the finished folder in its place; an old one is moved aside first, and only deleted once the new one is in place. */
 async function swapIn(temp: string, out: string, force: boolean, token: string): Promise<void> {
   const state = await lookAt(out);
   if (state === "full" && !force) throw outputExists(out);
@@ -177,7 +177,7 @@ export interface FolderSinkOptions {
 }
 
 export interface FolderSink extends Sink {
-  /** For a process that is about to leave: removes what is unfinished, without waiting. False where that cannot be done at this moment. */
+  /** For a process that is about to exit: removes the unfinished output, synchronously. Returns false where it cannot be done at this moment. */
   discardNow(): boolean;
 }
 
@@ -200,7 +200,7 @@ export async function folderSink(outDir: string, options: FolderSinkOptions = {}
     },
     async finish(check) {
       await check(async () => ({ ...(await folderSource(temp)), label: basename(out) }));
-      // Between two renames the folder that was there before has no name of its own: nobody may leave then.
+      // Between its two renames the folder that is being replaced is under a temporary name: the process must not exit then.
       state = "moving";
       try {
         await swapIn(temp, out, options.force === true, token);
@@ -233,7 +233,7 @@ export async function folderSink(outDir: string, options: FolderSinkOptions = {}
         unmakeParent();
         return true;
       } catch {
-        // Some systems remove no file that is open: the job itself closes it first.
+        // Some systems cannot remove an open file: the job's own abort closes it first.
         return false;
       }
     },

@@ -63,13 +63,13 @@ export function parseNpy(bytes: Uint8Array, name: string): NpyArray {
   const count = shape.reduce((a, b) => a * b, 1);
   const width = widths.get(descr)!;
   const found = bytes.length - dataStart;
-  if (count * width !== found) throw bad(name, `${shape.join(" x ")} values take ${count * width} bytes, the file has ${found}`);
+  if (count * width !== found) throw bad(name, `${shape.join(" x ")} values take ${count * width} bytes, but the file has ${found}`);
   const view = new DataView(bytes.buffer, bytes.byteOffset + dataStart, found);
   const data = new Int32Array(count);
   for (let i = 0; i < count; i++) {
     const value = readValue(view, descr, i);
     data[i] = value;
-    if (data[i] !== value) throw bad(name, `value ${value} at position ${i} is no token id`);
+    if (data[i] !== value) throw bad(name, `value ${value} at position ${i} is not a token id`);
   }
   return { shape, data };
 }

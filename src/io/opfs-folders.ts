@@ -13,7 +13,7 @@ export interface Claim {
   release(): Promise<void>;
 }
 
-/** Locks a name for this worker; the browser releases it whenever the worker ends. null: another worker holds it. */
+/** Locks a name for this worker; the browser releases it whenever the worker ends. null: another worker holds it. Without the Web Locks API every claim succeeds. */
 export function claim(name: string): Promise<Claim | null> {
   const { locks } = navigator;
   if (!locks) return Promise.resolve({ release: async () => {} });

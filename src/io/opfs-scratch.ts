@@ -3,7 +3,7 @@ import { openLocked } from "./opfs";
 import { noScratchFile, type Scratch } from "./scratch";
 import { writeError } from "./sink";
 
-/** A file counts once a second, empty one of its name and this ending stands beside it: not every browser renames. */
+/** The ending of the empty file that marks another as complete. (Not every browser can rename a finished file into place.) */
 const complete = ".ok";
 
 /** @param folder appears with its first file. */

@@ -1,4 +1,4 @@
-/** Rows of parquet files, by hyparquet: loaded at the first one, since few need it. */
+/** Rows of parquet files, read by hyparquet, which is loaded when it is first needed. */
 import type { FileMetaData } from "hyparquet";
 import { QuantError } from "../errors";
 import { shown } from "./text";
@@ -6,7 +6,7 @@ import type { SourceFile } from "./types";
 
 export type DataRow = Record<string, unknown>;
 
-/** What `parquetRows` is asked, fit for another thread. */
+/** The argument of `parquetRows`, in a form that another thread can be sent. */
 export interface ParquetRequest {
   name: string;
   content: ArrayBuffer;
@@ -19,13 +19,13 @@ export type ReadParquet = (file: SourceFile, wanted: readonly string[] | null) =
 
 const mostBytes = 64 * 2 ** 20;
 const mostRows = 1_000_000;
-/** What hyparquet unpacks by itself. The others need a wasm module or a dictionary of 80 KB; data sets are published with snappy. */
+/** What hyparquet unpacks by itself. Other codecs need a wasm module or a dictionary of 80 KB; data sets are published with snappy. */
 const codecs = ["UNCOMPRESSED", "SNAPPY"];
 
 const bad = (name: string, problem: string, hint: string, cause?: unknown) =>
   new QuantError("bad-file", `${shown(name)} ${problem}`, hint, { cause });
 
-/** The helper that reads it failed: out of memory, or its code could not be loaded. */
+/** The error where the thread that reads a file fails: out of memory, or its code could not be loaded. */
 export const unreadable = (name: string, why: string) =>
   bad(name, `could not be read${why ? `: ${shown(why)}` : ""}`, "Save it as .jsonl, or reload the page and try again.");
 
@@ -36,8 +36,8 @@ export async function parquetRequest(file: SourceFile, wanted: readonly string[]
 }
 
 /**
- * The rows, as objects of those of the wanted columns that the file has; 64-bit integers as numbers.
- * @throws QuantError `bad-file` for what is no parquet, damaged, too long, or packed in a way that is not read here.
+ * The rows as objects, with those of the wanted columns that the file has; 64-bit integers become numbers.
+ * @throws QuantError `bad-file` where it is not parquet, damaged, too long, or packed in a way that is not read here.
  */
 export async function parquetRows({ name, content, wanted }: ParquetRequest): Promise<DataRow[]> {
   const { parquetMetadata, parquetReadObjects, parquetSchema } = await import("hyparquet");
@@ -54,7 +54,7 @@ export async function parquetRows({ name, content, wanted }: ParquetRequest): Pr
   } catch (cause) {
     if (cause instanceof QuantError) throw cause;
     const detail = cause instanceof Error ? `: ${shown(cause.message)}` : "";
-    throw bad(name, `is no whole parquet file${detail}`, "Download it again.", cause);
+    throw bad(name, `is not a complete parquet file${detail}`, "Download it again.", cause);
   }
 }
 
@@ -66,7 +66,7 @@ function check(name: string, { row_groups }: FileMetaData): void {
   if (codec) throw bad(name, `is packed with ${codec}`, "Save it again with snappy, or as .jsonl.");
 }
 
-/** Labels come as BigInt; nothing here needs more than a number holds. */
+/** Integers such as labels come as BigInt; none that is used here is too large for a number. */
 function numbered(value: unknown): unknown {
   if (typeof value === "bigint") return Number(value);
   if (Array.isArray(value)) return value.map(numbered);

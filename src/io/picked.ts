@@ -1,4 +1,4 @@
-/** From what a browser gives to plain files. */
+/** From what a browser's file chooser gives to the files of one folder. */
 import { QuantError } from "../errors";
 import { fileChanged } from "./source";
 import { shown } from "./text";

@@ -12,6 +12,7 @@ function hexDigit(c: number): number {
   return lower >= 97 && lower <= 102 ? lower - 87 : -1;
 }
 
+/** Reads tokens of a header from left to right; every problem is thrown as `bad-safetensors` with its place. */
 export class Scanner {
   private at = 0;
   private readonly scratch: number[] = [];
@@ -68,7 +69,7 @@ export class Scanner {
     if (this.at !== this.text.length) this.fail(`expected the end but ${this.got()}`);
   }
 
-  /** Digits only: no sign, no leading zero, no fraction, no exponent (the caller meets those as a wrong next character). */
+  /** Digits only: no sign, no leading zero, no fraction, no exponent (reading on then fails at the character after the digits). */
   integer(): number {
     const start = this.at;
     let value = 0;
@@ -169,7 +170,7 @@ export class Scanner {
     this.expect("}");
   }
 
-  /** An array of at most `limit` whole numbers. Gathered in one scratch list: a growing list of its own takes 17 places at once. */
+  /** An array of at most `limit` whole numbers. They are gathered in one scratch list, as V8 gives every list that grows from empty 17 places. */
   integers(limit: number): number[] {
     const { scratch } = this;
     let count = 0;

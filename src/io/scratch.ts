@@ -1,8 +1,8 @@
 import { QuantError } from "../errors";
 
 /**
- * A private folder for what a run needs again later: in memory, in the browser's private file system, or on disk. Names are plain file names. A file is
- * written once and whole: after a crash there is all of it or none.
+ * A private folder for what a run needs again later: in memory, in the browser's private file system, or on disk. Names are plain file names. A file
+ * is written in one call: after a crash it is there whole or not at all.
  */
 export interface Scratch {
   /** The parts one after the other, under a name that is not in use. Throws disk-full, write-failed. */
@@ -19,7 +19,7 @@ export interface Scratch {
 export const noScratchFile = (name: string) =>
   new QuantError("internal", `the scratch file ${name} is not there`, "Please report this with the steps that led here.");
 
-/** Parts joined to one. */
+/** The parts as one array. */
 export function joined(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;

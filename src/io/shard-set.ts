@@ -11,7 +11,7 @@ export interface ShardSet {
   readonly files: readonly SourceFile[];
   /** Tensor name -> file name, when there is an index. */
   readonly index?: ReadonlyMap<string, string>;
-  /** What was chosen, where there was a choice. */
+  /** Sentences on what was chosen, where there was a choice. */
   readonly notes: readonly string[];
 }
 
@@ -35,7 +35,7 @@ async function readIndex(file: SourceFile): Promise<Map<string, string>> {
   return out;
 }
 
-/** Two files of one name come of two folders: which of them is meant cannot be known. */
+/** Two files of one name come from two folders, and we cannot know which is meant. */
 function checkUnique(files: readonly SourceFile[]): void {
   const seen = new Set<string>();
   for (const { name } of files.filter((f) => /\.safetensors(\.index\.json)?$/.test(f.name))) {

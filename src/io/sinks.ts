@@ -31,7 +31,7 @@ export function gathered(file: SinkFile, limit = GATHER): SinkFile {
   };
 }
 
-/** The subfolder, and whether it was made here. Throws `output-exists` when it holds anything. */
+/** The subfolder, made if need be. Throws `output-exists` when it holds anything. */
 async function takeFolder(parent: FileSystemDirectoryHandle, name: string): Promise<FileSystemDirectoryHandle> {
   const folder = await parent.getDirectoryHandle(name, { create: true });
   for await (const _ of folder.keys()) {
@@ -46,7 +46,7 @@ async function takeFolder(parent: FileSystemDirectoryHandle, name: string): Prom
  */
 export async function directorySink(parent: FileSystemDirectoryHandle, name: string): Promise<Sink> {
   if (!isPlainName(name))
-    throw new QuantError("write-failed", `"${shown(name)}" is no folder name`, "Choose a plain name without slashes.");
+    throw new QuantError("write-failed", `"${shown(name)}" is not a folder name`, "Choose a plain name without slashes.");
   const folder = await takeFolder(parent, name).catch((e) => {
     throw writeError(e, name);
   });

@@ -1,10 +1,10 @@
-/** What a file really is, where it is not what its name says. */
+/** Recognises, by its first bytes, a file that is not what its name says. */
 
 interface Sniffed {
   /** Completes "config.json is …". */
   what: string;
   hint: string;
-  /** Nothing that was meant to be read as text. */
+  /** The person cannot have meant its bytes to be read as text. */
   isForeign?: boolean;
 }
 
@@ -14,10 +14,10 @@ const startsWith = (bytes: Uint8Array, ...values: number[]) => values.every((val
 
 const pointer = "version https://git-lfs";
 
-/** Text may begin with "version " too: as much as is there has to fit. */
+/** Ordinary text may begin with "version" too, so `text` has to agree with `pointer` as far as it goes. */
 const isPointer = (text: string) => text.length >= 7 && pointer.startsWith(text.slice(0, pointer.length));
 
-/** From its first bytes; null where nothing is known of them. Eight are enough. */
+/** What these first bytes of a file (eight are enough) say it is; null where nothing speaks against what its name says. */
 export function sniff(bytes: Uint8Array): Sniffed | null {
   if (!bytes.length) return { what: "empty", hint: again };
   if (startsWith(bytes, 0x1f, 0x8b)) return { what: "packed with gzip", hint: "Unpack it first." };

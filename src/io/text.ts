@@ -19,7 +19,7 @@ export function isPlainName(name: string): boolean {
   return !/[/\\:\p{Cc}]/u.test(name);
 }
 
-/** Bytes as text. Throws `code` when they are not UTF-8; a byte order mark is kept, so that the parser behind sees it. */
+/** Bytes as text. Throws `code` when they are not UTF-8; a byte order mark is kept, so that the parser sees it. */
 export function decodeUtf8(bytes: Uint8Array, fileName: string, code: "bad-safetensors" | "bad-json"): string {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);

@@ -5,7 +5,7 @@ export interface SourceFile {
   /** Plain file name, no folder. */
   readonly name: string;
   readonly size: number;
-  /** Changes with the content, where the platform tells it without reading (its time of change). */
+  /** Differs after the content changes, where the platform can tell without reading (modification time). */
   readonly version?: string;
   /** Bytes [start, end). Throws `file-changed` when the file changed since it was opened. */
   read(start: number, end: number): Promise<Uint8Array>;
@@ -13,7 +13,7 @@ export interface SourceFile {
 
 /** The files a person gave. */
 export interface Source {
-  /** What to call it to the person: the folder's name. */
+  /** What messages call it: the folder's name. */
   readonly label: string;
   readonly files: readonly SourceFile[];
 }
@@ -28,12 +28,13 @@ export interface SinkFile {
 export interface Sink {
   /** `size` is the exact number of bytes that will be written. Files are created one at a time. */
   create(name: string, size: number): Promise<SinkFile>;
-  /** `check` looks at what was written before it counts as finished. What it throws undoes all of it. */
+  /** `check` may look at what was written before it counts as finished. If it throws, so does `finish`, and the output can still be aborted. */
   finish(check?: (written: Source) => Promise<void>): Promise<void>;
   /** Removes whatever was written. */
   abort(): Promise<void>;
 }
 
+/** The dtypes of safetensors that are handled here, by their names in the format. */
 export type Dtype =
   | "F64"
   | "F32"
@@ -62,7 +63,7 @@ export interface TensorInfo {
 
 /** All shards of a checkpoint as one: names are unique over them. */
 export interface Shards {
-  /** What a person should know of how the weight files were chosen, as sentences. */
+  /** Sentences for the person on how the weight files were chosen. */
   readonly notes: readonly string[];
   readonly tensors: ReadonlyMap<string, TensorInfo & { readonly file: SourceFile }>;
   /** Bytes of a whole tensor, or of rows [from, to) of its first dimension. Throws missing-tensor, file-changed. */

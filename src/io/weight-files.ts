@@ -1,4 +1,4 @@
-/** Which of a person's files hold the weights: the order of transformers, and what is left out. */
+/** Which of the given files hold the weights, chosen in transformers' order, and which are left out. */
 import { QuantError } from "../errors";
 import { findFile } from "./source";
 import { shown, shownList } from "./text";
@@ -7,17 +7,18 @@ import type { Source, SourceFile } from "./types";
 const SINGLE_NAME = "model.safetensors";
 export const INDEX_NAME = "model.safetensors.index.json";
 
+/** The weight files themselves (`read` names them in words), or the index that names them. */
 export type ChosenWeights = { kind: "files"; files: readonly SourceFile[]; read: string } | { kind: "index"; index: SourceFile };
 
 const safetensors = /\.safetensors$/;
-/** Weights that are no part of a model's own: adapters, and Mistral's copy under its own names. */
+/** Weight files that are not the model: adapters, and Mistral's second copy under its own tensor names. */
 const apart = /^(adapter_|consolidated[.-])/;
 const others = /\.(bin|pth?|ckpt|gguf|ggml|onnx|h5|msgpack)$/i;
 const series = /^(.*)-(\d{1,6})-of-(\d{1,6})\.safetensors$/s;
 
 /**
- * transformers' order: what config.json names (`transformers_weights`), model.safetensors, the shards of its index. Where there is none of them, transformers
- * fails, but one series or one file that can only be the model is taken.
+ * Chooses as transformers does: what config.json names (`transformers_weights`), else model.safetensors, else the index. Where none of them is there,
+ * transformers fails; here a single file, or a single series of shards, is taken if nothing else can be the model.
  * @throws QuantError missing-file, contradiction.
  */
 export function chooseWeights(source: Source, named?: string): ChosenWeights {
@@ -67,12 +68,13 @@ function checkSeries(files: readonly SourceFile[]): void {
   if (lost.length) throw missing(lost, `promised by the name ${shown(files[0].name)}`);
 }
 
+/** The error for files that are not there. @param because who asks for them, such as "named by model.safetensors.index.json". */
 export function missing(names: readonly string[], because: string): QuantError {
   const hint = names.length > 1 ? "Add these files and choose the folder again." : "Add this file and choose the folder again.";
   return new QuantError("missing-file", `${shownList(names)} (${because})`, hint);
 }
 
-/** What the files are instead. Asked where no weights can be chosen, with or without a config.json. */
+/** The error for files among which there are no usable weights, saying what they are instead. */
 export function noWeights({ files, label }: Source): QuantError {
   const has = (pattern: RegExp) => files.find(({ name }) => pattern.test(name))?.name;
   const no = (where: string, hint: string) =>
@@ -97,9 +99,9 @@ export function noWeights({ files, label }: Source): QuantError {
       "Get the .safetensors version, or convert it: save_pretrained of transformers writes it.",
     );
   if (consolidated)
-    return no(`${shown(consolidated)} has Mistral's own names`, "Get the model-….safetensors files of the same repository.");
+    return no(`${shown(consolidated)} uses Mistral's own tensor names`, "Get the model-….safetensors files of the same repository.");
   if (pth)
-    return no(`${shown(pth)} is of Meta's original format`, 'Get the Hugging Face version of this model (its name often ends in "-hf").');
+    return no(`${shown(pth)} is in Meta's original format`, 'Get the Hugging Face version of this model (its name often ends in "-hf").');
   return new QuantError(
     "missing-file",
     `*.safetensors (none in ${shown(label)})`,
@@ -107,7 +109,7 @@ export function noWeights({ files, label }: Source): QuantError {
   );
 }
 
-/** One sentence where there was a choice, none where there was not. */
+/** A sentence that names the weights and indexes that were left out, if any. @param read what was read instead, in words. */
 export function leftOut(source: Source, chosen: readonly SourceFile[], read: string): string[] {
   const names = source.files.filter((file) => !chosen.includes(file)).map(({ name }) => name);
   const weights = names.filter((name) => safetensors.test(name) || others.test(name));

@@ -4,7 +4,7 @@ import { checkRange } from "./source";
 import { shown } from "./text";
 import type { Source, SourceFile } from "./types";
 
-/** Of the end record without a comment; ours have none. */
+/** Size of the end record without a comment; our zips have none. */
 const endBytes = 22;
 const zip64LocatorBytes = 20;
 const zip64EndBytes = 56;
@@ -12,7 +12,7 @@ const signatures = { end: 0x06054b50, zip64Locator: 0x07064b50, zip64End: 0x0606
 /** Stands where a Zip64 field holds the number. */
 const elsewhere = 0xffffffff;
 
-/** The files of a zip, without the folder that they are in. @throws QuantError `verify-failed` for what is no zip of ours. */
+/** The files of one of our zips, named without the folder that they are in. @throws QuantError `verify-failed` for anything else. */
 export async function zipSource(zip: SourceFile): Promise<Source> {
   const files: SourceFile[] = [];
   for (const { name, start, size } of await entries(zip)) {
@@ -38,7 +38,7 @@ const damaged = (zip: SourceFile, what: string) =>
 
 /** Where the central directory stands, and how many entries it has. */
 async function directory(zip: SourceFile): Promise<{ start: number; end: number; count: number }> {
-  if (zip.size < endBytes) throw damaged(zip, "is no zip");
+  if (zip.size < endBytes) throw damaged(zip, "is not a zip");
   const at = zip.size - endBytes;
   const { view } = await viewOf(zip, at, zip.size);
   if (view.getUint32(0, true) !== signatures.end) throw damaged(zip, "has no end record");

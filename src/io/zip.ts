@@ -15,7 +15,7 @@ export interface ZipTarget {
   abort(): Promise<void>;
 }
 
-/** Hands values from one side to the other one at a time; `put` returns when the other side has asked for the next. */
+/** Hands values from a writer to a reader, one at a time; `put` resolves when the reader asks for the next. */
 class Channel<T> implements AsyncIterable<T> {
   private waiting: { value: T; taken: () => void } | undefined;
   private ended = false;

@@ -19,12 +19,12 @@ export interface Calibration {
   readonly heldOut: TokenWindows | null;
 }
 
-/** A turn for whoever wants to stop us: Ctrl-C and Cancel come as events, which nothing but a new task lets in. */
-const turn = () => new Promise<void>((resolve) => setTimeout(resolve));
-const turnMs = 30;
+/** Lets pending events be handled: Ctrl-C and Cancel arrive as events, which wait until the current task ends. */
+const letEventsIn = () => new Promise<void>((resolve) => setTimeout(resolve));
+const eventsEveryMs = 30;
 
 /**
- * Every document through the tokenizer, one after the other, up to `most` ids: no more is tokenized than is needed, and a long document comes in pieces.
+ * Tokenizes the documents one after the other, until there are `most` ids or more; the last piece is kept whole. A long document comes in pieces.
  * @throws QuantError `text-too-short` where there is no text at all, `cancelled`.
  */
 export async function encodeDocuments(
@@ -43,9 +43,9 @@ export async function encodeDocuments(
       if (count + piece.length > ids.length) ids = grown(ids, count + piece.length);
       ids.set(piece, count);
       count += piece.length;
-      if (performance.now() - last > turnMs) {
+      if (performance.now() - last > eventsEveryMs) {
         progress?.(count);
-        await turn();
+        await letEventsIn();
         last = performance.now();
       }
       throwIfCancelled(signal);
@@ -63,34 +63,34 @@ function grown(ids: Int32Array<ArrayBuffer>, size: number): Int32Array<ArrayBuff
   return larger;
 }
 
-/** Consecutive windows; the rest that does not fill one is dropped. @throws QuantError `text-too-short` with both counts. */
-export function cut(ids: Int32Array, length: number, name: string): TokenWindows {
+/** Cuts ids into consecutive windows; a rest that does not fill one is dropped. @throws QuantError `text-too-short` with both counts. */
+export function cutIntoWindows(ids: Int32Array, length: number, name: string): TokenWindows {
   const windows = Math.floor(ids.length / length);
   if (windows === 0)
     throw new QuantError(
       "text-too-short",
-      `${name} has ${ids.length} tokens, one window needs ${length}`,
+      `${name} has ${ids.length} tokens, but one window needs ${length}`,
       "Give a longer text or a shorter window length.",
     );
   return { length, windows, ids: ids.subarray(0, windows * length) };
 }
 
-/** Token ids from a .npy file: a 2-D array is used whole, a 1-D one is cut in order. */
+/** Windows of token ids from a .npy file: the rows of a 2-D array, whatever `length` says; a 1-D array is cut into windows of `length`. */
 export function windowsFromNpy(name: string, bytes: Uint8Array, length: number): TokenWindows {
   const { shape, data } = parseNpy(bytes, name);
-  return shape.length === 2 ? cut(data, shape[1], name) : cut(data, length, name);
+  return cutIntoWindows(data, shape.length === 2 ? shape[1] : length, name);
 }
 
 /**
- * `count` of the windows, drawn by the seed without repetition and kept in order, and `held` others; all windows that are not held out for null.
- * Holding some out does not change which are drawn. @throws `text-too-short`.
+ * Draws `count` windows by the seed, without repetition, and `held` others to hold out, each lot in the text's order. A count of null takes all that are
+ * not held out; with any other, holding some out does not change which are drawn. @throws QuantError `text-too-short`.
  */
-export function pick(all: TokenWindows, count: number | null, seed: number, name: string, held = 0): Calibration {
+export function pickWindows(all: TokenWindows, count: number | null, seed: number, name: string, held = 0): Calibration {
   const asked = (count ?? 1) + held;
   if (asked > all.windows)
     throw new QuantError(
       "text-too-short",
-      `${name} gives ${all.windows} windows of ${all.length} tokens, ${asked} are asked for${held ? ` (${held} of them held out)` : ""}`,
+      `${name} gives ${all.windows} windows of ${all.length} tokens, but ${asked} are asked for${held ? ` (${held} of them held out)` : ""}`,
       "Give a longer text, fewer windows or shorter ones.",
     );
   const wanted = count ?? all.windows - held;
@@ -99,7 +99,7 @@ export function pick(all: TokenWindows, count: number | null, seed: number, name
   return { tokens, heldOut: held ? windowsAt(all, drawn.slice(wanted, wanted + held)) : null };
 }
 
-/** These windows, in the text's order. */
+/** The windows of these numbers, in the text's order. */
 function windowsAt(all: TokenWindows, numbers: readonly number[]): TokenWindows {
   const ids = new Int32Array(numbers.length * all.length);
   const inOrder = [...numbers].sort((a, b) => a - b);
@@ -108,7 +108,7 @@ function windowsAt(all: TokenWindows, numbers: readonly number[]): TokenWindows 
 }
 
 /** The first `count` windows, or all of them where there are fewer. */
-export function first(all: TokenWindows, count: number | null): TokenWindows {
+export function firstWindows(all: TokenWindows, count: number | null): TokenWindows {
   const windows = Math.min(count ?? all.windows, all.windows);
   return { length: all.length, windows, ids: all.ids.subarray(0, windows * all.length) };
 }
@@ -120,14 +120,14 @@ export function checkTokens(tokens: TokenWindows, vocabulary: number, maxPositio
   if (tokens.length > maxPositions)
     throw new QuantError(
       "bad-tokens",
-      `${name} has windows of ${tokens.length} tokens, the model knows ${maxPositions} positions`,
+      `${name} has windows of ${tokens.length} tokens, but the model knows only ${maxPositions} positions`,
       "Use a shorter window length.",
     );
   const bad = tokens.ids.findIndex((id) => id < 0 || id >= vocabulary);
   if (bad >= 0)
     throw new QuantError(
       "bad-tokens",
-      `${name} holds id ${tokens.ids[bad]} at ${bad}, the vocabulary has ${vocabulary}`,
-      "Use the tokenizer of this very model.",
+      `${name} holds id ${tokens.ids[bad]} at position ${bad}, but the vocabulary has only ${vocabulary}`,
+      "Use this model's own tokenizer.",
     );
 }

@@ -8,7 +8,7 @@ import type { Shards, Source, SourceFile } from "../io/types";
 import { noWeights } from "../io/weight-files";
 import { elements, type FloatDtype, type Ops, type Tensor } from "../ops/ops";
 import { type LayerKind, layerKinds } from "../recipe/recipe";
-import { familyNotes, familyOf, nameOf } from "./families";
+import { architectureName, familyNotes, familyOf } from "./families";
 import { leftoverSettings, refuseForeign } from "./foreign";
 import { genericLayers } from "./generic";
 import { hasOtherHead } from "./head";
@@ -16,21 +16,21 @@ import { embeddingName, finalNormName, headName, type LinearLayer, layerName, la
 import { packedShapes } from "./packing";
 import { type ModelSpec, parseSpec } from "./spec";
 
-/** An open checkpoint: its tensors, its other files. Nothing is loaded yet. */
+/** An open checkpoint: its tensors and its other files. No tensor's data is loaded yet. */
 export interface Checkpoint {
   readonly source: Source;
-  /** How to run it; null: an architecture that is not known, which can only be rounded. */
+  /** How to run it; null for an unknown architecture, which can only be rounded to nearest. */
   readonly spec: ModelSpec | null;
-  /** Why it cannot be run. */
+  /** Why it cannot be run; null where it can. */
   readonly unsupported: QuantError | null;
   /** As config.json names it. */
   readonly architecture: string;
-  /** config.json as it was given, for `writeJson`: floats that are whole numbers are marked texts. */
+  /** config.json as `parseJsonKept` reads it, so that `writeJson` writes its numbers as they were. */
   readonly config: Record<string, unknown>;
   readonly shards: Shards;
-  /** How files and settings were read, wherever there was a choice, as sentences. */
+  /** Sentences on how files and settings were read, wherever there was a choice. */
   readonly notes: readonly string[];
-  /** The checkpoint as it was opened, where this one is another form of it. */
+  /** The checkpoint as it was opened, where this one is its rotated form. */
   readonly original?: Model;
   /** What can be quantized, block by block. */
   readonly layers: readonly LinearLayer[];
@@ -47,8 +47,8 @@ const megabyte = 2 ** 20;
 const floatDtypes: readonly string[] = ["F32", "F16", "BF16"];
 
 /**
- * Opens a checkpoint and checks that every tensor the forward pass needs is there with the shape that config.json implies. One of an architecture that
- * is not known opens without a spec, as long as it holds floats and layers that can be recognised.
+ * Opens a checkpoint and checks that every tensor the forward pass needs is there with the shape that config.json implies. A checkpoint of an unknown
+ * architecture opens without a spec, as long as it holds floats and layers that can be recognised.
  * @throws QuantError missing-file, bad-json, bad-config, unsupported-architecture, bad-safetensors, missing-tensor, wrong-shape, …
  */
 export const openCheckpoint = (source: Source): Promise<Checkpoint> => givenAs("checkpoint", () => open(source));
@@ -67,7 +67,7 @@ async function open(source: Source): Promise<Checkpoint> {
   }
 }
 
-/** config.json's own sentence, unless the files say more clearly what they are. */
+/** The error for a missing config.json; where the other files show what they are instead of a model, it says that. */
 function missingConfig(source: Source): QuantError {
   const isModel = source.files.some(({ name }) => /\.safetensors$/.test(name) && !/^(adapter_|consolidated)/.test(name));
   if (!isModel && source.files.some(({ name }) => /\.(safetensors|gguf|bin|pth?)$/i.test(name))) return noWeights(source);
@@ -75,7 +75,7 @@ function missingConfig(source: Source): QuantError {
   return new QuantError("missing-file", "config.json", "Add the model's config.json to the files you choose.");
 }
 
-/** What is read before anything is known of the architecture. */
+/** What is read before the architecture matters. */
 interface Opened {
   source: Source;
   config: Json;
@@ -111,11 +111,13 @@ export function runnable(checkpoint: Checkpoint): Model {
   return checkpoint as Model;
 }
 
-/** Null where nothing can be done: it is quantized already, or no layer is recognised. */
+/** A checkpoint of an unknown architecture; null where nothing can be done with it: it is quantized already, or no layer is recognised. */
 function openUnknown({ source, config, kept, shards, notes }: Opened, unsupported: QuantError): Checkpoint | null {
   if (config.quantization_config) return null;
   const layers = genericLayers(shards);
-  return layers.length ? { source, spec: null, unsupported, architecture: nameOf(config), config: kept, shards, notes, layers } : null;
+  return layers.length
+    ? { source, spec: null, unsupported, architecture: architectureName(config), config: kept, shards, notes, layers }
+    : null;
 }
 
 async function openKnown({ source, config, kept, shards, notes: fileNotes }: Opened): Promise<Model> {
@@ -140,14 +142,14 @@ async function openKnown({ source, config, kept, shards, notes: fileNotes }: Ope
 const otherHead =
   "config.json ties head and embeddings, but the file has a head of its own that differs: it is used, as in transformers, and exports say so.";
 
-/** A head that is there although config.json ties it, and is another one. */
+/** Whether there is a head with other weights than the embeddings', although config.json ties the two. */
 async function untiedHead(shards: Shards, { vocabulary, hidden }: ModelSpec): Promise<boolean> {
   if (!shards.tensors.has(headName)) return false;
   checkTensor(shards, headName, [vocabulary, hidden], floatDtypes);
   return hasOtherHead(shards);
 }
 
-/** Biases that the architecture does not have are no part of the model. */
+/** A note on biases that the architecture does not have, and which are therefore left out of the forward pass. */
 function biasNotes(shards: Shards, { biases, architecture }: ModelSpec, layers: readonly LinearLayer[]): string[] {
   const ignored = layers.filter(({ name, kind }) => !biases.has(kind as LayerKind) && shards.tensors.has(`${name}.bias`));
   if (!ignored.length) return [];
@@ -155,7 +157,7 @@ function biasNotes(shards: Shards, { biases, architecture }: ModelSpec, layers: 
   return [`Biases of ${kinds} are ignored: ${architecture} has none there by this config.json, and transformers ignores them too.`];
 }
 
-/** Any other tensor that the architecture has no place for; old files hold the rotary embedding's frequencies, which are computed. */
+/** A note on other tensors that the architecture has no place for. Not on the rotary frequencies in old files: they are computed here. */
 function strayNotes({ tensors }: Shards, spec: ModelSpec, layers: readonly LinearLayer[]): string[] {
   const own = new Set([headName, ...[...expectedTensors(spec)].map(([name]) => name)]);
   const parts = ["weight", "bias", ...(spec.packing ? ["qweight", "qzeros", "scales", "g_idx"] : [])];
@@ -183,7 +185,7 @@ function* expectedTensors(spec: ModelSpec): Generator<[string, number[]]> {
   if (!spec.tied) yield [headName, [spec.vocabulary, spec.hidden]];
 }
 
-/** A linear layer's tensors: its weight, or in a packed checkpoint what stands for it. */
+/** Checks a linear layer's tensors: its weight, or in a packed checkpoint qweight, qzeros, scales and g_idx. */
 function checkLayer(shards: Shards, { packing }: ModelSpec, name: string, shape: readonly [number, number]): void {
   if (!packing || shards.tensors.has(`${name}.weight`)) {
     checkTensor(shards, `${name}.weight`, shape, floatDtypes);
@@ -203,7 +205,7 @@ function checkTensor(shards: Shards, name: string, shape: readonly number[], dty
   if (tensor.shape.join() !== shape.join())
     throw new QuantError(
       "wrong-shape",
-      `${name} in ${tensor.file.name} is ${tensor.shape.join(" × ") || "a scalar"}, config.json implies ${shape.join(" × ")}`,
+      `${name} in ${tensor.file.name} is ${tensor.shape.join(" × ") || "a scalar"}, but config.json implies ${shape.join(" × ")}`,
       "Check that config.json belongs to these files.",
     );
   if (!dtypes.includes(tensor.dtype))
@@ -225,7 +227,7 @@ function checkBlockCount(shards: Shards, spec: ModelSpec): void {
     );
 }
 
-/** A tensor's values on the device; NaN and infinity are found while decoding. @throws QuantError `non-finite-weights` naming tensor, index and count. */
+/** Loads a tensor, or rows [from, to) of it, to the device. @throws QuantError `non-finite-weights` naming tensor, index and count. */
 export async function loadTensor(
   ops: Ops,
   model: Pick<Checkpoint, "shards">,
@@ -251,7 +253,7 @@ export function checkFinite(name: string, bytes: Uint8Array, dtype: FloatDtype):
     );
 }
 
-/** Weights and bytes by dtype over all tensors, for a summary; a packed word holds several weights, its scales and zeros are none. */
+/** Parameters, bytes and dtypes (most bytes first) of all tensors. A packed word counts as the weights it holds; scales, zeros and g_idx count as none. */
 export function census({ shards, spec }: Pick<Checkpoint, "shards" | "spec">): { parameters: number; bytes: number; dtypes: string[] } {
   const bytesOf = new Map<string, number>();
   let parameters = 0;

@@ -1,4 +1,4 @@
-/** RFC 4180: fields in quotes may hold separators, line breaks and doubled quotes. */
+/** The rows of a table (RFC 4180): fields in quotes may hold separators, line breaks and doubled quotes. Blank lines are left out. */
 export function csvRows(text: string, separator = ","): string[][] {
   const rows: string[][] = [];
   const field = separator === "\t" ? /("(?:[^"]|"")*"|[^\t\r\n]*)(\t|\r?\n|$)/y : /("(?:[^"]|"")*"|[^,\r\n]*)(,|\r?\n|$)/y;

@@ -4,10 +4,10 @@ import type { DataRow } from "../io/parquet";
 import { shown, shownList } from "../io/text";
 import { csvRows } from "./csv";
 
-/** One text of a file, as the tokenizer takes it. */
+/** One text of a file, to be tokenized by itself. */
 export interface Document {
   text: string;
-  /** A chat template wrote the special tokens already. */
+  /** A chat template has already written the special tokens into it. */
   templated?: boolean;
 }
 
@@ -16,7 +16,7 @@ export interface ChatMessage {
   content: string;
 }
 
-/** Where a row keeps its text, best first: one field, or several that belong together. */
+/** The fields that may hold a row's text, best first: one field, or several to be joined. */
 const forms: readonly (readonly string[])[] = [
   ...["text", "content", "document", "article", "body", "passage", "story", "sentence"].map((field) => [field]),
   ["prompt", "completion"],
@@ -30,7 +30,7 @@ const chats: readonly string[] = ["messages", "conversations", "conversation"];
 
 export const badText = (where: string, hint: string, cause?: unknown) => new QuantError("bad-text", where, hint, { cause });
 
-/** Rendering starts a thread, which takes longer than a conversation. */
+/** Conversations for one call of `Render`, which starts a thread: that takes longer than rendering one conversation. */
 const conversationsAtOnce = 64;
 
 /** Renders conversations through the model's chat template, or throws why it cannot. */
@@ -43,7 +43,7 @@ interface RowsReading {
   render: Render;
 }
 
-/** The documents of rows; rows come one at a time, so that a large file need not be read to its end. @throws QuantError `bad-text` naming row and fields. */
+/** The documents in a file's rows, one at a time, so that a large file need not be read to its end. @throws QuantError `bad-text` naming row and fields. */
 export async function* documentsOfRows(
   rows: Iterable<readonly [string, unknown]>,
   { name, field, render }: RowsReading,
@@ -62,7 +62,7 @@ export async function* documentsOfRows(
       continue;
     }
     if (typeof row !== "object" || row === null || Array.isArray(row))
-      throw badText(`${place} is no object with a text in it`, "Give one object a line or row.");
+      throw badText(`${place} is not an object with a text in it`, "Give one object per line or row.");
     form ??= formOf(row as DataRow, place, field);
     if (form.kind === "text") yield { text: textsOf(row as DataRow, form.fields, place) };
     else if (waiting.push(messagesOf((row as DataRow)[form.field], `${place}, ${form.field}`)) === conversationsAtOnce)
@@ -102,7 +102,7 @@ function textOf(row: DataRow, field: string, place: string): string {
   const value = row[field];
   if (typeof value !== "string")
     throw badText(
-      `${place}: ${shown(field)} is ${value === null ? "null" : value === undefined ? "missing" : `no text but ${typeof value}`}`,
+      `${place}: ${shown(field)} is ${value === null ? "null" : value === undefined ? "missing" : `of type ${typeof value}, not text`}`,
       "Leave such rows out, or give them a text.",
     );
   return value;
@@ -111,7 +111,7 @@ function textOf(row: DataRow, field: string, place: string): string {
 /** [{role, content}], or ShareGPT's [{from, value}]. */
 function messagesOf(value: unknown, place: string): ChatMessage[] {
   const roles: Record<string, string> = { human: "user", gpt: "assistant" };
-  if (!Array.isArray(value)) throw badText(`${place} is no list of messages`, "Each is {role, content} or {from, value}.");
+  if (!Array.isArray(value)) throw badText(`${place} is not a list of messages`, "Each is {role, content} or {from, value}.");
   return value.map((message: DataRow | null, i) => {
     const role = message?.role ?? message?.from;
     const content = message?.content ?? message?.value;
@@ -121,7 +121,7 @@ function messagesOf(value: unknown, place: string): ChatMessage[] {
   });
 }
 
-/** What a decoded text file holds: rows, or one plain text. By content; the name decides only what content leaves open. */
+/** The rows of a decoded text file, each with its place in it; null for one plain text. Only .csv, .tsv and .jsonl files go by name, the last unless it begins with "[". */
 export function rowsOfText(name: string, text: string): Iterable<readonly [string, unknown]> | null {
   const lower = name.toLowerCase();
   if (/\.(csv|tsv)$/.test(lower)) return csvDocuments(name, text, lower.endsWith(".tsv") ? "\t" : ",");
@@ -131,19 +131,20 @@ export function rowsOfText(name: string, text: string): Iterable<readonly [strin
   if (start !== "{" && start !== "[") {
     const separator = isJson ? null : separatorOf(text);
     if (separator) return csvDocuments(name, text, separator);
-    if (isJson && text.trim()) throw badText(`${shown(name)} is no JSON`, "Correct it, or call it .txt if it is plain text.");
+    if (isJson && text.trim()) throw badText(`${shown(name)} is not JSON`, "Correct it, or call it .txt if it is plain text.");
     return null;
   }
   if (start === "{" && looksLikeLines(text)) return lines(name, text);
   const value = tryParse(text);
   if (value === undefined) {
-    if (isJson || /^\s*\[?\s*\{\s*"/.test(text)) throw badText(`${shown(name)} is no valid JSON`, "Correct it, or give one object a line.");
+    if (isJson || /^\s*\[?\s*\{\s*"/.test(text))
+      throw badText(`${shown(name)} is not valid JSON`, "Correct it, or give one object per line.");
     return null;
   }
   return jsonRows(name, value);
 }
 
-/** Of a table under another name: its first line names a field that holds text, and its second row is as wide. */
+/** The separator of a table that is not called .csv or .tsv: its first line names a field that may hold text, and its second is as wide. Else null. */
 function separatorOf(text: string): string | null {
   const head = text.slice(0, 65_536);
   for (const separator of [",", "\t"]) {
@@ -170,7 +171,7 @@ function looksLikeLines(text: string): boolean {
   return first.length === 2 && first.every((line) => typeof tryParse(line) === "object");
 }
 
-/** Without holding all of them at once. */
+/** Lines with their numbers, counting from 1; one at a time, so that they are not all in memory at once. */
 function* linesOf(text: string): Generator<readonly [number, string]> {
   for (let at = 0, number = 1; at < text.length; number++) {
     const end = text.indexOf("\n", at);
@@ -183,12 +184,12 @@ function* lines(name: string, text: string): Generator<readonly [string, unknown
   for (const [number, line] of linesOf(text)) {
     if (!line.trim()) continue;
     const row = tryParse(line);
-    if (row === undefined) throw badText(`${shown(name)}, line ${number} is no valid JSON`, "A .jsonl file has one JSON object a line.");
+    if (row === undefined) throw badText(`${shown(name)}, line ${number} is not valid JSON`, "A .jsonl file has one JSON object per line.");
     yield [`line ${number}`, row];
   }
 }
 
-/** A list, an object that holds one list of rows, columns, or a single row. */
+/** The rows of a JSON value: a list, an object that holds a list of rows, or a single row. */
 function jsonRows(name: string, value: unknown): Iterable<readonly [string, unknown]> {
   const numbered = (list: readonly unknown[]) => list.map((row, i) => [`row ${i + 1}`, row] as const);
   if (Array.isArray(value)) return numbered(value);
@@ -201,7 +202,7 @@ function jsonRows(name: string, value: unknown): Iterable<readonly [string, unkn
   if (!named)
     throw badText(
       `${shown(name)} is an object without one list of rows; its fields are ${shownList(Object.keys(object), 12) || "none"}`,
-      "Give a list of objects, or one object a line.",
+      "Give a list of objects, or one object per line.",
     );
   return numbered(named[1].map((row) => Object(row)?.row ?? row));
 }
@@ -210,7 +211,10 @@ function* csvDocuments(name: string, text: string, separator: string): Generator
   const [header, ...rows] = csvRows(text, separator);
   for (const [i, row] of rows.entries()) {
     if (row.length < header.length)
-      throw badText(`${shown(name)}, row ${i + 2} has ${row.length} fields, the first has ${header.length}`, "Correct the file.");
+      throw badText(
+        `${shown(name)}, row ${i + 2} has ${row.length} ${row.length === 1 ? "field" : "fields"}, but the first row has ${header.length}`,
+        "Correct the file.",
+      );
     yield [`row ${i + 2}`, Object.fromEntries(header.map((title, c) => [title, row[c]]))];
   }
 }

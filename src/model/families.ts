@@ -4,7 +4,7 @@ import { type LayerKind, layerKinds } from "../recipe/recipe";
 
 type Json = Record<string, unknown>;
 
-/** One family: what differs from the common Llama block, and what transformers' config class takes where config.json says nothing. A new family is one entry. */
+/** One family: how it differs from the common Llama block, and the defaults of its transformers config class. A new family is one entry. */
 export interface Family {
   title: string;
   architecture: string;
@@ -13,7 +13,7 @@ export interface Family {
   qkNorm?: boolean;
   /** The layers that have a bias. Others' biases are ignored, as transformers ignores them. */
   biases(config: Json): readonly LayerKind[];
-  /** Which blocks slide where `layer_types` does not say it; `never` does not look at `layer_types` either. */
+  /** Which blocks have a sliding window where `layer_types` is missing: none, all, or those from `max_window_layers` on. "never" ignores `layer_types`. */
   sliding: "never" | "always" | "later";
 }
 
@@ -21,7 +21,7 @@ const attention: readonly LayerKind[] = ["q_proj", "k_proj", "v_proj", "o_proj"]
 const mlp: readonly LayerKind[] = ["gate_proj", "up_proj", "down_proj"];
 const attentionBias = (config: Json) => (flag(config, "attention_bias") ? attention : []);
 
-/** A switch of config.json, off where it is missing. @throws QuantError `bad-config` for anything but true and false: 1 would be taken for off. */
+/** A true-or-false field of config.json, false where it is missing. @throws QuantError `bad-config` for anything else, such as 1, which Python takes for true. */
 export function flag(config: Json, field: string): boolean {
   const value = config[field] ?? false;
   if (typeof value !== "boolean")
@@ -32,7 +32,7 @@ export function flag(config: Json, field: string): boolean {
 const mistral = { num_key_value_heads: 8, max_position_embeddings: 131_072, sliding_window: 4096 };
 const qwen = { num_key_value_heads: 32, max_position_embeddings: 32_768, sliding_window: 4096, max_window_layers: 28 };
 
-/** By model_type, as transformers chooses its class. */
+/** By model_type, which is how transformers chooses a class too. */
 const families: Record<string, Family> = {
   llama: {
     title: "Llama",
@@ -60,12 +60,12 @@ const families: Record<string, Family> = {
   },
 };
 
-/** For people: "Llama, Mistral, … models". */
+/** For messages: "Llama, Mistral, … models". */
 export const supported = (): string => `${[...new Set(Object.values(families).map((family) => family.title))].join(", ")} models`;
 
 /**
- * The family of an untrusted config.json, chosen as transformers' AutoModelForCausalLM chooses: by `model_type`, whatever `architectures` calls it, as long as
- * that is some causal language model; by `architectures` where there is no `model_type`.
+ * The family of an untrusted config.json, as transformers' AutoModelForCausalLM chooses it: by `model_type`, whichever causal language model
+ * `architectures` names; by `architectures` where there is no `model_type`.
  * @throws QuantError `unsupported-architecture`.
  */
 export function familyOf(config: Json): Family {
@@ -76,11 +76,11 @@ export function familyOf(config: Json): Family {
   const byType = typeof type === "string" ? known(type) : undefined;
   const byName = () => Object.values(families).find((f) => causal.some((name) => name.toLowerCase() === f.architecture.toLowerCase()));
   const family = names.length && !causal.length ? undefined : typeof type === "string" ? byType : byName();
-  if (!family) throw new QuantError("unsupported-architecture", nameOf(config), `This version runs ${supported()}.`);
+  if (!family) throw new QuantError("unsupported-architecture", architectureName(config), `This version runs ${supported()}.`);
   return family;
 }
 
-/** What a person should know of how the family was chosen. */
+/** A note where `architectures` names another class than the family's. */
 export function familyNotes(config: Json, { title, architecture }: Family): string[] {
   const names = architecturesOf(config);
   if (!names.length || names.some((name) => name.toLowerCase() === architecture.toLowerCase())) return [];
@@ -92,13 +92,13 @@ export function familyNotes(config: Json, { title, architecture }: Family): stri
 const architecturesOf = ({ architectures: list }: Json): string[] =>
   Array.isArray(list) ? list.filter((name): name is string => typeof name === "string") : [];
 
-/** What an untrusted config.json calls its architecture, for people. */
-export function nameOf(config: Json): string {
+/** What an untrusted config.json calls its architecture, for messages. */
+export function architectureName(config: Json): string {
   const type = config.model_type;
   return (architecturesOf(config)[0] || (typeof type === "string" ? type : "no architecture in config.json")).slice(0, 80);
 }
 
-/** The window of each block's attention; 0: it sees all. As transformers' config classes derive it. @throws QuantError. */
+/** The attention window of each block, in tokens (0: full attention), as transformers' config classes derive it. @throws QuantError. */
 export function slidingWindows(config: Json, { sliding, defaults }: Family, blocks: number): number[] {
   const given = config.layer_types ?? undefined;
   if (sliding === "never" || (sliding === "always" && given === undefined && !windowOf(config, defaults))) return new Array(blocks).fill(0);
@@ -130,7 +130,7 @@ function derivedTypes(config: Json, defaults: Json, sliding: string, window: num
 function givenTypes(given: unknown, blocks: number): string[] {
   if (!Array.isArray(given) || given.length !== blocks)
     throw new QuantError("bad-config", `config.json: layer_types does not name the attention of each of the ${blocks} blocks`);
-  // transformers' own older name.
+  // "attention" is transformers' older name for it.
   const types = given.map((type) => (type === "attention" ? "full_attention" : type));
   const other = types.find((type) => type !== "full_attention" && type !== "sliding_attention");
   if (other !== undefined)

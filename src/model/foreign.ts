@@ -1,14 +1,14 @@
-/** Checkpoints in a form that cannot be read here: each is refused by name. */
+/** Checkpoints in a form that cannot be read here. Each is recognised, so that the refusal can name what it is. */
 import { QuantError } from "../errors";
 import { shown } from "../io/text";
 import type { Shards } from "../io/types";
-import { nameOf } from "./families";
+import { architectureName } from "./families";
 
 type Json = Record<string, unknown>;
 
 const original = "Quantizing it again would only add error: use the original checkpoint.";
 
-/** Names that only one kind of file has. */
+/** Tensor names that give away what quantized a checkpoint. */
 const byTensor: readonly [RegExp, string][] = [
   [/\.(absmax|quant_map|nested_absmax|SCB)$|\.quant_state\./, "bitsandbytes"],
   [/\.weight_packed$/, "compressed-tensors"],
@@ -32,7 +32,7 @@ const titlesByMethod: Readonly<Record<string, string>> = {
   torchao: "torchao",
 };
 
-/** Prefixes that a wrapper left in every name. */
+/** Prefixes that a wrapper leaves in every tensor's name. */
 const byPrefix: readonly [string, string][] = [
   ["_orig_mod.", "torch.compile"],
   ["module.", "DataParallel or DDP"],
@@ -42,7 +42,7 @@ const byPrefix: readonly [string, string][] = [
 /** Families whose linear layers are stored [in, out] (GPT-2's Conv1D). */
 const transposedArchitectures: readonly string[] = ["gpt2", "openai-gpt", "imagegpt", "decision_transformer"];
 
-/** What quantized it, or null. A GPTQ checkpoint that says how it is packed is none of these. */
+/** What quantized the checkpoint; null where nothing did, or where its config says that it is GPTQ, which can be read. */
 function quantizedBy(config: Json, { tensors }: Shards): { by: string; where: string } | null {
   const settings = (config.quantization_config ?? config.compression_config) as Json | null | undefined;
   const method = typeof settings === "object" && settings !== null ? String(settings.quant_method ?? settings.format ?? "") : "";
@@ -57,7 +57,7 @@ function quantizedBy(config: Json, { tensors }: Shards): { by: string; where: st
   return eight ? { by: said ?? "FP8", where: `${shown(eight.name)} is ${eight.dtype}` } : null;
 }
 
-/** AutoRound writes GPTQ's layout too, under its own name. */
+/** Whether a quantization_config is AutoRound's for GPTQ's layout, which it writes under its own name. */
 export const isAutoGptq = (settings: unknown): settings is Json =>
   typeof settings === "object" &&
   settings !== null &&
@@ -65,7 +65,7 @@ export const isAutoGptq = (settings: unknown): settings is Json =>
   /^auto_round:(auto_)?gptq$/.test(String((settings as Json).packing_format));
 
 /**
- * Refuses what is quantized already by another than GPTQ, an adapter, or has names that a wrapper changed.
+ * Refuses a checkpoint that is quantized by anything but GPTQ, a LoRA adapter, tensor names that a wrapper changed, and transposed layers.
  * @throws QuantError quantized-already, missing-file, contradiction, unsupported-architecture.
  */
 export function refuseForeign(config: Json, shards: Shards): void {
@@ -74,7 +74,7 @@ export function refuseForeign(config: Json, shards: Shards): void {
   if (lora)
     throw new QuantError(
       "missing-file",
-      `${shown(lora)} is of a LoRA adapter, and there are no weights of a whole model`,
+      `${shown(lora)} belongs to a LoRA adapter, and there are no weights of a whole model`,
       "Merge it into its base model first (peft: merge_and_unload).",
     );
   for (const [prefix, by] of byPrefix)
@@ -89,12 +89,12 @@ export function refuseForeign(config: Json, shards: Shards): void {
   if (transposedArchitectures.includes(String(config.model_type)))
     throw new QuantError(
       "unsupported-architecture",
-      `${shown(nameOf(config))} stores its linear layers transposed (Conv1D), which is not read here, so that it cannot be rounded either`,
+      `${shown(architectureName(config))} stores its linear layers transposed (Conv1D), which cannot be read here, so it cannot be rounded either`,
       "Choose a model of another family.",
     );
 }
 
-/** The settings of a quantization that the weights show no trace of: merged or dequantized models keep them by mistake. */
+/** The config.json field with quantization settings of which the weights show no trace (merged or dequantized models keep it by mistake), or null. */
 export function leftoverSettings(config: Json, { tensors }: Shards): string | null {
   const field = ["quantization_config", "compression_config"].find((name) => config[name] !== undefined && config[name] !== null);
   if (!field) return null;

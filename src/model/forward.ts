@@ -29,7 +29,7 @@ export interface StreamPoint {
   x: Tensor;
 }
 
-/** Names of the tensors that `loadBlock` reads of a checkpoint of floats. */
+/** Names of the tensors that `loadBlock` reads where the checkpoint's layers are not packed. */
 export function blockTensors({ biases, qkNorm }: ModelSpec, index: number): string[] {
   const { input, postAttention, q, k } = normNames(index);
   const norms = qkNorm ? [input, postAttention, q, k] : [input, postAttention];
@@ -41,6 +41,7 @@ export function blockTensors({ biases, qkNorm }: ModelSpec, index: number): stri
   ];
 }
 
+/** Loads one block's tensors to the device. The caller frees them with `freeBlock`. */
 export async function loadBlock(ops: Ops, model: Model, index: number): Promise<Block> {
   const names = normNames(index);
   const norms: Block["norms"] = {
@@ -72,24 +73,25 @@ export function freeBlock(ops: Ops, block: Block): void {
   ops.free(...Object.values(block.norms), ...Object.values(block.weights), ...Object.values(block.biases));
 }
 
+/** The geometry of windows of `length` tokens. Its tables, cos and sin [length, headDim/2], are freed at the end of the job that made them. */
 export function createGeometry(ops: Ops, spec: ModelSpec, length: number): Geometry {
   const { cos, sin, half } = ropeTables(spec, length);
   return { spec, length, cos: ops.fromFloats(cos, [length, half]), sin: ops.fromFloats(sin, [length, half]) };
 }
 
-/** x of the first stage: RMSNorm(h). */
+/** The first stage's input x: RMSNorm(h). */
 export function enterBlock(ops: Ops, geometry: Geometry, block: Block, h: Tensor): Tensor {
   return ops.rmsNorm(h, block.norms.input, geometry.spec.eps);
 }
 
-/** The stage's linear layers on x, without bias. */
+/** The outputs x·Wᵀ [T, out] of the stage's linear layers, without bias. */
 export function stageOutputs(ops: Ops, stage: Stage, weights: Readonly<Record<LayerKind, Tensor>>, x: Tensor): Tensor[] {
   return stage.kinds.map((kind) => ops.linear(x, weights[kind]));
 }
 
 /**
- * From a stage's outputs to the next stage's input (after `down`: the block's output, and x is h). New tensors; the arguments are not
- * freed, and a stage that does not touch the residual stream gives back the very same h.
+ * From a stage's outputs to the next stage's input; after `down`, h is the block's output and x is the same tensor. The arguments are not freed. A stage
+ * that does not change the residual stream returns the h it was given; all else it returns is new.
  */
 export function advance(ops: Ops, geometry: Geometry, block: Block, stage: Stage, h: Tensor, outputs: readonly Tensor[]): StreamPoint {
   const { value: biased, temporaries } = withBiases(ops, block, stage, outputs);
@@ -127,7 +129,7 @@ function withBiases(ops: Ops, block: Block, stage: Stage, outputs: readonly Tens
   return { value, temporaries };
 }
 
-/** y plus the layer's bias, in its place: y itself where there is none, else a new tensor and y is freed. */
+/** Adds the layer's bias to y, which it takes over: returns y where there is no bias, else frees y and returns a new tensor. */
 export function addLayerBias(ops: Ops, block: Block, kind: LayerKind, y: Tensor): Tensor {
   const bias = block.biases[kind];
   if (!bias) return y;
@@ -136,7 +138,7 @@ export function addLayerBias(ops: Ops, block: Block, kind: LayerKind, y: Tensor)
   return sum;
 }
 
-/** Rotary embedding (of normalised heads, where the family has that) and causal attention: the input of o_proj. */
+/** Rotary embedding (after the heads' norms, where the family has them) and causal attention: the input of o_proj. */
 function mix(ops: Ops, { spec, length, cos, sin }: Geometry, { index, norms }: Block, q: Tensor, k: Tensor, v: Tensor): Tensor {
   const { heads, kvHeads, headDim } = spec;
   const slidingWindow = spec.slidingWindows[index];

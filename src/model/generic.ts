@@ -1,17 +1,17 @@
 import type { Shards } from "../io/types";
 import type { LinearLayer } from "./layers";
 
-/** Parts of names of small matrices, tables, heads and other towers: no client expects them quantized. A router is `gate` or `router`; `gate_proj` is none. */
+/** Parts of the names of matrices that no client expects quantized: embeddings, heads, routers (`gate`, not `gate_proj`), vision and audio towers. */
 const leftAlone = /embed|norm|head$|^wte$|^wpe$|^gate$|^router$|^vision|^visual$|^audio|conv/;
 const floatDtypes: readonly string[] = ["F32", "F16", "BF16"];
 const smallest = 32;
-/** Names are a stranger's: real ones are far shorter, and no model has so many blocks. */
+/** Limits on names from an untrusted file: real names are far shorter, and no model has so many blocks. */
 const longest = 300;
 const mostBlocks = 10_000;
 
 /**
- * The linear layers of an architecture that is not known, by what all share: matrices named `….weight` under a numbered block, such as
- * `transformer.h.3.mlp.c_fc.weight`. `kind` is the name after the number; where there are several stacks (encoder, decoder), what is before it too.
+ * The linear layers of an unknown architecture, recognised by what all architectures share: matrices named `….weight` under a numbered block, such as
+ * `transformer.h.3.mlp.c_fc.weight`. `kind` is the name after the number; where there are several stacks (encoder, decoder), it begins with the stack's.
  */
 export function genericLayers({ tensors }: Shards): LinearLayer[] {
   const found = [...tensors.values()].flatMap(({ name, shape, dtype }) => {
@@ -38,5 +38,5 @@ function placeOf(name: string): { name: string; stack: string; block: number; ki
   };
 }
 
-/** Blocks of a model: numbered from 0. */
+/** How many blocks a model with these layers has; blocks are numbered from 0. */
 export const blockCount = (layers: readonly LinearLayer[]): number => layers.reduce((most, l) => Math.max(most, l.block + 1), 0);

@@ -7,7 +7,8 @@ export interface Orthogonal {
 }
 
 /**
- * A randomised Hadamard matrix (QuaRot): random signs, then H_{2^k}/√2^k ⊗ M, M a Haar matrix of n's odd part. n·(k + odd) multiplications a vector.
+ * A randomised Hadamard matrix (QuaRot): random signs, then H_{2^k}/√2^k ⊗ M, where n = 2^k·odd and M [odd, odd] is a Haar matrix. Applying it takes about
+ * n·(k + odd) operations per vector.
  */
 export function randomHadamard(n: number, seed: number): Orthogonal {
   const next = mulberry32(seed);

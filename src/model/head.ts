@@ -4,7 +4,7 @@ import { embeddingName, headName } from "./layers";
 
 const sliceBytes = 32 * 2 ** 20;
 
-/** True when the file has a head of its own that is another matrix than the embeddings. Reads slices, up to the first difference. */
+/** Whether the checkpoint holds a head whose values differ from the embeddings'. Reads both in slices, up to the first difference. */
 export async function hasOtherHead(shards: Shards): Promise<boolean> {
   const [embedding, head] = [embeddingName, headName].map((name) => shards.tensors.get(name));
   if (!embedding || !head) return false;

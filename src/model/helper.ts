@@ -13,13 +13,13 @@ export type HelperRequest =
 
 const deadlineMs = 10_000;
 
-/** Starts a thread, gives it a request, and ends it with the answer, at the deadline (null: none) or when the job is cancelled. */
+/** Starts a thread, sends it a request and returns its answer. The thread is ended then, at the deadline (null: none), or when the job is cancelled. */
 export type Ask = <T>(request: HelperRequest, deadlineMs: number | null) => Promise<T>;
 
 /** Thrown by `Ask` at the deadline. */
 export const lateAnswer = Symbol("late");
 
-/** In that thread: what fails there is about the text, and must say so before it crosses back. */
+/** Answers a request, on the helper's thread. Errors are marked as being about the text here, before they cross back to the engine. */
 export const doRequest = (request: HelperRequest): Promise<unknown> => givenAs("text", () => work(request));
 
 async function work(request: HelperRequest): Promise<unknown> {
@@ -36,6 +36,7 @@ async function work(request: HelperRequest): Promise<unknown> {
 
 const badTemplate = (where: string) => new QuantError("bad-text", where, "Give plain text, or mend chat_template.");
 
+/** The helper that answers through `ask`; errors of late answers name the file or template. */
 export function helperOf(ask: Ask): Helper {
   const within = async <T>(request: HelperRequest, late: () => QuantError): Promise<T> => {
     try {

@@ -1,7 +1,7 @@
 import type { LayerKind } from "../recipe/recipe";
 import type { ModelSpec } from "./spec";
 
-/** The linear layers that share an input, in the order in which a block computes them. */
+/** A stage: linear layers of a block that share an input. In the order in which a block computes them. */
 export type StageId = "qkv" | "o" | "gate_up" | "down";
 
 export interface Stage {
@@ -9,6 +9,7 @@ export interface Stage {
   readonly kinds: readonly LayerKind[];
 }
 
+/** The four stages of a block. */
 export const stages: readonly Stage[] = [
   { id: "qkv", kinds: ["q_proj", "k_proj", "v_proj"] },
   { id: "o", kinds: ["o_proj"] },
@@ -32,10 +33,11 @@ export const layerName = (block: number, kind: LayerKind): string => `model.laye
 export const embeddingName = "model.embed_tokens.weight";
 export const finalNormName = "model.norm.weight";
 export const headName = "lm_head.weight";
+/** Full tensor names of a block's norms. */
 export const normNames = (block: number) => ({
   input: `model.layers.${block}.input_layernorm.weight`,
   postAttention: `model.layers.${block}.post_attention_layernorm.weight`,
-  /** Only where the architecture has them. */
+  /** q and k: only in architectures that normalise queries and keys. */
   q: `model.layers.${block}.self_attn.q_norm.weight`,
   k: `model.layers.${block}.self_attn.k_norm.weight`,
 });

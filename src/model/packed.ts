@@ -18,7 +18,7 @@ function transpose<T extends Uint32Array | Float32Array>(data: T, rows: number, 
 }
 
 /**
- * One packed layer of a GPTQ checkpoint, ours or another's, with its input groups as g_idx has them.
+ * One packed layer of a GPTQ checkpoint, ours or another program's, with its inputs grouped as g_idx says.
  * @param name without ".qweight". @param shape [out, in].
  * @throws QuantError `non-finite-weights`, `contradiction` for a g_idx that names no group.
  */
@@ -46,7 +46,7 @@ async function readScales(shards: Shards, name: string, out: number): Promise<{ 
   return { scales: transpose(toFloats(bytes, info.dtype), groups, out), groups, half: info.dtype === "F16" };
 }
 
-/** [out, G] from rows of packed zeros; v1 stores them minus one, a zero of 0 as the largest code. */
+/** Zeros [out, G] from qzeros, where v1 stores each minus one modulo 2^bits: a zero of 0 as the largest code. */
 function zerosOf(qzeros: Uint32Array, out: number, groups: number, { bits, zeroOffset }: Packing): Uint8Array {
   const perRow = qzeros.length / groups;
   const zeros = new Uint8Array(out * groups);
@@ -57,7 +57,7 @@ function zerosOf(qzeros: Uint32Array, out: number, groups: number, { bits, zeroO
   return zeros;
 }
 
-/** Absent where groups are equal runs in order. */
+/** The group of each input, from g_idx; undefined where groups are equal runs of inputs in order. */
 async function groupIndexOf(shards: Shards, name: string, n: number, groups: number): Promise<Uint32Array | undefined> {
   if (!shards.tensors.has(`${name}.g_idx`)) return undefined;
   const index = await words(shards, `${name}.g_idx`);
@@ -65,7 +65,7 @@ async function groupIndexOf(shards: Shards, name: string, n: number, groups: num
   if (bad >= 0)
     throw new QuantError(
       "contradiction",
-      `${name}.g_idx names group ${index[bad]} at ${bad}, there are ${groups}`,
+      `${name}.g_idx names group ${index[bad]} at position ${bad}, but there are only ${groups} groups`,
       "The checkpoint is damaged: download it again.",
     );
   return index.every((g, i) => g === Math.floor((i * groups) / n)) ? undefined : index;

@@ -4,7 +4,7 @@ import { isAutoGptq } from "./foreign";
 /** GPTQ's packed layout as a config declares it: that of AutoGPTQ and GPTQModel, described in export/formats/gptq.ts. */
 export interface Packing {
   bits: 2 | 3 | 4 | 8;
-  /** −1: one group. */
+  /** Inputs that share a scale; −1: the whole row. */
   groupSize: number;
   /** What is added to a stored zero: 1 in v1, 0 in v2. */
   zeroOffset: 0 | 1;
@@ -14,7 +14,7 @@ const supportedPacking = "GPTQ with 2, 3, 4 or 8 bits in int32 words can be open
 const unsupported = (what: string) => new QuantError("unsupported-architecture", `quantization_config: ${what}`, supportedPacking);
 
 /**
- * An untrusted quantization_config. v1 is the default where no format is named, as in every client.
+ * Reads an untrusted quantization_config; null where there is none. Without a format it is v1, as in every client.
  * @throws QuantError `unsupported-architecture` naming what cannot be read.
  */
 export function parsePacking(input: unknown): Packing | null {
@@ -43,7 +43,7 @@ export function parsePacking(input: unknown): Packing | null {
 
 /** For people: "GPTQ 4-bit, groups of 64". */
 export function packingTitle({ bits, groupSize, zeroOffset }: Packing): string {
-  return `GPTQ ${bits}-bit, ${groupSize < 0 ? "one scale a row" : `groups of ${groupSize}`}${zeroOffset ? "" : ", v2"}`;
+  return `GPTQ ${bits}-bit, ${groupSize < 0 ? "one scale per row" : `groups of ${groupSize}`}${zeroOffset ? "" : ", v2"}`;
 }
 
 /** Shapes of a packed [out, in] layer's tensors, by their last name; g_idx may be absent. */

@@ -1,13 +1,13 @@
-/** A long text in pieces whose ids, one after the other, are those of the whole: so that the tokenizer can be stopped, and stops when enough is there. */
+/** Cuts a long text into pieces whose ids, joined, are those of the whole text, so that tokenizing can be cancelled and ends when there are enough ids. */
 
-/** What is asked of the tokenizer library. */
+/** The tokenizer library's encoding: text to ids, with or without special tokens. */
 export type Tokenize = (text: string, special: boolean) => number[];
 
 export interface Cutter {
-  /** Ids before and after every document. */
+  /** The special ids that stand before and after every document. */
   prefix: readonly number[];
   suffix: readonly number[];
-  /** The text in pieces, each to be encoded without special tokens; the whole text where no cut is certain. */
+  /** The text in pieces, each to be encoded without special tokens; the whole text where no cut is sure to leave the ids as they are. */
   cut(text: string): Iterable<string>;
 }
 
@@ -17,8 +17,9 @@ const sampleLength = 512;
 type Json = Record<string, unknown>;
 
 /**
- * Words begin at a space, and a tokenizer that splits there, or whose vocabulary has no token that reaches over one, gives the same ids on both sides of it. Where
- * a space becomes part of the word ("▁" put before every text), the cut takes the space away. Which of the two holds is tried on the text itself.
+ * The cutter for a tokenizer.json; null where its special ids cannot be found out. Texts are cut before a space, which leaves the ids as they are if the
+ * tokenizer splits there anyway, or has no token that goes on after a space. A tokenizer that puts "▁" before every text turns it into the space that
+ * the cut drops. Whether to drop it is found out by trying both on the beginning of the text.
  */
 export function cutterOf(tokenizer: Json, encode: Tokenize): Cutter | null {
   const template = templateOf(encode);
@@ -38,7 +39,7 @@ export function cutterOf(tokenizer: Json, encode: Tokenize): Cutter | null {
   };
 }
 
-/** Ids that stand before and after a text's own; null where they cannot be told apart. */
+/** The special ids before and after a text's own, found by encoding "a" with and without them; null where they cannot be told apart. */
 function templateOf(encode: Tokenize): { prefix: number[]; suffix: number[] } | null {
   const [all, own] = [encode("a", true), encode("a", false)];
   const at = all.findIndex((_, i) => own.every((id, j) => all[i + j] === id));
@@ -69,7 +70,7 @@ function endsWords(pre: Part): boolean {
   return ["Whitespace", "WhitespaceSplit", "BertPreTokenizer"].includes(pre?.type ?? "");
 }
 
-/** A normalizer that looks at one character after the other, so that a space changes nothing beside it. */
+/** Whether a normalizer changes no character because of another far away, so that it does the same with a text and with its pieces. */
 function isLocal(normalizer: Part | undefined): boolean {
   if (!normalizer) return true;
   if (normalizer.type === "Sequence") return (normalizer.normalizers ?? []).every(isLocal);
@@ -77,7 +78,7 @@ function isLocal(normalizer: Part | undefined): boolean {
   return ["NFC", "NFD", "NFKC", "NFKD", "Prepend", "Lowercase"].includes(normalizer.type ?? "");
 }
 
-/** A pre-tokenizer that ends a word at a space; without one, a vocabulary in which no token goes on over "▁". */
+/** Whether no token reaches over a space: the pre-tokenizer ends words there, or no token of the vocabulary has "▁" or a space after other characters. */
 function splitsAtSpaces({ pre_tokenizer, normalizer, model }: Json): boolean {
   const pre = pre_tokenizer as Part;
   if (!isLocal(normalizer as Part)) return false;
@@ -89,7 +90,7 @@ function splitsAtSpaces({ pre_tokenizer, normalizer, model }: Json): boolean {
   return tokens.every((token) => !/[^▁ ][▁ ]/.test(token));
 }
 
-/** Whether the space at a cut is taken away; null where neither way gives the ids of the whole. */
+/** Whether to drop the space at a cut, tried on the beginning of the text; null where neither way gives the ids of the whole. */
 function stripOf(text: string, encode: Tokenize, added: readonly string[]): boolean | null {
   const sample = text.slice(0, 8 * sampleLength);
   const want = encode(sample, false).join();
@@ -102,7 +103,7 @@ function stripOf(text: string, encode: Tokenize, added: readonly string[]): bool
 
 const word = /(?<=[^\s]) (?=\p{L})/gu;
 
-/** At the first single space before a letter after each `length` characters. */
+/** Cuts at the first single space before a letter once a piece has `length` characters, but not next to an added token. */
 function* split(text: string, length: number, strip: boolean, added: readonly string[]): Generator<string> {
   let from = 0;
   while (text.length - from > length) {

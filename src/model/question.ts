@@ -1,10 +1,10 @@
-/** Published rows of multiple choice as questions. Prompts as in lm-evaluation-harness. */
+/** Rows of published multiple-choice data sets as questions. Prompts as in lm-evaluation-harness. */
 import type { DataRow } from "../io/parquet";
 import { shown } from "../io/text";
 
 /** One multiple-choice question, as text; a choice is scored as the continuation of its context. */
 export interface Question {
-  /** What the question is about, for a figure a kind; files without kinds have one, their own name. */
+  /** Scores are given for each kind. In a file without kinds, all questions have the file's name as their kind. */
   kind: string;
   context: string;
   choices: string[];
@@ -20,7 +20,7 @@ export const columns = [
   ...["sentence_quiz1", "sentence_quiz2", "answer_right_ending"],
 ];
 
-/** Null for a row that is no question of ours, ARC's, PIQA's or StoryCloze's, or whose answer is none of its choices. */
+/** The question in a row in our own form, ARC's, PIQA's or StoryCloze's; null for any other row, and where the answer is not one of the choices. */
 export function questionOf(row: unknown, kind: string): Question | null {
   if (typeof row !== "object" || row === null) return null;
   const question =
@@ -28,7 +28,7 @@ export function questionOf(row: unknown, kind: string): Question | null {
   return question && question.answer >= 0 && question.answer < question.choices.length ? question : null;
 }
 
-/** PIQA publishes its labels in a file of their own; the parquet of its test set has −1. */
+/** Whether a row is a PIQA question without its answer. PIQA publishes the labels in a separate file; the parquet of its test set has −1. */
 export const isUnlabelled = (row: unknown): boolean =>
   typeof row === "object" &&
   row !== null &&
@@ -53,7 +53,7 @@ function arc(q: DataRow, kind: string): Question | null {
   const list = Array.isArray(given) ? given.filter((c): c is DataRow => typeof c === "object" && c !== null) : zip(given as DataRow);
   const texts = list.map((c) => c.text);
   if (!isTexts(texts)) return null;
-  return { kind, context: asked(stem), choices: texts.map((t) => ` ${t}`), answer: list.findIndex((c) => c.label === q.answerKey) };
+  return { kind, context: promptOf(stem), choices: texts.map((t) => ` ${t}`), answer: list.findIndex((c) => c.label === q.answerKey) };
 }
 
 /** {text: [...], label: [...]} as a list of {text, label}. */
@@ -62,13 +62,13 @@ function zip({ text, label }: DataRow): DataRow[] {
 }
 
 function piqa({ goal, sol1, sol2, label }: DataRow, kind: string): Question | null {
-  // A .csv has its label as text.
+  // In a .csv the label is text.
   const answer = label === "0" || label === "1" ? Number(label) : label;
   if (typeof goal !== "string" || typeof sol1 !== "string" || typeof sol2 !== "string" || !Number.isInteger(answer)) return null;
-  return { kind, context: asked(goal), choices: [` ${sol1}`, ` ${sol2}`], answer: answer as number };
+  return { kind, context: promptOf(goal), choices: [` ${sol1}`, ` ${sol2}`], answer: answer as number };
 }
 
-const asked = (question: string) => `Question: ${question}\nAnswer:`;
+const promptOf = (question: string) => `Question: ${question}\nAnswer:`;
 
 /** The columns of the published .csv, or the Hub's names of them. */
 function storyCloze(row: DataRow, kind: string): Question | null {

@@ -10,13 +10,13 @@ export function mulberry32(seed: number): () => number {
   };
 }
 
-/** Normal deviates (Box-Muller), as the oracle draws them: two uniforms each. */
+/** Standard normal deviates (Box-Muller) from uniform 32-bit integers, two for each, as the oracle (tests/fixtures/oracle) draws them. */
 export function normals(next: () => number): () => number {
   const uniform = () => (next() + 0.5) / 2 ** 32;
   return () => Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform());
 }
 
-/** Fisher-Yates, as the oracle draws permutations. */
+/** A random permutation of 0 to n − 1 (Fisher-Yates), as the oracle draws it. */
 export function permutation(n: number, next: () => number): number[] {
   const p = Array.from({ length: n }, (_, i) => i);
   for (let i = n - 1; i > 0; i--) {
@@ -26,7 +26,7 @@ export function permutation(n: number, next: () => number): number[] {
   return p;
 }
 
-/** A Haar-distributed orthogonal matrix: the Q of a Gaussian matrix's QR with positive diagonal R, by Gram-Schmidt done twice. */
+/** A Haar-distributed orthogonal matrix [n, n]: Q of a Gaussian matrix's QR decomposition with R's diagonal positive, by Gram-Schmidt done twice. */
 export function haar(n: number, normal: () => number): Float64Array {
   const Q = Float64Array.from({ length: n * n }, normal);
   const dot = (i: number, j: number) => {

@@ -30,7 +30,7 @@ const wrong = (detail: string) => new QuantError("bad-config", `config.json: ${d
 const unsupported = (detail: string) =>
   new QuantError("unsupported-architecture", detail, "Rope types default, linear, dynamic, llama3 and yarn can be run.");
 
-/** transformers 4 wrote rope_theta and rope_scaling, 5 writes rope_parameters; where both stand, rope_scaling wins whole, as it does in transformers. */
+/** transformers 4 wrote rope_theta and rope_scaling, 5 writes rope_parameters. Where both are given, only rope_scaling is read, as in transformers. */
 function ropeSettingsOf(config: Json): { settings: Json; field: string } {
   for (const field of ["rope_scaling", "rope_parameters"]) {
     const value = config[field];
@@ -52,7 +52,7 @@ export function ropeOf(config: Json, maxPositions: number): Rope {
   const read = reader(settings, field);
   const kind = "rope_type" in settings ? settings.rope_type : (settings.type ?? "default");
   const partial = "partial_rotary_factor" in settings ? settings.partial_rotary_factor : (config.partial_rotary_factor ?? 1);
-  // These families' default rope turns every dimension whatever this says; with another type transformers fails on it.
+  // With the default type these families rotate every dimension, whatever partial_rotary_factor says; with another type transformers fails.
   if (kind !== "default" && partial !== 1)
     throw unsupported(`rope type ${shown(String(kind))} with partial_rotary_factor ${shown(String(partial))}`);
   const original = () => read.number("original_max_position_embeddings", maxPositions, config.original_max_position_embeddings);
@@ -61,7 +61,7 @@ export function ropeOf(config: Json, maxPositions: number): Rope {
 
 type Reader = ReturnType<typeof reader>;
 
-/** Only what is missing has a default: null is a value, which transformers fails on, and so is a number in quotation marks. */
+/** The fallback is for a missing value only: on null, and on a number in quotation marks, transformers fails too. */
 function positive(value: unknown, name: string, fallback?: number): number {
   const number = value === undefined ? fallback : value;
   if (typeof number !== "number" || !(number > 0) || !Number.isFinite(number)) throw wrong(`${name} is not a positive number`);
@@ -73,7 +73,7 @@ function reader(settings: Json, field: string) {
     /** `over` beats the settings, `fallback` stands in for what is missing; without one it must be there. */
     number: (name: string, fallback?: number, over?: unknown) =>
       positive(over === undefined ? settings[name] : over, `${field}'s ${name}`, fallback),
-    /** As Python's `or`: nothing, null and 0 are all none. */
+    /** Like Python's `or`: the fallback stands in for null and 0 too. */
     or: (name: string, fallback: number) => positive(settings[name] || undefined, `${field}'s ${name}`, fallback),
   };
 }
@@ -101,7 +101,7 @@ function scalingOf(kind: unknown, settings: Json, read: Reader, original: () => 
 }
 
 function yarn(settings: Json, read: Reader, originalPositions: number, maxPositions: number): RopeScaling {
-  // A factor of null is the stretch of the positions; one that is missing is an error, here as in transformers.
+  // A factor of null is taken from the two lengths; a missing one is an error, here as in transformers.
   const factor = settings.factor === null ? maxPositions / originalPositions : read.number("factor");
   const scale = (mscale = 1) => (factor <= 1 ? 1 : 0.1 * mscale * Math.log(factor) + 1);
   const both = settings.mscale && settings.mscale_all_dim;

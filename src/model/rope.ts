@@ -11,7 +11,7 @@ export function ropeTables(spec: ModelSpec, length: number): { cos: Float64Array
   return { cos: angles.map((x) => factor * Math.cos(x)), sin: angles.map((x) => factor * Math.sin(x)), half };
 }
 
-/** Radians a position, by pair of dimensions. */
+/** The angle per position of each pair of dimensions, in radians: [headDim/2]. */
 function frequenciesOf(spec: ModelSpec, length: number): number[] {
   const { ropeScaling: s, headDim } = spec;
   const base = s.kind === "dynamic" ? dynamicBase(spec, s.factor, length) : spec.ropeTheta;
@@ -29,13 +29,13 @@ function frequenciesOf(spec: ModelSpec, length: number): number[] {
   }
 }
 
-/** The trained base, within the trained length. */
+/** Dynamic NTK scaling: the trained base up to the trained length, a larger one for longer sequences. */
 function dynamicBase({ ropeTheta, headDim, maxPositions }: ModelSpec, factor: number, length: number): number {
   const stretch = (factor * Math.max(length, maxPositions)) / maxPositions - (factor - 1);
   return ropeTheta * stretch ** (headDim / (headDim - 2));
 }
 
-/** Long waves are divided, short ones stay, and those between are blended; in transformers' order, which tells where the two limits are swapped. */
+/** Low frequencies are divided, high ones stay, and those between are blended. Tested in transformers' order, which matters where the limits are swapped. */
 function llama3(s: Extract<RopeScaling, { kind: "llama3" }>, frequency: number): number {
   const rotations = (s.originalPositions * frequency) / (2 * Math.PI);
   if (rotations < s.lowFrequency) return frequency / s.factor;

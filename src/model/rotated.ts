@@ -9,19 +9,20 @@ import { embeddingName, finalNormName, headName, normNames } from "./layers";
 /** Changes values [rows, columns] in place. */
 type Change = (values: Float64Array, rows: number) => void;
 
+/** How a tensor of the rotated checkpoint is made from one of the original's. */
 interface Recast {
-  /** The tensor it is made of. */
+  /** The tensor it is made from. */
   source: string;
   dtype: FloatDtype;
   change: Change;
-  /** Rows are mixed, so all are needed for one. */
+  /** Rows are mixed, so that making one needs all of them. */
   whole: boolean;
 }
 
 /**
- * The same function in another basis: fused rotation (QuaRot's R1 and R2). Norm weights go into the layers after them, the residual
- * stream is turned by one orthogonal Q, and each head's values by R, so that outliers spread over all inputs and nothing is left to do at run time. The
- * result is a checkpoint like any other, its tensors made as they are read. The head is untied. Linear layers become F32.
+ * The same function in another basis: fused rotation (QuaRot, Ashkboos et al., 2024, without its online rotations). Norm weights are multiplied into the
+ * layers after them, the residual stream is rotated by one orthogonal Q, and each head's values by R, so that outliers spread over all inputs and nothing
+ * is left to do at run time. The result is a checkpoint like any other, its tensors made as they are read. The head is untied. Linear layers become F32.
  */
 export async function rotateModel(model: Model, seed: number): Promise<Model> {
   const recasts = await recastsOf(model, seed);
@@ -56,7 +57,7 @@ async function recastsOf(model: Model, seed: number): Promise<Map<string, Recast
   const recasts = new Map<string, Recast>();
   const add = (name: string, change: Change, { source = name, dtype = "F32", whole = false }: Partial<Recast> = {}) =>
     recasts.set(name, { source, dtype, whole, change });
-  // 16-bit embeddings, heads and biases stay so: what is measured is what clients load.
+  // Embeddings, head and biases of 16 bits are rounded to f16 here, not only in the export: what is measured is what clients load.
   const dtypeOf = (name: string) => (shards.tensors.get(name)!.dtype === "F32" ? "F32" : "F16");
   const embeddingDtype = dtypeOf(embeddingName);
   const finalNorm = await floats(model, finalNormName);
@@ -122,7 +123,7 @@ async function floats({ shards }: Model, name: string): Promise<Float32Array> {
   return toFloats(await shards.readTensor(name), shards.tensors.get(name)!.dtype);
 }
 
-/** A tensor that is made when it is read; where rows are mixed, the last one made is kept, because files are copied in parts. */
+/** A tensor that is made when it is read. Where rows are mixed it is kept until it has been read to its end, because files are copied in parts. */
 function virtual(model: Model, name: string, recast: Recast): TensorInfo & { file: SourceFile } {
   const { source, dtype, change, whole } = recast;
   const info = model.shards.tensors.get(source)!;
@@ -147,7 +148,7 @@ function virtual(model: Model, name: string, recast: Recast): TensorInfo & { fil
       if (start === end) return new Uint8Array(0);
       if (whole) {
         const made = kept ?? (await make(0, rows));
-        // Read to the end: nobody will come back soon.
+        // Once it is read to its end, nobody is likely to need it again soon.
         kept = end < size ? made : null;
         return made.slice(start, end);
       }

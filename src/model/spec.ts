@@ -18,12 +18,12 @@ export interface ModelSpec {
   tied: boolean;
   ropeTheta: number;
   ropeScaling: RopeScaling;
-  /** By block; 0: its attention sees all. */
+  /** The attention window of each block, in tokens; 0: full attention. */
   slidingWindows: readonly number[];
   /** The layers that have a bias. */
   biases: ReadonlySet<LayerKind>;
   maxPositions: number;
-  /** Queries and keys are normalised head by head. */
+  /** Queries and keys are normalised head by head before they are rotated. */
   qkNorm: boolean;
   /** How the linear layers are packed; null: they are floats. */
   packing: Packing | null;
@@ -91,7 +91,7 @@ export function parseSpec(input: unknown): ModelSpec {
   return spec;
 }
 
-/** Null means as many as query heads; missing, what the family takes. */
+/** Where config.json has null, as many as query heads; where it has nothing, the family's default, or else as many as query heads. */
 const kvHeadsOf = (config: Json, defaults: Json): number =>
   (config.num_key_value_heads === null ? undefined : (defaults.num_key_value_heads as number)) ?? (config.num_attention_heads as number);
 

@@ -41,6 +41,6 @@ function warnings({ spec, architecture, unsupported, layers }: Checkpoint, hasTo
   return hasTokenizer ? [] : ["tokenizer.json is missing: calibration text cannot be read without it. Add it, or use token ids (.npy)."];
 }
 
-/** What about a known architecture cannot be run. */
+/** Why it cannot be run, where it is not the architecture itself. */
 const reason = (unsupported: QuantError | null, architecture: string): string =>
   unsupported && unsupported.where !== architecture ? ` (${unsupported.where})` : "";

@@ -33,7 +33,7 @@ export function parseQuestions(name: string, text: string): Question[] {
   );
 }
 
-/** A null row is a blank line, which counts and holds nothing. */
+/** A null row is a blank line: it counts in line numbers and holds no question. */
 function questionsOf(name: string, unit: string, rows: readonly (DataRow | null)[], first: number): Question[] {
   const kind = shown(name.replace(/\.[^.]*$/, ""));
   const questions = rows.flatMap((row, i) => {
@@ -46,7 +46,7 @@ function questionsOf(name: string, unit: string, rows: readonly (DataRow | null)
     throw new QuantError(
       "text-too-short",
       `${shown(name)} holds no questions`,
-      "Give a .jsonl, .csv or .parquet file with one question a line.",
+      "Give a .jsonl, .csv or .parquet file with one question per line or row.",
     );
   return questions;
 }
@@ -55,10 +55,10 @@ function linesOf(name: string, text: string): (DataRow | null)[] {
   return text.split("\n").map((line, i) => {
     if (!line.trim()) return null;
     try {
-      // Valid JSON that is no object becomes an object that is no question.
+      // Other valid JSON than an object becomes an empty or foreign object, which is then refused as not being a question.
       return Object(JSON.parse(line)) as DataRow;
     } catch {
-      throw new QuantError("bad-json", `${shown(name)}, line ${i + 1}`, "One JSON object a line is expected.");
+      throw new QuantError("bad-json", `${shown(name)}, line ${i + 1}`, "One JSON object per line is expected.");
     }
   });
 }
@@ -66,13 +66,13 @@ function linesOf(name: string, text: string): (DataRow | null)[] {
 const unknown = (name: string, at: string) =>
   new QuantError(
     "bad-file",
-    `${shown(name)}, ${at} is no question that is known here`,
+    `${shown(name)}, ${at} is not a question in a known form`,
     "Our own, ARC's, PIQA's (with labels) and StoryCloze's files can be read.",
   );
 
 const unlabelled = (name: string, at: string) =>
   new QuantError(
     "bad-file",
-    `${shown(name)}, ${at} is a question of PIQA's without its answer`,
-    'PIQA publishes the answers in a file of their own (train-labels.lst, valid-labels.lst), one a line: add each to its question as "label", or give the validation set as .parquet, which has them. The test set’s are not published.',
+    `${shown(name)}, ${at} is a PIQA question without its answer`,
+    'PIQA publishes the answers in a file of their own (train-labels.lst, valid-labels.lst), one per line: add each to its question as "label", or give the validation set as .parquet, which has them. The test set’s are not published.',
   );

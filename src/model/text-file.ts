@@ -5,7 +5,7 @@ import { shown } from "../io/text";
 import type { SourceFile } from "../io/types";
 import { badText, type ChatMessage, type Document, documentsOfRows, rowsOfText } from "./documents";
 
-/** Work that may take too long or never end, done where it can be ended. */
+/** Work that may take too long or never end, done on another thread, which can be stopped. */
 export interface Helper {
   parquet(file: SourceFile, wanted: readonly string[] | null): Promise<DataRow[]>;
   chat(template: string, variables: Record<string, string>, conversations: readonly ChatMessage[][]): Promise<string[]>;
@@ -23,7 +23,7 @@ export interface TextReading {
 const mostBytes = 512 * 2 ** 20;
 
 /**
- * The documents of a text file, by what it holds: gzip is unpacked; parquet, JSON, JSON lines, .csv and .tsv are rows; anything else is one document.
+ * The documents of a text file. gzip is unpacked; parquet, JSON, JSON lines, .csv and .tsv hold rows; any other text is one document.
  * @throws QuantError `bad-text` with what was found instead.
  */
 export async function* readDocuments(file: SourceFile, reading: TextReading): AsyncGenerator<Document> {
@@ -42,7 +42,7 @@ export async function* readDocuments(file: SourceFile, reading: TextReading): As
   const text = decodeText(name, bytes);
   const rows = rowsOfText(name, text);
   if (rows === null) yield { text };
-  else yield* documentsOfRows(rows, asked(name, reading));
+  else yield* documentsOfRows(rows, rowsReading(name, reading));
 }
 
 const isParquet = (bytes: Uint8Array) => [0x50, 0x41, 0x52, 0x31].every((byte, i) => bytes[i] === byte);
@@ -52,14 +52,13 @@ async function* parquetDocuments(file: SourceFile, reading: TextReading): AsyncG
   const rows = await reading.helper.parquet(file, null);
   yield* documentsOfRows(
     rows.map((row, i) => [`row ${i + 1}`, row] as const),
-    asked(file.name, reading),
+    rowsReading(file.name, reading),
   );
 }
 
-const asked = (name: string, reading: TextReading) => ({
+const rowsReading = (name: string, reading: TextReading) => ({
   name,
   field: reading.field,
-  // A batch at a time: each starts a thread.
   render: async (conversations: readonly ChatMessage[][]) => {
     const chat = await reading.chatTemplate();
     if (!chat || !reading.helper)
@@ -82,7 +81,7 @@ async function gunzip(name: string, bytes: Uint8Array): Promise<Uint8Array> {
       size += next.value.length;
     }
   } catch (cause) {
-    throw badText(`${shown(name)} is no whole gzip file`, "Download it again.", cause);
+    throw badText(`${shown(name)} is not a complete gzip file`, "Download it again.", cause);
   }
   if (size > mostBytes) throw badText(`${shown(name)} unpacks to more than 512 MB`, "A part of it is enough.");
   const out = new Uint8Array(size);
@@ -94,14 +93,17 @@ async function gunzip(name: string, bytes: Uint8Array): Promise<Uint8Array> {
   return out;
 }
 
-/** UTF-8, or UTF-16 that says so by its mark; a mark is no text. */
+/** Decodes UTF-8, or UTF-16 that begins with a byte order mark. A mark is left out of the text. @throws QuantError `bad-text`. */
 export function decodeText(name: string, bytes: Uint8Array): string {
   const other = sniff(bytes.subarray(0, 200));
-  // A page that was meant as one is called so.
+  // A web page is refused as the wrong download, unless its name says that a page was meant.
   if (other?.isForeign && !/\.html?$/i.test(name)) throw badText(`${shown(name)} is ${other.what}`, other.hint);
   const wide = bytes[0] === 0xff && bytes[1] === 0xfe ? "utf-16le" : bytes[0] === 0xfe && bytes[1] === 0xff ? "utf-16be" : null;
   if (!wide && bytes.subarray(0, 4096).includes(0))
-    throw badText(`${shown(name)} is no text: it holds zero bytes (binary data, or UTF-16 without its mark)`, "Save it as UTF-8.");
+    throw badText(
+      `${shown(name)} is not text: it holds zero bytes (binary data, or UTF-16 without its byte order mark)`,
+      "Save it as UTF-8.",
+    );
   try {
     return new TextDecoder(wide ?? "utf-8", { fatal: true }).decode(bytes);
   } catch (cause) {

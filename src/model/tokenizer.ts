@@ -7,15 +7,15 @@ import type { Document } from "./documents";
 import { cutterOf } from "./pieces";
 import type { Helper } from "./text-file";
 
-/** Text to ids, through the tokenizer's own template (so that a document starts as the model expects, with BOS for Llama). */
+/** Text to token ids, with the special tokens of the tokenizer's own template (a document for Llama starts with BOS). */
 export interface Encoder {
   encode(text: string): number[];
-  /** The same ids of a document, a piece at a time. */
+  /** The ids of a document, a piece at a time. One that a chat template wrote gets no further special tokens. */
   pieces(document: Document): AsyncIterable<readonly number[]>;
 }
 
 const limit = 50 * 2 ** 20;
-/** A piece that no cut made shorter takes long, and is encoded where it can be stopped. */
+/** Characters from which a piece takes so long that it is encoded by the helper, which can be stopped. */
 const longPiece = 32_768;
 
 /**
@@ -46,7 +46,7 @@ export async function openTokenizer(source: Source, helper?: Helper): Promise<En
   };
 }
 
-/** @throws QuantError `bad-tokenizer`. */
+/** A function from text to ids, for a tokenizer.json and tokenizer_config.json; `special` adds the special tokens. @throws QuantError `bad-tokenizer`. */
 export async function tokenizerOf(json: object, config: object): Promise<(text: string, special: boolean) => number[]> {
   const { Tokenizer } = await import("@huggingface/tokenizers");
   try {
@@ -64,7 +64,7 @@ export async function tokenizerOf(json: object, config: object): Promise<(text: 
 
 const mostTemplate = 2 ** 20;
 
-/** The model's chat template with the special tokens that it may name; null where it has none. */
+/** The model's chat template, with the special tokens that it may name as variables; null where there is no template. */
 export async function chatTemplateOf(source: Source): Promise<{ template: string; variables: Record<string, string> } | null> {
   const settings = findFile(source, "tokenizer_config.json");
   const config = (settings ? await readJson(settings, limit) : {}) as Record<string, unknown>;

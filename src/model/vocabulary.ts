@@ -5,8 +5,8 @@ import { loadTensor, type Model } from "./checkpoint";
 import { embeddingName, finalNormName, headName } from "./layers";
 
 /**
- * Rows of the embedding table for the ids of each chunk, as the file has them: [T, hidden] each. The table is read once for all chunks, in slices, those
- * left out that hold none of the ids.
+ * Rows of the embedding table for the ids of each chunk: [T, hidden], in the bytes of the file's dtype. The table is read once for all chunks, in slices;
+ * slices that hold none of the ids are skipped.
  */
 export async function embeddingRows(model: Model, chunks: readonly ArrayLike<number>[]): Promise<Uint8Array[]> {
   const info = model.shards.tensors.get(embeddingName)!;
@@ -23,7 +23,7 @@ export async function embeddingRows(model: Model, chunks: readonly ArrayLike<num
   return rows;
 }
 
-/** h of block 0 from rows of the embedding table. */
+/** The residual stream before block 0, h [T, hidden], from rows of the embedding table. */
 export function embedded(ops: Ops, model: Model, rows: Uint8Array): Tensor {
   const { dtype, start, end } = model.shards.tensors.get(embeddingName)!;
   const rowBytes = (end - start) / model.spec.vocabulary;
@@ -32,7 +32,7 @@ export function embedded(ops: Ops, model: Model, rows: Uint8Array): Tensor {
 
 const sliceBytes = 32 * 2 ** 20;
 
-/** Row ranges of at most 32 MiB: embedding and head of a large vocabulary never stand in memory whole. */
+/** Ranges of at most `bytes` and `most` rows, so that the embeddings and head of a large vocabulary are never in memory whole. */
 function* slices(rows: number, rowBytes: number, bytes = sliceBytes, most = rows): Generator<{ from: number; to: number }> {
   const step = Math.max(1, Math.min(most, Math.floor(bytes / rowBytes)));
   for (let from = 0; from < rows; from += step) yield { from, to: Math.min(rows, from + step) };
@@ -40,7 +40,7 @@ function* slices(rows: number, rowBytes: number, bytes = sliceBytes, most = rows
 
 const noTarget = 0xffffffff;
 
-/** The residual stream after the last block. */
+/** The residual stream after the last block, for one chunk of windows. */
 export interface LastChunk {
   h: Activation;
   ids: Int32Array;
@@ -49,8 +49,8 @@ export interface LastChunk {
 }
 
 /**
- * Negative log-likelihood of the id that follows each position, one array a chunk; NaN at the last position of a window.
- * The head is read in slices of the vocabulary, one slice for all chunks; neither a slice nor its logits take more than `bytes`.
+ * Negative log-likelihood (in nats) of the id that follows each position, one array per chunk; NaN at the last position of a window.
+ * The head is read in slices of the vocabulary, each once for all chunks; neither a slice nor a chunk's logits for it take more than `bytes`.
  * @throws QuantError `non-finite-activations`.
  */
 export async function tokenLosses(

@@ -10,12 +10,13 @@ const exponents = 20;
 const clipTokens = 512;
 
 /**
- * AWQ (Lin et al., 2023): inputs that matter are given finer steps. A scale s = mean|x|^r per input, r the one of least error of the module's
- * output over X, is multiplied into the weights and folded into the operation before; then each group's range is clipped to its least output
- * error (not for q and k, whose outputs meet in a softmax); then rounding to nearest.
+ * AWQ (Lin et al., 2023): inputs with large activations get finer steps. A scale s = mean|x|^r per input is multiplied into the weights and divided out
+ * in the operation before; r is the exponent for which the module's output over X has the least error. Then each group's range is clipped to where its
+ * output error is least (not for q and k, whose outputs meet in a softmax), and weights are rounded to nearest.
  *
- * A group clipped at both ends has −min = max, so that its zero −min/s would be a tie, k + ½. It is broken in the open: s is rounded to f16 first, which
- * takes the quotient off the tie either way; where s needs no rounding, half goes to even. Both are exact (grid.wgsl), whatever the adapter. A real zero, f16(−min), is exact too.
+ * A group clipped at both ends has −min = max, so that its zero −min/S (S the grid's scale) would be a tie, k + ½, and could round differently on
+ * different adapters. It does not: S is rounded to f16 first, which takes the quotient off the tie; where S needs no rounding, half goes to even. Both
+ * are computed exactly (grid.wgsl), and so is a real zero, f16(−min).
  */
 export const awq: Quantizer = {
   needs: { H: false, C: false },
@@ -23,7 +24,7 @@ export const awq: Quantizer = {
   wholeStage: true,
   cost: (rows, n, tokens) => {
     const all = rows.reduce((a, b) => a + b, 0);
-    // 20 trials of the module, taken as its first layers twice over; then the clip search's quadratic form, ten times.
+    // 20 trials of the module, each taken to cost twice its first layers; then the clip search's quadratic form, ten times.
     return { work: exponents * 4 * tokens * all * n + 20 * all * n * n, elements: 2 * all * n + n * n + 3 * tokens * Math.max(all, n) };
   },
   async quantize(stage, _, ops, signal) {
@@ -46,7 +47,7 @@ export const awq: Quantizer = {
 
 const isClipped = ({ kind }: StageView["layers"][number]): boolean => kind !== "q_proj" && kind !== "k_proj";
 
-/** The scale of least squared error of the module's output, or of equal ones that of the least exponent. */
+/** The scale with the least squared error of the module's output; of equals, the one with the smallest exponent. */
 async function searchScale(stage: StageView, ops: Ops, signal?: AbortSignal): Promise<Float64Array> {
   const magnitude = await meanMagnitude(stage, ops);
   const references: Activation[] = [];
@@ -100,7 +101,7 @@ async function trialError(stage: StageView, references: readonly Activation[], s
   return error;
 }
 
-/** Q(W·s)/s: the weights as they would act. */
+/** Q(W·s)/s: the weights that would act on the unscaled inputs. */
 function roundedUnder(layer: StageLayer, s: Tensor, ops: Ops): Tensor {
   const scaled = ops.scaleColumns(layer.weight, s);
   const { codes, grid } = roundToNearest(scaled, layer.grid, ops);
@@ -110,7 +111,7 @@ function roundedUnder(layer: StageLayer, s: Tensor, ops: Ops): Tensor {
   return acting;
 }
 
-/** Σ x xᵀ over every ⌊T/512⌋-th token of X/s, mirrored. */
+/** Σ x xᵀ [in, in] over every ⌊T/512⌋-th token of X/s (every token if T < 512), mirrored. */
 async function stridedGram(stage: StageView, s: Tensor | null, ops: Ops): Promise<Tensor> {
   const n = stage.layers[0].weight.shape[1];
   const stride = Math.max(1, Math.floor(stage.tokens / clipTokens));

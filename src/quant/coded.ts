@@ -5,7 +5,7 @@ import type { GridSpec, Ops, Tensor } from "../ops/ops";
 import { type PackedMatrix, restore } from "../ops/packed";
 import type { QuantizedLayer } from "./quantizer";
 
-/** One quantized layer of a run on a grid, on the host; its scales, and real zeros, are exact f16 values. */
+/** One quantized layer that is on a grid, on the host. Its scales, and its zeros where they are real, are exact f16 values. */
 export interface PackedLayer extends PackedMatrix {
   readonly kind: "packed";
   readonly name: string;
@@ -23,7 +23,7 @@ export interface DenseLayer {
 /** One quantized layer of a run, on the host. */
 export type Coded = PackedLayer | DenseLayer;
 
-/** A model as a run left it, a layer at a time. What is not here stays as it is in the checkpoint. */
+/** What a run made of a model, a layer at a time. Tensors that are not here stay as they are in the checkpoint. */
 export interface QuantizedModel {
   /** A layer by its name, without ".weight"; null where the run did not quantize it. */
   layer(name: string): Promise<Coded | null>;
@@ -70,7 +70,7 @@ async function codeDense(ops: Ops, name: string, weight: Tensor): Promise<DenseL
   return { kind: "dense", name, shape: [out, n], words: finiteWords(name, values) };
 }
 
-/** Weights off the grid are kept as f16 alone. @throws QuantError `weight-overflow`. */
+/** Weights that are on no grid are kept as f16. @throws QuantError `weight-overflow` for one that f16 cannot hold. */
 function finiteWords(name: string, values: Float32Array | Float64Array): Uint16Array {
   const words = toF16Words(values);
   const at = words.findIndex((word) => (word & 0x7c00) === 0x7c00);
@@ -86,7 +86,7 @@ function finiteWords(name: string, values: Float32Array | Float64Array): Uint16A
 const overflow = (name: string) =>
   new QuantError("scale-overflow", name, "Its weights are too large for a scale in f16: use more bits, or check the checkpoint.");
 
-/** Ŵ on the device. */
+/** Ŵ [out, in] on the device. */
 export function restoreLayer(ops: Ops, layer: Coded): Tensor {
   if (layer.kind === "packed") return restore(ops, layer);
   return ops.fromBytes(new Uint8Array(layer.words.buffer), "F16", layer.shape);
@@ -97,7 +97,10 @@ export function valuesOf(layer: DenseLayer): Float32Array {
   return toFloats(new Uint8Array(layer.words.buffer), "F16");
 }
 
-/** The layer with row o divided by s[o]: codes stay, scales and real zeros are rounded to f16 again, and the run goes on with the rounded values. @throws QuantError `scale-overflow`. */
+/**
+ * The layer with row o divided by s[o]: codes stay; scales, real zeros and the weights of a dense layer are divided and rounded to f16 again.
+ * @throws QuantError `scale-overflow`, `weight-overflow`.
+ */
 export function divideRows(layer: Coded, s: ArrayLike<number>): Coded {
   const [out] = layer.shape;
   if (layer.kind === "dense") {
@@ -112,6 +115,7 @@ export function divideRows(layer: Coded, s: ArrayLike<number>): Coded {
   }
   const groups = layer.scales.length / out;
   const divided = (x: number, i: number) => toF16(x / s[Math.floor(i / groups)]);
+  // A scale must not round to 0: 2⁻²⁴ is the smallest f16 above it.
   const scales = layer.scales.map((x, i) => Math.max(divided(x, i), 2 ** -24));
   const zeros = gridKinds[layer.gridKind].zeros === "real" ? layer.zeros.map(divided) : layer.zeros;
   if (![scales, zeros].every((x) => x.every(Number.isFinite))) throw overflow(layer.name);

@@ -1,6 +1,6 @@
 import type { Ops, Tensor } from "../ops/ops";
 
-/** L Lᵀ = H + damp·mean(diag H)·I, or null when no step of the ladder was positive definite. */
+/** L Lᵀ = H + damp·mean(diag H)·I; L is null when that was positive definite for none of the fractions tried. */
 export interface Factor {
   L: Tensor | null;
   /** Fractions tried, in order; the last one is L's. */
@@ -12,9 +12,10 @@ const steps = 3;
 const leastStep = 1e-4;
 
 /**
- * The only damping ladder: the recipe's fraction, then ten times as much after each failure, at most three times. Reads one status per attempt.
+ * Factorises H + λI with the recipe's fraction of damping, and with ten times as much after each failure, at most three times. Every solve goes through
+ * here. Waits for the device once per attempt.
  * @param H mirrored [n, n], undamped; left as it is.
- * @param rearrange what is factorised in place of H + λI (a permutation of it); its result is freed here unless it is its argument.
+ * @param rearrange gives what is factorised in place of H + λI (a permutation of it). Its result is freed here, unless it is its argument.
  */
 export async function factorDamped(
   ops: Ops,

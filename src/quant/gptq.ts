@@ -5,7 +5,7 @@ import { factorDamped } from "./damping";
 import type { QuantizedLayer, Quantizer, StageLayer, StageResult, StageView } from "./quantizer";
 import { roundToNearest } from "./rtn";
 
-/** Columns rounded before the rest learns of their errors; also where "block" group grids are taken (as in the reference codes). */
+/** Columns in a block. The columns after it learn of its errors when it is done, and "block" group grids are made at its start (as in the reference codes). */
 const blockColumns = 128;
 
 /**
@@ -23,7 +23,7 @@ export const gptq: Quantizer = {
   quantize: (stage, options, ops, signal) => quantizeColumns(stage, options, ops, null, signal),
 };
 
-/** What else a rounded column does to the later ones, given U and the visiting order: a new [n, n] strictly upper matrix (GPTAQ). */
+/** A further effect of a rounded column on the later ones, given U and the visiting order: a new [n, n] strictly upper matrix (GPTAQ's P). */
 export type FeedBack = (ops: Ops, U: Tensor, order: Tensor | null) => Tensor;
 
 /** Rounds the stage's layers column by column, with one factor for all of them. */
@@ -66,7 +66,7 @@ async function inverseFactor(ops: Ops, H: Tensor, dead: Tensor, options: MethodO
   return { U, order, tried };
 }
 
-/** By descending diagonal, dead inputs standing at the mean of the live ones. */
+/** The order of the columns by descending diagonal of H, where dead inputs count as having the mean of the live ones. */
 function visitingOrder(ops: Ops, H: Tensor, dead: Tensor): Tensor {
   const live = ops.damped(H, dead, 0);
   const order = ops.descendingDiagonal(live);
@@ -85,7 +85,7 @@ function roundLayer(
   const [out, n] = weight.shape;
   const spec: GridSpec = { ...wanted, mse: options.gptq.mse };
   const live = ops.zeroColumns(weight, dead);
-  // A row's one grid still sees the weights of dead inputs, as in the reference codes.
+  // The one grid of a whole row is made with the weights of dead inputs too, as in the reference codes.
   const grid = ops.grid(spec.groupSize < 0 ? weight : live, spec, rest);
   const W = order ? ops.gatherColumns(live, order) : live;
   const codes = ops.fromUints(new Uint32Array(out * n), [out, n]);

@@ -3,10 +3,10 @@ import type { GridKind } from "../ops/grid-kinds";
 import type { GridSpec } from "../ops/ops";
 import type { AlphaChoice, MethodId, MethodOptions, Recipe } from "../recipe/recipe";
 
-/** Everything that will be done to one layer. Nothing else is consulted. */
+/** All settings of one layer, so that nothing asks the recipe again. */
 export interface LayerPlan extends LinearLayer {
   readonly method: MethodId;
-  /** Every method's own options; the method looks at its own. */
+  /** The options of all methods. A method reads its own and those that it borrows (recipe/methods.ts). */
   readonly options: MethodOptions;
   readonly grid: GridSpec & { kind: GridKind };
   /** α as the recipe gives it. */
@@ -20,7 +20,7 @@ export interface LayerPlan extends LinearLayer {
 /** What a recipe does to a checkpoint, settled before any work. */
 export interface RunPlan {
   readonly recipe: Recipe;
-  /** Blocks of the model, and how many of them, from the first, are quantized. */
+  /** Blocks of the model, and how many of them are quantized, counting from the first. */
   readonly blocks: number;
   readonly quantizedBlocks: number;
   /** The layers that are quantized, in the order in which a run comes to them. */
@@ -40,5 +40,5 @@ export function byMethod<L extends { readonly method: MethodId }>(layers: readon
   return groups;
 }
 
-/** Groups of a row. */
+/** How many groups a row has. */
 export const groupsOf = ([, n]: readonly [number, number], { groupSize }: GridSpec): number => (groupSize < 0 ? 1 : n / groupSize);

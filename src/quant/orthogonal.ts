@@ -16,7 +16,7 @@ export function randomOrthogonal(n: number, seed: number): Float64Array {
   return Float64Array.from({ length: n * n }, (_, at) => K(rows[Math.floor(at / n)], columns[at % n]));
 }
 
-/** n as a product of two near-equal factors: every other one of its sorted primes. */
+/** n as a product of two factors, near √n for most sizes: of its prime factors in order, every other one goes to the first. */
 function factors(n: number): [number, number] {
   const primes: number[] = [];
   for (let rest = n, p = 2; rest > 1; p++)

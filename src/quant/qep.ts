@@ -1,7 +1,7 @@
 import type { Ops, Tensor } from "../ops/ops";
 import { factorDamped } from "./damping";
 
-/** Where a layer's correction leads: W*(α) = W + α·D. New tensors. */
+/** The direction of a layer's correction: W*(α) = W + α·D. New tensors. */
 export interface Direction {
   /** W [out, in], its dead columns zero. */
   live: Tensor;
@@ -13,11 +13,11 @@ export interface Direction {
 
 /** What a stage's layers share when they are corrected: the factor of H + λI and which inputs are dead. */
 export interface Correction {
-  /** The paper's correction, dead columns zeroed first; its strength α is the caller's. */
-  direct(W: Tensor): Direction;
+  /** The direction of the paper's correction of W, whose dead columns are zeroed first. How far to go, α, is the caller's. */
+  directionOf(W: Tensor): Direction;
   /** Damping fractions tried; the last is in use. */
   readonly damping: number[];
-  /** False: H + λI was not positive definite at any step, and `direct` must not be called: α is 0 for these layers. */
+  /** False: H + λI was not positive definite with any damping. `directionOf` must not be called, and α is 0 for these layers. */
   readonly solvable: boolean;
   free(): void;
 }
@@ -32,7 +32,7 @@ export async function prepareCorrection(ops: Ops, H: Tensor, C: Tensor, damp: nu
   return {
     damping: tried,
     solvable: L !== null,
-    direct(W) {
+    directionOf(W) {
       const live = ops.zeroColumns(W, dead);
       const WC = ops.matmul(live, C);
       const D = ops.solveRight(L!, WC);
@@ -45,8 +45,9 @@ export async function prepareCorrection(ops: Ops, H: Tensor, C: Tensor, damp: nu
 }
 
 /**
- * The parabola's terms from sums over one layer, all with the 2/T of H and C: e(α) ∝ tr(W·Gδ·Wᵀ) − 2α·tr(W·C·Dᵀ) + α²·tr(D·H·Dᵀ), and because
- * D·(H + λI) = W·C, tr(D·H·Dᵀ) = tr(W·C·Dᵀ) − λ·‖D‖². δ = X − Xq, Gδ = (2/T)·δᵀδ.
+ * The terms of a layer's error before rounding as a parabola in α: e(α) ∝ tr(W·Gδ·Wᵀ) − 2α·tr(W·C·Dᵀ) + α²·tr(D·H·Dᵀ), with δ = X − Xq and
+ * Gδ = (2/T)·δᵀδ. Because D·(H + λI) = W·C, tr(D·H·Dᵀ) = tr(W·C·Dᵀ) − λ·‖D‖².
+ * @param drift tr(W·Gδ·Wᵀ). @param product tr(W·C·Dᵀ). @param square ‖D‖².
  * @param scale what turns a sum into a relative error: T / (2·‖WX‖²).
  */
 export function alphaCurve(

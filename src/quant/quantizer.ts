@@ -12,11 +12,11 @@ export interface StageLayer {
   readonly weight: Tensor;
   /** The grid that the recipe wants for it. */
   readonly grid: GridSpec;
-  /** What W* lost when it was rounded to f32; null where nothing was added to the checkpoint's weights. For grids. Borrowed. */
+  /** What W* lost when it was rounded to f32, needed to make exact grids; null where nothing was added to the checkpoint's weights. Borrowed. */
   readonly rest: Tensor | null;
 }
 
-/** The linear layers that share an input, with what a method may ask of them. Everything is borrowed unless said otherwise. */
+/** A stage (linear layers that share an input) as a method sees it. Everything is borrowed unless said otherwise. */
 export interface StageView {
   readonly block: number;
   readonly layers: readonly StageLayer[];
@@ -30,11 +30,11 @@ export interface StageView {
   /** Inputs of chunk c in the full-precision model: [T_c, in]. */
   x(c: number): Activation;
   /**
-   * What the module that the stage begins (attention up to o_proj, the MLP up to down_proj; for o and down themselves) makes of x(c) with these weights
-   * in place of the stage's, everything after them in full precision: [T_c, hidden]. A new tensor.
+   * The output [T_c, hidden] of the module that begins with the stage (attention up to o_proj, the MLP up to down_proj; for o and down the layer itself)
+   * for x(c), with these weights in place of the stage's and everything after them in full precision. A new tensor.
    */
   moduleOutput(c: number, weights: readonly Tensor[]): Promise<Tensor>;
-  /** Takes over a tensor that is needed for each chunk and may leave the device meanwhile. The method frees it. */
+  /** Takes over a tensor of one chunk, which may then leave the device until it is needed again. The method frees it. */
   hold(tensor: Tensor): Promise<Activation>;
   /** Whether a scale of the inputs can be folded into the operation before: a norm, or the rows of v (not under grouped queries) or up. */
   readonly foldable: boolean;
@@ -49,14 +49,14 @@ interface SolveInfo {
 }
 
 /**
- * One layer, quantized. On a grid: uint codes [out, in], whose points on the grid are Ŵ. On no grid: Ŵ [out, in] itself. The caller frees them.
+ * One quantized layer. On a grid: unsigned codes [out, in], whose points on the grid are Ŵ. On no grid: Ŵ [out, in] itself. The caller frees them.
  */
 export type QuantizedLayer = SolveInfo & ({ codes: Tensor; grid: Grid } | { weight: Tensor });
 
 export interface StageResult {
   /** One per layer, in order. */
   layers: QuantizedLayer[];
-  /** s [in]: the layers were quantized for inputs x/s, so 1/s has to go into the operation before. null: inputs are as they were. */
+  /** s [in]: the layers were quantized for inputs x/s, so that 1/s has to be folded into the operation before. null: for the inputs as they are. */
   fold: Float64Array | null;
 }
 
@@ -65,7 +65,7 @@ export interface Quantizer {
   readonly needs: { readonly H: boolean; readonly C: boolean };
   /** Whether its layers are on grids, so that packed formats can hold them. */
   readonly packable: boolean;
-  /** It changes the inputs that a stage's layers share, and so must have all of them. */
+  /** It rescales the inputs that a stage's layers share, and so must quantize all of the stage's layers. */
   readonly wholeStage?: boolean;
   /** For a stage of layers with these rows and n inputs: floating-point operations, and elements held at once besides W*, H and C. For the plan. */
   cost(rows: readonly number[], n: number, tokens: number): { work: number; elements: number };

@@ -29,7 +29,7 @@ export const quip: Quantizer = {
     if (kind === "real-zero")
       throw new QuantError("bad-recipe", "QuIP has a grid of its own, without zero points", "Use integer zero points.");
     if (groupSize !== -1)
-      throw new QuantError("bad-recipe", `QuIP has one scale a matrix, not groups of ${groupSize}`, "Use group size −1.");
+      throw new QuantError("bad-recipe", `QuIP has one scale per matrix, not groups of ${groupSize}`, "Use group size −1.");
     if (symmetric)
       throw new QuantError("bad-recipe", "QuIP's grid is always symmetric around the rotated weights", "Switch Symmetric off.");
   },
@@ -44,7 +44,7 @@ export const quip: Quantizer = {
   },
 };
 
-/** Seeded as in the oracle: one seed per layer, from which one for each side. */
+/** The rotations of both sides of a layer, seeded as in the oracle: one seed per layer, and from it one for each side. */
 function rotations(layer: StageLayer, block: number, options: MethodOptions): { U: Float64Array; V: Float64Array } {
   const [out, n] = layer.weight.shape;
   const seed = options.quip.seed + 1000 * block + layerKinds.indexOf(layer.kind);
@@ -81,7 +81,7 @@ async function quantizeLayer(layer: StageLayer, H: Tensor, block: number, option
   return { weight, ...info, fallback: null };
 }
 
-/** d_j = (H_jj / ‖W_:j‖²)^¼ with H over its largest entry, and what makes trace(H/dd) = n. */
+/** d_j = (H_jj / ‖W_:j‖²)^¼, with H divided by its largest entry, and the factor that makes trace(H/ddᵀ) = n. */
 async function rescaling(W: Tensor, H: Tensor, ops: Ops): Promise<{ d: Float64Array; factor: number }> {
   const diagonal = ops.diagonal(H);
   const [h, w] = await ops.read([diagonal, W]);
@@ -96,12 +96,12 @@ async function rescaling(W: Tensor, H: Tensor, ops: Ops): Promise<{ d: Float64Ar
   return { d, factor: n / (trace + 1e-8) / largest };
 }
 
-/** V·(H/dd·factor + 0.01·I)·Vᵀ */
+/** V·(factor·H/ddᵀ + 0.01·I)·Vᵀ */
 function rotateHessian(H: Tensor, D: Tensor, factor: number, V: Tensor, ops: Ops): Tensor {
   const columns = ops.scaleColumns(H, D, true);
   const both = ops.scaleRows(columns, D, true);
   ops.scale(both, factor);
-  // The diagonal's mean is 1 now, so that a share of the mean is the share of the identity.
+  // The diagonal's mean is 1 now, so that damping by a fraction of the mean adds that fraction of the identity.
   const none = ops.fromUints(new Uint32Array(D.shape[0]), D.shape);
   const lifted = ops.damped(both, none, identityShare);
   const half = ops.matmul(V, lifted);
@@ -131,7 +131,7 @@ async function reversedFactor(H: Tensor, damp: number, ops: Ops): Promise<{ U: T
   return { U, tried };
 }
 
-/** Code space [0, 2^b − 1] over ±2.4 root mean squares, LDLQ there, and back: the rotated Ŵ. */
+/** Maps ±2.4 root mean squares to the codes [0, 2^b − 1], rounds with LDLQ there, and maps back: the rotated Ŵ. */
 async function roundRotated(W: Tensor, U: Tensor, bits: number, ops: Ops): Promise<Tensor> {
   const [out, n] = W.shape;
   const top = 2 ** bits - 1;

@@ -12,7 +12,7 @@ import { gridSpec } from "./quantizer";
 import { quantizers } from "./registry";
 
 /**
- * Settles a recipe for a checkpoint. One that cannot be run can only be rounded to nearest.
+ * Settles a recipe for a checkpoint, layer by layer. A checkpoint that cannot be run can only be rounded to nearest.
  * @throws QuantError `bad-recipe`, `bad-rule`, `quantized-already`; `group-size` naming the first layer whose inputs the group does not divide.
  */
 export function resolve(recipe: Recipe, checkpoint: Checkpoint): RunPlan {
@@ -62,7 +62,7 @@ function checkRunnable(plan: RunPlan, { packing }: ModelSpec): void {
       "Open the original f16, bf16 or f32 checkpoint; this one can be measured.",
     );
   if (recipe.blocks !== null && recipe.blocks > blocks)
-    throw new QuantError("bad-recipe", `blocks is ${recipe.blocks}, the model has ${blocks}`, `Use at most ${blocks}.`);
+    throw new QuantError("bad-recipe", `blocks is ${recipe.blocks}, but the model has only ${blocks}`, `Use at most ${blocks}.`);
   for (let m = 0; m < quantizedBlocks; m++) for (const stage of stages) checkStage(stageLayers(plan, m, stage), m, stage);
 }
 

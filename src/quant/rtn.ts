@@ -5,7 +5,7 @@ import type { Quantizer } from "./quantizer";
 export const rtn: Quantizer = {
   needs: { H: false, C: false },
   packable: true,
-  // One code a weight.
+  // The elements are the codes, one per weight.
   cost: (rows, n) => ({ work: rows.reduce((a, b) => a + b, 0) * n, elements: rows.reduce((a, b) => a + b, 0) * n }),
   async quantize(stage, _, ops) {
     return {
@@ -15,7 +15,7 @@ export const rtn: Quantizer = {
   },
 };
 
-/** @param rest what W lost when it was rounded to f32, for its grids. */
+/** Codes [out, in] and grid of W, rounded to nearest. @param rest what W lost when it was rounded to f32, needed to make exact grids. */
 export function roundToNearest(W: Tensor, spec: GridSpec, ops: Ops, rest: Tensor | null = null): { codes: Tensor; grid: Grid } {
   const grid = ops.grid(W, spec, rest);
   return { codes: ops.encode(W, grid, spec.bits), grid };

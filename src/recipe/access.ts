@@ -17,6 +17,7 @@ export const changeRecipe = (recipe: Recipe, change: RecipeChange): Recipe => me
 export const changeOf = ({ section, key }: RecipeRow, value: unknown): RecipeChange =>
   section ? { [section]: { [key]: value } } : { [key]: value };
 
+/** The row of the field at this path. */
 export const rowAt = (path: Path): RecipeRow => rows.find((row) => row.path === path)!;
 
 /** The recipe's method, and those that its rules name. */

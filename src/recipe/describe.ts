@@ -34,7 +34,7 @@ export function valuesText(field: Field): string {
   }
 }
 
-/** What its option stands at where it is not given: "all", "0.01", "off". */
+/** The value where the option is not given: "all", "0.01", "off". */
 export function defaultText(field: Field): string {
   if (field.kind === "rules") return "none";
   if (field.kind === "yes-no" || (field.kind === "choice" && field.switch !== undefined)) return "off";

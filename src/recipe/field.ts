@@ -1,4 +1,4 @@
-/** What is known of one field of a recipe. Schema, command line, page and documents are all made from it. */
+/** The description of one field of a recipe. Schema, command line, page and documents are all made from it. */
 
 interface About<Word extends string> {
   /** Beside the control on the page. */
@@ -9,11 +9,11 @@ interface About<Word extends string> {
   flag: string;
   /** The word that sets it in a layer rule ("bits" in `down_proj: bits=8`); a field without one is the same for all layers. */
   rule?: Word;
-  /** Said in a run's title where the field is true. */
+  /** Shown in a run's title where the field is true. */
   tag?: string;
   /** The field has no effect while the one at this path has this value. */
   unless?: { path: string; is: string | boolean };
-  /** On the page: RecipePanel places it. All others stand under "Advanced", in the table's order. */
+  /** RecipePanel places its control by hand. All other fields are listed under "Advanced" on the page, in the table's order. */
   front?: true;
 }
 
@@ -79,7 +79,7 @@ export const isNumeric = (field: Field): boolean =>
     ? typeof field.choices[0] === "number"
     : field.kind === "real" || field.kind === "whole" || field.kind === "optional";
 
-/** A value that somebody wrote, yet to be checked; what is not a number becomes NaN. */
+/** A field's value from its text, not yet checked. Where a number is wanted, any other text gives NaN. */
 export function valueFrom(field: Field, text: string): unknown {
   if (isNumeric(field)) return text.trim() === "" ? Number.NaN : Number(text);
   return field.kind === "yes-no" && (text === "true" || text === "false") ? text === "true" : text;

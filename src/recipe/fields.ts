@@ -24,7 +24,7 @@ export const fields = {
   symmetric: yesNo({ label: "Symmetric", help: "Use grids that are symmetric around zero.", flag: "sym", tag: "sym", front: true }),
   zeros: choice(["integer", "real"], "integer", {
     label: "Zero points",
-    help: "Whole numbers, as packed formats mostly have them, or an offset in f16, which fits a group’s range better (dense exports only).",
+    help: "Integers, as most packed formats have them, or an offset in f16, which fits a group’s range better (dense exports only).",
     flag: "zeros",
     titles: { integer: "integers", real: "real (an offset)" },
   }),
@@ -48,7 +48,7 @@ export const fields = {
     }),
     choice: choice(["given", "guarded", "best"], "given", {
       label: "α is",
-      help: "Take α as given; as given but 0 where it does harm on held-out windows; or the best of each layer on those windows.",
+      help: "Take α as given; as given, but 0 where it does harm on held-out windows; or, for each layer, the α that is best on those windows.",
       flag: "alpha-choice",
       titles: { given: "the strength above", guarded: "as above, but 0 where it does harm", best: "the best for each layer" },
       helps: {
@@ -95,7 +95,7 @@ export const fields = {
   },
   blocks: optional({
     label: "Blocks to quantize",
-    help: "How many blocks are quantized, from the first on.",
+    help: "How many blocks are quantized, counting from the first.",
     flag: "blocks",
     min: 1,
     none: "all",

@@ -23,7 +23,7 @@ export const recipeOptions: Readonly<Record<string, FlagOption>> = Object.fromEn
 /** Options as parseArgs reads them. */
 export type Flags = Readonly<Record<string, string | boolean | (string | boolean)[] | undefined>>;
 
-/** The recipe with what the options set, yet to be checked. @throws QuantError `bad-argument` for an option that cannot be read. */
+/** The recipe with the options' values in it, not yet checked. @throws QuantError `bad-argument` for an option that cannot be read. */
 export function withFlags(recipe: Recipe, flags: Flags): Readonly<Record<string, unknown>> {
   return rows.reduce<Readonly<Record<string, unknown>>>((made, row) => {
     const value = row.field.kind === "rules" ? [...recipe.rules, ...rulesFrom(flags[row.field.flag])] : givenFor(row, recipe, flags);
@@ -68,7 +68,7 @@ function written(field: Field, value: unknown): [string, string?][] {
   return [...on, [field.flag, String(value)]];
 }
 
-/** The same as words of a POSIX shell. */
+/** The recipe as options on a POSIX shell's command line. */
 export const flagsText = (recipe: Recipe): string =>
   flagsOf(recipe)
     .map(([flag, value]) => {
@@ -78,6 +78,7 @@ export const flagsText = (recipe: Recipe): string =>
     })
     .join(" ");
 
+/** A word quoted for a POSIX shell, if it needs quotes. */
 export function shellWord(word: string): string {
   return /^[\w./=:@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

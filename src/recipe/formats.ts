@@ -1,4 +1,4 @@
-/** The export formats by their ids in a recipe, as people read them. What is in their files is in export/, of the same name. */
+/** The export formats by their ids in a recipe, with the names people read. Each is implemented by the file of that id in export/formats/. */
 export const formatNames = {
   dense: { title: "Dense f16 (loads where the original does)", short: "f16 dense" },
   gptq: { title: "GPTQ (packed)", short: "GPTQ packed" },

@@ -1,4 +1,4 @@
-/** The methods by their ids in a recipe: what they are called, and the options of their own. What they do is in quant/, of the same name. */
+/** The methods by their ids in a recipe: their names and options. Each is implemented by the file of that id in quant/. */
 import { choice, type Field, real, whole, yesNo } from "./field";
 
 interface Method<Options> {
@@ -60,7 +60,7 @@ export const methods = {
     {
       alpha: real(0.25, {
         label: "GPTAQ strength",
-        help: "How much of the error of the layers before it each layer makes up for.",
+        help: "How much of the preceding layers’ error each layer makes up for.",
         flag: "gptaq-alpha",
         min: 0,
         max: 1,

@@ -1,4 +1,4 @@
-/** What to do, as plain data. A recipe, a seed and an adapter reproduce a run byte for byte. */
+/** What to do, as plain data. The same recipe, checkpoint, text and adapter reproduce a run byte for byte. */
 import { type Fields, fields } from "./fields";
 import { methodSections, methods } from "./methods";
 import { type RecipeRow, rows, shaped, usersOf } from "./rows";
@@ -31,7 +31,7 @@ type RulePath = { [P in Path]: [NonNullable<(FieldAt<P> & { rule?: string })["ru
 
 /** What differs for some layers. Of the rules that match a layer, a later one beats an earlier one, field by field. */
 export type LayerRule = {
-  /** The end of a layer's name, from a dot on; `*` is anything: `down_proj`, `layers.0.*`, `mlp.*_proj`. */
+  /** The end of a layer's name, starting after a dot; `*` stands for anything: `down_proj`, `layers.0.*`, `mlp.*_proj`. */
   match: string;
 } & { [P in RulePath as LastName<P> & string]?: Value<FieldAt<P>> };
 
@@ -43,8 +43,8 @@ export const bitWidths = fields.bits.choices;
 export type GroupSize = Recipe["groupSize"];
 export const groupSizes = fields.groupSize.choices;
 /**
- * Who decides α: the recipe alone; the recipe, but 0 where a layer's error on held-out windows is larger with it; or those windows, which
- * tell each layer's best α in [0, 1].
+ * How each layer's α is decided. "given": as in the recipe. "guarded": as in the recipe, but 0 where that makes the layer's error on held-out windows
+ * larger. "best": the α in [0, 1] for which that error is least.
  */
 export type AlphaChoice = Recipe["qep"]["choice"];
 export const layerKinds = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"] as const;
@@ -65,7 +65,7 @@ export function fieldValue(recipe: Recipe, { section, key }: RecipeRow): unknown
   return (part as Record<string, unknown>)[key];
 }
 
-/** True when windows are kept out of H and C, for a choice of α; a base run keeps out the same, so that both see the same windows. */
+/** True when windows are kept out of H and C to choose α on. `baseOf` keeps out the same ones, so that both runs are calibrated on the same windows. */
 export const needsHeldOut = ({ qep }: Recipe): boolean => qep.choice !== "given";
 
 /** True when no layer would be corrected: a run of the base method. */
@@ -73,7 +73,7 @@ export function isBase({ qep, rules }: Recipe): boolean {
   return qep.alpha === 0 && qep.choice !== "best" && rules.every((r) => !r.alpha);
 }
 
-/** Same recipe without QEP, on the same windows: the base that a QEP run is compared with. */
+/** The same recipe without QEP, on the same windows: the base that a QEP run is compared with. */
 export function baseOf(recipe: Recipe): Recipe {
   const rules = recipe.rules.map(({ alpha: _, ...rule }) => rule).filter((rule) => Object.keys(rule).length > 1);
   return { ...recipe, qep: { ...recipe.qep, alpha: 0, choice: needsHeldOut(recipe) ? "guarded" : "given" }, rules };
@@ -95,7 +95,7 @@ export function alphaTitle({ qep }: Recipe): string {
   return qep.choice === "guarded" ? `${qep.alpha} guarded` : String(qep.alpha);
 }
 
-/** What is switched on of the recipe's own fields and its method's options. */
+/** The tags of the fields that are switched on, among the recipe's own and its method's options. */
 function tagsOf(recipe: Recipe): string[] {
   const used = rows.filter((row) => usersOf(row)?.includes(recipe.method) ?? true);
   return used.flatMap((row) => (row.field.tag && fieldValue(recipe, row) === true ? [row.field.tag] : []));

@@ -3,11 +3,11 @@ import { type Field, isField, type Table } from "./field";
 import { fields } from "./fields";
 import { type MethodId, methodIds, methods } from "./methods";
 
-/** A row of the table, where it stands in a recipe. */
+/** One field of the table and its place in a recipe. */
 export interface RecipeRow {
   /** "qep.alpha", or "bits". */
   path: string;
-  /** null: at the top. */
+  /** null: the field is at the top level. */
   section: string | null;
   key: string;
   field: Field;
@@ -22,7 +22,7 @@ const rowOf = (section: string | null, key: string, field: Field): RecipeRow => 
   field,
 });
 
-/** An object of a recipe's shape, in the table's order: `leaf` of every field, `group` of every section. */
+/** Builds an object with a recipe's shape, in the table's order: `leaf` makes each field's value, `group` wraps each section. */
 export function shaped<T>(leaf: (row: RecipeRow) => T, group: (name: string, part: Record<string, T>) => unknown = (_, part) => part) {
   const shape = Object.entries(table).map(([name, entry]): [string, unknown] => {
     if (isField(entry)) return [name, leaf(rowOf(null, name, entry))];
@@ -39,7 +39,7 @@ export const rows: readonly RecipeRow[] = Object.entries(table).flatMap(([name, 
 /** The names of the sections. */
 export const sections: readonly string[] = Object.keys(table).filter((name) => !isField(table[name]));
 
-/** The methods that use a field; null: it is no method's option. */
+/** The methods that use a field as their option; null where the field is not a method's option. */
 export function usersOf({ path, section }: RecipeRow): MethodId[] | null {
   const users = methodIds.filter((id) => id === section || methods[id].borrows.includes(path));
   return users.length ? users : null;

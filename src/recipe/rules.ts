@@ -5,7 +5,7 @@ import { rows } from "./rows";
 /** The fields that a rule can set. */
 export const ruleRows = rows.filter(({ field }) => field.rule !== undefined);
 
-/** What is done to one layer: what a rule can set (`alpha` as recipe and rules give it), and what is the same for all layers. */
+/** The settings of one layer: those that a rule can change (`alpha` as recipe and rules give it), and those that are the same for all layers. */
 export type LayerSettings = Required<Omit<LayerRule, "match">> & {
   symmetric: boolean;
   zeros: Recipe["zeros"];
@@ -13,7 +13,7 @@ export type LayerSettings = Required<Omit<LayerRule, "match">> & {
   alphaFixed: boolean;
 };
 
-/** Whether a rule's pattern means the layer of this full name. Linear in the name. */
+/** Whether a rule's pattern matches a layer's full name. No backtracking, so that no pattern is slow. */
 export function matches(pattern: string, name: string): boolean {
   return glob(pattern, name) || glob(`*.${pattern}`, name);
 }
@@ -55,8 +55,8 @@ export function ruleText(rule: LayerRule): string {
 }
 
 /**
- * A rule from "PATTERN: bits=8 group=32 method=gptq alpha=0", in any order, commas allowed; its values are checked with the recipe.
- * Answers a sentence where it cannot be read.
+ * A rule from "PATTERN: bits=8 group=32 method=gptq alpha=0", in any order, commas allowed. Its values are checked later, with the recipe.
+ * Returns a sentence as `fault` where it cannot be read.
  */
 export function ruleOf(text: string): { rule: LayerRule } | { fault: string } {
   const [match, ...rest] = text.split(":").map((part) => part.trim());

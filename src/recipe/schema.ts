@@ -19,17 +19,17 @@ const integral = (min: number) => v.pipe(numeric(min), v.integer("must be a whol
 
 /** `expected` is "never" for a key that should not be there. */
 const object = (entries: Record<string, Schema>, what: string) =>
-  v.strictObject(entries, ({ expected }) => (expected === "never" ? `is no field of ${what}` : "must be an object"));
+  v.strictObject(entries, ({ expected }) => (expected === "never" ? `is not a field of ${what}` : "must be an object"));
 
 /** What `ruleOf` can read again. */
 const pattern = v.pipe(
-  v.string("must be a text"),
+  v.string("must be text"),
   v.minLength(1, "is empty"),
   v.maxLength(200, "is longer than 200 characters"),
   v.regex(/^[\w.*-]+$/, "may hold letters, digits, dots, dashes, underscores and *"),
 );
 
-/** Messages go behind the field's path: "qep.alpha" "must be at most 1". */
+/** Messages are shown after the field's path: "qep.alpha" "must be at most 1". */
 function schemaOf(field: Field): Schema {
   switch (field.kind) {
     case "choice":
@@ -82,7 +82,7 @@ export function parseRecipe(input: unknown): Recipe {
   throw new QuantError("bad-recipe", `${place(v.getDotPath(issue) ?? "")} ${issue.message}`);
 }
 
-/** "qep.alpha"; within the list of rules "rule 1: bits", counted as people count. */
+/** "qep.alpha"; within the list of rules "rule 1: bits", counting from 1. */
 function place(path: string): string {
   const [, index, name] = /^rules\.(\d+)(?:\.(.+))?$/.exec(path) ?? [];
   if (index === undefined) return path;
@@ -91,7 +91,7 @@ function place(path: string): string {
 
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** Recipes of version 0.1 wrote α by kind or name into `qep.alphaFor`, a name beating a kind: rules before the recipe's own. */
+/** Version 0.1 kept α by layer kind or name in `qep.alphaFor`, where a name beat a kind. They become rules, put before the recipe's own. */
 function withoutAlphaFor(given: Record<string, unknown>): Record<string, unknown> {
   const { qep, rules = [] } = given;
   if (!isObject(qep) || !isObject(qep.alphaFor)) return given;

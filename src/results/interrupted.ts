@@ -1,12 +1,12 @@
 import type { Recipe } from "../recipe/recipe";
 
-/** A run that did not come to its end, or was not exported, and that can be taken up where it stopped. */
+/** A run that was not finished, or not exported, and can be resumed where it stopped. */
 export interface InterruptedRun {
   id: string;
   recipe: Recipe;
-  /** What it is calibrated on: the name of the text, and what is the same for the same windows. null: nothing is. */
+  /** The calibration text's name, and a digest of the windows taken from it; null where nothing is calibrated. */
   text: { label: string; digest: string } | null;
-  /** Blocks that are done, of how many. */
+  /** Blocks that are done, out of `blocks`. */
   done: number;
   blocks: number;
 }

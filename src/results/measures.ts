@@ -1,5 +1,6 @@
 import type { BlockReport } from "./report";
 
+/** A run's perplexity and Δ on one text. */
 export interface Evaluation {
   perplexityBefore: number;
   perplexity: number;
@@ -10,13 +11,14 @@ export interface Evaluation {
   ms: number;
 }
 
+/** A checkpoint's perplexity on one text. */
 export interface Perplexity {
   perplexity: number;
   tokens: number;
   windows: number;
 }
 
-/** Shares of right answers of one kind of question ("all": of every kind), each with its standard error. */
+/** Shares of right answers to one kind of question ("all": to every kind), each with its standard error. */
 export interface TaskScore {
   kind: string;
   questions: number;
@@ -35,15 +37,16 @@ export interface TaskChange {
   normalizedAccuracy: AccuracyChange;
 }
 
+/** How a share of right answers changed. */
 export interface AccuracyChange {
   before: number;
   after: number;
   /** Standard error of after − before. */
   error: number;
-  /** Questions that only the first answers rightly, and only the second. */
+  /** Questions that only the first model answers rightly, and that only the second does. */
   lost: number;
   won: number;
-  /** How likely it is that chance alone makes lost and won differ this much or more (exact McNemar test). */
+  /** The probability that `lost` and `won` differ this much or more by chance alone (exact McNemar test). */
   chance: number;
 }
 

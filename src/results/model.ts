@@ -1,4 +1,4 @@
-/** What is known of a checkpoint within a second of opening it, from headers and config alone. */
+/** What is known of a checkpoint once it is open, before any weights are loaded. */
 export interface ModelSummary {
   label: string;
   /** config.json's architecture, e.g. LlamaForCausalLM. */
@@ -26,8 +26,8 @@ export interface ModelSummary {
   hasTokenizer: boolean;
   /** How the checkpoint is quantized already ("GPTQ 4-bit, …"): it can be measured, not quantized again. null: it is not. */
   packing: string | null;
-  /** Sentences on what is missing or odd but does not stop the model from opening. */
-  /** How files and settings were read, wherever there was a choice. */
+  /** Sentences on how files and settings were read, wherever there was a choice. */
   notes: string[];
+  /** Sentences on what is missing or odd but does not stop the model from opening. */
   warnings: string[];
 }

@@ -1,3 +1,4 @@
+/** What a run would take and give, before it starts. */
 export interface PlanSummary {
   /** Bytes of the checkpoint and of the file that would be written. */
   bytesIn: number;
@@ -7,12 +8,12 @@ export interface PlanSummary {
   quantizedWeights: number;
   tokens: number;
   windows: number;
-  /** Windows besides, on which α is chosen. */
+  /** Further windows, kept out of calibration to choose α on. */
   heldOutWindows: number;
   peakGpuBytes: number;
   /** Estimate from this adapter's measured rate. */
   seconds: number;
-  /** True when the full-precision stream of an earlier run serves this one. */
+  /** True when this run can reuse the full-precision stream that an earlier run recorded. */
   streamKept: boolean;
   warnings: string[];
   /** Which clients load the export and which refuse it. */

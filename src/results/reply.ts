@@ -1,4 +1,4 @@
 import type { FlatError } from "../errors";
 
-/** Comlink keeps only an Error's message, so failures travel as values. */
+/** The answer to a call of the worker. Comlink would drop an error's code and hint, so failures travel as values. */
 export type Reply<T> = { ok: true; value: T } | { ok: false; error: FlatError };

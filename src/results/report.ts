@@ -7,6 +7,7 @@ export interface AlphaCurve {
   curvature: number;
 }
 
+/** How one layer was quantized. */
 export interface LayerReport {
   /** Full tensor name without ".weight". */
   name: string;
@@ -25,9 +26,9 @@ export interface LayerReport {
   retries: number;
   /** Null where QEP did not look at the layer. */
   curve: AlphaCurve | null;
-  /** The same on windows that are in neither H nor C: after rounding, and before it for every α. Null where the recipe holds none out. */
+  /** The error on held-out windows, which are in neither H nor C: after rounding, and as a curve before it. Null where none are held out. */
   heldOut: { relativeError: number; curve: AlphaCurve } | null;
-  /** The inputs of largest H_jj, with how many times the mean of all inputs that is; empty where H was not needed. */
+  /** The inputs j with the largest H_jj; `times` is H_jj divided by the mean over all inputs that are not dead. Empty where H was not needed. */
   outliers: { input: number; times: number }[];
   /** Why the layer fell back (α = 0, or RTN), or null. */
   fallback: string | null;
@@ -35,6 +36,7 @@ export interface LayerReport {
   ms: number;
 }
 
+/** The error after one block. */
 export interface BlockReport {
   index: number;
   /** Δ_m = ‖h_m − ĥ_m‖²_F over all calibration tokens. */
@@ -52,7 +54,7 @@ export interface RunReport {
   blocks: BlockReport[];
   layers: LayerReport[];
   ms: number;
-  /** Of these, spent on the full-precision stream: 0 where an earlier run's was kept. */
+  /** The part of `ms` spent on the full-precision stream: 0 where an earlier run's recording was used. */
   streamMs: number;
   peakGpuBytes: number;
 }

@@ -11,6 +11,7 @@ import type { Job, JobOutcome, Run, State } from "./state";
 
 export type Listen = (event: RunEvent) => void;
 
+/** What jobs are made of. */
 export interface Caller {
   /** Sets a job up and down around `work`, which gives the outcome. */
   job(job: Pick<Job, "kind" | "runId"> & Partial<Job>, work: () => Promise<JobOutcome>): Promise<void>;

@@ -5,6 +5,7 @@ import { type EvaluatedText, evaluatedTexts, measuredOn } from "./measuring";
 import type { Run } from "./state";
 import { textKey } from "./texts";
 
+/** The final values of a pair's runs: a Δ, or a perplexity. */
 export interface Ends {
   base: number;
   qep: number;
@@ -13,10 +14,11 @@ export interface Ends {
   below: boolean;
 }
 
+/** A QEP run and its base. */
 export interface Comparison {
   base: Run;
   qep: Run;
-  /** Time of the QEP run over the base's, the full-precision stream left out of both: only the first run on a text computes it. null: not known. */
+  /** The QEP run's time divided by the base's, both without the full-precision stream, which only the first run on a text computes. null: not known. */
   timeRatio: number | null;
   calibration: Ends;
   /** On every text that both runs were measured on. */
@@ -30,7 +32,7 @@ export function isPair(a: Run, b: Run): boolean {
 
 function settings(run: Run): string {
   const { calibration, qep } = run.recipe;
-  // Of all windows, those held out are missing from the calibration; of a number of them, none is.
+  // Where all windows are asked for, the held-out ones are missing from the calibration; where a number is, they come on top.
   const missing = calibration.windows === null && needsHeldOut(run.recipe) ? qep.heldOut : 0;
   return JSON.stringify([{ ...baseOf(run.recipe), qep: null }, missing]) + textKey(run.text);
 }
@@ -40,13 +42,14 @@ export function partnerOf(runs: Run[], run: Run): Run | null {
   return runs.findLast((r) => r.status === "done" && isPair(r, run)) ?? null;
 }
 
-/** The recipe of the run that is missing from the pair: α = 0 for a QEP run, else the α of the recipe panel, or ½. */
+/** The recipe of the run that is missing from the pair: for a QEP run its base; for a base the panel's QEP settings, or α ½ where those would correct nothing. */
 export function partnerRecipe(recipe: Recipe, panel: Recipe): Recipe {
   if (!isBase(recipe)) return baseOf(recipe);
   const partner = { ...recipe, qep: panel.qep };
   return isBase(partner) ? { ...partner, qep: { ...panel.qep, alpha: 0.5 } } : partner;
 }
 
+/** The comparison of a finished run with its partner; null where there is none. */
 export function compareWithPartner(runs: Run[], run: Run | null): Comparison | null {
   if (run?.status !== "done") return null;
   const partner = partnerOf(runs, run);

@@ -1,4 +1,4 @@
-/** Events of a run, gathered and applied a few times a second: a chart that redraws for each of them would hold up the page. */
+/** Gathers a run's events and applies them a few times a second: redrawing the chart for each of them would hold up the page. */
 import type { RunEvent } from "../results/events";
 import type { Job, Run } from "./state";
 
@@ -10,7 +10,7 @@ export interface Inbox {
   close(): void;
 }
 
-/** `apply` is called with what came since, at most once every `updateMs`, and at least once a second so that clocks move. */
+/** `apply` is called with the events since the last call, at most once every `updateMs`; at least once a second even without events, so that clocks move. */
 export function createInbox(apply: (events: RunEvent[]) => void): Inbox {
   let waiting: RunEvent[] = [];
   let idle = 0;
@@ -35,13 +35,14 @@ export function createInbox(apply: (events: RunEvent[]) => void): Inbox {
   };
 }
 
+/** The run with these events in it. */
 export function applyToRun(run: Run, events: RunEvent[]): Run {
   const next = { ...run, blocks: [...run.blocks], layers: [...run.layers] };
   for (const event of events) {
     if (event.type === "start") {
       next.totalBlocks = event.blocks;
       next.quantizedBlocks = event.quantizedBlocks;
-      // The engine repeats the events of what is done already.
+      // The engine reports what is done already once more.
       next.blocks = [];
       next.layers = [];
     } else if (event.type === "layer") next.layers.push(event.layer);
@@ -61,7 +62,7 @@ export function applyToJob(job: Job, events: RunEvent[], now: number): Job {
   return next;
 }
 
-/** Seconds left from the rate so far; from the plan while there is hardly a rate; null when nothing is known, or the plan was wrong. */
+/** Seconds left, from the rate so far, or from the plan while it is too early for a rate; null when there is no plan, or it was too short. */
 export function secondsLeft(job: Job): number | null {
   const elapsed = (job.now - job.startedAt) / 1000;
   if (job.fraction >= 0.03 && elapsed > 0.5) return (elapsed * (1 - job.fraction)) / job.fraction;

@@ -5,13 +5,14 @@ import { selectedRun } from "./next";
 import type { Session } from "./session";
 import type { LayerState, State } from "./state";
 
-/** Key of the facts to ask for now; null: none, or not yet. */
+/** Key of the facts to ask for now; null where none are wanted, or the worker is busy. */
 function wantedKey(state: State): string | null {
   const run = selectedRun(state);
   const idle = state.job === null && state.model.opening === null && state.gpu.status === "ready";
   return idle && run && state.layer.name ? `${run.id} ${run.held} ${state.layer.name}` : null;
 }
 
+/** Asks for the facts of the chosen layer in the selected run whenever either changes, once for each pair. */
 export function watchLayer(store: StoreApi<State>, session: Session): void {
   let asked: string | null = null;
   const known = new Map<string, LayerState["facts"]>();
@@ -24,7 +25,7 @@ export function watchLayer(store: StoreApi<State>, session: Session): void {
       store.setState((s) => (s.layer.name === name ? { layer: { name, facts } } : {}));
     };
     try {
-      // The queue may have changed the selection meanwhile, and a run must not wait for a chart.
+      // While this waited in the queue, the selection may have changed, or a run may have started, which must not wait for a chart.
       const value = await session.queue(async (c) => (wantedKey(store.getState()) === key ? c.call("layerFacts", runId, name) : null));
       if (value) answer({ key, value, error: null });
       else if (asked === key) asked = null;

@@ -11,11 +11,11 @@ export interface Live {
   /** Forgets an α that was chosen but not started. A run under way goes on. */
   rest(): void;
   setLive(on: boolean): void;
-  /** Makes the run that follows the slider one of the person's. */
+  /** Keeps the run that follows the slider, so that the next α draws a line of its own. */
   keep(runId: string): void;
 }
 
-/** The full-precision stream of the panel's text is kept, and there is a finished run that differs in α alone. */
+/** Whether dragging α can re-run at once: the worker keeps the full-precision stream of the panel's text, and a finished run differs in α alone. */
 export function canFollow(state: State): boolean {
   const { gpu, model, recipe, calibration, stream } = state;
   if (gpu.status !== "ready" || model.opening !== null || !model.summary?.shape || model.summary.packing !== null) return false;
@@ -23,6 +23,7 @@ export function canFollow(state: State): boolean {
   return stream !== null && stream === streamKey(recipe, calibration) && finishedAlphas(state).length > 0;
 }
 
+/** Whether a change of α starts a run now. */
 export const isFollowing = (state: State): boolean => state.live.on && canFollow(state);
 
 export function createLive(store: StoreApi<State>, caller: Caller, quantizing: Quantizing): Live {

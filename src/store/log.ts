@@ -1,4 +1,4 @@
-/** What happened, one line per decision. */
+/** The log of what happened. */
 import type { StoreApi } from "zustand/vanilla";
 import type { LogLine, State } from "./state";
 

@@ -1,12 +1,12 @@
-/** Which measurements there are, and which the settings of the moment ask for. */
+/** Which perplexity measurements there are, and which the current settings ask for. */
 import type { EvaluationRequest } from "../worker/protocol";
 import type { EvaluationSettings, Measured, Run, State } from "./state";
 import { sourceOf, textKey, textLabel } from "./texts";
 
-/** Key of a run's measurement on its own calibration windows, which other texts are compared with. */
+/** Key of every run's measurement on its own calibration windows. */
 export const onCalibration = "calibration";
 
-/** Two runs measured under one key saw the same windows of the same text. */
+/** Key of a measurement: two runs measured under the same key saw the same windows of the same text. */
 export function measureKey({ text, windows }: EvaluationSettings, windowLength: number): string {
   return `${windows ?? "all"} × ${windowLength} ${textKey(text)}`;
 }
@@ -19,7 +19,7 @@ export interface Measurement {
   key: string;
 }
 
-/** Of the finished runs (one without blocks was of an architecture that cannot be run), what the settings ask for and is not measured yet. */
+/** The measurements of finished runs that the settings ask for and that are not there yet. (A run without blocks is of an architecture that cannot be run.) */
 export function measurementsLeft(runs: readonly Run[], evaluation: EvaluationSettings): Measurement[] {
   return runs
     .filter((run) => run.status === "done" && run.held && run.blocks.length > 0)
@@ -30,7 +30,7 @@ export function measurementsLeft(runs: readonly Run[], evaluation: EvaluationSet
     .filter(({ run, key }) => !measuredOn(run, key));
 }
 
-/** A run's own windows are kept with it. @throws QuantError when the text is not there yet. */
+/** The call to the worker that makes a measurement. A run's own windows are kept with it. @throws QuantError when no text is chosen yet. */
 export function requestOf({ run, key }: Measurement, { text, windows }: EvaluationSettings): EvaluationRequest {
   const { windowLength } = run.recipe.calibration;
   return key === onCalibration
@@ -51,7 +51,7 @@ export interface EvaluatedText {
   windowLength: number;
 }
 
-/** In the order of their first measurement, without the runs' own calibration windows. */
+/** The texts that runs were measured on, in the order of their first measurement, without the runs' own calibration windows. */
 export function evaluatedTexts(runs: readonly Run[]): EvaluatedText[] {
   const found = new Map<string, EvaluatedText>();
   for (const { key, textLabel: label, evaluation } of runs.flatMap((run) => run.measured))
@@ -60,7 +60,7 @@ export function evaluatedTexts(runs: readonly Run[]): EvaluatedText[] {
   return [...found.values()];
 }
 
-/** The open checkpoint is quantized already, and has not been measured with these settings. */
+/** Whether the open checkpoint itself is to be measured: it is quantized already, and has not been measured with these settings. */
 export function isModelMeasurable({ model, recipe, evaluation }: State): boolean {
   const key = measureKey(evaluation, recipe.calibration.windowLength);
   return model.summary !== null && model.summary.packing !== null && !model.measured.some((m) => m.key === key);

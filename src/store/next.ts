@@ -1,10 +1,11 @@
-/** The one next step at any moment, and for every button why it cannot be pressed. */
+/** The one next step to suggest at any moment, and what can be started. */
 import { isBase } from "../recipe/recipe";
 import { partnerOf } from "./compare";
 import { isModelMeasurable, measurementsLeft } from "./measuring";
 import { runsInSight } from "./runs";
 import type { Run, State } from "./state";
 
+/** What the page suggests to do next. */
 export type Step = "wait" | "reference" | "restart" | "open" | "mend-recipe" | "run" | "baseline" | "measure" | "export" | "nothing";
 
 export function nextStep(state: State): Step {
@@ -26,7 +27,7 @@ export function selectedRun(state: Pick<State, "runs" | "selected">): Run | null
   return state.runs.find((r) => r.id === state.selected) ?? null;
 }
 
-/** False if the open checkpoint can only be rounded. */
+/** False where the open checkpoint can only be rounded to nearest. */
 export const isRunnable = ({ model }: Pick<State, "model">): boolean => model.summary === null || model.summary.shape !== null;
 
 /** Nothing new can start: a job is running, a model is being opened, or there is no device. */
@@ -41,7 +42,7 @@ export function canExport(state: State): boolean {
   return isThere && job === null && model.opening === null && selectedRun(state)?.status === "done" && selectedRun(state)?.held === true;
 }
 
-/** Which of a pair can be added to the selected run; null: none. */
+/** Which run of a pair is missing beside the selected one and can be added; null: none. */
 export function missingPartner(state: Pick<State, "runs" | "selected" | "model">): "base" | "qep" | null {
   const run = selectedRun(state);
   if (run?.status !== "done" || partnerOf(state.runs, run) || !isRunnable(state)) return null;

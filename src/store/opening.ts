@@ -66,7 +66,7 @@ export function createOpening(store: StoreApi<State>, session: Session, planner:
   };
 }
 
-/** A newly opened model starts from what suits its size; what is not about size stays as the person set it. */
+/** The recipe for a newly opened model: settings that depend on its size start anew, all others stay as the person set them. */
 export function recipeFor(given: Recipe, bitsChosen: boolean, model: ModelSummary, demo: boolean): Recipe {
   const recipe = possibleFor(given, model);
   const length = Math.min(demo ? 128 : 256, model.shape?.maxPositions ?? Number.POSITIVE_INFINITY);

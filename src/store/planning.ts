@@ -1,4 +1,4 @@
-/** What a run would take, asked again a moment after anything it depends on changed. */
+/** Asks what a run would take, again a moment after anything it depends on has changed. */
 import type { StoreApi } from "zustand/vanilla";
 import { asQuantError } from "../errors";
 import { parseRecipe } from "../recipe/schema";
@@ -12,7 +12,7 @@ export interface Planner {
   refresh(): void;
 }
 
-/** The plan says whether the stream was really kept: it may not have fitted the budget. */
+/** Which full-precision stream the worker keeps, corrected by a plan's answer: a stream may not have fitted the budget. */
 function streamAfter(known: string | null, asked: string, kept: boolean): string | null {
   if (kept) return asked;
   return known === asked ? null : known;

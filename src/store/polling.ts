@@ -1,4 +1,4 @@
-/** Bytes alive on the GPU, asked once a second while the panel is open. */
+/** Asks for the bytes alive on the GPU once a second while the panel is open. */
 import type { StoreApi } from "zustand/vanilla";
 import type { Session } from "./session";
 import type { State } from "./state";

@@ -1,4 +1,4 @@
-/** A run of a recipe, asked for or dragged. */
+/** Runs of a recipe, started by a button or by dragging α. */
 import type { StoreApi } from "zustand/vanilla";
 import { asQuantError, QuantError } from "../errors";
 import { type Recipe, recipeTitle } from "../recipe/recipe";
@@ -12,24 +12,24 @@ import type { Run, State } from "./state";
 import { noText, sourceOf, type TextChoice, textLabel } from "./texts";
 
 export interface Quantizing {
-  /** A run that the person asked for. `keepSelection`: it is there to be compared with. */
+  /** A run that the person asked for. `keepSelection`: it was added to compare the selected run with, which stays selected. */
   run(recipe: Recipe, text: TextChoice, keepSelection?: boolean): Promise<void>;
   /** Goes on with a run that was interrupted. */
   resume(found: InterruptedRun, text: TextChoice): Promise<void>;
   /** Runs the panel's recipe with its new α, drawn over the current curve. It leaves no trace when it is cancelled. */
   attempt(): Promise<void>;
-  /** Takes runs out of sight and out of the worker. */
+  /** Removes runs from the page and from the worker. */
   forget(ids: readonly string[]): void;
 }
 
-/** How many dragged runs out of sight can still be exported; of older ones only the curves are kept. */
+/** How many dragged runs that are no longer shown the worker still holds; of older ones only the curves are kept. */
 const keptOutOfSight = 2;
 
 export function createQuantizing(store: StoreApi<State>, session: Session, caller: Caller, say: Say, newId: () => string): Quantizing {
   const get = store.getState;
   const { changeRun } = caller;
 
-  /** @param given.resumes the run exists already, in part. */
+  /** @param given.resumes the run exists already, in part, and is resumed. */
   async function quantize(
     run: Run,
     given: { seconds: number | null; live: boolean; resumes?: boolean },
@@ -131,7 +131,7 @@ export function createQuantizing(store: StoreApi<State>, session: Session, calle
     },
   };
 
-  /** The run that followed the slider stays in sight when work goes on elsewhere; the same recipe run again takes its place. */
+  /** Before another run: the one that followed the slider becomes an ordinary run, or is removed where the same recipe is about to be run again. */
   function settle(recipe: Recipe, text: TextChoice) {
     const { live, runs, job } = get();
     const shown = runs.find((r) => r.id === live.shown);
@@ -153,7 +153,7 @@ export function createQuantizing(store: StoreApi<State>, session: Session, calle
     }
   }
 
-  /** An attempt that did not finish: back to what was in sight before it. */
+  /** Removes an attempt that did not finish, and shows again what was shown before it. */
   function takeBack(id: string) {
     store.setState(({ runs, live, selected }) => {
       const left = runs.filter((r) => r.id !== id);

@@ -1,4 +1,4 @@
-/** Creating runs, finding them, and which of them are shown. */
+/** Creates runs, finds them, and tells which of them are shown. */
 import { needsHeldOut, type Recipe } from "../recipe/recipe";
 import type { Run, State } from "./state";
 import { type TextChoice, textKey } from "./texts";
@@ -25,7 +25,7 @@ export function newRun(of: Pick<Run, "id" | "number" | "slot" | "recipe" | "text
   };
 }
 
-/** A number and a colour that no run in sight has: colours stay apart after some runs were removed. */
+/** A new run's number, and the first colour that no run in sight has. */
 export function freePlace(state: State): Pick<Run, "number" | "slot"> {
   const taken = runsInSight(state);
   let slot = 0;
@@ -33,17 +33,17 @@ export function freePlace(state: State): Pick<Run, "number" | "slot"> {
   return { number: Math.max(0, ...state.runs.map((r) => r.number)) + 1, slot };
 }
 
-/** What the table lists: of the runs that dragging made, only the one that follows the slider. */
+/** The runs that the table lists: all but the dragged ones, and of those the one that follows the slider. */
 export function runsInSight({ runs, live }: Pick<State, "runs" | "live">): Run[] {
   return runs.filter((r) => !r.dragged || r.id === live.shown);
 }
 
-/** Equal for recipes that differ in the general α alone, on the same text. */
+/** Equal for recipes that differ in `qep.alpha` alone, on the same text. */
 export function familyKey(recipe: Recipe, text: TextChoice): string {
   return JSON.stringify({ ...recipe, qep: { ...recipe.qep, alpha: 0 } }) + textKey(text);
 }
 
-/** Finished runs that differ from the recipe panel in α alone, by rising α; of equal ones the latest. */
+/** Finished runs that differ from the recipe panel in α alone, by rising α; for each α the latest run. */
 export function finishedAlphas(state: Pick<State, "runs" | "recipe" | "calibration">): Run[] {
   const key = familyKey(state.recipe, state.calibration);
   const found = new Map<number, Run>();

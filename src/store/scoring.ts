@@ -1,4 +1,4 @@
-/** Zero-shot tasks: which questions a person chose, and how the finished runs answer them. */
+/** Zero-shot tasks: which questions the person chose, and scoring runs on them. */
 import type { StoreApi } from "zustand/vanilla";
 import { QuantError } from "../errors";
 import type { TaskSource } from "../worker/protocol";
@@ -12,18 +12,19 @@ export interface Scoring {
   score(): Promise<void>;
 }
 
-/** Two scores of one key are of the same questions. */
+/** Key of a score: two scores under the same key are of the same questions. */
 export function tasksKey({ kind, file, limit }: TaskSettings): string {
   return `${limit ?? "all"} ${kind === "demo" ? "demo" : `file:${file?.name}:${file?.size}:${file?.lastModified}`}`;
 }
 
 export const tasksLabel = ({ kind, file }: TaskSettings): string => (kind === "demo" ? "the demo’s tasks" : (file?.name ?? "no file"));
 
+/** Whether a run can be scored on the questions of this key and has not been. (A run without blocks is of an architecture that cannot be run.) */
 export function isScorable(run: Run, key: string): boolean {
   return run.status === "done" && run.held && run.blocks.length > 0 && !run.scored.some((s) => s.key === key);
 }
 
-/** The open checkpoint is quantized already, and has not answered these questions yet. */
+/** Whether the open checkpoint itself is to be scored: it is quantized already, and has not answered these questions yet. */
 export function isModelScorable({ model, tasks }: State): boolean {
   return model.summary !== null && model.summary.packing !== null && !model.scored.some((s) => s.key === tasksKey(tasks));
 }
@@ -31,7 +32,7 @@ export function isModelScorable({ model, tasks }: State): boolean {
 /** @throws QuantError when no file is chosen yet. */
 function taskSource({ kind, file }: TaskSettings): TaskSource {
   if (kind === "demo") return { kind };
-  if (!file) throw new QuantError("missing-file", "no file of questions is chosen yet", "Choose a .jsonl, .csv or .parquet file.");
+  if (!file) throw new QuantError("missing-file", "no question file is chosen yet", "Choose a .jsonl, .csv or .parquet file.");
   return { kind, file };
 }
 

@@ -1,4 +1,4 @@
-/** The worker's life as the page sees it: one call at a time, and a new worker when the old one died. */
+/** The page's connection to the worker: one call at a time, and a new worker when the person restarts it. */
 import type { StoreApi } from "zustand/vanilla";
 import { asQuantError, QuantError } from "../errors";
 import type { Client } from "../worker/client";
@@ -9,7 +9,7 @@ export interface Session {
   start(reference: boolean): Promise<void>;
   /** Waits for the calls before it, so the worker is never busy with two. @throws QuantError */
   queue<T>(work: (client: Client) => Promise<T>): Promise<T>;
-  /** Past the queue: for `cancel`, `forget`, `liveBytes`, which the worker answers during a job. null when it failed. */
+  /** Calls without waiting in the queue: for `cancel`, `forget`, `liveBytes`, which the worker answers during a job. null when it failed. */
   aside<T>(work: (client: Client) => Promise<T>): Promise<T | null>;
   /** Ends the worker and starts another, on the same kind of device. */
   restart(): Promise<void>;
@@ -27,6 +27,7 @@ const noOther = (cause: QuantError) =>
     { cause },
   );
 
+/** @param connect starts a worker. */
 export function createSession(store: StoreApi<State>, connect: () => Client): Session {
   let client: Client | null = null;
   let tail: Promise<unknown> = Promise.resolve();

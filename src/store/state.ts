@@ -1,4 +1,4 @@
-/** All that the page knows. Plain data; the functions beside it change it, the ui shows it. */
+/** All that the page knows, as plain data: the other files of this folder change it, and ui/ shows it. */
 import type { FlatError } from "../errors";
 import { defaultRecipe, type Recipe } from "../recipe/recipe";
 import type { AdapterFacts } from "../results/adapter";
@@ -20,13 +20,13 @@ export interface GpuState {
 
 export interface ModelState {
   summary: ModelSummary | null;
-  /** What is being opened now. A model that is open stays until the next one has opened. */
+  /** The name of what is being opened now, or null. An open model stays open until the next one has opened. */
   opening: string | null;
   error: FlatError | null;
-  /** Of the open checkpoint itself, for one that is quantized already. */
+  /** Perplexities of the open checkpoint itself, where it is quantized already. */
   measured: { key: string; textLabel: string; result: Perplexity }[];
   scored: Scored[];
-  /** It is the demo, whose own tasks come with the page. */
+  /** The open model is the demo, whose tasks come with the page. */
   demo: boolean;
 }
 
@@ -48,16 +48,16 @@ export interface LogLine {
 }
 
 export interface Measured {
-  /** Of the settings it was measured with: see `measureKey`. */
+  /** Key of the settings it was measured with: see `measureKey`. */
   key: string;
   textLabel: string;
-  /** The very text that the run was calibrated on. */
+  /** The text is the one that the run was calibrated on. */
   own: boolean;
   evaluation: Evaluation;
 }
 
 export interface Scored {
-  /** Of the questions: see `tasksKey`. */
+  /** Key of the questions: see `tasksKey`. */
   key: string;
   label: string;
   result: TasksResult;
@@ -67,10 +67,11 @@ export interface TaskSettings {
   kind: "demo" | "file";
   /** Kept while the demo's tasks are chosen. */
   file: File | null;
-  /** At most this many questions, from the first on; null: all. */
+  /** At most this many questions, counting from the first; null: all. */
   limit: number | null;
 }
 
+/** A run as the page shows it: what was asked for, what came of it, and what was measured. */
 export interface Run {
   id: string;
   /** Counts from 1, for people. */
@@ -87,10 +88,10 @@ export interface Run {
   blocks: BlockReport[];
   layers: LayerReport[];
   ms: number | null;
-  /** Of these, spent on the full-precision stream, which a run may find kept. */
+  /** The part of `ms` spent on the full-precision stream; 0 where an earlier run's was used. */
   streamMs: number;
   peakGpuBytes: number | null;
-  /** Of the file that an export would write. */
+  /** Bytes of the files that an export would write. */
   bytesOut: number | null;
   error: FlatError | null;
   /** One per text: measuring on a second text adds an entry. */
@@ -101,10 +102,11 @@ export interface Run {
   held: boolean;
   /** Not drawn in the chart. */
   hidden: boolean;
-  /** Made by dragging α: in sight only while it is `live.shown`, or once the person keeps it. */
+  /** Made by dragging α, and not kept: listed only while it is `live.shown`. */
   dragged: boolean;
 }
 
+/** The job under way. There is one at a time. */
 export interface Job {
   kind: "run" | "measure" | "score" | "export";
   /** "": the open checkpoint itself is measured or scored. */
@@ -118,13 +120,14 @@ export interface Job {
   /** The plan's estimate, before there is a rate. */
   expectedSeconds: number | null;
   cancelling: boolean;
-  /** Of several runs measured in one job. */
+  /** The job is at run number `part` of the `parts` runs that it measures or scores. */
   part: number;
   parts: number;
   /** A run that dragging α started, and that the next α may interrupt. */
   live: boolean;
 }
 
+/** The runs that follow the α slider; all ids are of runs. */
 export interface LiveState {
   on: boolean;
   /** The run that follows the slider. */

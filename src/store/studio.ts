@@ -25,7 +25,7 @@ export interface Studio extends Jobs, Scoring, Resuming, Omit<Opening, "reopen">
   startReference(): Promise<void>;
   /** A new worker after a crash, with the model that was open. */
   restart(): Promise<void>;
-  /** α alone moves the live curve along. */
+  /** Changes fields of the recipe. A change of α moves the live curve along. */
   editRecipe(change: RecipeChange): void;
   /** A whole recipe: a run's, or a file's. */
   loadRecipe(recipe: Recipe): void;
@@ -40,11 +40,11 @@ export interface Studio extends Jobs, Scoring, Resuming, Omit<Opening, "reopen">
   cancel(): void;
   /** Says something in the status line and the log. */
   notify(message: string): void;
-  /** Watches the GPU's memory until the returned function is called. */
+  /** Keeps asking how much GPU memory is in use, until the returned function is called. */
   pollLiveBytes(): () => void;
 }
 
-/** @param newId names a run for good: what is kept of it may be found again days later. */
+/** @param newId makes ids of runs, which must never repeat: what is kept of a run may be found again days later. */
 export function createStudio(connect: () => Client, now: () => number = () => performance.now(), newId: () => string = timedId): Studio {
   const store = createStore<State>(() => initialState);
   const session = createSession(store, connect);
@@ -133,5 +133,5 @@ export function createStudio(connect: () => Client, now: () => number = () => pe
   };
 }
 
-/** Sorts by time, and differs from any other tab's. */
+/** An id that sorts by time and differs from other tabs' ids. */
 const timedId = (): string => `${Date.now().toString(36).padStart(9, "0")}-${Math.random().toString(36).slice(2, 10)}`;

@@ -1,7 +1,8 @@
-/** Which text a person chose, for calibration or evaluation. */
+/** Which text the person chose, for calibration or evaluation. */
 import { QuantError } from "../errors";
 import type { TextSource } from "../worker/protocol";
 
+/** The choice in one text chooser. */
 export interface TextChoice {
   kind: "demo" | "file" | "pasted" | "kept";
   /** Kept while another kind is chosen, so that coming back loses nothing. */
@@ -9,7 +10,7 @@ export interface TextChoice {
   /** The field that holds the text, where the person named it. */
   field?: string;
   pasted: string;
-  /** Of an earlier run, whose text is not at hand but whose windows are. */
+  /** An earlier run whose text is not at hand, but whose windows are kept with it. */
   kept?: { runId: string; label: string; digest: string };
 }
 
@@ -27,7 +28,7 @@ export function sourceOf(choice: TextChoice): TextSource {
   return { kind: "text", text: choice.pasted };
 }
 
-/** For a model that can only be rounded: nothing is calibrated. */
+/** Sent for a model that can only be rounded, where nothing is calibrated. */
 export const noText: TextSource = { kind: "text", text: "" };
 
 export function textLabel(choice: TextChoice, use: "calibration" | "evaluation"): string {

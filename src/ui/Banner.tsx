@@ -4,7 +4,7 @@ import { Button } from "./parts/Button";
 import { strings } from "./strings";
 import { useStudio, useStudioState } from "./studio";
 
-/** When there is nothing to compute on: why, and the one way on. */
+/** Shown when there is nothing to compute on: why, and what can be done. */
 export function Banner() {
   const status = useStudioState((s) => s.gpu.status);
   if (status === "missing") return <NoGpu />;

@@ -1,7 +1,7 @@
 import { Component, type ReactNode } from "react";
 import { strings } from "./strings";
 
-/** A fault of ours while drawing: a sentence and a way out, never a blank page. */
+/** Catches an error of ours while the page is drawn, and shows a sentence and a button to reload instead of a blank page. */
 export class Boundary extends Component<{ children: ReactNode }, { broken: boolean }> {
   override state = { broken: false };
 

@@ -7,7 +7,7 @@ import { useStudio, useStudioState } from "./studio";
 
 const text = strings.gpuPanel;
 
-/** What computes, and how full it is. */
+/** Which device computes, its limits, and how much of its memory is in use. */
 export function GpuPanel() {
   const studio = useStudio();
   const facts = useStudioState((s) => s.gpu.facts);

@@ -40,7 +40,7 @@ function stepAtLeast(x: number): number {
 
 const isPowerOfTen = (x: number) => Math.abs(Math.log10(x) - Math.round(Math.log10(x))) < 1e-9;
 
-/** Through text, so that 2 · 10⁻² is 0.02 and not 0.020000000000000004. */
+/** Computed by parsing text, so that 2 · 10⁻² is 0.02 and not 0.020000000000000004. */
 const scaled = (step: number, power: number) => Number(`${step}e${power}`);
 
 /** Block numbers to write under the axis: about eight of them, the first and the last among them. */

@@ -1,4 +1,4 @@
-/** A run as the command line that does the same. */
+/** The command line that does what a run did. */
 import { flagsText, shellWord } from "../recipe/flags";
 import type { Recipe } from "../recipe/recipe";
 import type { TextChoice } from "../store/texts";

@@ -1,4 +1,4 @@
-/** Files out of a drop or a file input: loose ones, or a folder's own (one level deep). */
+/** The files of a drop or a file input: loose files, or those of a folder but not of its subfolders. */
 
 export interface Dropped {
   files: File[];
@@ -6,7 +6,7 @@ export interface Dropped {
   label: string;
 }
 
-/** Must be called while the drop event is handled: its items are gone afterwards. */
+/** The dropped files. Must be called while the drop event is handled: its items are gone afterwards. */
 export async function filesOfDrop(transfer: DataTransfer): Promise<Dropped> {
   const entries = [...transfer.items].map((item) => item.webkitGetAsEntry()).filter((entry) => entry !== null);
   if (!entries.length) return loose([...transfer.files]);
@@ -26,7 +26,7 @@ export function filesOfInput(list: FileList): Dropped {
 
 function loose(files: File[]): Dropped {
   const safetensors = files.filter((file) => file.name.endsWith(".safetensors"));
-  // An adapter or Mistral's own copy beside the model is not what it is called after.
+  // An adapter, or Mistral's second copy of the weights, must not give the model its name.
   const weights = safetensors.find((file) => file.name.startsWith("model")) ?? safetensors[0];
   return { files, label: (weights ?? files[0])?.name.replace(/(-00001-of-\d+)?\.\w+$/, "") ?? "" };
 }

@@ -23,10 +23,10 @@ export function percent(fraction: number, digits = 3): string {
 /** A share of right answers, to a tenth of a percent: 61.5 %. */
 export const share = (fraction: number): string => `${(100 * fraction).toFixed(1)} %`;
 
-/** Of two shares, how far apart: percentage points. */
+/** The difference of two shares in percentage points: 1.5. */
 export const points = (fraction: number): string => (100 * fraction).toFixed(1);
 
-/** 3.715; a text that the model does not know: 11,827. */
+/** 3.715; from 1000 on without a fraction: 11,827. */
 export const perplexityText = (x: number): string => (x < 1000 ? x.toFixed(3) : grouped.format(x));
 
 /** How much larger: +6.0 %. */

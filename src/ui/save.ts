@@ -1,4 +1,4 @@
-/** Where an export goes. */
+/** Where an export is saved: a folder, or a zip to download. */
 import { isBase, type Recipe } from "../recipe/recipe";
 
 type PickFolder = (options: { mode: "readwrite"; id?: string }) => Promise<FileSystemDirectoryHandle>;

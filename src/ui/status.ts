@@ -12,7 +12,7 @@ const say = strings.status;
 export interface Status {
   text: string;
   tone: "idle" | "busy" | "done" | "bad";
-  /** While this stays the same, a screen reader is told nothing new: at most every 10 %. */
+  /** A screen reader speaks only when this changes: at most every 10 %. */
   spokenKey: string;
 }
 

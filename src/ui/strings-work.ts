@@ -39,12 +39,12 @@ export const runs = {
 };
 
 export const verdict = {
-  cost: (qep: number, base: number, ratio: number) => `QEP (run ${qep}) took ${ratio.toFixed(2)}× the time of its base (run ${base}).`,
+  cost: (qep: number, base: number, ratio: number) => `QEP (run ${qep}) took ${ratio.toFixed(2)}× the time of its baseline (run ${base}).`,
   calibration: (end: string) => `On the calibration text its Δ ends ${end}.`,
   evaluation: (label: string, end: string, qep: string, base: string) => `On ${label} ${end}, with perplexity ${qep} against ${base}.`,
   notMeasured: "On another text: not measured yet.",
-  below: (amount: string) => `${amount} % below the base’s (Eq. 5 holds)`,
-  above: (amount: string) => `${amount} % above the base’s (Eq. 5 does not hold)`,
+  below: (amount: string) => `${amount} % below the baseline’s (the paper’s Eq. 5 holds)`,
+  above: (amount: string) => `${amount} % above the baseline’s (the paper’s Eq. 5 does not hold)`,
 };
 
 export const tasks = {
@@ -55,13 +55,13 @@ export const tasks = {
   settings: "Questions",
   demo: "The demo’s tasks",
   file: "Own file",
-  chooseFile: "File of questions",
-  formats: ".jsonl, .csv or .parquet: our own, ARC’s, PIQA’s or StoryCloze’s",
-  limit: "Questions at most",
+  chooseFile: "Question file",
+  formats: ".jsonl, .csv or .parquet, in our own form, ARC’s, PIQA’s or StoryCloze’s",
+  limit: "At most this many questions",
   uncalibrated: "This architecture cannot be run here, so it cannot answer.",
   all: "Everything here is scored.",
   none: "Finish a run first.",
-  noFile: "Choose a file of questions first.",
+  noFile: "Choose a question file first.",
   on: (label: string, questions: string) => `${questions} questions of ${label}`,
   kind: "Kind",
   questions: "Questions",
@@ -70,7 +70,7 @@ export const tasks = {
   before: "before",
   after: "after",
   change: "change ± s.e.",
-  changed: "turned wrong, right",
+  changed: "now wrong, now right",
   run: (n: number, title: string) => `${n}: ${title}`,
   chance: (questions: string, points: string | null) =>
     `± is one standard error. Bold: a change this large would come by chance less than once in 20 times. ${
@@ -95,7 +95,7 @@ export const layers = {
     damping: "Damping",
     ms: "ms",
   },
-  errorWhat: "Output error: ‖WX − ŴX̂‖² / ‖WX‖². Choose a layer, here or in the map, to see why it is what it is.",
+  errorWhat: "Output error: ‖WX − ŴX̂‖² / ‖WX‖². Choose a layer, here or in the map, to see what is behind its error.",
   cut: (shown: number, all: number) => `Showing the first ${shown} of ${all}; sort or filter to see others.`,
   filter: "Filter layers",
   filterHint: "part of a name",
@@ -125,8 +125,8 @@ export const facts = {
   fallback: "Fallback",
   outliers: "Input outliers",
   outlier: (input: number, times: string) => `input ${input}: ${times}×`,
-  outliersWhat: "diag H over its mean",
-  outliersNone: "not looked at in this run",
+  outliersWhat: "diag H divided by its mean",
+  outliersNone: "not measured in this run, which needed no Hessian",
   waiting: "Its size and weights appear when the job is over.",
   histogram: {
     title: "Weights before and after",
@@ -141,10 +141,11 @@ export const facts = {
     best: (alpha: string) => `least, at α* ${alpha}`,
     now: (alpha: string) => `at the slider’s α ${alpha}`,
     heldOut: (best: string, least: string, half: string) =>
-      `Dashed: on windows that were held out. There α ${best} is best, ${least}; the paper’s ½ has ${half}.`,
+      `Dashed: on held-out windows. There α ${best} is best, with an error of ${least}; the paper’s ½ gives ${half}.`,
     measured: (alpha: string) => `measured after rounding, at α ${alpha}`,
-    exact: "This layer’s curve is exact for today’s inputs; later blocks need the re-run.",
-    from: (n: number) => `This run has not looked at it: the curve is from run ${n}, for that run’s inputs; later blocks need the re-run.`,
+    exact: "The curve is exact for this layer’s inputs in this run. What another α does to later blocks, only a re-run shows.",
+    from: (n: number) =>
+      `QEP did nothing here in this run, so the curve is run ${n}’s, exact for its inputs. What another α does to later blocks, only a re-run shows.`,
     none: "QEP did not correct this layer (its α is 0, or nothing before it was quantized), so there is no curve.",
     axis: "α",
   },
@@ -154,7 +155,7 @@ export const live = {
   slider: "Drag α",
   toggle: "Live",
   group: "α live",
-  what: "Each α re-runs only the quantized stream; the original’s is kept. An α run before comes back at once.",
+  what: "Each α re-runs only the quantized stream; the original’s is kept. An α that was run before comes back at once.",
   off: "The slider only sets the recipe.",
   waits: "Another job is under way; the α you choose runs when it is over.",
   finished: "Finished",
@@ -181,7 +182,7 @@ export const gpuPanel = {
   title: "GPU",
   adapter: "Adapter",
   limits: "Limits",
-  limitsOf: (buffer: string, binding: string) => `${buffer} a buffer, ${binding} a binding`,
+  limitsOf: (buffer: string, binding: string) => `${buffer} per buffer, ${binding} per binding`,
   live: "In use now",
   peak: "Peak of last run",
   planned: (size: string) => `${size} planned`,

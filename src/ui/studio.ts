@@ -12,7 +12,7 @@ export function useStudio(): Studio {
   return studio;
 }
 
-/** Part of the state; a render only when that part changed (compared one level deep). */
+/** A part of the state. The component renders again only when that part has changed (compared one level deep). */
 export function useStudioState<T>(select: (state: State) => T): T {
   return useStore(useStudio().store, useShallow(select));
 }

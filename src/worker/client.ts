@@ -17,7 +17,7 @@ export interface Client {
 
 const restart = "Restart the worker; the files you opened are unchanged.";
 
-/** Comlink never settles the calls of a worker that died (its issues 463, 524, 601), so each call races this one's death. */
+/** Comlink never settles the calls of a worker that died (its issues 463, 524, 601), so each call races against the worker's death. */
 export function connect(worker: Worker): Client {
   const remote = Comlink.wrap<StudioApi>(worker);
   let die: (e: QuantError) => void = () => {};

@@ -10,7 +10,7 @@ import type { PlanSummary } from "../results/plan";
 import type { Reply } from "../results/reply";
 import type { RunReport } from "../results/report";
 
-/** Text to tokenize, or ids. `demo`: the texts that come with the demo model. `run`: the same windows that a run was calibrated on. */
+/** A text, or token ids. `demo`: the texts that come with the demo model. `run`: the windows that a run was calibrated on. */
 export type TextSource =
   | { kind: "demo" }
   | { kind: "text"; text: string }
@@ -42,24 +42,24 @@ export interface EvaluationRequest {
   windowLength: number;
   /** At most this many windows; null: all. */
   windows: number | null;
-  /** Which of the demo's texts `demo` is. */
+  /** Which of the demo's texts is meant where `text` is `demo`. */
   use: "calibration" | "evaluation";
 }
 
-/** Questions of multiple choice. `demo`: those that come with the demo model. */
+/** Multiple-choice questions. `demo`: those that come with the demo model. */
 export type TaskSource = { kind: "demo" } | { kind: "file"; file: File };
 
 export interface TasksRequest {
   /** null: the open checkpoint as it is. */
   runId: string | null;
   tasks: TaskSource;
-  /** At most this many questions, from the first on; null: all. */
+  /** At most this many questions, counting from the first; null: all. */
   limit: number | null;
 }
 
 type Listener = (event: RunEvent) => void;
 
-/** The worker's side. One job at a time: a second one is answered `busy`. Every call can be cancelled with `cancel`. */
+/** The worker's side. One job at a time: a second one is answered `busy`. `cancel` stops any job but the opening of a model. */
 export interface StudioApi {
   /** Opens the GPU, or the float64 reference when asked. `no-webgpu` if there is none. */
   init(reference: boolean): Promise<Reply<AdapterFacts>>;
@@ -69,10 +69,10 @@ export interface StudioApi {
   /** Runs of the open checkpoint that were interrupted, or not exported, and can be resumed. */
   interrupted(): Promise<Reply<InterruptedRun[]>>;
   run(request: RunRequest, onEvent: Listener): Promise<Reply<RunReport>>;
-  /** Resumes one of them where it stopped. */
+  /** Resumes an interrupted run where it stopped. */
   resume(runId: string, onEvent: Listener): Promise<Reply<RunReport>>;
   measure(request: EvaluationRequest, onEvent: Listener): Promise<Reply<Evaluation>>;
-  /** Perplexity of the open checkpoint as it is: for one that is quantized already. `runId` is ignored. */
+  /** Perplexity of the open checkpoint as it is, used for one that is quantized already. `runId` is ignored. */
   measureModel(request: EvaluationRequest, onEvent: Listener): Promise<Reply<Perplexity>>;
   /** Zero-shot multiple choice. The checkpoint's own answers are kept: the next run is compared with them. */
   scoreTasks(request: TasksRequest, onEvent: Listener): Promise<Reply<TasksResult>>;

@@ -22,10 +22,10 @@ const demoFiles = [
   "tokenizer.json",
   "tokenizer_config.json",
 ];
-// Built, the worker stands in assets/ beside demo/; under the dev server it stands in src/worker/.
+// In a build the worker is in assets/, beside demo/; under the dev server it is in src/worker/.
 const demoBase = new URL(import.meta.env.DEV ? "/demo/" : "../demo/", self.location.href).href;
 
-/** The worker's side of the protocol: turns calls into jobs of one engine and failures into values. Thin: no logic of its own. */
+/** The worker's side of the protocol: turns calls into jobs of one engine, and failures into values. It decides nothing itself. */
 export function createApi(): StudioApi {
   let engine: Engine | null = null;
   let job: AbortController | null = null;

@@ -236,7 +236,7 @@ export const refusedCases: Case[] = [
   },
   {
     what: "A LoRA adapter under the model's file name",
-    says: "is of a LoRA adapter",
+    says: "belongs to a LoRA adapter",
     make: () => source(config(), weights(only("base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight", [8, 24]))),
   },
   {
@@ -244,7 +244,7 @@ export const refusedCases: Case[] = [
     says: "Meta's original format",
     make: () => source(text("consolidated.00.pth", "PK"), text("params.json", "{}")),
   },
-  { what: "Mistral's consolidated.safetensors alone", says: "Mistral's own names", make: () => source(config(), consolidated()) },
+  { what: "Mistral's consolidated.safetensors alone", says: "Mistral's own tensor names", make: () => source(config(), consolidated()) },
   { what: "The Hub cache's root folder", says: "snapshots", make: () => memorySource("models--org--tiny", []) },
   {
     what: "A shard that is missing",
@@ -340,7 +340,7 @@ export const refusedCases: Case[] = [
     says: "A tensor is missing from the checkpoint: lm_head.weight",
     make: () => model({}, (t) => t.delete("lm_head.weight")),
   },
-  { what: "A bias that config.json has and the file has not", says: "q_proj.bias", make: () => model({ attention_bias: true }) },
+  { what: "A bias that config.json names and the files lack", says: "q_proj.bias", make: () => model({ attention_bias: true }) },
   {
     what: "A switch that is neither true nor false (attention_bias: 1)",
     says: "attention_bias is neither true nor false",
@@ -352,7 +352,7 @@ export const refusedCases: Case[] = [
     make: () => model({ rope_theta: "500000" }),
   },
   {
-    what: "Another vocabulary than the embeddings have rows",
+    what: "A vocabulary size that is not the embeddings' number of rows",
     says: "config.json implies 60 × 24",
     make: () => source(config({ vocab_size: 60 }), weights()),
   },

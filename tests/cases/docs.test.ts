@@ -7,15 +7,15 @@ const checkpoints = (cases: readonly Case[]) => cases.map(({ what, says }) => `|
 const texts = (cases: readonly TextCase[]) => cases.map(({ what, says }) => `| ${cell(what)} | ${says ? `“… ${cell(says)} …”` : ""} |`);
 
 const page = [
-  "# What is read, what is refused, and what is said of it",
+  "# What is read, what is refused, and with which words",
   "",
-  "What transformers loads, QEP Studio loads the same way, or refuses with a sentence that says why and what to do. Each row is a test in `tests/cases`, and this",
-  "page is made from them (`npx vitest run --project unit tests/cases -u`); the logits of each family, rope type and mask are compared with transformers' in",
-  "`tests/interop/families.test.ts`.",
+  "What transformers loads, QEP Studio loads the same way, or refuses with a sentence that says why and what to do. Each row is a test in `tests/cases`,",
+  "and this page is made from those tests (`npx vitest run --project unit tests/cases -u`). The logits of each family, rope type and mask are compared",
+  "with transformers' in `tests/interop/families.test.ts`.",
   "",
   "## Checkpoints that are read",
   "",
-  "| what | what is told |",
+  "| what | a part of what is reported |",
   "|---|---|",
   ...checkpoints(readCases),
   "",

@@ -41,7 +41,7 @@ test("from the demo to an exported checkpoint", async ({ page }) => {
     expect(base).toHaveLength(12);
     expect(qep[11]).toBeLessThan(base[11]);
     await expect(figure.locator("path.recharts-line-curve")).toHaveCount(2);
-    await expect(page.getByText(/On the calibration text its Δ ends \d+ % below the base’s/)).toBeVisible();
+    await expect(page.getByText(/On the calibration text its Δ ends \d+ % below the baseline’s/)).toBeVisible();
     await expect(page.getByText("not measured yet")).toBeVisible();
     await expect(button(page, "Add baseline run")).toBeDisabled();
   });

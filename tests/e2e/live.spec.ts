@@ -101,7 +101,7 @@ test("dragging α: cancel, regrowth, recall", async ({ page }) => {
       .click();
     const layer = page.getByRole("region", { name: "Layer model.layers.3.self_attn.o_proj" });
     const figure = layer.getByRole("figure", { name: "Output error over α, before rounding" });
-    await expect(figure).toContainText("exact for today’s inputs");
+    await expect(figure).toContainText("exact for this layer’s inputs in this run");
     const at = async () => figure.getByText("at the slider’s α").locator("xpath=..").innerText();
     const before = await at();
     await slider(page).fill("0.1");

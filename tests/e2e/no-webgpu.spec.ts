@@ -13,7 +13,7 @@ test("without WebGPU the page says why and runs the demo on the CPU reference", 
   const banner = page.getByRole("alert");
   await expect(banner).toContainText("This browser offers no WebGPU");
   await expect(status(page)).toContainText("No WebGPU adapter is available");
-  await banner.getByText("How to get it").click();
+  await banner.getByText("How to get WebGPU").click();
   for (const browser of ["Chrome", "Safari", "Firefox"]) await expect(banner).toContainText(browser);
   expect(await seriousFindings(page)).toEqual([]);
 

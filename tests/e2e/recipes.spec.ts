@@ -63,6 +63,6 @@ test("an architecture that cannot be run is rounded, said so, and exported", asy
   const names = [...files.keys()].map((name) => name.split("/").at(-1));
   expect(names).toContain("config.json");
   const card = [...files].find(([name]) => name.endsWith("README.md"))![1].toString();
-  expect(card).toContain("none: this architecture cannot be run by QEP Studio");
+  expect(card).toContain("none: QEP Studio cannot run this architecture");
   expect(watch).toEqual({ outside: [], faults: [] });
 });

@@ -43,7 +43,7 @@ test("a run's scores on the demo's tasks are what the engine finds on Node", asy
   await expect(button(page, "Score tasks")).toBeDisabled();
   await untilDone(page, "Run", "Done: RTN 2-bit");
   await panel(page).getByText("Which questions").click();
-  await panel(page).getByLabel("Questions at most").fill(String(limit));
+  await panel(page).getByLabel("At most this many questions").fill(String(limit));
 
   await test.step("cancel stops it, and leaves nothing", async () => {
     await gate.holdAfter(12);
@@ -86,10 +86,10 @@ test("questions of a person's own, as parquet; a damaged one is given up, and no
   await untilDone(page, "Run", "Done: RTN 3-bit");
   await panel(page).getByText("Which questions").click();
   await panel(page).getByRole("radio", { name: "Own file" }).check();
-  await expect(panel(page)).toContainText("Choose a file of questions first.");
+  await expect(panel(page)).toContainText("Choose a question file first.");
   await expect(button(page, "Score tasks")).toBeDisabled();
   const choose = (name: string, buffer: Buffer) =>
-    panel(page).getByLabel("File of questions").setInputFiles({ name, mimeType: "application/octet-stream", buffer });
+    panel(page).getByLabel("Question file").setInputFiles({ name, mimeType: "application/octet-stream", buffer });
 
   const endless = readFileSync(`${root}tests/fixtures/arc.parquet`);
   endless[518] = 1; // a list of −1 children
@@ -101,7 +101,7 @@ test("questions of a person's own, as parquet; a damaged one is given up, and no
   await expect(status(page)).toContainText("Cancelled");
 
   await choose("piqa.jsonl", Buffer.from('{"goal":"Cool soup","sol1":"Blow.","sol2":"Heat."}'));
-  await untilDone(page, "Score tasks", "piqa.jsonl, line 1 is a question of PIQA's without its answer");
+  await untilDone(page, "Score tasks", "piqa.jsonl, line 1 is a PIQA question without its answer");
 
   const why = { question: "Who has the doll?", choices: { text: ["Eli.", "June."], label: ["A", "B"] }, answerKey: "B" };
   await choose("<img src=x onerror=alert(1)>.parquet", Buffer.from(arc([why, { ...why, answerKey: "A" }])));

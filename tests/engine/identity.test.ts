@@ -23,11 +23,15 @@ const narrower = () => {
 
 test.each<[string, Parameters<typeof identity>[0], string[]]>([
   ["nothing but the text's name", { label: "other" }, []],
-  ["the length of windows", { calibration: { ...calibration, tokens: tinyTokens(8, 5) } }, ["the calibration windows are others"]],
-  ["a held-out token", { calibration: { ...calibration, heldOut: changed } }, ["the calibration windows are others"]],
-  ["that none is held out", { calibration: { ...calibration, heldOut: null } }, ["the calibration windows are others"]],
-  ["a setting of the model", { source: tinySource({ ...tinyConfig, rope_theta: 500 }, tinyTensors()) }, ["the checkpoint is another"]],
-  ["a tensor's dtype", { source: narrower() }, ["the checkpoint is another"]],
+  ["the length of windows", { calibration: { ...calibration, tokens: tinyTokens(8, 5) } }, ["the calibration windows are different ones"]],
+  ["a held-out token", { calibration: { ...calibration, heldOut: changed } }, ["the calibration windows are different ones"]],
+  ["that none is held out", { calibration: { ...calibration, heldOut: null } }, ["the calibration windows are different ones"]],
+  [
+    "a setting of the model",
+    { source: tinySource({ ...tinyConfig, rope_theta: 500 }, tinyTensors()) },
+    ["the checkpoint is a different one"],
+  ],
+  ["a tensor's dtype", { source: narrower() }, ["the checkpoint is a different one"]],
 ])("runs that differ in %s", async (_, change, found) => {
   expect(differences(await identity(), await identity(change))).toEqual(found);
 });

@@ -14,7 +14,7 @@ test("a layer too wide for a binding is refused before any work, by name and wit
   expect(() => checkWidths(plan, adapter)).not.toThrow();
   expect(() => checkWidths(plan, of(40))).not.toThrow();
   expect(() => checkWidths(plan, of(39))).toThrow(
-    "This model needs more than the GPU allows: model.layers.0.mlp.gate_proj is 40 wide, this GPU allows 39.",
+    "This model needs more than the GPU allows: model.layers.0.mlp.gate_proj is 40 wide, but this GPU allows 39.",
   );
   expect(() => checkWidths(plan, { ...of(40), limits: { buffer: 256 * 39, binding: 2 ** 20 } })).toThrow("this GPU allows 39");
 });

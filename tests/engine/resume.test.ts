@@ -124,8 +124,8 @@ describe("an interrupted run", () => {
 
   test.each<[string, Partial<Recipe>, Parameters<typeof tinySource>, typeof text, RegExp]>([
     ["recipe", { bits: 4, symmetric: true }, [config], text, /the recipe differs in bits, symmetric/],
-    ["text", {}, [config], { file: bytesFile("ids.npy", npy(tinyTokens(7, 10))) }, /the calibration windows are others/],
-    ["checkpoint", {}, [{ ...config, rms_norm_eps: 1e-6 }], text, /the checkpoint is another/],
+    ["text", {}, [config], { file: bytesFile("ids.npy", npy(tinyTokens(7, 10))) }, /the calibration windows are different ones/],
+    ["checkpoint", {}, [{ ...config, rms_norm_eps: 1e-6 }], text, /the checkpoint is a different one/],
   ])("of another %s is never mixed in", async (_, change, [other], given, words) => {
     const places = new Map<string, Scratch>();
     await cancelled(places);

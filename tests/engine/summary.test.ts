@@ -21,7 +21,7 @@ test("what was chosen counts the layers that there was a choice for: not those o
   // 21 layers, of them 3 down_proj with α 0 by a rule, and one that QEP did not look at.
   const reports = layers((_, i) => (i === 0 ? { heldOut: null, alpha: 0 } : i % 7 === 6 ? { alpha: 0 } : i < 3 ? { alpha: 0 } : {}));
   expect(messages(recipeWith({ rules }, { choice: "guarded" }), reports)[1]).toBe(
-    "The guard set α to 0 in 2 of 17 layers, where QEP errs more on held-out windows.",
+    "The guard set α to 0 in 2 of 17 layers, where QEP makes the error on held-out windows larger.",
   );
   expect(messages(recipeWith({ rules }, { choice: "best" }), reports)[1]).toBe(
     "Held-out windows chose α 0.44 on average over 17 layers, 0 in 2 of them.",

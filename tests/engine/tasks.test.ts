@@ -115,7 +115,7 @@ test("a question longer than the model is refused", async () => {
   const model = await openModel(tinySource());
   const long = ask("a".repeat(70), ["b", "c"], 0);
   await expect(answerQuestions({ ops: createCpuOps(), model, emit: () => {} }, encoder, [long])).rejects.toThrow(
-    "question 1 has 72 tokens, the model knows 64 positions",
+    "question 1 has 72 tokens, but the model knows only 64 positions",
   );
 });
 

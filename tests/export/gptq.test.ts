@@ -129,7 +129,7 @@ describe("what the format cannot hold is refused before any work", () => {
   test.each([
     [{ blocks: 1 }, config, "only the first 1 blocks"],
     [{ rules: [{ match: "layers.1.*", bits: 8 as const }] }, config, "gives model.layers.1.self_attn.q_proj other bits"],
-    [{ rules: [{ match: "o_proj", method: "quip" as const, groupSize: -1 as const }] }, config, "quip's weights are on no grid"],
+    [{ rules: [{ match: "o_proj", method: "quip" as const, groupSize: -1 as const }] }, config, "quip's weights are not on a grid"],
     [
       { bits: 3 as const, groupSize: -1 as const },
       { ...config, intermediate_size: 40 },
@@ -195,7 +195,7 @@ describe("a packed checkpoint from elsewhere", () => {
 
   test("whose g_idx names no group is refused", async () => {
     const patch = await patchTensor("model.layers.0.self_attn.q_proj.g_idx", (g) => g.set([9], 3));
-    await expect(weights(patch)).rejects.toThrow("q_proj.g_idx names group 9 at 3, there are 2");
+    await expect(weights(patch)).rejects.toThrow("q_proj.g_idx names group 9 at position 3, but there are only 2 groups");
   });
 
   test.each([

@@ -64,8 +64,8 @@ describe("parseNpy", () => {
   it.each<[string, Uint8Array, RegExp]>([
     ["no .npy", new Uint8Array(200), /not a .npy/],
     ["a cut header", npy(dict("<i4", "1,"), one).slice(0, 60), /header should take/],
-    ["cut data", npy(dict("<i4", "2,"), one), /2 values take 8 bytes, the file has 4/],
-    ["too much data", npy(dict("<u2", "1,"), one), /1 values take 2 bytes, the file has 4/],
+    ["cut data", npy(dict("<i4", "2,"), one), /2 values take 8 bytes, but the file has 4/],
+    ["too much data", npy(dict("<u2", "1,"), one), /1 values take 2 bytes, but the file has 4/],
     ["floats", npy(dict("<f4", "1,"), one), /type is "<f4"/],
     ["big endian", npy(dict(">i4", "1,"), one), /type is ">i4"/],
     ["Fortran order", npy(dict("<i4", "1,", "True"), one), /Fortran/],

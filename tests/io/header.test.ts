@@ -41,11 +41,11 @@ describe("readHeader", () => {
   const cases: [string, Uint8Array, RegExp][] = [
     ["an empty file", new Uint8Array(0), /^truncated: m.safetensors: 0 bytes/],
     ["a cut length", new Uint8Array(7), /^truncated/],
-    ["a header beyond the file", rawFile(entry(GOOD), 0, 1000n), /^truncated: .*1000 bytes, the file has 62/],
+    ["a header beyond the file", rawFile(entry(GOOD), 0, 1000n), /^truncated: .*1000 bytes, but the file has 62/],
     ["a length of 2^63", rawFile("{}", 0, 2n ** 63n), /^truncated/],
     ["a length of 2^64 - 1", rawFile("{}", 0, 2n ** 64n - 1n), /^truncated/],
-    ["missing data", rawFile(entry(GOOD), 7), /^truncated: .*describes 8 bytes of data, the file holds 7/],
-    ["more data than described", rawFile(entry(GOOD), 9), /^bad-safetensors: .*describes 8 bytes of data, the file holds 9/],
+    ["missing data", rawFile(entry(GOOD), 7), /^truncated: .*describes 8 bytes of data, but the file holds 7/],
+    ["more data than described", rawFile(entry(GOOD), 9), /^bad-safetensors: .*describes 8 bytes of data, but the file holds 9/],
     [
       "a Git LFS pointer",
       new TextEncoder().encode("version https://git-lfs.github.com/spec/v1\n"),

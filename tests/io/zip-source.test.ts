@@ -74,7 +74,7 @@ describe("a zip that is read back", () => {
   });
 
   test.each<[string, Buffer, RegExp]>([
-    ["nothing", Buffer.alloc(3), /is no zip/],
+    ["nothing", Buffer.alloc(3), /is not a zip/],
     ["something else", Buffer.alloc(100), /has no end record/],
     ["a compressed file", zip64({ method: 8 }), /holds top\/a\.txt compressed/],
     ["a damaged directory", zip64({ entrySignature: 7 }), /has no entry 1/],

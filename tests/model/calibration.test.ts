@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { loadCalibration, loadTokens } from "../../src/engine/tokens";
 import { bytesFile } from "../../src/io/memory";
 import { diskSourceFile } from "../../src/io/node";
-import { checkTokens, cut, pick, type TokenWindows } from "../../src/model/calibration";
+import { checkTokens, cutIntoWindows, pickWindows, type TokenWindows } from "../../src/model/calibration";
 import { demoTokens, openDemo } from "../support/demo";
 import { recipeWith } from "../support/recipe";
 
@@ -32,11 +32,11 @@ describe("the demo's texts", () => {
   test("too little text says how much there is and how much is needed", async () => {
     const short = bytesFile("short.txt", "Once upon a time.");
     await expect(loadTokens(await openDemo(), short, { windows: null, windowLength: 128 })).rejects.toThrow(
-      /short\.txt has \d+ tokens, one window needs 128/,
+      /short\.txt has \d+ tokens, but one window needs 128/,
     );
     const text = await diskSourceFile(demo("calibration.jsonl"));
     const many = recipeWith({ calibration: { windows: 4000, windowLength: 128, seed: 0 } });
-    await expect(loadCalibration(await openDemo(), text, many)).rejects.toThrow(/gives \d+ windows of 128 tokens, 4000 are asked for/);
+    await expect(loadCalibration(await openDemo(), text, many)).rejects.toThrow(/gives \d+ windows of 128 tokens, but 4000 are asked for/);
   });
 
   test("what is not UTF-8 is refused", async () => {
@@ -63,37 +63,37 @@ describe("windows", () => {
   const ids = Int32Array.from({ length: 103 }, (_, i) => i);
 
   test("are consecutive, and the rest is dropped", () => {
-    expect(cut(ids, 10, "x")).toMatchObject({ windows: 10, length: 10 });
+    expect(cutIntoWindows(ids, 10, "x")).toMatchObject({ windows: 10, length: 10 });
   });
 
   test("are drawn by the seed, without repetition, in order", () => {
-    const all = cut(ids, 10, "x");
-    const first = (seed: number) => Array.from({ length: 4 }, (_, w) => pick(all, 4, seed, "x").tokens.ids[w * 10]);
+    const all = cutIntoWindows(ids, 10, "x");
+    const first = (seed: number) => Array.from({ length: 4 }, (_, w) => pickWindows(all, 4, seed, "x").tokens.ids[w * 10]);
     expect(first(0)).toEqual(first(0));
     expect(first(0)).not.toEqual(first(1));
     expect(first(0)).toEqual([...new Set(first(0))].sort((a, b) => a - b));
-    expect(pick(all, null, 3, "x")).toEqual({ tokens: all, heldOut: null });
+    expect(pickWindows(all, null, 3, "x")).toEqual({ tokens: all, heldOut: null });
   });
 
   test("held out are others, and change nothing of what is drawn", () => {
-    const all = cut(ids, 10, "x");
+    const all = cutIntoWindows(ids, 10, "x");
     const firsts = (windows: TokenWindows) => Array.from({ length: windows.windows }, (_, w) => windows.ids[w * 10]);
     for (const count of [4, null]) {
-      const { tokens, heldOut } = pick(all, count, 5, "x", 3);
+      const { tokens, heldOut } = pickWindows(all, count, 5, "x", 3);
       expect(tokens.windows).toBe(count ?? 7);
       expect(heldOut!.windows).toBe(3);
       expect(new Set([...firsts(tokens), ...firsts(heldOut!)]).size).toBe(tokens.windows + 3);
     }
-    expect(pick(all, 4, 5, "x", 3).tokens).toEqual(pick(all, 4, 5, "x").tokens);
-    expect(() => pick(all, 8, 5, "x", 3)).toThrow("11 are asked for (3 of them held out)");
-    expect(() => pick(all, null, 5, "x", 10)).toThrow("11 are asked for");
+    expect(pickWindows(all, 4, 5, "x", 3).tokens).toEqual(pickWindows(all, 4, 5, "x").tokens);
+    expect(() => pickWindows(all, 8, 5, "x", 3)).toThrow("11 are asked for (3 of them held out)");
+    expect(() => pickWindows(all, null, 5, "x", 10)).toThrow("11 are asked for");
   });
 
   test("that the model cannot take are refused", () => {
-    const tokens = cut(ids, 10, "x");
-    expect(() => checkTokens(tokens, 50, 64, "x.npy")).toThrow("x.npy holds id 50 at 50, the vocabulary has 50");
-    expect(() => checkTokens(tokens, 200, 8, "x.npy")).toThrow("the model knows 8 positions");
-    expect(() => checkTokens(cut(ids, 1, "x"), 200, 8, "x.npy")).toThrow("at least two");
+    const tokens = cutIntoWindows(ids, 10, "x");
+    expect(() => checkTokens(tokens, 50, 64, "x.npy")).toThrow("x.npy holds id 50 at position 50, but the vocabulary has only 50");
+    expect(() => checkTokens(tokens, 200, 8, "x.npy")).toThrow("the model knows only 8 positions");
+    expect(() => checkTokens(cutIntoWindows(ids, 1, "x"), 200, 8, "x.npy")).toThrow("at least two");
     expect(() => checkTokens({ ...tokens, ids: Int32Array.of(-1) }, 200, 64, "x.npy")).toThrow("id -1");
   });
 

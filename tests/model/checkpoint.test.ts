@@ -38,7 +38,7 @@ describe("opening", () => {
   test("a config that contradicts the tensors says what both say", async () => {
     const source = tinySource({ ...tinyConfig, intermediate_size: 44 }, tinyTensors());
     await expect(openModel(source)).rejects.toThrow(
-      "model.layers.0.mlp.gate_proj.weight in model.safetensors is 40 × 24, config.json implies 44 × 24",
+      "model.layers.0.mlp.gate_proj.weight in model.safetensors is 40 × 24, but config.json implies 44 × 24",
     );
   });
 

@@ -44,7 +44,7 @@ describe("questions of text files", () => {
     expect(parseQuestions("cloze.csv", `${header}\r\n${row}\r\n`)).toEqual([
       { kind: "cloze", context: 'One. Two, too. He said "three". Four\nlines.', choices: [" Good end.", " Bad end."], answer: 1 },
     ]);
-    expect(() => parseQuestions("cloze.csv", `${header}\n${row}\n8,One.\n`)).toThrow("cloze.csv, line 3 is no question");
+    expect(() => parseQuestions("cloze.csv", `${header}\n${row}\n8,One.\n`)).toThrow("cloze.csv, line 3 is not a question");
   });
 
   test("a hostile kind stays one short line of text", () => {
@@ -54,12 +54,12 @@ describe("questions of text files", () => {
 
   test.each([
     ["a.jsonl", "{", "a.jsonl, line 1"],
-    ["a.jsonl", '{"context":"x","choices":["a","b"],"answer":2}', "line 1 is no question"],
-    ["a.jsonl", `\n${JSON.stringify({ ...piqa, label: undefined })}`, "a.jsonl, line 2 is a question of PIQA's without its answer"],
+    ["a.jsonl", '{"context":"x","choices":["a","b"],"answer":2}', "line 1 is not a question"],
+    ["a.jsonl", `\n${JSON.stringify({ ...piqa, label: undefined })}`, "a.jsonl, line 2 is a PIQA question without its answer"],
     ["a.jsonl", JSON.stringify({ question: "Why?", choices: [null, { text: "so", label: "A" }], answerKey: "A" }), "a.jsonl, line 1"],
     ["a.jsonl", JSON.stringify({ ...piqa, label: -1 }), "PIQA publishes the answers in a file of their own"],
-    ["a.jsonl", "null", "line 1 is no question"],
-    ["a.csv", "a,b\n1,2", "a.csv, line 2 is no question"],
+    ["a.jsonl", "null", "line 1 is not a question"],
+    ["a.csv", "a,b\n1,2", "a.csv, line 2 is not a question"],
     ["a.jsonl", "\n", "holds no questions"],
     ["a.csv", "", "holds no questions"],
   ])("%s %j is refused by line", (name, text, words) => {
@@ -95,9 +95,9 @@ describe("questions of parquet files", () => {
     const strings = [piqa.goal, piqa.sol1, piqa.sol2].map((value, i) => ({ name: ["goal", "sol1", "sol2"][i], data: [value, value] }));
     expect(await read("piqa.PARQUET", parquet([...strings, label]))).toEqual([soup, { ...soup, answer: 1 }]);
     await expect(read("piqa.parquet", parquet([...strings, { ...label, data: label.data.map((x) => -x) as never }]))).rejects.toThrow(
-      "piqa.parquet, row 2 is a question of PIQA's without its answer",
+      "piqa.parquet, row 2 is a PIQA question without its answer",
     );
-    await expect(read("piqa.parquet", parquet(strings))).rejects.toThrow("row 1 is a question of PIQA's without its answer");
+    await expect(read("piqa.parquet", parquet(strings))).rejects.toThrow("row 1 is a PIQA question without its answer");
   });
 
   test("of StoryCloze, by the Hub's column names, among columns that nobody asked for", async () => {
@@ -114,9 +114,9 @@ describe("questions of parquet files", () => {
 
   test("what cannot be read is said", async () => {
     const whole = parquet([{ name: "goal", data: ["a", "b"] }]);
-    await expect(read("a.parquet", whole)).rejects.toThrow("a.parquet, row 1 is no question that is known here");
-    await expect(read("a.parquet", whole.subarray(0, 40))).rejects.toThrow("a.parquet is no whole parquet file");
-    await expect(read("a.parquet", new Uint8Array())).rejects.toThrow("a.parquet is no whole parquet file");
+    await expect(read("a.parquet", whole)).rejects.toThrow("a.parquet, row 1 is not a question in a known form");
+    await expect(read("a.parquet", whole.subarray(0, 40))).rejects.toThrow("a.parquet is not a complete parquet file");
+    await expect(read("a.parquet", new Uint8Array())).rejects.toThrow("a.parquet is not a complete parquet file");
     const packed = parquet([{ name: "goal", data: ["a"] }], { codec: "ZSTD", compressors: { ZSTD: (b: Uint8Array) => b } });
     await expect(read("a.parquet", packed)).rejects.toThrow("a.parquet is packed with ZSTD. Save it again with snappy, or as .jsonl.");
   });

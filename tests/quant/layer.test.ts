@@ -77,7 +77,7 @@ describe.each(adapters)("the oracle's layer on $name", ({ open }) => {
       const correction = await prepareCorrection(ops, H, C, damp);
       expect(correction.solvable).toBe(true);
       expect(correction.damping).toEqual([damp]);
-      const { live, D } = correction.direct(W);
+      const { live, D } = correction.directionOf(W);
       const [star] = await ops.read([ops.addExactly(live, D, alpha).sum]);
       expect(relative(star, (await layer.floats(`W_star.${alpha}.${damp}`)).data)).toBeLessThan(1e-4);
       // Input 200 is dead: its column is zero.
@@ -89,7 +89,7 @@ describe.each(adapters)("the oracle's layer on $name", ({ open }) => {
     const ops = await opening;
     const [W, H, C] = [await load(ops, "W"), await load(ops, "H"), await load(ops, "C")];
     const correction = await prepareCorrection(ops, H, C, 0.01);
-    const { live, D } = correction.direct(W);
+    const { live, D } = correction.directionOf(W);
     const { sum, rest } = ops.addExactly(live, D, 0.5);
     const [w, d, a, r] = await ops.read([live, D, sum, rest]);
     const off = Array.from(w, (x, i) => a[i] + r[i] - (x + 0.5 * d[i]));

@@ -15,7 +15,7 @@ test("a recipe for as many blocks as there are is settled", async () => {
 });
 
 test.each<[string, Partial<Recipe>, RegExp]>([
-  ["more blocks than there are", { blocks: 4 }, /blocks is 4, the model has 3/],
+  ["more blocks than there are", { blocks: 4 }, /blocks is 4, but the model has only 3/],
   ["groups that divide some layers only, and told the sizes that fit all", { groupSize: 64 }, /\(the whole row\), 32\.$/],
   [
     "groups that do not divide a layer that is not quantized for now",

@@ -126,15 +126,15 @@ describe("recipe.json", () => {
       },
       "rule 2: bits must be one of",
     ],
-    [{ rules: [{ match: "q_proj", colour: 5 }] }, "rule 1: colour is no field of a rule"],
+    [{ rules: [{ match: "q_proj", colour: 5 }] }, "rule 1: colour is not a field of a rule"],
     [{ rules: [{ match: "", bits: 8 }] }, "match is empty"],
     [{ rules: [{ match: "a:b", bits: 8 }] }, "match may hold"],
     [{ rules: [{ match: "down_proj" }] }, "rule 1 changes nothing: it needs method, bits, groupSize or alpha"],
     [{ rules: 5, qep: { alphaFor: { q_proj: 1 } } }, "rules must be a list"],
     [{ calibration: { windowLength: 1 } }, "windowLength must be at least 2"],
     [{ blocks: 1.5 }, "blocks must be a whole number"],
-    [{ colour: "red" }, "colour is no field of a recipe"],
-    [{ gptq: { colour: "red" } }, "gptq.colour is no field of a recipe’s gptq"],
+    [{ colour: "red" }, "colour is not a field of a recipe"],
+    [{ gptq: { colour: "red" } }, "gptq.colour is not a field of a recipe’s gptq"],
     [[], "not a JSON object"],
   ])("%j is refused: %s", (input, words) => {
     expect(() => parseRecipe(input)).toThrow(words);

@@ -7,14 +7,15 @@ export interface EntrySpec<Dtype extends string = string> {
   readonly shape: readonly number[];
 }
 
-/** A file format for named tensors: knows nothing of what they mean. */
+/** A kind of file for named tensors. It does not know what they mean. */
 export interface Container<Dtype extends string = string> {
-  /** Where these entries go, in this order, before any of their data is there. Throws `internal` for doubled or impossible ones. */
+  /** Plans the files that hold these entries in this order, before any of their data is there. Throws `internal` for doubled or impossible ones. */
   layout(entries: readonly EntrySpec<Dtype>[]): Layout;
-  /** What a written one holds. @throws QuantError where it is malformed. */
+  /** The entries of the files in `written`, by name. @throws QuantError where they are malformed. */
   open(written: Source): Promise<ReadonlyMap<string, WrittenEntry>>;
 }
 
+/** The files that a container will write. */
 export interface Layout {
   /** Bytes of all entries' data. */
   readonly dataBytes: number;

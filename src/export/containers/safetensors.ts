@@ -5,7 +5,7 @@ import type { Container, WrittenEntry } from "./container";
 
 const maxShardBytes = 4e9;
 
-/** Files of safetensors, of 4 GB at most each, with an index where there are several. */
+/** safetensors files with at most 4 GB of tensors each, and an index where there are several. */
 export const safetensors: Container<Dtype> = {
   layout(entries) {
     const laid = layoutShards(entries, maxShardBytes);

@@ -21,7 +21,7 @@ export interface Format {
   config(source: Record<string, unknown>, recipe: Recipe, wide: boolean): Record<string, unknown>;
   /** Further JSON files beside it, by name. */
   files(recipe: Recipe): Record<string, unknown>;
-  /** @throws QuantError `bad-format` when it cannot hold these layers, or only all of a model's (`whole`). */
+  /** @throws QuantError `bad-format` when it cannot hold these layers, or needs all of the model's and these are not (`whole` is false). */
   check(layers: readonly LayerPlan[], recipe: Recipe, whole: boolean): void;
   /** Sentences about which clients can load this model's export, shown beside the choice of format. */
   notes(recipe: Recipe, model: Pick<Checkpoint, "spec" | "config">): string[];
@@ -38,7 +38,7 @@ export function checkKinds(name: string, { accepts }: Format, layers: Iterable<L
       );
 }
 
-/** A client that loads with the config's own dtype must not round f16 scales and weights again to bf16, nor f32 ones to f16. */
+/** config.json with the dtype of what is written: clients that load in the config's dtype must not round f16 to bf16 again, nor f32 to f16. */
 export function withDtype(source: Record<string, unknown>, dtype: "float16" | "float32"): Record<string, unknown> {
   const { quantization_config: _, dtype: __, ...rest } = source;
   return { ...rest, torch_dtype: dtype };

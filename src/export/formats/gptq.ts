@@ -47,7 +47,7 @@ function settings({ bits, groupSize, symmetric }: Recipe): Record<string, unknow
     quant_method: "gptq",
     bits,
     group_size: groupSize,
-    // Act-order visits columns in another order but leaves groups where they are: a trivial g_idx, which is what this field is about.
+    // Clients take desc_act to mean a g_idx out of order. Our act-order leaves groups where they are, so g_idx is in order.
     desc_act: false,
     sym: symmetric,
     checkpoint_format: format,
@@ -104,7 +104,7 @@ function check(layers: readonly LayerPlan[], { bits, groupSize, blocks }: Recipe
   if (!whole)
     throw new QuantError("bad-format", `only the first ${blocks} blocks would be packed`, "Quantize all blocks, or use the dense format.");
   for (const { name, shape, grid } of layers) {
-    // Mixed bits load in GPTQModel alone (its `dynamic`), and transformers fails on them.
+    // Only GPTQModel loads mixed bits (its `dynamic`); transformers fails on them.
     if (grid.bits !== bits || grid.groupSize !== groupSize)
       throw new QuantError(
         "bad-format",
@@ -132,6 +132,6 @@ function notes({ bits, symmetric }: Recipe): string[] {
   const layout = symmetric ? "Written as GPTQ v1 (zeros minus one)." : "Asymmetric, so written as gptq_v2 (zeros as they are).";
   const clients = "Loads in transformers and GPTQModel.";
   if (!symmetric) return [layout, clients, "vLLM and SGLang take symmetric GPTQ only: choose Symmetric for them."];
-  if (bits === 4 || bits === 8) return [layout, clients, "By their source, vLLM and SGLang take it too (not run here)."];
+  if (bits === 4 || bits === 8) return [layout, clients, "Going by their source code, vLLM and SGLang load it too (not tested here)."];
   return [layout, clients, `vLLM and SGLang refuse ${bits}-bit GPTQ (vLLM since mid-2026): use 4 or 8 bits for them.`];
 }

@@ -13,7 +13,7 @@ const text = strings.tasks;
 const rare = 0.05;
 const ways = ["accuracy", "normalizedAccuracy"] as const;
 
-/** What each run made of the checkpoint's answers to the same questions, a kind of question a row. */
+/** How each run's answers compare with the checkpoint's on the same questions, one row per kind of question. */
 export function RunScores({ runs, of }: { runs: Run[]; of: string }) {
   const scored = runs.flatMap((run) => run.scored.filter((s) => s.key === of).map((s) => ({ run, ...s })));
   const totals = scored.flatMap((s) => s.result.changes!.slice(-1));
@@ -47,7 +47,7 @@ export function RunScores({ runs, of }: { runs: Run[]; of: string }) {
   );
 }
 
-/** Of a checkpoint that is quantized already: there is nothing to compare it with. */
+/** The scores of a checkpoint that is quantized already, which there is nothing to compare with. */
 export function ModelScores({ scored: { label, result } }: { scored: Scored }) {
   const all = result.scores.at(-1)!;
   return (
@@ -71,7 +71,7 @@ export function ModelScores({ scored: { label, result } }: { scored: Scored }) {
 
 const shareOf = (row: TaskScore, way: "accuracy" | "normalizedAccuracy") => `${share(row[way])} ± ${points(row[`${way}Error`])}`;
 
-/** Both ways to choose side by side, each with these columns. */
+/** A table of both accuracies side by side (by likelihood, and by likelihood per byte), each with these columns. */
 function Scores({ label, columns, children }: { label: string; columns: string[]; children: ReactNode }) {
   const single = columns.length === 1;
   return (

@@ -12,16 +12,17 @@ import { ModelScores, RunScores } from "./TaskScores";
 
 const text = strings.tasks;
 
+/** Zero-shot tasks: which questions, the button that scores the runs on them, and how they were answered. */
 export function TasksPanel() {
   const studio = useStudio();
   const runnable = useStudioState(isRunnable);
   const runs = useStudioState(runsInSight);
-  const { settings, model, busy } = useStudioState((s) => ({ settings: s.tasks, model: s.model.scored, busy: isBusy(s) }));
+  const { settings, modelScores, busy } = useStudioState((s) => ({ settings: s.tasks, modelScores: s.model.scored, busy: isBusy(s) }));
   const [open, setOpen] = useState(false);
-  const modelToo = useStudioState(isModelScorable);
-  const some = modelToo || runs.some((r) => isScorable(r, tasksKey(settings)));
+  const modelScorable = useStudioState(isModelScorable);
+  const canScore = modelScorable || runs.some((r) => isScorable(r, tasksKey(settings)));
   const needsFile = settings.kind === "file" && !settings.file;
-  const finished = model.length > 0 || runs.some((r) => r.status === "done");
+  const finished = modelScores.length > 0 || runs.some((r) => r.status === "done");
   const keys = new Set(runs.flatMap((r) => r.scored.map((s) => s.key)));
 
   return (
@@ -29,20 +30,20 @@ export function TasksPanel() {
       <div className={css.content}>
         <p className={css.quiet}>{text.what}</p>
         <div className={css.buttons}>
-          <Button disabled={busy || !some || needsFile} onClick={() => studio.score()}>
+          <Button disabled={busy || !canScore || needsFile} onClick={() => studio.score()}>
             {text.score}
           </Button>
           <span className={css.quiet}>
-            {!runnable ? text.uncalibrated : some ? needsFile && text.noFile : finished ? text.all : text.none}
+            {!runnable ? text.uncalibrated : canScore ? needsFile && text.noFile : finished ? text.all : text.none}
           </span>
         </div>
-        {model.map((scored) => (
+        {modelScores.map((scored) => (
           <ModelScores key={scored.key} scored={scored} />
         ))}
         {[...keys].map((key) => (
           <RunScores key={key} runs={runs} of={key} />
         ))}
-        <details open={open || (some && needsFile)} onToggle={(e) => setOpen(e.currentTarget.open)}>
+        <details open={open || (canScore && needsFile)} onToggle={(e) => setOpen(e.currentTarget.open)}>
           <summary>{text.which}</summary>
           <div className={css.inside}>
             <TaskFields />

@@ -1,4 +1,4 @@
-/** The lines. A chunk of its own: recharts is larger than the rest of the page. */
+/** The chart's lines. Loaded separately, because recharts is larger than the rest of the page. */
 import { CartesianGrid, Line, LineChart, ResponsiveContainer, Tooltip, XAxis, YAxis } from "recharts";
 import type { Run } from "../../store/state";
 import { blockTicks, isPlottable, logDomain } from "../chart-scale";
@@ -22,7 +22,7 @@ const tick = { fill: "var(--ink-2)", fontSize: 12 };
 
 export default function GrowthChart({ runs, under, rows, relative, format }: Props) {
   const { domain, ticks } = logDomain([...runs, ...(under ? [under] : [])].flatMap((run) => rows.map((row) => row[run.id])));
-  // What is not positive has no place on a log axis; the table below shows it.
+  // A value that is not positive cannot be drawn on a log axis; the table below shows it.
   const plotted = rows.map((row) => Object.fromEntries(Object.entries(row).filter(([, value]) => isPlottable(value))));
   const summary = runs.map((run) => {
     const last = rows.findLast((row) => row[run.id] !== undefined);

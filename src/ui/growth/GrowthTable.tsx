@@ -6,7 +6,7 @@ import { strings } from "../strings";
 import css from "./GrowthFigure.module.css";
 import type { ChartRow } from "./rows";
 
-/** The chart's twin for who reads rather than looks, and for copying. */
+/** The chart as a table, for screen readers and for copying. */
 export function GrowthTable({ runs, rows, format }: { runs: Run[]; rows: ChartRow[]; format: (x: number) => string }) {
   return (
     <details className={css.twin}>

@@ -7,7 +7,7 @@ import css from "./LiveStrip.module.css";
 
 const text = strings.live;
 
-/** The slider beneath the curve that follows it. There as soon as a finished run can be followed from. */
+/** The α slider under the chart, whose curve follows it. Shown once there is a finished run to start from. */
 export function LiveStrip() {
   const studio = useStudio();
   const ready = useStudioState(canFollow);

@@ -1,4 +1,4 @@
-/** The chart's numbers: for every block what each run has there. The table twin shows the same rows. */
+/** The chart's numbers: each run's Δ for every block. The chart's table shows the same rows. */
 import { measuredOn } from "../../store/measuring";
 import type { Run } from "../../store/state";
 
@@ -26,5 +26,5 @@ export function growthRows(runs: Run[], view: GrowthView): ChartRow[] {
 /** Colour and dash of a run, from its slot: never colour alone. */
 const dashes = ["", "7 4", "2 4", "12 4 2 4", "5 2 1 2", "14 5", "1 3", "9 3 3 3"];
 export const colourOf = (slot: number): string => `var(--series-${slot % 8})`;
-/** After eight runs the colours come again, with the dashes shifted. */
+/** After eight runs the colours repeat, with other dashes. */
 export const dashOf = (slot: number): string => dashes[(slot + Math.floor(slot / 8)) % 8];

@@ -14,13 +14,13 @@ const mostFigures = 16;
 interface Props {
   layers: LayerReport[];
   blocks: number;
-  /** While it runs: so many blocks will be quantized. */
+  /** While the run goes on, the number of blocks that it will quantize; 0 afterwards. */
   coming: number;
   chosen: string | null;
   onChoose: (name: string) => void;
 }
 
-/** Block by kind, a button each. One tab stop; arrow keys move within. */
+/** A grid of buttons, one per block and kind of layer. It is one tab stop; arrow keys move within. */
 export function Heatmap({ layers, blocks, coming, chosen, onChoose }: Props) {
   const scale = useMemo(() => heatScale(layers.map((l) => l.relativeError)), [layers]);
   const kinds = useMemo(() => kindsOf(layers), [layers]);
@@ -93,7 +93,7 @@ export function Heatmap({ layers, blocks, coming, chosen, onChoose }: Props) {
   );
 }
 
-/** Rows: the known kinds, or in an architecture that is not known those that there are. */
+/** The rows: the known kinds of layers, or in an unknown architecture the kinds that occur. */
 function kindsOf(layers: readonly LayerReport[]): readonly string[] {
   const known: readonly string[] = layerKinds;
   return layers.every((l) => known.includes(l.kind)) ? known : [...new Set(layers.map((l) => l.kind))];
@@ -104,7 +104,7 @@ interface CellProps {
   block: number;
   row: number;
   error: number | null;
-  /** What to say without an error. */
+  /** Shown where there is no error. */
   missing: string;
   name: string | null;
   level: number | null;

@@ -10,7 +10,7 @@ const width = 340;
 const height = 130;
 const bottom = 18;
 
-/** Weights before as a filled shape, after as a line over it. */
+/** Histograms of a layer's weights: before as a filled shape, after as a line over it. */
 export function HistogramFigure({ before, after }: Pick<LayerFacts, "before" | "after">) {
   const most = Math.max(1, ...before.counts, ...(after?.counts ?? []));
   const step = width / before.counts.length;

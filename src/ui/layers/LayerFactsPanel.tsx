@@ -9,7 +9,7 @@ import { layerReportOf } from "./sources";
 
 const text = strings.facts;
 
-/** Why the chosen layer's error is what it is. */
+/** What is behind the chosen layer's error: its α curve, damping, inputs and weights. */
 export function LayerFactsPanel() {
   const studio = useStudio();
   const name = useStudioState((s) => s.layer.name);

@@ -10,7 +10,7 @@ import { LayersTable } from "./LayersTable";
 
 const text = strings.layers;
 
-/** Where in the network the selected run errs: a map, a table, and the facts of the layer that is chosen in either. */
+/** Where in the network the selected run's error arises: a map, a table, and the facts of the layer that is chosen in either. */
 export function LayersPanel() {
   const studio = useStudio();
   const run = useStudioState(selectedRun);

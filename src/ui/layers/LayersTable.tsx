@@ -14,7 +14,7 @@ const mostRows = 1000;
 
 interface Props {
   layers: LayerReport[];
-  /** How many there will be, so that the page does not jump while they come. */
+  /** How many layers there will be. Room is kept for more than a dozen, so that the page does not jump. */
   expected: number;
   chosen: string | null;
   onChoose: (name: string) => void;

@@ -9,7 +9,7 @@ export interface LayerOfRun {
   layer: LayerReport;
 }
 
-/** The selected run's report of the layer; while a dragged α has not reached it, that of the curve beneath. */
+/** The selected run's report of the layer; while a dragged α has not reached the layer, that of the run whose curve it is replacing. */
 export function layerReportOf(state: Pick<State, "runs" | "selected" | "live">, name: string): LayerOfRun | null {
   for (const id of [state.selected, state.live.under]) {
     const run = state.runs.find((r) => r.id === id);
@@ -19,7 +19,7 @@ export function layerReportOf(state: Pick<State, "runs" | "selected" | "live">, 
   return null;
 }
 
-/** A base run looks at no correction: then the finished run of the same recipe whose α is nearest has the curve. */
+/** The layer's error over α. A base run has no such curve, so that of the finished run of the same recipe with the smallest α above 0 is taken. */
 export function curveOf(
   state: Pick<State, "runs" | "recipe" | "calibration">,
   shown: LayerOfRun,

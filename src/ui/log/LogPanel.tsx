@@ -18,7 +18,7 @@ const levels = [
   { value: "odd", title: text.warnings },
 ] as const;
 
-/** What was decided, newest first. */
+/** The log, newest first. */
 export function LogPanel() {
   const studio = useStudio();
   const log = useStudioState((s) => s.log);
@@ -69,7 +69,7 @@ export function LogPanel() {
   );
 }
 
-/** One line of text, whatever is in the message. */
+/** An entry as one line of text, whatever its message holds. */
 export function logLineText({ at, level, run, message }: LogLine): string {
   const words = [new Date(at).toISOString(), text.level[level], run === null ? "" : text.run(run), message.replace(/\s+/g, " ")];
   return words.filter(Boolean).join(" ");

@@ -1,6 +1,6 @@
 import css from "./Heading.module.css";
 
-/** A panel's title with its place in the order of the work. */
+/** A panel's title, with the panel's number in the order of the work. */
 export function Heading({ id, title, step }: { id: string; title: string; step?: number }) {
   return (
     <div className={css.heading}>

@@ -2,7 +2,7 @@ import { type ReactNode, useId } from "react";
 import { Heading } from "./Heading";
 import css from "./Panel.module.css";
 
-/** A titled section: a region found by its title. */
+/** A section of the page that screen readers find by its title. */
 export function Panel({ title, step, aside, children }: { title: string; step?: number; aside?: ReactNode; children: ReactNode }) {
   const id = useId();
   return (

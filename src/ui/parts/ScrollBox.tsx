@@ -1,7 +1,7 @@
 import { type ReactNode, useEffect, useRef, useState } from "react";
 import css from "./table.module.css";
 
-/** Scrolls sideways what is too wide; reachable by keyboard only while there is something to scroll. */
+/** A box that scrolls sideways when its content is too wide. It takes keyboard focus only while there is something to scroll. */
 export function ScrollBox({ label, tall = false, children }: { label: string; tall?: boolean; children: ReactNode }) {
   const box = useRef<HTMLDivElement>(null);
   const [scrolls, setScrolls] = useState(false);

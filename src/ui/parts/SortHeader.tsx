@@ -4,7 +4,7 @@ import table from "./table.module.css";
 interface Props<Column extends string> {
   column: Column;
   title: string;
-  /** Its full name, where the title says less than the table around it. */
+  /** The column's full name for screen readers, where the title says too little by itself. */
   label?: string;
   sorting: Sorting<Column> | null;
   onSort: (sorting: Sorting<Column>) => void;
@@ -13,7 +13,7 @@ interface Props<Column extends string> {
   descendingFirst?: boolean;
 }
 
-/** A column's title that sorts by it. */
+/** A column's heading; a click sorts by the column, a second one the other way round. */
 export function SortHeader<Column extends string>({
   column,
   title,

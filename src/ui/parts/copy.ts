@@ -1,4 +1,4 @@
-/** Into the clipboard; false where the browser does not allow it. */
+/** Copies text to the clipboard; false where the browser does not allow it. */
 export async function copy(text: string): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text);

@@ -14,7 +14,7 @@ interface Wired {
   "aria-invalid"?: true;
 }
 
-/** Label above, hint or error below, all wired to the control. */
+/** A control with its label above and its hint or error below, wired to it for screen readers. */
 export function LabelledField({ label, error, hint, children }: FieldProps & { children: (wired: Wired) => ReactNode }) {
   const id = useId();
   const description = error || hint ? `${id}-description` : undefined;
@@ -36,7 +36,7 @@ export interface Option<T> {
   title: string;
 }
 
-/** Values may be anything that a string names uniquely. */
+/** A choice among options. Values may be of any type, if no two of them look alike as strings. */
 export function SelectField<T>({
   value,
   options,
@@ -64,7 +64,7 @@ interface Numeric {
   step?: number | "any";
 }
 
-/** Commits every number in range as it is typed; on leaving, anything else gives way to the last one. `null` is a blank. */
+/** A number, reported as it is typed whenever it is in range; on leaving the field, any other input is replaced by the last one in range. null: blank. */
 export function NumberField({
   value,
   onChange,

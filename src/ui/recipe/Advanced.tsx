@@ -12,12 +12,12 @@ import css from "./RecipePanel.module.css";
 import { RulesField } from "./RulesField";
 
 const text = strings.recipe;
-/** What RecipePanel does not place, but methods' options and rules. */
+/** The fields that RecipePanel does not place, apart from methods' options and the rules. */
 const common = rows.filter((row) => !row.field.front && row.field.kind !== "rules" && usersOf(row) === null);
 const calibration = common.filter((row) => row.section === "calibration");
 const others = common.filter((row) => row.section !== "calibration");
 
-/** Opens by itself when what is wrong is inside. */
+/** The less-used fields, folded away. Opens by itself when an error is about one of them. */
 export function Advanced({ calibrationError, rulesError }: { calibrationError: string | null; rulesError: string | null }) {
   const recipe = useStudioState((s) => s.recipe);
   const runnable = useStudioState(isRunnable);
@@ -49,7 +49,7 @@ export function Advanced({ calibrationError, rulesError }: { calibrationError: s
   );
 }
 
-/** What is calibrated on. */
+/** The settings of the calibration windows. */
 function CalibrationFields({ error }: { error: string | null }) {
   const { chooseCalibration } = useStudio();
   const choice = useStudioState((s) => s.calibration);
@@ -66,7 +66,7 @@ function CalibrationFields({ error }: { error: string | null }) {
   );
 }
 
-/** The options of these methods; what several use stands with the first. */
+/** The options of these methods, by method. An option that several methods use is listed with the first of them. */
 function optionsOf(used: readonly MethodId[]): { id: MethodId; options: RecipeRow[] }[] {
   const ids = [...new Set(used)];
   const first = (row: RecipeRow) => ids.find((id) => usersOf(row)?.includes(id));

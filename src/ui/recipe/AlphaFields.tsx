@@ -9,7 +9,7 @@ import { RecipeField } from "./RecipeField";
 const text = strings.recipe;
 const { label, min, max } = fields.qep.alpha;
 
-/** α, and who decides it. */
+/** α, and how it is decided. */
 export function AlphaFields() {
   const { editRecipe } = useStudio();
   const { alpha, choice } = useStudioState((s) => s.recipe.qep);

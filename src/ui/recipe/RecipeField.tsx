@@ -7,12 +7,12 @@ import { useStudio, useStudioState } from "../studio";
 
 interface Props {
   row: RecipeRow;
-  /** In place of the field's sentence; null: none. */
+  /** Shown instead of the field's help sentence; null: no hint. */
   hint?: string | null;
   error?: string | null;
-  /** Choices that are possible here; all unless given. */
+  /** The choices to offer; all of the field's unless given. */
   possible?: readonly unknown[];
-  /** The largest number that is possible here. */
+  /** The largest number to accept. */
   max?: number;
 }
 

@@ -9,7 +9,7 @@ import { useStudio } from "../studio";
 const text = strings.recipe;
 const mostBytes = 256 * 1024;
 
-/** A recipe.json, from an export or written by hand, into the panel. */
+/** Loads a recipe.json, from an export or written by hand, into the panel. */
 export function RecipeFile() {
   const studio = useStudio();
   const [wrong, setWrong] = useState<string | null>(null);

@@ -10,14 +10,14 @@ import css from "./RecipePanel.module.css";
 const text = strings.recipe;
 const written = (rules: readonly LayerRule[]) => rules.map(ruleText).join("\n");
 
-/** One rule a line. What can be read is in the recipe at once; a line that cannot is said, and the recipe stays as it was. */
+/** One rule per line. The rules go into the recipe as they are typed; while a line cannot be read, an error says so and the recipe stays as it was. */
 export function RulesField({ error }: { error: string | null }) {
   const { editRecipe } = useStudio();
   const rules = useStudioState((s) => s.recipe.rules);
   const [draft, setDraft] = useState<string | null>(null);
   const [fault, setFault] = useState<string | null>(null);
   const [known, setKnown] = useState(rules);
-  // Loaded from elsewhere: what is being written gives way.
+  // A recipe was loaded: its rules replace what is being typed.
   if (rules !== known) {
     setKnown(rules);
     setDraft(null);

@@ -2,7 +2,7 @@ import type { ErrorCode, FlatError, Subject } from "../../errors";
 
 export type MarkedField = "groupSize" | "format" | "calibration" | "rules" | "other";
 
-/** Fields that one kind of error is about, wherever it comes from. */
+/** The fields that errors of these codes are about, whatever their subject. */
 const byCode: Partial<Record<ErrorCode, MarkedField>> = { "group-size": "groupSize", "bad-format": "format", "bad-rule": "rules" };
 
 const bySubject: Record<Subject, MarkedField> = {
@@ -16,5 +16,5 @@ const bySubject: Record<Subject, MarkedField> = {
   ourselves: "other",
 };
 
-/** The field that a plan's error is about, so that the sentence stands beside it. */
+/** The field that a plan's error is about, so that the error is shown beside it. */
 export const faultOf = (error: FlatError | null): MarkedField | null => error && (byCode[error.code] ?? bySubject[error.about]);

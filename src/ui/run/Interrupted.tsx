@@ -8,7 +8,7 @@ import css from "./Interrupted.module.css";
 
 const text = strings.run.interrupted;
 
-/** What can be gone on with: nothing that was computed is lost to a closed tab, a crash or a Cancel. */
+/** Interrupted runs that can be resumed: blocks that are done survive a closed tab, a crash or a Cancel. */
 export function Interrupted() {
   const runs = useStudioState((s) => s.interrupted);
   if (!runs.length) return null;

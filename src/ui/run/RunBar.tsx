@@ -15,7 +15,7 @@ import { StatusLine } from "./StatusLine";
 
 const text = strings.run;
 
-/** Plan, buttons and what is happening: always in sight. */
+/** The plan, the buttons, and what is happening; always in view. */
 export function RunBar() {
   const studio = useStudio();
   const id = useId();
@@ -29,7 +29,7 @@ export function RunBar() {
     why: whyOf(s),
   }));
   const run = () => {
-    // Asked for once there is something to lose; the browser may refuse, or ask the person.
+    // Not asked for before there is something to lose: the browser may refuse, or ask the person.
     navigator.storage?.persist?.().catch(() => {});
     studio.run();
   };

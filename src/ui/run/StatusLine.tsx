@@ -5,7 +5,7 @@ import { strings } from "../strings";
 import { useStudioState } from "../studio";
 import css from "./RunBar.module.css";
 
-/** The page's one live region. Screen readers hear a text at most every 10 %; eyes see it move on. */
+/** The page's one live region. It changes as often as there is news; screen readers speak it at most every 10 %. */
 export function StatusLine() {
   const { text, tone, spokenKey } = useStudioState(statusOf);
   const hint = useStudioState((s) => (s.model.summary?.packing ? "" : strings.hint[nextStep(s)]));

@@ -15,7 +15,7 @@ const text = strings.runs;
 interface Props {
   run: Run;
   selected: boolean;
-  /** Keys of the texts, a pair of columns each. */
+  /** Keys of the texts; each has a pair of columns. */
   texts: string[];
   calibrated: boolean;
 }
@@ -74,7 +74,7 @@ export function RunRow({ run, selected, texts, calibrated }: Props) {
   );
 }
 
-/** Δ after the last block, and its share of ‖h‖², in which texts can be compared. */
+/** Δ after the last block, and relative to ‖h‖², which can be compared between texts. */
 function Delta({ block }: { block: BlockReport | undefined }) {
   return (
     <td className={table.number}>

@@ -15,7 +15,7 @@ import { Verdict } from "./Verdict";
 
 const text = strings.runs;
 
-/** A row a run; for its calibration text and every text that runs were measured on, what the run came to there. */
+/** One row per run, with its Δ and perplexity on its calibration text and on every text that runs were measured on. */
 export function RunsTable() {
   const runs = useStudioState(runsInSight);
   const selected = useStudioState((s) => runs.find((r) => r.id === s.selected) ?? null);

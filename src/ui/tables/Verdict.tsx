@@ -8,10 +8,10 @@ import css from "./RunsTable.module.css";
 
 const text = strings.verdict;
 
-/** What QEP cost the selected run over its base, and what it bought. */
+/** How much longer the QEP run of a pair took than its base, and how much lower its error ends. */
 export function Verdict() {
   const runs = useStudioState(runsInSight);
-  // While a dragged α grows, what the finished one came to stays in place.
+  // While the run of a dragged α goes on, the verdict on the finished one before it stays.
   const judged = useStudioState((s) => s.runs.find((r) => r.id === s.live.under) ?? selectedRun(s));
   const comparison = compareWithPartner(judged && !runs.includes(judged) ? [...runs, judged] : runs, judged);
   if (!comparison) return null;

@@ -1,4 +1,4 @@
-/** Orders of the tables. */
+/** How the tables are sorted. */
 
 import type { LayerReport } from "../../results/report";
 import { measuredOn } from "../../store/measuring";
@@ -28,7 +28,7 @@ export const layerKeys: Record<LayerColumn, (layer: LayerReport) => Key> = {
 
 const none = Number.POSITIVE_INFINITY;
 
-/** Of the runs' own columns, and of two for every text: "delta " or "perplexity " and the text's key. */
+/** What the runs are sorted by: one of their own columns, or "delta " or "perplexity " followed by a text's key. */
 export function runKeys(texts: readonly string[]): Record<string, (run: Run) => Key> {
   return {
     recipe: runTitle,

@@ -1,8 +1,8 @@
 // cholesky_block.wgsl - G Gᵀ = D for one diagonal block of at most 32 × 32, G into L
-// panel [rows, 32], rows ≥ size: its first `size` rows are D (lower triangle read); L, rows of n: G goes to (row, column), its lower triangle only;
+// block_column [rows, 32], rows ≥ size: its first `size` rows are D (lower triangle read); L, rows of n: G goes to (row, column), its lower triangle only;
 // status [1]: 1 + index (column + j) of the first pivot that is not positive and finite, else 0. After a bad pivot the rest of G is the identity: finite, and no hang.
 struct Params { n: u32, row: u32, column: u32, size: u32 }
-@group(0) @binding(0) var<storage, read> panel: array<f32>;
+@group(0) @binding(0) var<storage, read> block_column: array<f32>;
 @group(0) @binding(1) var<storage, read_write> L: array<f32>;
 @group(0) @binding(2) var<storage, read_write> status: array<f32>;
 @group(1) @binding(0) var<uniform> p: Params;
@@ -14,7 +14,7 @@ fn at(i: u32, j: u32) -> u32 { return i * (i + 1u) / 2u + j; }
 @compute @workgroup_size(32)
 fn main(@builtin(local_invocation_index) lane: u32) {
   let end = select(0u, lane + 1u, lane < p.size); // this lane's part of its row
-  for (var j = 0u; j < end; j++) { g[at(lane, j)] = panel[lane * 32u + j]; }
+  for (var j = 0u; j < end; j++) { g[at(lane, j)] = block_column[lane * 32u + j]; }
   var failed = status[0] != 0.0;
   workgroupBarrier();
   for (var j = 0u; j < p.size; j++) {

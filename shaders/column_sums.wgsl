@@ -1,5 +1,5 @@
 // column_sums.wgsl - sums[j] += Σ_t |x[t, j]|, in place
-// sums [columns]; x [rows, columns], a panel. One invocation a column; sums of 64 rows are summed, as one long f32 sum would lose digits.
+// sums [columns]; x [rows, columns]. One invocation a column; sums of 64 rows are summed, as one long f32 sum would lose digits.
 override WG: u32 = 16; // 1..256
 struct Params { rows: u32, columns: u32 }
 @group(0) @binding(0) var<storage, read_write> sums: array<f32>;

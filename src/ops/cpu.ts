@@ -105,7 +105,7 @@ export function createCpuOps(): Ops {
     encode: (W, g, bits) => own(gridding.encode(cpu(W), cpuGrid(g), bits)),
     decode: (codes, g, groupOf, half) => own(gridding.decode(cpu(codes), cpuGrid(g), groupOf && cpu(groupOf), half)),
     regrid: (g, W, spec, from, to, rest) => gridding.regrid(cpuGrid(g), cpu(W), spec, from, to, rest && cpu(rest)),
-    roundPanel: (rounding, from, to) => columns.roundPanel(rounding, from, to),
+    roundColumns: (rounding, from, to) => columns.roundColumns(rounding, from, to),
     pack: (codes, bits) => own(columns.pack(cpu(codes), bits)),
     unpack: (words, bits, n) => own(columns.unpack(cpu(words), bits, n)),
     clipSearch: (W, gram, spec) => own(clipSearch(cpu(W), cpu(gram), spec)),

@@ -62,15 +62,15 @@ export interface Grid {
 /** The tensors of a grid, to be freed. */
 export const tensorsOf = ({ scales, zeros }: Grid): Tensor[] => [scales, zeros];
 
-/** What `roundPanel` works on: rounding column by column with error feedback (GPTQ, LDLQ). The n columns stand in the order in which they are visited. */
+/** What `roundColumns` works on: rounding column by column with error feedback (GPTQ, LDLQ). The n columns stand in the order in which they are visited. */
 export interface ColumnRounding {
-  /** Weights [out, n]; a panel's columns are spent, the later ones carry the errors so far. */
+  /** Weights [out, n]. Columns that are rounded are spent; the later ones carry the errors so far. */
   W: Tensor;
   /** U [n, n] upper, UᵀU = (H + λI)⁻¹. */
   U: Tensor;
-  /** uint [out, n], filled panel by panel. */
+  /** uint [out, n], filled by blocks of columns. */
   codes: Tensor;
-  /** Scratch [out, widest panel]. */
+  /** Scratch [out, widest block of columns]. */
   errors: Tensor;
   grid: Grid;
   bits: number;
@@ -201,7 +201,7 @@ export interface Ops {
   /** Recomputes the grid of the groups that lie in columns [from, to) of W; both are multiples of the group size. */
   regrid(grid: Grid, W: Tensor, spec: GridSpec, from: number, to: number, rest?: Tensor | null): void;
   /** Rounds columns [from, to), at most 128. Each column's error e = (w − ŵ)/U_jj, times its row of U, is subtracted from all later columns. */
-  roundPanel(rounding: ColumnRounding, from: number, to: number): void;
+  roundColumns(rounding: ColumnRounding, from: number, to: number): void;
 
   /**
    * AWQ's clip search: W with each group of each row clipped to ±m. Of m = max|w|·(1, 0.95, … 0.55) it takes the one with the least Σ_ij e_i G_ij e_j over the

@@ -97,7 +97,7 @@ function roundLayer(
   for (let from = 0; from < n; from += step) {
     const to = Math.min(from + step, n);
     if (moving) ops.regrid(grid, W, spec, from, to, rest);
-    ops.roundPanel(rounding, from, to);
+    ops.roundColumns(rounding, from, to);
   }
   const inOrder = order ? ops.scatterColumns(codes, order) : codes;
   ops.free(errors, live, ...(order ? [W, codes] : []));

@@ -146,7 +146,7 @@ async function roundRotated(W: Tensor, U: Tensor, bits: number, ops: Ops): Promi
   const errors = ops.zeros([out, columnsAtOnce]);
   const grid: Grid = { kind: "integer-zero", scales: ops.fromFloats(new Float64Array(out).fill(1), [out, 1]), zeros: ops.zeros([out, 1]) };
   const rounding = { W: reversed, U, codes, errors, grid, bits, groupSize: -1, order: null };
-  for (let from = 0; from < n; from += columnsAtOnce) ops.roundPanel(rounding, from, Math.min(from + columnsAtOnce, n));
+  for (let from = 0; from < n; from += columnsAtOnce) ops.roundColumns(rounding, from, Math.min(from + columnsAtOnce, n));
   const inOrder = ops.scatterColumns(codes, last);
   const values = ops.decode(inOrder, grid);
   const rounded = ops.affine(values, (2 * scale) / top, -scale, -unbounded, unbounded);

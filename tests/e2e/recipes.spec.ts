@@ -35,7 +35,7 @@ test("rules, a rotation and α on held-out windows", async ({ page }) => {
   const chosen = new Set([...(await cells("layers.1.self_attn.q_proj")).slice(3, 4), ...(await cells("layers.1.mlp.up_proj")).slice(3, 4)]);
   expect(chosen.has("0.5")).toBe(false);
   await row("layers.1.self_attn.o_proj").getByRole("button").click();
-  await expect(page.getByRole("region", { name: /Layer .*o_proj/ })).toContainText("on windows that were held out");
+  await expect(page.getByRole("region", { name: /Layer .*o_proj/ })).toContainText("on held-out windows");
   await expect(page.getByRole("region", { name: "Log" })).toContainText("Held-out windows chose α");
   expect(watch).toEqual({ outside: [], faults: [] });
 });

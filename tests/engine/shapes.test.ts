@@ -1,4 +1,4 @@
-/** Whole runs on a model whose sizes no tile, panel or workgroup divides: WebGPU against the float64 reference. */
+/** Whole runs on a model whose sizes no tile, block or workgroup divides: WebGPU against the float64 reference. */
 
 import { expect, test } from "vitest";
 import { openModel } from "../../src/model/checkpoint";
@@ -11,7 +11,7 @@ import { tinyConfig, tinySource, tinyTokens } from "../support/tiny";
 
 const gpu = await openGpuOps();
 
-/** 172 and 1000 each as inputs and as outputs: tiles, and GPTQ's panels of 128, end inside of both; k and v have 86 outputs, where vectors of 4 end too. */
+/** 172 and 1000 each as inputs and as outputs: tiles, and GPTQ's blocks of 128, end inside of both; k and v have 86 outputs, where vectors of 4 end too. */
 const config = {
   ...tinyConfig,
   ...{ hidden_size: 172, num_attention_heads: 2, num_key_value_heads: 1, head_dim: 86, intermediate_size: 1000, num_hidden_layers: 1 },

@@ -55,7 +55,7 @@ describe.each([2, 3, 4, 8])("%i bits", (bits) => {
   });
 });
 
-interface Panels {
+interface Blocks {
   out: number;
   n: number;
   width: number;
@@ -65,9 +65,9 @@ interface Panels {
   kind?: GridKind;
 }
 
-describe("roundPanel", () => {
-  /** All panels of W; the codes and what is left in the columns after the first panel. */
-  const run = (o: Ops, at: Panels, W: Float32Array, U: Float32Array, P: Float32Array) =>
+describe("roundColumns", () => {
+  /** All blocks of W's columns; the codes, and what is left in the columns after the first block. */
+  const run = (o: Ops, at: Blocks, W: Float32Array, U: Float32Array, P: Float32Array) =>
     inScope(o, async () => {
       const { out, n, width, groupSize, ordered, corrected, kind } = at;
       const w = o.fromFloats(W, [out, n]);
@@ -78,10 +78,10 @@ describe("roundPanel", () => {
         P: corrected ? o.fromFloats(P, [n, n]) : null,
         order: ordered ? o.fromUints(shuffled(n), [n]) : null,
       };
-      o.roundPanel(job, 0, Math.min(width, n));
+      o.roundColumns(job, 0, Math.min(width, n));
       const [left] = await o.read([job.W]);
       const rest = left.filter((_, i) => i % n >= width);
-      for (let from = width; from < n; from += width) o.roundPanel(job, from, Math.min(from + width, n));
+      for (let from = width; from < n; from += width) o.roundColumns(job, from, Math.min(from + width, n));
       return { rest, codes: await o.readUints(job.codes) };
     });
 
@@ -131,7 +131,7 @@ describe("roundPanel", () => {
         },
         ...{ bits: 4, groupSize: -1, order: null, P: through === "P" ? gpu.fromFloats(little(true, -1), [n, n]) : null },
       };
-      gpu.roundPanel(job, 0, n);
+      gpu.roundColumns(job, 0, n);
       return { codes: await gpu.readUints(job.codes), errors: (await gpu.read([job.errors]))[0] };
     });
     expect([...codes]).toEqual(Array.from({ length: n }, (_, i) => (i < n - 1 ? 8 : 9)));
@@ -149,9 +149,9 @@ describe("roundPanel", () => {
         order: null,
       },
     };
-    expect(() => gpu.roundPanel(job, 0, 5)).toThrow("roundPanel got columns 0 to 5 of 8");
-    expect(() => gpu.roundPanel(job, 6, 10)).toThrow("roundPanel got columns 6 to 10 of 8");
-    expect(() => gpu.roundPanel({ ...job, U: gpu.zeros([4, 4]) }, 0, 4)).toThrow("roundPanel got 2 × 8 and 4 × 4");
+    expect(() => gpu.roundColumns(job, 0, 5)).toThrow("roundColumns got columns 0 to 5 of 8");
+    expect(() => gpu.roundColumns(job, 6, 10)).toThrow("roundColumns got columns 6 to 10 of 8");
+    expect(() => gpu.roundColumns({ ...job, U: gpu.zeros([4, 4]) }, 0, 4)).toThrow("roundColumns got 2 × 8 and 4 × 4");
     scope.end();
   });
 });

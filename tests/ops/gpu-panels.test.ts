@@ -53,7 +53,7 @@ function rounded(ops: Ops, { out, n, T }: Sizes, withP: boolean): Tensor[] {
   const codes = ops.unpack(ops.pack(ops.encode(W, ops.grid(W, spec), 3), 3), 3, n);
   const P = withP ? ops.strictUpper(matrix(ops, n, n, 9)) : null;
   const job = { W, U, codes, errors: ops.zeros([out, 128]), grid: ops.grid(W, spec), bits: 3, groupSize: -1, order: order(ops, n), P };
-  for (let from = 0; from < n; from += 100) ops.roundPanel(job, from, Math.min(n, from + 100));
+  for (let from = 0; from < n; from += 100) ops.roundColumns(job, from, Math.min(n, from + 100));
   return [W, codes];
 }
 
@@ -187,7 +187,7 @@ const cases: Partial<Record<keyof Ops, Case>> = {
     ops.regrid(g, matrix(ops, out, n, 3), spec, 0, n);
     return [g.scales, g.zeros];
   },
-  roundPanel: (ops, size) => [...rounded(ops, size, false), ...rounded(ops, size, true)],
+  roundColumns: (ops, size) => [...rounded(ops, size, false), ...rounded(ops, size, true)],
   clipSearch: (ops, { out, n, T }) => [ops.clipSearch(matrix(ops, out, n), hessian(ops, n, T), spec)],
   pack: (ops, { out, n }) => [ops.pack(ops.encode(matrix(ops, out, n), ops.grid(matrix(ops, out, n), spec), 3), 3)],
   unpack: (ops, { out, n }) => [ops.unpack(ops.pack(ops.encode(matrix(ops, out, n), ops.grid(matrix(ops, out, n), spec), 3), 3), 3, n)],
@@ -213,7 +213,7 @@ const products = [
   "cholesky",
   "solveRight",
   "triangularInverse",
-  "roundPanel",
+  "roundColumns",
   "clipSearch",
 ];
 

@@ -7,9 +7,9 @@ import { type CpuTensor, requireShape, uints } from "./tensor";
 const cpu = (t: unknown) => t as CpuTensor;
 
 /** GPTQ's inner loop. Rows are independent, so each goes through the block's columns and then through the later ones by itself. */
-export function roundPanel(job: ColumnRounding, from: number, to: number): void {
+export function roundColumns(job: ColumnRounding, from: number, to: number): void {
   const [out, n] = job.W.shape;
-  requireShape(to - from <= 128 && to <= n && job.errors.shape[1] >= to - from, "roundPanel", `columns ${from} to ${to} of ${n}`);
+  requireShape(to - from <= 128 && to <= n && job.errors.shape[1] >= to - from, "roundColumns", `columns ${from} to ${to} of ${n}`);
   for (let row = 0; row < out; row++) roundRow(job, row, from, to);
 }
 

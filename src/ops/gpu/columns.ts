@@ -9,8 +9,8 @@ import { diagonal } from "./solve";
 
 const own = (t: unknown) => t as GpuTensor;
 
-/** The columns that one invocation of round_panel.wgsl holds. */
-const widestPanel = 128;
+/** The columns that one invocation of round_columns.wgsl holds. */
+const widestBlock = 128;
 
 /** Stable order of the inputs by descending H_jj. */
 export function descendingDiagonal(gpu: Gpu, H: GpuTensor): GpuTensor {
@@ -55,10 +55,10 @@ export function permuteColumns(gpu: Gpu, A: GpuTensor, index: GpuTensor, scatter
 }
 
 /**
- * Rounds columns [from, to) (rows never talk: one invocation a row), then a product takes their errors off all columns after them; with P
+ * Rounds columns [from, to) (rows are independent: one invocation a row), then a product takes their errors off all columns after them; with P
  * another adds what the rounded columns' values contribute.
  */
-export function roundPanel(gpu: Gpu, matmul: Matmul, job: ColumnRounding, from: number, to: number): void {
+export function roundColumns(gpu: Gpu, matmul: Matmul, job: ColumnRounding, from: number, to: number): void {
   requireJob(job, from, to);
   const [W, U, codes, P] = [own(job.W), own(job.U), own(job.codes), job.P ? own(job.P) : null];
   const [scales, zeros] = [own(job.grid.scales), own(job.grid.zeros)];
@@ -73,7 +73,7 @@ export function roundPanel(gpu: Gpu, matmul: Matmul, job: ColumnRounding, from: 
   const constants = { ...zeroConstant(job.grid.kind), INDEXED: job.order ? 1 : 0, WITH_P: P ? 1 : 0, WG };
   const [diagonalOfU, diagonalOfP] = [square(gpu, U, from, count), P && square(gpu, P, from, count)];
   gpu.rowwise([W, scales, zeros, codes, errors], (at, run) =>
-    gpu.run("roundPanel", {
+    gpu.run("roundColumns", {
       constants,
       bind: [
         ...[at(W), diagonalOfU, diagonalOfP ?? diagonalOfU, at(scales), at(zeros)],
@@ -135,13 +135,13 @@ function requireJob({ W, U, codes, errors, grid, order, P }: ColumnRounding, fro
     isMatrix(W) && isSquare(U) && U.shape[0] === n && dims(codes) === dims(W) && codes.kind === "uint" && errors.shape[0] === rows;
   requireShape(
     fits && grid.scales.shape[0] === rows,
-    "roundPanel",
+    "roundColumns",
     `${dims(W, U)}, ${dims(codes, errors)} and a grid of ${dims(grid.scales)}`,
   );
-  requireShape(!P || dims(P) === dims(U), "roundPanel", `P of ${P ? dims(P) : ""} beside U of ${dims(U)}`);
-  const inside = to > from && to - from <= Math.min(widestPanel, errors.shape[1]) && from >= 0 && to <= n;
-  requireShape(inside, "roundPanel", `columns ${from} to ${to} of ${n}`);
-  if (order) requireIndex(own(order), n, "roundPanel", dims(W));
+  requireShape(!P || dims(P) === dims(U), "roundColumns", `P of ${P ? dims(P) : ""} beside U of ${dims(U)}`);
+  const inside = to > from && to - from <= Math.min(widestBlock, errors.shape[1]) && from >= 0 && to <= n;
+  requireShape(inside, "roundColumns", `columns ${from} to ${to} of ${n}`);
+  if (order) requireIndex(own(order), n, "roundColumns", dims(W));
 }
 
 const wordsOf = (columns: number, bits: number): number => Math.ceil((columns * bits) / 32);

@@ -110,7 +110,7 @@ function opsOver(gpu: Gpu, matmul: Matmul): GpuOps {
     encode: (W, grid, bits) => grids.encode(gpu, own(W), grid, bits),
     decode: (codes, grid, groupOf, half) => grids.decode(gpu, own(codes), grid, groupOf && own(groupOf), half),
     regrid: (grid, W, spec, from, to, rest) => grids.regrid(gpu, grid, own(W), spec, from, to, rest && own(rest)),
-    roundPanel: (rounding, from, to) => columns.roundPanel(gpu, matmul, rounding, from, to),
+    roundColumns: (rounding, from, to) => columns.roundColumns(gpu, matmul, rounding, from, to),
     clipSearch: (W, gram, spec) => clipSearch(gpu, matmul, own(W), own(gram), spec),
     pack: (codes, bits) => columns.pack(gpu, own(codes), bits),
     unpack: (words, bits, n) => columns.unpack(gpu, own(words), bits, n),

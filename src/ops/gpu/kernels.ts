@@ -26,7 +26,7 @@ import permuteColumns from "../../../shaders/permute_columns.wgsl?raw";
 import permuteSquare from "../../../shaders/permute_square.wgsl?raw";
 import rmsNorm from "../../../shaders/rms_norm.wgsl?raw";
 import rope from "../../../shaders/rope.wgsl?raw";
-import roundPanel from "../../../shaders/round_panel.wgsl?raw";
+import roundColumns from "../../../shaders/round_columns.wgsl?raw";
 import scale from "../../../shaders/scale.wgsl?raw";
 import scaleBy from "../../../shaders/scale_by.wgsl?raw";
 import gridCode from "../../../shaders/shared/grid_code.wgsl?raw";
@@ -77,7 +77,7 @@ const sources = {
   packBits,
   permuteColumns,
   permuteSquare,
-  roundPanel,
+  roundColumns,
   unpackBits,
   rmsNorm,
   rope,

@@ -1,7 +1,7 @@
-// round_panel.wgsl - for the panel's columns j in turn: x_j = w_j − Σ_{i<j} (e_i·U_ij − x_i·P_ij), c = the code of x_j on its grid, e_j = (x_j − ŵ(c)) / U_jj
+// round_columns.wgsl - for a block's columns j in turn: x_j = w_j − Σ_{i<j} (e_i·U_ij − x_i·P_ij), c = the code of x_j on its grid, e_j = (x_j − ŵ(c)) / U_jj
 // W [rows, n], of which columns first … first + size − 1 (128 at most) are read; U, P (only if WITH_P) [size, size]: the squares of these columns; scales, zeros [rows, groups];
 // order [n] (only if INDEXED); codes [rows, n]; errors [rows, stride]: the e_j, and with P from column `values` on the x_j.
-// One lane a row: rows never talk, so there is no barrier between columns. A column gathers what the ones before it left, in one compensated sum: taken off
+// One lane a row: rows are independent, so there is no barrier between columns. A column gathers what the ones before it left, in one compensated sum: taken off
 // one by one, 127 roundings of w would decide which way a code falls.
 // uses: grid_code
 override WG: u32 = 16; // 1..32: rows, and lanes, of a workgroup; 512 bytes of shared memory each

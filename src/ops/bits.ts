@@ -4,25 +4,37 @@
  */
 export function packBits(values: ArrayLike<number>, bits: number): Uint32Array {
   const words = new Uint32Array(Math.ceil((values.length * bits) / 32));
+  let at = 0;
+  let shift = 0;
   for (let i = 0; i < values.length; i++) {
-    // Divided, not shifted: the position in bits may pass 2³¹, where >> would wrap.
-    const at = Math.floor((i * bits) / 32);
-    const shift = (i * bits) % 32;
     words[at] |= values[i] << shift;
-    if (shift + bits > 32) words[at + 1] |= values[i] >>> (32 - shift);
+    shift += bits;
+    if (shift < 32) continue;
+    at++;
+    shift -= 32;
+    if (shift > 0) words[at] = values[i] >>> (bits - shift);
   }
   return words;
 }
 
-/** Inverse of `packBits`: the first `count` values. */
-export function unpackBits(words: Uint32Array, bits: number, count: number): Uint8Array {
-  const values = new Uint8Array(count);
+/** Inverse of `packBits`, for rows that each begin with a whole word: the first `count` values of each. */
+export function unpackBits(words: Uint32Array, bits: number, count: number, rows = 1): Uint8Array {
+  const values = new Uint8Array(rows * count);
   const mask = 2 ** bits - 1;
-  for (let i = 0; i < count; i++) {
-    const at = Math.floor((i * bits) / 32);
-    const shift = (i * bits) % 32;
-    const high = shift + bits > 32 ? words[at + 1] << (32 - shift) : 0;
-    values[i] = ((words[at] >>> shift) | high) & mask;
+  const perRow = words.length / rows;
+  for (let row = 0; row < rows; row++) {
+    let at = row * perRow;
+    let shift = 0;
+    for (let i = row * count; i < (row + 1) * count; i++) {
+      let value = words[at] >>> shift;
+      shift += bits;
+      if (shift >= 32) {
+        at++;
+        shift -= 32;
+        if (shift > 0) value |= words[at] << (bits - shift);
+      }
+      values[i] = value & mask;
+    }
   }
   return values;
 }

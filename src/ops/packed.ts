@@ -23,9 +23,7 @@ export interface PackedMatrix {
 /** Codes of rows [from, to), one byte each: [to − from, in]. */
 export function codesOf({ words, shape: [out, n], bits }: PackedMatrix, from = 0, to = out): Uint8Array {
   const perRow = words.length / out;
-  const codes = new Uint8Array((to - from) * n);
-  for (let row = from; row < to; row++) codes.set(unpackBits(words.subarray(row * perRow, (row + 1) * perRow), bits, n), (row - from) * n);
-  return codes;
+  return unpackBits(words.subarray(from * perRow, to * perRow), bits, n, to - from);
 }
 
 /** Ŵ on the device, unpacked there. */

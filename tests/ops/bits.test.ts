@@ -21,3 +21,10 @@ test.each([2, 3, 4, 8])("%i bits round-trip at any length", (bits) => {
     }),
   );
 });
+
+test.each([2, 3, 4, 8])("rows of %i bits, each in whole words", (bits) => {
+  const rows = [0, 1, 2].map((row) => Array.from({ length: 37 }, (_, i) => (7 * i + row) % 2 ** bits));
+  const packed = rows.map((values) => packBits(values, bits));
+  const words = Uint32Array.from(packed.flatMap((row) => [...row]));
+  expect([...unpackBits(words, bits, 37, 3)]).toEqual(rows.flat());
+});

@@ -50,8 +50,5 @@ export function pack(codes: CpuTensor, bits: number): CpuTensor {
 export function unpack(words: CpuTensor, bits: number, columns: number): CpuTensor {
   const [out, perRow] = words.shape;
   requireShape(perRow === wordsOf(columns, bits), "unpack", `${words.shape.join(" × ")} words for ${columns} columns of ${bits} bits`);
-  const codes = new Uint32Array(out * columns);
-  for (let row = 0; row < out; row++)
-    codes.set(unpackBits(words.uints.subarray(row * perRow, (row + 1) * perRow), bits, columns), row * columns);
-  return uints(codes, [out, columns]);
+  return uints(Uint32Array.from(unpackBits(words.uints, bits, columns, out)), [out, columns]);
 }

@@ -27,7 +27,7 @@ const oddConfig = {
 };
 const [demo, odd] = [await openDemo(), await openModel(tinySource(oddConfig))];
 const demoWindows = demoTokens("calibration");
-const oddWindows = tinyTokens(2, 150, 600);
+const oddWindows = tinyTokens(1, 150, 600);
 
 const qep = { alpha: 0.5 };
 const recipes: Record<string, Recipe> = {

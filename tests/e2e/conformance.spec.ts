@@ -45,13 +45,13 @@ async function exported(): Promise<Map<string, Packed>> {
   return readPacked([...files].filter(([name]) => name.endsWith(".safetensors")));
 }
 
-test("RTN 3 bits + QEP: every Δ_m is the oracle's", async () => {
+test("RTN 3 bits + QEP: every Δ_m is the oracle's", { tag: "@whole" }, async () => {
   await untilDone(page, "Run", "Done: RTN 3-bit + QEP α 0.5");
   await page.getByText("Show as table").first().click();
   expectNear((await curves(page))[0], recipes["rtn-3-qep"]);
 });
 
-test("RTN's codes are those of the command line, but for a thousandth", async ({ browserName: _ }, info) => {
+test("RTN's codes are those of the command line, but for a thousandth", { tag: "@whole" }, async ({ browserName: _ }, info) => {
   const ours = await exported();
   const out = info.outputPath("cli");
   const flags = ["--method", "rtn", "--bits", "3", "--format", "gptq", "--calibration", calibration];

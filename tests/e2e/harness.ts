@@ -4,9 +4,6 @@ import { createServer, type ViteDevServer } from "vite";
 import { tinyDemo } from "../support/tiny-demo";
 import { root } from "../support/tree";
 
-/** As many blocks as the real one. */
-const demo = tinyDemo({ num_hidden_layers: 12 });
-
 async function serve(): Promise<ViteDevServer> {
   const server = await createServer({
     root,
@@ -21,7 +18,9 @@ async function serve(): Promise<ViteDevServer> {
   return server.listen();
 }
 
-export const test = base.extend<{ play: (state: string) => Promise<Page> }, { harness: string }>({
+export const test = base.extend<{ blocks: number; play: (state: string) => Promise<Page> }, { harness: string }>({
+  /** Of the demo model; the real one has 12. */
+  blocks: [4, { option: true }],
   harness: [
     // biome-ignore lint/correctness/noEmptyPattern: Playwright reads which fixtures it wants from the pattern
     async ({}, use) => {
@@ -31,7 +30,8 @@ export const test = base.extend<{ play: (state: string) => Promise<Page> }, { ha
     },
     { scope: "worker" },
   ],
-  play: async ({ page, harness }, use) => {
+  play: async ({ page, harness, blocks }, use) => {
+    const demo = tinyDemo({ num_hidden_layers: blocks });
     const faults: string[] = [];
     page.on("pageerror", (error) => faults.push(error.message));
     await page.context().route("**/demo/**", (route) => {

@@ -121,11 +121,9 @@ test("a second tab does not take a run that the first one is working on, and wha
   await expect(resume(second)).toHaveCount(0);
 });
 
-test("where the browser gives no GPU any more the page says what to do: finished runs are exported, the others resumed after a reload", async ({
-  browser,
-  launchOptions,
-  baseURL,
-}) => {
+test("where the browser gives no GPU any more the page says what to do: finished runs are exported, the others resumed after a reload", {
+  tag: "@whole",
+}, async ({ browser, launchOptions, baseURL }) => {
   // Chromium counts the crashes: another browser's tests must not be left without a GPU.
   const own = await browser.browserType().launch(launchOptions);
   const page = await (await own.newContext({ baseURL })).newPage();

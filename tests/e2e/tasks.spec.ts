@@ -79,7 +79,7 @@ test("a run's scores on the demo's tasks are what the engine finds on Node", asy
   expect(watch).toEqual({ outside: [], faults: [] });
 });
 
-test("questions of a person's own, as parquet; a damaged one is given up, and nothing hangs", async ({ page }) => {
+test("questions of a person's own, as parquet; a damaged one is given up, and nothing hangs", { tag: "@whole" }, async ({ page }) => {
   const watch = await openStudio(page);
   await openDemo(page);
   await recipe(page).getByLabel("Blocks to quantize").selectOption({ label: "first 1" });

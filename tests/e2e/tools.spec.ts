@@ -44,7 +44,7 @@ test("a run is renamed, hidden, copied as a command, saved and loaded back", asy
   await expect(recipe(page).getByLabel("Bits")).toHaveValue("3");
 });
 
-test("runs are sorted and removed", async ({ play }) => {
+test("runs are sorted and removed", { tag: "@whole" }, async ({ play }) => {
   const page = await play("pair");
   const runs = page.getByRole("table", { name: "Runs" });
   await runs.getByRole("button", { name: "Last Δ" }).click();
@@ -56,7 +56,7 @@ test("runs are sorted and removed", async ({ play }) => {
   await expect(button(page, "Add baseline run")).toBeEnabled();
 });
 
-test("runs on several texts stand side by side, and sort by any of them", async ({ play }) => {
+test("runs on several texts stand side by side, and sort by any of them", { tag: "@whole" }, async ({ play }) => {
   const page = await play("texts");
   const runs = page.getByRole("table", { name: "Runs" });
   await expect(runs.getByRole("columnheader", { name: /^On / })).toHaveText([
@@ -93,7 +93,7 @@ test("runs on several texts stand side by side, and sort by any of them", async 
   expect((await name.boundingBox())!.x).toBe(before!.x);
 });
 
-test("a dragged run can be kept", async ({ play }) => {
+test("a dragged run can be kept", { tag: "@whole" }, async ({ play }) => {
   const page = await play("dragged");
   const runs = page.getByRole("table", { name: "Runs" });
   await expect(runs).toContainText("follows the slider");
@@ -104,7 +104,7 @@ test("a dragged run can be kept", async ({ play }) => {
   await expect(runs.getByRole("radio")).toHaveCount(4);
 });
 
-test("a layer is found, chosen by keyboard in the map, and explained", async ({ play }) => {
+test("a layer is found, chosen by keyboard in the map, and explained", { tag: "@whole" }, async ({ play }) => {
   const page = await play("pair");
   const layers = page.getByRole("table", { name: "Layers" });
   await page.getByLabel("Filter layers").fill("layers.2.");
@@ -131,7 +131,7 @@ test("a layer is found, chosen by keyboard in the map, and explained", async ({ 
   await expect(layer).toHaveCount(0);
 });
 
-test("the log is filtered, copied and downloaded", async ({ play, context }) => {
+test("the log is filtered, copied and downloaded", { tag: "@whole" }, async ({ play, context }) => {
   await context.grantPermissions(["clipboard-read", "clipboard-write"]);
   const page = await play("warnings");
   const log = page.getByRole("region", { name: "Log", exact: true });
@@ -149,7 +149,7 @@ test("the log is filtered, copied and downloaded", async ({ play, context }) => 
   expect((await downloading).suggestedFilename()).toBe("qep-studio-log.txt");
 });
 
-test("the GPU panel tells what is in use", async ({ play }) => {
+test("the GPU panel tells what is in use", { tag: "@whole" }, async ({ play }) => {
   const page = await play("pair");
   const gpu = page.getByRole("region", { name: "GPU", exact: true });
   await expect(gpu).toContainText("float64 reference");

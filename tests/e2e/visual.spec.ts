@@ -14,8 +14,8 @@ async function picture(page: Page, drawing: Locator, name: string) {
 const growth = (page: Page) => page.locator(".recharts-wrapper svg.recharts-surface").first();
 
 for (const colorScheme of ["light", "dark"] as const) {
-  test.describe(colorScheme, () => {
-    test.use({ colorScheme });
+  test.describe(colorScheme, { tag: "@whole" }, () => {
+    test.use({ colorScheme, blocks: 12 });
 
     test("the growth of a pair of runs", async ({ play }) => {
       const page = await play("pair");

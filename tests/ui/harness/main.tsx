@@ -121,6 +121,13 @@ const settled = () => until(() => now().job === null && !now().plan.pending && (
 /** The page has drawn all that it will be told of the run under way: so many blocks. */
 const still = (blocks: number) => until(() => layersLeft <= 0 && now().runs.at(-1)?.blocks.length === blocks);
 
+/** Holds the next run up after a share of its blocks and some layers of the one that follows. */
+function holdAfter(share: number, layers: number): number {
+  const blocks = Math.floor(share * now().model.summary!.blocks);
+  layersLeft = 7 * blocks + layers;
+  return blocks;
+}
+
 async function play() {
   await studio.start();
   if (["empty", "no-gpu"].includes(state)) return;
@@ -134,9 +141,9 @@ async function play() {
   await settled();
   if (["live", "opened", "bad-file", "group-size", "too-short"].includes(state)) return;
   if (state === "running") {
-    layersLeft = 40;
+    const blocks = holdAfter(5 / 12, 5);
     studio.run();
-    return still(5);
+    return still(blocks);
   }
   await studio.run();
   if (["one", "failed", "crash"].includes(state)) return;
@@ -150,9 +157,9 @@ async function play() {
     studio.editRecipe({ qep: { alpha: 0.8 } });
     await settled();
     if (state === "dragged") return;
-    layersLeft = 50;
+    const blocks = holdAfter(7 / 12, 1);
     studio.editRecipe({ qep: { alpha: 0.35 } });
-    return still(7);
+    return still(blocks);
   }
   await studio.measure();
   if (state === "measured") return;

@@ -1,5 +1,5 @@
 // round_columns.wgsl - for a block's columns j in turn: x_j = w_j − Σ_{i<j} (e_i·U_ij − x_i·P_ij), c = the code of x_j on its grid, e_j = (x_j − ŵ(c)) / U_jj
-// W [rows, n], of which columns first … first + size − 1 (128 at most) are read; U, P (only if WITH_P) [size, size]: the squares of these columns; scales, zeros [rows, groups];
+// W [rows, n], of which columns first … first + size − 1 (128 at most) are read; U, P (only if WITH_P) [size, size]: the squares of these columns, transposed; scales, zeros [rows, groups];
 // order [n] (only if INDEXED); codes [rows, n]; errors [rows, stride]: the e_j, and with P from column `values` on the x_j.
 // One lane a row: rows are independent, so there is no barrier between columns. A column gathers what the ones before it left, in one compensated sum: taken off
 // one by one, 127 roundings of w would decide which way a code falls.
@@ -31,7 +31,7 @@ fn round_row(row: u32, lane: u32) {
     var x = w[j * WG + lane];
     var low = 0.0;
     for (var i = 0u; i < j; i++) {
-      let at = i * p.size + j;
+      let at = j * p.size + i;
       var change = w[i * WG + lane] * U[at];
       if (WITH_P) { change -= errors[row * p.stride + p.values + i] * P[at]; }
       let term = low - change;

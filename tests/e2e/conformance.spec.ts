@@ -45,7 +45,7 @@ async function exported(): Promise<Map<string, Packed>> {
   return readPacked([...files].filter(([name]) => name.endsWith(".safetensors")));
 }
 
-test("RTN 3 bits + QEP: every Δ_m is the oracle's", { tag: "@whole" }, async () => {
+test("RTN 3 bits + QEP: every Δ_m is the oracle's", async () => {
   await untilDone(page, "Run", "Done: RTN 3-bit + QEP α 0.5");
   await page.getByText("Show as table").first().click();
   expectNear((await curves(page))[0], recipes["rtn-3-qep"]);
@@ -77,7 +77,7 @@ test("RTN's codes are those of the command line, but for a thousandth", { tag: "
   expect(different / all).toBeLessThanOrEqual(0.001);
 });
 
-test("GPTQ 3 bits + QEP: every Δ_m is the oracle's, and its packed export reads strictly", async () => {
+test("GPTQ 3 bits + QEP: every Δ_m is the oracle's, and its packed export reads strictly", { tag: "@whole" }, async () => {
   await recipe(page).getByLabel("Method").selectOption("gptq");
   await untilDone(page, "Run", "Done: GPTQ 3-bit + QEP α 0.5");
   expectNear((await curves(page))[1], recipes["gptq-3-qep"]);

@@ -2,7 +2,7 @@ import { type ColumnRounding, elements } from "../ops";
 import type { Gpu, GpuTensor } from "./gpu";
 import { zeroConstant } from "./grids";
 import { aligned, type Matmul } from "./matmul";
-import { isCut, rowRuns, slice } from "./panels";
+import { isCut, panelOf, rowRuns, slice } from "./panels";
 import { copyBlock } from "./rows";
 import { dims, isMatrix, isSquare, requireShape } from "./shape";
 import { diagonal } from "./solve";
@@ -71,7 +71,7 @@ export function roundColumns(gpu: Gpu, matmul: Matmul, job: ColumnRounding, from
   // Shared memory holds the columns, 512 bytes a row; SwiftShader compiles half a millisecond for each float of it.
   const WG = gpu.software ? 4 : 32;
   const constants = { ...zeroConstant(job.grid.kind), INDEXED: job.order ? 1 : 0, WITH_P: P ? 1 : 0, WG };
-  const [diagonalOfU, diagonalOfP] = [square(gpu, U, from, count), P && square(gpu, P, from, count)];
+  const [diagonalOfU, diagonalOfP] = [transposedSquare(gpu, U, from, count), P && transposedSquare(gpu, P, from, count)];
   gpu.rowwise([W, scales, zeros, codes, errors], (at, run) =>
     gpu.run("roundColumns", {
       constants,
@@ -93,11 +93,17 @@ export function roundColumns(gpu: Gpu, matmul: Matmul, job: ColumnRounding, from
   if (diagonalOfP) gpu.free(diagonalOfP);
 }
 
-/** A's square of so many rows and columns at its diagonal. */
-function square(gpu: Gpu, A: GpuTensor, from: number, count: number): GpuTensor {
-  const block = gpu.make([count, count]);
-  copyBlock(gpu, { tensor: A, row: from, column: from }, { tensor: block, row: 0, column: 0 }, count, count);
-  return block;
+/** A's square of so many rows and columns at its diagonal, transposed: the kernel reads down its columns. */
+function transposedSquare(gpu: Gpu, A: GpuTensor, from: number, count: number): GpuTensor {
+  const square = gpu.make([count, count]);
+  for (let i = 0; i < count; ) {
+    const { panel, row, rows } = panelOf(A, from + i);
+    const part = Math.min(count - i, rows.count - row);
+    const u32 = [part * count, count, row * A.shape[1] + from, A.shape[1], i, 1, count];
+    gpu.each("copyBlock", part * count, { bind: [panel, square], u32 });
+    i += part;
+  }
+  return square;
 }
 
 interface Errors {

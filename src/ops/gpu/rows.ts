@@ -176,7 +176,7 @@ export function copyBlock(gpu: Gpu, from: Block, to: Block, rows: number, column
       bind: [source.panel, target.panel],
       u32: [
         ...[count * columns, columns, source.row * fromStride + from.column, fromStride * (from.step ?? 1)],
-        ...[target.row * toStride + to.column, toStride],
+        ...[target.row * toStride + to.column, toStride, 1],
       ],
     });
     i += count;

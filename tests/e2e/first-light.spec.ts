@@ -82,7 +82,7 @@ test("from the demo to an exported checkpoint", async ({ page }) => {
   expect(watch).toEqual({ outside: [], faults: [] });
 });
 
-test("cancel stops a run where it is, and the next run works", async ({ page }) => {
+test("cancel stops a run where it is, and the next run works", { tag: "@whole" }, async ({ page }) => {
   await openStudio(page);
   const gate = await gateEngine(page);
   await openDemo(page);
@@ -151,7 +151,7 @@ test("export into a folder, past a closed dialog, and with a full disk", async (
   });
 });
 
-test("a GPU that is lost while measuring is replaced, and the measurement started over", async ({ page, browser }) => {
+test("a GPU that is lost while measuring is replaced, and the measurement started over", { tag: "@whole" }, async ({ page, browser }) => {
   await openStudio(page);
   const gate = await gateEngine(page);
   await openDemo(page);

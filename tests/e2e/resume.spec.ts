@@ -104,7 +104,9 @@ test("a run goes on to the same bytes after a cancel, a closed tab, a worker tha
   });
 });
 
-test("a second tab does not take a run that the first one is working on, and what is discarded is gone", async ({ page }) => {
+test("a second tab does not take a run that the first one is working on, and what is discarded is gone", { tag: "@whole" }, async ({
+  page,
+}) => {
   const gate = await heldRun(page, 150);
   const second = await page.context().newPage();
   await openStudio(second);

@@ -160,7 +160,7 @@ export class Engine {
       return { label: `${label} - own calibration windows`, tokens: calibration.tokens };
     }
     const tokens = await this.texts.tokens(this.currentModel, text.file, cutting, this.reading(text, signal, emit));
-    return { label: text.file.name, tokens };
+    return { label: text.label ?? text.file.name, tokens };
   }
 
   /** Perplexity of the open checkpoint as it is. */
@@ -296,7 +296,7 @@ export class Engine {
     if (!text) throw new QuantError("internal", "no calibration text was given", "Choose a text.");
     if ("ofRun" in text) return this.windowsOf(text);
     const calibration = await this.texts.calibration(this.currentModel, text.file, recipe, this.reading(text, signal, emit));
-    return { label: text.file.name, calibration };
+    return { label: text.label ?? text.file.name, calibration };
   }
 
   private async windowsOf({ ofRun }: WindowsOfRun): Promise<{ label: string; calibration: Calibration }> {

@@ -25,6 +25,8 @@ export interface Cutting {
 /** A text that a person gave. */
 export interface GivenText {
   readonly file: SourceFile;
+  /** What people know the text by; the file's name where it is not given. */
+  readonly label?: string;
   /** The field that holds the text, where it is not found automatically. */
   readonly field?: string;
 }

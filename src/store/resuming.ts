@@ -4,7 +4,7 @@ import type { InterruptedRun } from "../results/interrupted";
 import type { Quantizing } from "./quantizing";
 import type { Session } from "./session";
 import type { State } from "./state";
-import { demoText, type TextChoice } from "./texts";
+import { demoText, type TextChoice, textLabel } from "./texts";
 
 export interface Resuming {
   /** Goes on with it, on the windows that it was started on. */
@@ -51,8 +51,6 @@ export function createResuming(store: StoreApi<State>, session: Session, quantiz
 
 /** The text as the person chose it, if it can still be read: the demo's always can. */
 function textOf({ id, text }: InterruptedRun, demo: boolean): TextChoice {
-  if (text === null || (demo && text.label === demoFile)) return demoText;
+  if (text === null || (demo && text.label === textLabel(demoText, "calibration"))) return demoText;
   return { kind: "kept", file: null, pasted: "", kept: { runId: id, ...text } };
 }
-
-const demoFile = "calibration.jsonl";

@@ -113,8 +113,8 @@ async function answered<T>(work: () => Promise<T>): Promise<Reply<T>> {
 async function givenText(text: TextSource, use: "calibration" | "evaluation"): Promise<GivenText | WindowsOfRun> {
   if (text.kind === "run") return { ofRun: text.runId };
   if (text.kind === "file") return { file: givenFile(text.file), field: text.field };
-  if (text.kind === "text") return { file: bytesFile("the pasted text", text.text) };
-  return { file: (await httpSource("demo texts", demoBase, [`${use}.jsonl`])).files[0] };
+  if (text.kind === "text") return { file: bytesFile("pasted text", text.text) };
+  return { file: (await httpSource("demo texts", demoBase, [`${use}.jsonl`])).files[0], label: `demo ${use} text` };
 }
 
 /** Wraps a file so that its read errors are about the text, wherever they occur. */

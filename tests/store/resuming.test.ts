@@ -20,7 +20,7 @@ it("a run that was cancelled is offered at its next block, and comes to the figu
   const { client, studio, state } = await cancelledAfter(1);
   expect(state().runs).toMatchObject([{ status: "cancelled" }]);
   const [{ id, done, blocks, text }] = state().interrupted;
-  expect({ id, done, text }).toMatchObject({ id: "run-1", done: 1, text: { label: "calibration.jsonl" } });
+  expect({ id, done, text }).toMatchObject({ id: "run-1", done: 1, text: { label: "demo calibration text" } });
   expect(blocks).toBeGreaterThan(1);
   await studio.resume(id);
   expect(state()).toMatchObject({ interrupted: [], outcome: { kind: "ran" }, selected: "run-1" });

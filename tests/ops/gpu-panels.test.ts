@@ -188,7 +188,8 @@ const cases: Partial<Record<keyof Ops, Case>> = {
     return [g.scales, g.zeros];
   },
   roundColumns: (ops, size) => [...rounded(ops, size, false), ...rounded(ops, size, true)],
-  clipSearch: (ops, { out, n, T }) => [ops.clipSearch(matrix(ops, out, n), hessian(ops, n, T), spec)],
+  clipSearch: (ops, { out, n, T }) =>
+    (n % 40 === 0 ? [-1, 40] : [-1]).map((groupSize) => ops.clipSearch(matrix(ops, out, n), hessian(ops, n, T), { ...spec, groupSize })),
   pack: (ops, { out, n }) => [ops.pack(ops.encode(matrix(ops, out, n), ops.grid(matrix(ops, out, n), spec), 3), 3)],
   unpack: (ops, { out, n }) => [ops.unpack(ops.pack(ops.encode(matrix(ops, out, n), ops.grid(matrix(ops, out, n), spec), 3), 3), 3, n)],
   squaredDifference: (ops, { out, n }) => [ops.squaredDifference(matrix(ops, out, n), matrix(ops, out, n, 3))],

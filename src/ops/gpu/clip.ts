@@ -1,9 +1,9 @@
 import { type GridSpec, tensorsOf } from "../ops";
 import type { Gpu, GpuTensor } from "./gpu";
 import { decode, encode, grid } from "./grids";
-import type { Matmul } from "./matmul";
+import { aligned, type Matmul } from "./matmul";
 import { isCut } from "./panels";
-import { add } from "./rows";
+import { add, copyBlock } from "./rows";
 import { dims, isMatrix, isSquare, requireShape } from "./shape";
 
 /** How many clipping thresholds are tried, in steps of 1/20 of the largest weight. */
@@ -29,7 +29,7 @@ export function clipSearch(gpu: Gpu, matmul: Matmul, W: GpuTensor, gram: GpuTens
     each("clip", [W, W, y], candidate);
     const error = roundingError(gpu, W, y, spec);
     const weighed = gpu.make(W.shape);
-    weigh(matmul, error, gram, weighed, run);
+    weigh(gpu, matmul, error, gram, weighed, run);
     each("clipChoice", [error, weighed, least, choice], candidate);
     gpu.free(error, weighed);
   }
@@ -39,7 +39,7 @@ export function clipSearch(gpu: Gpu, matmul: Matmul, W: GpuTensor, gram: GpuTens
 }
 
 /** Each group's columns of the errors times its diagonal block of the gram. */
-function weigh(matmul: Matmul, error: GpuTensor, gram: GpuTensor, weighed: GpuTensor, run: number): void {
+function weigh(gpu: Gpu, matmul: Matmul, error: GpuTensor, gram: GpuTensor, weighed: GpuTensor, run: number): void {
   const [m, n] = error.shape;
   const shape = { form: "NN", m, n: run, k: run } as const;
   if (![error, gram, weighed].some(isCut)) {
@@ -53,13 +53,13 @@ function weigh(matmul: Matmul, error: GpuTensor, gram: GpuTensor, weighed: GpuTe
     return;
   }
   for (let at = 0; at < n; at += run) {
-    const columns = { column: at };
-    matmul.run({
-      ...shape,
-      a: { tensor: error, ...columns },
-      b: { tensor: gram, row: at, ...columns },
-      c: { tensor: weighed, ...columns },
-    });
+    const block = { tensor: gram, row: at, column: at };
+    // A panel may end within the block: a copy makes one product of it, which rounds as in a batch.
+    const copied = 4 * run * run <= gpu.panelLimit ? { tensor: gpu.make([run, run]), row: 0, column: 0 } : null;
+    if (copied) copyBlock(gpu, block, copied, run, run);
+    const [a, c] = [error, weighed].map((tensor) => ({ tensor, column: at }));
+    matmul.run({ ...shape, quads: aligned(block), a, b: copied ?? block, c });
+    if (copied) gpu.free(copied.tensor);
   }
 }
 

@@ -10,7 +10,7 @@ import { inScope, randoms } from "./helpers";
 const limit = 64 * 1024;
 const limits = { maxStorageBufferBindingSize: limit };
 
-/** Rows, columns and tokens of the cases: none a multiple of a panel's rows; and columns that only the tiled matmul kernel takes. */
+/** Rows, columns and tokens of the cases: none a multiple of a panel's rows; columns that only the tiled matmul kernel takes; all multiples. */
 interface Sizes {
   out: number;
   n: number;
@@ -19,6 +19,7 @@ interface Sizes {
 const sizes: Sizes[] = [
   { out: 300, n: 200, T: 700 },
   { out: 130, n: 251, T: 530 },
+  { out: 128, n: 192, T: 512 },
 ];
 
 type Case = (ops: Ops, size: Sizes) => Tensor[];

@@ -2,7 +2,7 @@ import { type ColumnRounding, elements } from "../ops";
 import type { Gpu, GpuTensor } from "./gpu";
 import { zeroConstant } from "./grids";
 import { aligned, type Matmul } from "./matmul";
-import { isCut, panelOf, rowRuns, slice } from "./panels";
+import { isCut, rowRuns, slice } from "./panels";
 import { copyBlock } from "./rows";
 import { dims, isMatrix, isSquare, requireShape } from "./shape";
 import { diagonal } from "./solve";
@@ -96,13 +96,7 @@ export function roundColumns(gpu: Gpu, matmul: Matmul, job: ColumnRounding, from
 /** A's square of so many rows and columns at its diagonal, transposed: the kernel reads down its columns. */
 function transposedSquare(gpu: Gpu, A: GpuTensor, from: number, count: number): GpuTensor {
   const square = gpu.make([count, count]);
-  for (let i = 0; i < count; ) {
-    const { panel, row, rows } = panelOf(A, from + i);
-    const part = Math.min(count - i, rows.count - row);
-    const u32 = [part * count, count, row * A.shape[1] + from, A.shape[1], i, 1, count];
-    gpu.each("copyBlock", part * count, { bind: [panel, square], u32 });
-    i += part;
-  }
+  copyBlock(gpu, { tensor: A, row: from, column: from }, { tensor: square, row: 0, column: 0, transposed: true }, count, count);
   return square;
 }
 

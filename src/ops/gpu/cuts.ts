@@ -6,12 +6,10 @@ const moved = (v: View, rows: number, columns: number): View => ({ ...v, row: (v
 
 const rowCuts = ({ tensor, row = 0 }: View, rows: number): number[] => boundaries(tensor, row, row + rows);
 
-const sorted = (cuts: readonly number[]): number[] => [...new Set(cuts)].sort((a, b) => a - b);
-
 /** Where k is cut by the panels whose rows it counts. */
 export function depthCuts({ form, a, b, k }: Product): number[] {
   if (form === "NT") return [];
-  return sorted([...rowCuts(b, k), ...(form === "TN" ? rowCuts(a, k) : [])]);
+  return [...rowCuts(b, k), ...(form === "TN" ? rowCuts(a, k) : [])];
 }
 
 /** The same product in parts of C of which each takes its rows of A, C and D, and of B where they are columns of C, from one panel. */
@@ -22,13 +20,13 @@ export function* pieces(x: Product): Generator<Product> {
     yield x;
     return;
   }
-  let down = sorted([...rowCuts(c, m), ...(d ? rowCuts(d, m) : []), ...(form === "TN" ? [] : rowCuts(a, m))]);
-  let across = form === "NT" ? sorted(rowCuts(b, n)) : [];
+  let down = [...rowCuts(c, m), ...(d ? rowCuts(d, m) : []), ...(form === "TN" ? [] : rowCuts(a, m))];
+  let across = form === "NT" ? rowCuts(b, n) : [];
   // A triangle is cut into squares along its diagonal, and rectangles.
-  if (part === "lower") down = across = sorted([...down, ...across]);
-  if (part === "lower-b") across = sorted([...across, ...depthCuts(x)]);
-  for (const rows of between(down, 0, m))
-    for (const columns of between(across, 0, n)) {
+  if (part === "lower") down = across = [...down, ...across];
+  if (part === "lower-b") across = [...across, ...depthCuts(x)];
+  for (const rows of between(down, m))
+    for (const columns of between(across, n)) {
       const piece = { ...x, ...corner(x, rows, columns) };
       if (part === "lower" && columns.first > rows.first) continue;
       if (part === "lower" && columns.first < rows.first) piece.part = "all";
@@ -56,7 +54,7 @@ const below = (x: Product, rows: number): Product => ({ ...x, k: x.k - rows, a: 
 
 /** A product as products that follow each other in k: each goes on from the sum so far, the last one applies `alpha` and adds D. */
 export function* inDepth(x: Product, cuts: readonly number[]): Generator<Product> {
-  for (const { first, count } of between(cuts, 0, x.k)) {
+  for (const { first, count } of between(cuts, x.k)) {
     const last = first + count === x.k;
     yield {
       ...x,

@@ -1,4 +1,3 @@
-import accumulate from "../../../shaders/accumulate.wgsl?raw";
 import add from "../../../shaders/add.wgsl?raw";
 import addBias from "../../../shaders/add_bias.wgsl?raw";
 import addExactly from "../../../shaders/add_exactly.wgsl?raw";
@@ -56,7 +55,6 @@ export const shared = {
 } as const;
 
 const sources = {
-  accumulate,
   add,
   addBias,
   addExactly,

@@ -1,9 +1,9 @@
 import { QuantError } from "../../errors";
 import { depthCuts, inDepth, pieces } from "./cuts";
 import type { Gpu, GpuTensor } from "./gpu";
-import { isCut, panelOf, panelShape, type Slice, whole } from "./panels";
+import { isCut, panelOf, panelShape, rowsPerSum, type Slice, whole } from "./panels";
 import type { Product, View } from "./product";
-import { accumulate, copyBlock } from "./rows";
+import { copyBlock } from "./rows";
 import { dims, isMatrix, isSquare, requireShape, rowsOf } from "./shape";
 import { readBytes, upload } from "./transfer";
 
@@ -36,10 +36,10 @@ function place({ tensor, row = 0, column = 0 }: View): Placed {
   return { panel: at.panel, start: at.row * stride + column, stride };
 }
 
-/** Whether a view begins, and its rows lie, at multiples of four. */
-export const aligned = (v: View): boolean => {
-  const { start, stride } = place(v);
-  return [start, stride, v.window, v.head].every((x = 0) => x % 4 === 0);
+/** Whether a view begins, and its rows lie, at multiples of four. Panels do not matter: they begin at multiples of 64 rows. */
+export const aligned = ({ tensor, row = 0, column = 0, window = 0, head = 0 }: View): boolean => {
+  const stride = panelShape(tensor.shape).columns;
+  return [row * stride + column, stride, window, head].every((x) => x % 4 === 0);
 };
 
 /** The quad kernel reads four floats at a time, so it leaves odd strides to the tiled one. */
@@ -63,29 +63,33 @@ export class Matmul {
   /** One product, in as many pieces as the panels of its tensors ask for. The pieces round as the whole would. */
   run(x: Product): void {
     if (x.m === 0 || x.n === 0 || x.batch?.count === 0) return;
-    for (const piece of x.batch ? [x] : pieces(x)) {
-      const depths = x.batch ? [] : depthCuts(piece);
-      if (depths.length === 0) this.dispatch(piece);
-      else if (piece.add === "c") this.addInPieces(piece);
-      else for (const part of inDepth(piece, depths)) this.dispatch(part);
+    // All pieces go to one kernel, as the two round differently.
+    const variant = fitsQuads(x) ? this.variant : tiled;
+    if (x.batch) this.dispatch(x, variant);
+    // Without any depth nothing of A and B is read, and their views may begin behind the last row.
+    else if (x.k === 0) this.runPieces({ ...x, a: { tensor: x.a.tensor }, b: { tensor: x.b.tensor } }, variant);
+    else this.runPieces(x, variant);
+  }
+
+  private runPieces(x: Product, variant: MatmulVariant): void {
+    for (const piece of pieces(x)) {
+      const depths = depthCuts(piece);
+      if (depths.length > 0 && piece.add === "c") this.addInDepth(piece, depths, variant);
+      else if (depths.length > 0) for (const part of inDepth(piece, depths)) this.dispatch(part, variant);
+      else this.dispatch(piece, variant);
     }
   }
 
   /** C += alpha · A·B where k is cut: the product comes first, by itself. */
-  private addInPieces(x: Product): void {
-    const { c, m, n, alpha = 1 } = x;
-    const product = this.gpu.make([m, n]);
-    this.run({ ...x, c: { tensor: product }, add: undefined, alpha });
-    const sum = this.gpu.make([m, n]);
-    copyBlock(this.gpu, { row: 0, column: 0, ...c }, { tensor: sum, row: 0, column: 0 }, m, n);
-    accumulate(this.gpu, sum, product);
-    copyBlock(this.gpu, { tensor: sum, row: 0, column: 0 }, { row: 0, column: 0, ...c }, m, n);
-    this.gpu.free(product, sum);
+  private addInDepth(x: Product, depths: readonly number[], variant: MatmulVariant): void {
+    const product = { tensor: this.gpu.make([x.m, x.n]), row: 0, column: 0 };
+    for (const part of inDepth({ ...x, c: product, add: undefined }, depths)) this.dispatch(part, variant);
+    copyBlock(this.gpu, product, { row: 0, column: 0, ...x.c, add: true }, x.m, x.n);
+    this.gpu.free(product.tensor);
   }
 
-  private dispatch(x: Product): void {
+  private dispatch(x: Product, { kernel, rows, columns, lanes }: MatmulVariant): void {
     const { m, n, k, form, add, minus, part = "all", alpha = 1, batch = { first: 0, count: 1, heads: 1, group: 1 } } = x;
-    const { kernel, rows, columns, lanes } = fitsQuads(x) ? this.variant : tiled;
     const [a, b, c] = [place(x.a), place(x.b), place(x.c)];
     const d = typeof add === "object" ? place(add) : undefined;
     const fourth = d?.panel ?? (minus ? place({ ...x.a, tensor: minus }).panel : a.panel);
@@ -139,16 +143,14 @@ export class Matmul {
     const name = xq ? "crossGram" : "gram";
     requireShape(isSquare(H) && H.shape[0] === n && (!xq || dims(xq) === dims(x)), name, `${dims(H, x)}${xq ? ` and ${dims(xq)}` : ""}`);
     // A float32 sum over all tokens would lose digits: sum short runs, then add the sums.
-    for (let first = 0; first < rows; first += tokensPerSum) {
+    for (let first = 0; first < rows; first += rowsPerSum) {
       const a = { tensor: x, row: first };
       const b = { tensor: xq ?? x, row: first };
-      const k = Math.min(tokensPerSum, rows - first);
+      const k = Math.min(rowsPerSum, rows - first);
       this.run({ form: "TN", m: n, n, k, a, b, c: { tensor: H }, add: "c", part: xq ? "all" : "lower", minus: xq });
     }
   }
 }
-
-const tokensPerSum = 512;
 
 /** Largest difference from the true product, relative to the sums of absolute products, of which float32 may lose a few parts in 2²⁴. */
 function worstError(form: Product["form"], x: Float32Array, n: number, y: Float32Array): number {

@@ -26,11 +26,10 @@ export interface RowRange {
 }
 
 /**
- * Panels begin at multiples of this many rows where so many fit: the spans in which a Gram sum is summed, so that cutting changes no digit
- * of it.
+ * Rows that a Gram sum takes at a time. Panels begin at multiples of it where so many rows fit, so that cutting changes no digit of the sum;
+ * and always at multiples of `leastRows`, which makes their offsets in other bindings multiples of 256 bytes, as WebGPU wants them.
  */
-const alignment = 512;
-/** And always of `leastRows`: offsets of bindings are multiples of 256 bytes then, whatever the number of columns. */
+export const rowsPerSum = 512;
 
 /** A tensor's first dimension, and the elements of one step of it. */
 export function panelShape(shape: readonly number[]): { rows: number; columns: number } {
@@ -46,7 +45,7 @@ export function rowsPerPanel(shape: readonly number[], allowed: number): number 
   const { rows, columns } = panelShape(shape);
   if (padded(rows * columns) <= allowed) return Math.max(rows, 1);
   const most = Math.floor(allowed / (4 * columns));
-  for (let step = alignment; step >= leastRows; step /= 2) if (most >= step) return most - (most % step);
+  for (let step = rowsPerSum; step >= leastRows; step /= 2) if (most >= step) return most - (most % step);
   throw new QuantError(
     "gpu-limit",
     `${Math.min(rows, leastRows)} rows of a tensor of ${shape.join(" × ")} are more than the ${kibibytes(allowed)} that this GPU binds at once`,
@@ -95,7 +94,10 @@ export function panelOf(tensor: GpuTensor, row: number): { panel: Slice; row: nu
 /** All rows in runs that lie in one panel of each of the tensors, which have the same number of rows. */
 export function* rowRuns(...tensors: readonly GpuTensor[]): Generator<RowRange> {
   const { rows } = panelShape(tensors[0].shape);
-  yield* between([...new Set(tensors.flatMap((t) => boundaries(t, 0, rows)))], 0, rows);
+  yield* between(
+    tensors.flatMap((t) => boundaries(t, 0, rows)),
+    rows,
+  );
 }
 
 /** First rows of panels that lie in rows `from` … `to` − 1, seen from row `from` of the tensor. */
@@ -106,11 +108,11 @@ export function boundaries(t: GpuTensor, from: number, to: number): number[] {
   return found;
 }
 
-/** The ranges that lie between cuts. */
-export function* between(cuts: readonly number[], from: number, to: number): Generator<RowRange> {
-  const ends = [...cuts, to].sort((a, b) => a - b);
-  for (const end of ends) {
-    if (end > from) yield { first: from, count: end - from };
-    from = Math.max(from, end);
+/** The ranges between cuts, from 0 to `end`. Cuts come in any order and may repeat. */
+export function* between(cuts: readonly number[], end: number): Generator<RowRange> {
+  let first = 0;
+  for (const cut of [...cuts, end].sort((a, b) => a - b)) {
+    if (cut > first) yield { first, count: cut - first };
+    first = cut;
   }
 }

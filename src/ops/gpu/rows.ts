@@ -13,12 +13,6 @@ export function scale(gpu: Gpu, t: GpuTensor, factor: number): void {
   gpu.rowwise([t], (at) => gpu.each("scale", vectors(at(t)), { bind: [at(t)], u32: [vectors(at(t))], f32: [factor] }));
 }
 
-/** t += u, in place: u is another tensor, of the same shape. */
-export function accumulate(gpu: Gpu, t: GpuTensor, u: GpuTensor): void {
-  requireShape(dims(t) === dims(u), "accumulate", dims(t, u));
-  gpu.rowwise([t, u], (at) => gpu.each("accumulate", vectors(at(t)), { bind: [at(t), at(u)], u32: [vectors(at(t))] }));
-}
-
 export function add(gpu: Gpu, a: GpuTensor, b: GpuTensor, factor = 1): GpuTensor {
   requireShape(size(a) === size(b), "add", dims(a, b));
   const y = gpu.make(a.shape);
@@ -160,35 +154,49 @@ export function addColumnSums(gpu: Gpu, sums: GpuTensor, x: GpuTensor): void {
     const work = 5 * count * columns;
     gpu.run("columnSums", { constants: { WG }, bind: [own, at(x)], u32: [count, columns], groups: Math.ceil(columns / WG), work });
   });
-  accumulate(gpu, sums, own);
+  copyBlock(gpu, { tensor: own, row: 0, column: 0 }, { tensor: sums, row: 0, column: 0, add: true }, columns, 1);
   gpu.free(own);
 }
 
-/** Rows of one matrix, or a part of each, put into another. Both are cut at their own panels. */
-export function copyBlock(gpu: Gpu, from: Block, to: Block, rows: number, columns: number): void {
+/** Where a block begins. */
+interface Block {
+  tensor: GpuTensor;
+  row: number;
+  column: number;
+}
+
+interface Source extends Block {
+  /** Distance of its rows; default 1. */
+  step?: number;
+}
+
+interface Target extends Block {
+  /** It is added to what is there. */
+  add?: boolean;
+  /** Its rows become columns, of a tensor that is not cut. */
+  transposed?: boolean;
+}
+
+/** Rows of one matrix, or a part of each, put into another. Each is cut at its own panels. */
+export function copyBlock(gpu: Gpu, from: Source, to: Target, rows: number, columns: number): void {
+  const { step = 1 } = from;
+  const [fromStride, toStride] = [perRow(from.tensor), perRow(to.tensor)];
   for (let i = 0; i < rows; ) {
-    const source = panelOf(from.tensor, from.row + i * (from.step ?? 1));
-    const target = panelOf(to.tensor, to.row + i);
-    const left = Math.ceil((source.rows.count - source.row) / (from.step ?? 1));
-    const count = Math.min(rows - i, left, target.rows.count - target.row);
-    const [fromStride, toStride] = [perRow(from.tensor), perRow(to.tensor)];
+    const source = panelOf(from.tensor, from.row + i * step);
+    const target = panelOf(to.tensor, to.transposed ? to.row : to.row + i);
+    const left = Math.ceil((source.rows.count - source.row) / step);
+    const count = Math.min(rows - i, left, to.transposed ? rows : target.rows.count - target.row);
+    const start = target.row * toStride + to.column;
     gpu.each("copyBlock", count * columns, {
+      constants: { ADD: to.add ? 1 : 0 },
       bind: [source.panel, target.panel],
       u32: [
-        ...[count * columns, columns, source.row * fromStride + from.column, fromStride * (from.step ?? 1)],
-        ...[target.row * toStride + to.column, toStride, 1],
+        ...[count * columns, columns, source.row * fromStride + from.column, fromStride * step],
+        ...(to.transposed ? [start + i, 1, toStride] : [start, toStride, 1]),
       ],
     });
     i += count;
   }
-}
-
-/** Where a block begins; `step` is the distance of its rows (default 1). */
-export interface Block {
-  tensor: GpuTensor;
-  row: number;
-  column: number;
-  step?: number;
 }
 
 export function everyRow(gpu: Gpu, x: GpuTensor, first: number, step: number): GpuTensor {

@@ -13,6 +13,16 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
+/** A page with one finished run on the demo; each start of a worker takes the next client. */
+async function withFinishedRun(clients: ReturnType<typeof realClient>[]) {
+  const studio = createStudio(() => clients.shift()!);
+  await studio.start();
+  await studio.openDemo();
+  studio.editRecipe({ calibration: { windows: 4, windowLength: 16 } });
+  await studio.run();
+  return { studio, state: () => studio.store.getState() };
+}
+
 describe("when things break", () => {
   it("no WebGPU leaves the CPU reference on offer", async () => {
     const { client, studio, state } = made(realClient({ gpu: false }));
@@ -28,12 +38,7 @@ describe("when things break", () => {
   it("a dead worker can be started again, with the model that was open", async () => {
     const clients = [realClient(), realClient()];
     const [first, second] = clients;
-    const studio = createStudio(() => clients.shift()!);
-    const state = () => studio.store.getState();
-    await studio.start();
-    await studio.openDemo();
-    studio.editRecipe({ calibration: { windows: 4, windowLength: 16 } });
-    await studio.run();
+    const { studio, state } = await withFinishedRun(clients);
     first.holdAfter((e) => e.type === "progress");
     const measuring = studio.measure();
     await until(() => first.held);
@@ -55,12 +60,7 @@ describe("when things break", () => {
     const none = new QuantError("no-webgpu", "the browser found no GPU", "Update the driver.");
     const clients = [realClient(), realClient({ later: true }), realClient({ later: true })];
     const [first, second] = clients;
-    const studio = createStudio(() => clients.shift()!);
-    const state = () => studio.store.getState();
-    await studio.start();
-    await studio.openDemo();
-    studio.editRecipe({ calibration: { windows: 4, windowLength: 16 } });
-    await studio.run();
+    const { studio, state } = await withFinishedRun(clients);
     first.fail = { plan: none, measure: none };
     await studio.measure();
     await until(() => !state().plan.pending);

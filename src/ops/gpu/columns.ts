@@ -84,9 +84,9 @@ export function roundColumns(gpu: Gpu, matmul: Matmul, job: ColumnRounding, from
       work: run.count * count * (count + 20),
     }),
   );
-  takeOff(gpu, matmul, { W, errors, from: 0, factors: U, alpha: -1 }, from, to);
+  propagate(gpu, matmul, { W, errors, from: 0, factors: U, alpha: -1 }, from, to);
   if (P) {
-    takeOff(gpu, matmul, { W, errors, from: values, factors: P, alpha: 1 }, from, to);
+    propagate(gpu, matmul, { W, errors, from: values, factors: P, alpha: 1 }, from, to);
     gpu.free(errors);
   }
   gpu.free(diagonalOfU);
@@ -109,8 +109,8 @@ interface Errors {
   alpha: number;
 }
 
-/** W's columns from `to` on += alpha · errors · (rows [from, to) of the factors). */
-function takeOff(gpu: Gpu, matmul: Matmul, { W, errors, from: column, factors, alpha }: Errors, from: number, to: number): void {
+/** Propagates what rounding left: W's columns from `to` on += alpha · errors · (rows [from, to) of the factors). */
+function propagate(gpu: Gpu, matmul: Matmul, { W, errors, from: column, factors, alpha }: Errors, from: number, to: number): void {
   const [rows, n] = W.shape;
   const shape = { form: "NN", m: rows, k: to - from, a: { tensor: errors, column }, add: "c", alpha } as const;
   if (!isCut(factors)) {

@@ -66,7 +66,7 @@ export class Matmul {
     // All pieces go to one kernel, as the two round differently.
     const variant = fitsQuads(x) ? this.variant : tiled;
     if (x.batch) this.dispatch(x, variant);
-    // Without any depth nothing of A and B is read, and their views may begin behind the last row.
+    // Without any depth nothing of A and B is read, and their views may begin past the last row.
     else if (x.k === 0) this.runPieces({ ...x, a: { tensor: x.a.tensor }, b: { tensor: x.b.tensor } }, variant);
     else this.runPieces(x, variant);
   }

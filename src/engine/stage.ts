@@ -1,7 +1,6 @@
 import { checkPackedRange } from "../export/range";
 import type { Block } from "../model/forward";
 import { type Stage, stageInputs } from "../model/layers";
-import { using } from "../ops/activations";
 import type { Tensor } from "../ops/ops";
 import { codeLayer } from "../quant/coded";
 import { byMethod, stageLayers } from "../quant/layer-plan";
@@ -67,9 +66,10 @@ function viewOf(
     H,
     C,
     tokens: load.tokens,
+    length: geometry.length,
     chunks,
     x,
-    moduleOutput: (c, weights) => using(x(c), (tensor) => moduleOutput(activations.ops, geometry, block, stage, tensor, weights)),
+    moduleOutput: (tensor, weights) => moduleOutput(activations.ops, geometry, block, stage, tensor, weights),
     hold: (tensor) => activations.hold(tensor),
     foldable: isFoldable(geometry.spec, stage),
   };

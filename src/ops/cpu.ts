@@ -74,7 +74,7 @@ export function createCpuOps(): Ops {
     swiglu: (gate, up) => own(rows.swiglu(cpu(gate), cpu(up))),
 
     scaleColumns: (A, s, divide) => own(rows.scaleColumns(cpu(A), cpu(s), divide)),
-    everyRow: (x, first, step) => own(rows.everyRow(cpu(x), first, step)),
+    everyRow: (x, first, step, count) => own(rows.everyRow(cpu(x), first, step, count)),
     scaleRows: (A, s, divide) => own(rows.scaleRows(cpu(A), cpu(s), divide)),
     affine: (A, factor, offset, low, high) => own(rows.affine(cpu(A), factor, offset, low, high)),
     addColumnSums: (sums, x) => rows.addColumnSums(cpu(sums), cpu(x)),

@@ -144,8 +144,8 @@ export interface Ops {
 
   /** A · diag(s), or with `divide` A · diag(s)⁻¹: [m, n], [n]. */
   scaleColumns(A: Tensor, s: Tensor, divide?: boolean): Tensor;
-  /** Rows first, first + step, … of x: [T, n] → [⌈(T − first)/step⌉, n]. */
-  everyRow(x: Tensor, first: number, step: number): Tensor;
+  /** Rows first, first + step, … of x, `count` of them or all there are: [T, n] → [count or ⌈(T − first)/step⌉, n]. */
+  everyRow(x: Tensor, first: number, step: number, count?: number): Tensor;
   /** diag(s) · A, or with `divide` diag(s)⁻¹ · A: [m, n], [m]. */
   scaleRows(A: Tensor, s: Tensor, divide?: boolean): Tensor;
   /** clamp(factor · a + offset, low, high), elementwise. */

@@ -26,14 +26,16 @@ export interface StageView {
   readonly C: Tensor | null;
   /** Calibration tokens over all chunks. */
   readonly tokens: number;
+  /** Tokens of one window. A chunk holds whole windows. */
+  readonly length: number;
   readonly chunks: number;
   /** Inputs of chunk c in the full-precision model: [T_c, in]. */
   x(c: number): Activation;
   /**
-   * The output [T_c, hidden] of the module that begins with the stage (attention up to o_proj, the MLP up to down_proj; for o and down the layer itself)
-   * for x(c), with these weights in place of the stage's and everything after them in full precision. A new tensor.
+   * The output [rows, hidden] of the module that begins with the stage (attention up to o_proj, the MLP up to down_proj; for o and down the layer itself)
+   * for inputs x [rows, in] of whole windows, with these weights in place of the stage's and everything after them in full precision. A new tensor.
    */
-  moduleOutput(c: number, weights: readonly Tensor[]): Promise<Tensor>;
+  moduleOutput(x: Tensor, weights: readonly Tensor[]): Tensor;
   /** Takes over a tensor of one chunk, which may then leave the device until it is needed again. The method frees it. */
   hold(tensor: Tensor): Promise<Activation>;
   /** Whether a scale of the inputs can be folded into the operation before: a norm, or the rows of v (not under grouped queries) or up. */

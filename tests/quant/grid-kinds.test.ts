@@ -36,9 +36,10 @@ async function stageOn(ops: Ops, recipe: Recipe, kind: GridKind): Promise<{ view
     H,
     C,
     tokens: x.shape[0],
+    length: 1,
     chunks: 1,
     x: () => held,
-    moduleOutput: async (_, [w]) => ops.linear(x, w),
+    moduleOutput: (inputs, [w]) => ops.linear(inputs, w),
     hold: (tensor) => activationsOf(ops).hold(tensor),
     foldable: true,
   };

@@ -182,11 +182,12 @@ export function addColumnSums(sums: CpuTensor, x: CpuTensor): void {
   for (let i = 0; i < x.data.length; i++) sums.data[i % n] += Math.abs(x.data[i]);
 }
 
-export function everyRow(x: CpuTensor, first: number, step: number): CpuTensor {
+export function everyRow(x: CpuTensor, first: number, step: number, count?: number): CpuTensor {
   const { rows, columns } = rowsOf(x);
-  requireShape(first >= 0 && first < rows && step > 0, "everyRow", `row ${first} of ${rows}, steps of ${step}`);
-  const y = empty([Math.ceil((rows - first) / step), columns]);
-  for (let i = 0; i < y.shape[0]; i++)
-    y.data.set(x.data.subarray((first + i * step) * columns, (first + i * step + 1) * columns), i * columns);
+  const chosen = count ?? Math.ceil((rows - first) / step);
+  const inside = first >= 0 && first < rows && step > 0 && first + (chosen - 1) * step < rows;
+  requireShape(inside, "everyRow", `row ${first} of ${rows}, ${chosen} steps of ${step}`);
+  const y = empty([chosen, columns]);
+  for (let i = 0; i < chosen; i++) y.data.set(x.data.subarray((first + i * step) * columns, (first + i * step + 1) * columns), i * columns);
   return y;
 }

@@ -85,7 +85,7 @@ function opsOver(gpu: Gpu, matmul: Matmul): GpuOps {
     attention: (q, k, v, shape) => attention(gpu, matmul, own(q), own(k), own(v), shape),
     swiglu: (gate, up) => rows.swiglu(gpu, own(gate), own(up)),
     scaleColumns: (A, s, divide) => rows.scaleBy(gpu, own(A), own(s), "columns", divide),
-    everyRow: (x, first, step) => rows.everyRow(gpu, own(x), first, step),
+    everyRow: (x, first, step, count) => rows.everyRow(gpu, own(x), first, step, count),
     scaleRows: (A, s, divide) => rows.scaleBy(gpu, own(A), own(s), "rows", divide),
     affine: (A, factor, offset, low, high) => rows.affine(gpu, own(A), factor, offset, low, high),
     addColumnSums: (sums, x) => rows.addColumnSums(gpu, own(sums), own(x)),

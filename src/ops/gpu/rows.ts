@@ -199,11 +199,12 @@ export function copyBlock(gpu: Gpu, from: Source, to: Target, rows: number, colu
   }
 }
 
-export function everyRow(gpu: Gpu, x: GpuTensor, first: number, step: number): GpuTensor {
+export function everyRow(gpu: Gpu, x: GpuTensor, first: number, step: number, count?: number): GpuTensor {
   const { rows, columns } = rowsOf(x);
-  requireShape(first >= 0 && first < rows && step > 0, "everyRow", `row ${first} of ${dims(x)}, steps of ${step}`);
-  const count = Math.ceil((rows - first) / step);
-  const y = gpu.make([count, columns]);
-  copyBlock(gpu, { tensor: x, row: first, column: 0, step }, { tensor: y, row: 0, column: 0 }, count, columns);
+  const chosen = count ?? Math.ceil((rows - first) / step);
+  const inside = first >= 0 && first < rows && step > 0 && first + (chosen - 1) * step < rows;
+  requireShape(inside, "everyRow", `row ${first} of ${dims(x)}, ${chosen} steps of ${step}`);
+  const y = gpu.make([chosen, columns]);
+  copyBlock(gpu, { tensor: x, row: first, column: 0, step }, { tensor: y, row: 0, column: 0 }, chosen, columns);
   return y;
 }

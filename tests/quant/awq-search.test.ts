@@ -1,0 +1,88 @@
+import { expect, test } from "vitest";
+import { mulberry32 } from "../../src/model/random";
+import type { Activation } from "../../src/ops/activations";
+import { createCpuOps } from "../../src/ops/cpu";
+import type { Ops, Tensor } from "../../src/ops/ops";
+import { awq } from "../../src/quant/awq";
+import type { StageView } from "../../src/quant/quantizer";
+import { activationsOf } from "../support/engine";
+import { recipeWith } from "../support/recipe";
+
+const [length, perChunk, n, out] = [16, 64, 16, 8];
+
+function random(count: number, seed: number): Float32Array {
+  const next = mulberry32(seed);
+  return Float32Array.from({ length: count }, () => next() / 2 ** 32 - 0.5);
+}
+
+/** A stage of one v_proj whose module is the layer itself; it counts the rows that go through the module. */
+async function stageOver(ops: Ops, tokens: number) {
+  const activations = activationsOf(ops);
+  const spread = Float32Array.from({ length: n }, (_, j) => 2 ** (j % 6));
+  const chunks: Activation[] = [];
+  for (let first = 0; first < tokens; first += perChunk * length) {
+    const rows = Math.min(perChunk * length, tokens - first);
+    const x = random(rows * n, first + 1).map((value, i) => value * spread[i % n]);
+    chunks.push(await activations.hold(ops.fromFloats(x, [rows, n])));
+  }
+  const weight = ops.fromFloats(random(out * n, 7), [out, n]);
+  const counted = { rows: 0 };
+  const view: StageView = {
+    ...{ block: 0, H: null, C: null, tokens, length, chunks: chunks.length, foldable: true },
+    layers: [{ kind: "v_proj", name: "layer", weight, grid: { bits: 3, groupSize: -1, symmetric: false }, rest: null }],
+    x: (c) => chunks[c],
+    moduleOutput: (x, [w]) => {
+      counted.rows += x.shape[0];
+      return ops.linear(x, w);
+    },
+    hold: (tensor: Tensor) => activations.hold(tensor),
+  };
+  return { view, counted };
+}
+
+/** mean|x|^r for the r among 20 with the least ‖WX − Q(Ws)X/s‖², found the long way. */
+async function bestOfAll(ops: Ops, { layers: [layer], x, chunks, tokens }: StageView): Promise<Float64Array> {
+  const sums = ops.zeros([n]);
+  for (let c = 0; c < chunks; c++) ops.addColumnSums(sums, await x(c).acquire());
+  const [totals] = await ops.read([sums]);
+  let best = { error: Number.POSITIVE_INFINITY, scale: new Float64Array() };
+  for (let i = 0; i < 20; i++) {
+    const raw = Float64Array.from(totals, (sum) => Math.max((sum / tokens) ** (i / 20), 1e-4));
+    const scale = raw.map((v) => v / Math.sqrt(Math.max(...raw) * Math.min(...raw)));
+    const s = ops.fromFloats(scale, [n]);
+    const scaled = ops.scaleColumns(layer.weight, s);
+    const grid = ops.grid(scaled, layer.grid);
+    const acting = ops.scaleColumns(ops.decode(ops.encode(scaled, grid, 3), grid), s, true);
+    let error = 0;
+    for (let c = 0; c < chunks; c++) {
+      const inputs = await x(c).acquire();
+      const [pairs] = await ops.read([ops.squaredDifference(ops.linear(inputs, layer.weight), ops.linear(inputs, acting))]);
+      for (let k = 0; k < pairs.length; k += 2) error += pairs[k];
+    }
+    if (error < best.error) best = { error, scale };
+  }
+  return best.scale;
+}
+
+test.each([
+  { tokens: 2048, passes: 21, why: "no sample would be smaller than the text" },
+  { tokens: 4096, passes: 1 + 20 / 2 + 5, why: "one sample, of half the windows" },
+  { tokens: 32768, passes: 1 + 20 / 16 + 5 / 4 + 2, why: "two samples" },
+])(
+  "over $tokens tokens, all go through the module $passes times ($why), and the exponent is the best of all",
+  async ({ tokens, passes }) => {
+    const ops = createCpuOps();
+    const { view, counted } = await stageOver(ops, tokens);
+    const { fold } = await awq.quantize(view, recipeWith({ method: "awq" }), ops);
+    expect(counted.rows / tokens).toBe(passes);
+    expect(fold).toEqual(await bestOfAll(ops, view));
+  },
+);
+
+test("where every exponent's error is infinite, the inputs stay as they are", async () => {
+  const ops = createCpuOps();
+  const { view } = await stageOver(ops, 2048);
+  const overflowing: StageView = { ...view, moduleOutput: (x, [w]) => ops.affine(ops.linear(x, w), 1e200, 0, -1e300, 1e300) };
+  const { fold } = await awq.quantize(overflowing, recipeWith({ method: "awq" }), ops);
+  expect([...fold!]).toEqual(Array(n).fill(1));
+});

@@ -7,7 +7,11 @@ const fixture = (path: string) => new URL(`../fixtures/${path}`, import.meta.url
 
 export const demoFolder = new URL("../../public/demo/model", import.meta.url).pathname;
 
-export const openDemo = async (): Promise<Model> => openModel(await folderSource(demoFolder));
+/** The demo, or only its first blocks: what happens in these does not depend on the others. */
+export async function openDemo(blocks?: number): Promise<Model> {
+  const model = await openModel(await folderSource(demoFolder));
+  return blocks ? { ...model, spec: { ...model.spec, blocks } } : model;
+}
 
 /** The token windows of the oracle's figures. */
 export const demoTokens = (name: "calibration" | "evaluation"): TokenWindows =>

@@ -41,7 +41,7 @@ describe.each(chosen)("%s, on WebGPU", (name, blocks) => {
   const want = figures[name];
   let result: Finished;
 
-  test("every Δ_m, on both texts, and of a whole model both perplexities, are within the recipe's own tolerances", { timeout: 600_000 }, async () => {
+  test("every Δ_m, on both texts, and of a whole model both perplexities, are within the recipe's own tolerances", async () => {
     const { model, recordings } = await open(blocks);
     const recipe = await recipeOf(parseCommandLine(["model", ...want.flags], quantizeOptions).options);
     const calibration = { tokens: demoTokens("calibration"), heldOut: null };

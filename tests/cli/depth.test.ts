@@ -13,13 +13,24 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 /** Large enough that one block's weights, or its codes, kept too long would show. */
 const shape = { ...tinyConfig, hidden_size: 192, intermediate_size: 768, head_dim: 48, num_key_value_heads: 4, vocab_size: 512 };
 
+/** As many blocks as wanted, copies of one: to make them takes longer than to quantize them. */
+function deepTensors(config: typeof shape): ReturnType<typeof tinyTensors> {
+  const tensors = new Map(tinyTensors({ ...config, num_hidden_layers: 1 }));
+  for (const [name, { spec, bytes }] of [...tensors].filter(([name]) => name.includes(".layers.0.")))
+    for (let m = 1; m < config.num_hidden_layers; m++) {
+      const copy = name.replace(".layers.0.", `.layers.${m}.`);
+      tensors.set(copy, { spec: { ...spec, name: copy }, bytes });
+    }
+  return tensors;
+}
+
 /** The most memory that the command ever held, in MB, as Linux counts it. */
 async function peakOf(blocks: number): Promise<number> {
   const model = join(folder, `model-${blocks}`);
   mkdirSync(model);
   const config = { ...shape, num_hidden_layers: blocks };
   writeFileSync(join(model, "config.json"), JSON.stringify(config));
-  writeFileSync(join(model, "model.safetensors"), safetensors(tinyTensors(config)));
+  writeFileSync(join(model, "model.safetensors"), safetensors(deepTensors(config)));
   const ids = join(folder, "ids.npy");
   writeFileSync(ids, npy(tinyTokens(2, 32, shape.vocab_size)));
   const out = join(folder, `out-${blocks}`);

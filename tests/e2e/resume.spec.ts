@@ -34,17 +34,20 @@ async function heldRun(page: Page, waits: number) {
   return gate;
 }
 
-test("a run goes on to the same bytes after a cancel, a closed tab, a worker that died, and by itself after a GPU crash", async ({
-  page,
-  browser,
-}) => {
+/** What a run exports that nothing disturbed. */
+async function undisturbedRun(page: Page): Promise<string[]> {
   await openStudio(page);
   await openDemo(page);
   await small(page);
   await button(page, "Run").click();
   await doneIn(page);
-  const undisturbed = await exported(page);
-  expect(undisturbed.length).toBeGreaterThan(4);
+  const files = await exported(page);
+  expect(files.length).toBeGreaterThan(4);
+  return files;
+}
+
+test("a run goes on to the same bytes after a cancel, and by itself after a GPU crash", async ({ page, browser }) => {
+  const undisturbed = await undisturbedRun(page);
 
   await test.step("Cancel", async () => {
     const again = await page.context().newPage();
@@ -60,6 +63,23 @@ test("a run goes on to the same bytes after a cancel, a closed tab, a worker tha
     expect(await exported(again)).toEqual(undisturbed);
     await again.close();
   });
+
+  await test.step("a GPU process that crashed: nobody has to do anything", async () => {
+    const crashing = await page.context().newPage();
+    const gate = await heldRun(crashing, 125);
+    await (await browser.newBrowserCDPSession()).send("Browser.crashGpuProcess");
+    await gate.release();
+    await doneIn(crashing);
+    await expect(crashing.getByRole("region", { name: "Log", exact: true })).toContainText(
+      /The GPU was lost \(.*\)\. Going on with block \d+ on a new one\./,
+    );
+    expect(await exported(crashing)).toEqual(undisturbed);
+    await crashing.close();
+  });
+});
+
+test("and after a closed tab, and a worker that died", { tag: "@whole" }, async ({ page }) => {
+  const undisturbed = await undisturbedRun(page);
 
   await test.step("a closed tab", async () => {
     const closed = await page.context().newPage();
@@ -88,19 +108,6 @@ test("a run goes on to the same bytes after a cancel, a closed tab, a worker tha
     await doneIn(dying);
     expect(await exported(dying)).toEqual(undisturbed);
     await dying.close();
-  });
-
-  await test.step("a GPU process that crashed: nobody has to do anything", async () => {
-    const crashing = await page.context().newPage();
-    const gate = await heldRun(crashing, 125);
-    await (await browser.newBrowserCDPSession()).send("Browser.crashGpuProcess");
-    await gate.release();
-    await doneIn(crashing);
-    await expect(crashing.getByRole("region", { name: "Log", exact: true })).toContainText(
-      /The GPU was lost \(.*\)\. Going on with block \d+ on a new one\./,
-    );
-    expect(await exported(crashing)).toEqual(undisturbed);
-    await crashing.close();
   });
 });
 

@@ -219,10 +219,10 @@ const products = [
   "clipSearch",
 ];
 
-/** Sizes of each operation: for the tiled kernel those that only it takes, for the other one those beside it where there is a product. */
+/** Sizes of each operation: for the tiled kernel those that only it takes, for the other one the rest; without a product one is enough. */
 describe.each<[string, GpuOptions, (name: string) => Sizes[]]>([
   ["tiled", { matmul: "tiled" }, (name) => (products.includes(name) ? [sizes[1]] : [])],
-  ["auto", {}, (name) => (products.includes(name) ? sizes : [sizes[0]])],
+  ["auto", {}, (name) => (products.includes(name) ? [sizes[0], sizes[2]] : [sizes[0]])],
 ])("with the %s matmul kernel", async (_, options, sizesOf) => {
   const [whole, cut] = [await openGpuOps(options), await openGpuOps({ ...options, limits })];
 

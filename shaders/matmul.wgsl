@@ -28,9 +28,10 @@ fn put(c: u32, row: u32, column: u32, v: vec4f) {
   for (var j = 0u; j < 4u; j++) {
     if (column + j < p.n) {
       let at = c + row * p.c_stride + column + j;
-      if (ADD == 0u) { C[at] = p.alpha * v[j]; }
-      if (ADD == 1u) { C[at] += p.alpha * v[j]; }
-      if (ADD == 2u) { C[at] = D[p.d + row * p.d_stride + column + j] + p.alpha * v[j]; }
+      var value = p.alpha * v[j];
+      if (p.add == 1u) { value += C[at]; }
+      if (p.add == 2u) { value += D[p.d + row * p.d_stride + column + j]; }
+      C[at] = value;
     }
   }
 }
@@ -38,17 +39,12 @@ fn put(c: u32, row: u32, column: u32, v: vec4f) {
 // What C holds of four rows and columns.
 fn held(c: u32, row: u32, column: u32) -> mat4x4f {
   var block = mat4x4f();
-  if (!GOES_ON) { return block; }
   for (var i = 0u; i < 4u; i++) {
     for (var j = 0u; j < 4u; j++) {
       if (row + i < p.m && column + j < p.n) { block[i][j] = C[c + (row + i) * p.c_stride + column + j]; }
     }
   }
   return block;
-}
-
-fn put_block(c: u32, row: u32, column: u32, v: mat4x4f) {
-  for (var i = 0u; i < 4u; i++) { put(c, row + i, column, v[i]); }
 }
 
 fn outer(a: vec4f, b: vec4f) -> mat4x4f {
@@ -84,12 +80,13 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) nwg: vec3u, @
   var c01 = mat4x4f();
   var c10 = mat4x4f();
   var c11 = mat4x4f();
-  var totals = array(
-    held(start.c, row + 4u * y, column + 4u * x),
-    held(start.c, row + 4u * y, column + 32u + 4u * x),
-    held(start.c, row + 32u + 4u * y, column + 4u * x),
-    held(start.c, row + 32u + 4u * y, column + 32u + 4u * x),
-  );
+  // The four blocks of an invocation: 32 rows, or columns, apart.
+  let top = row + 4u * y;
+  let left = column + 4u * x;
+  var totals: array<mat4x4f, 4>;
+  if (p.goes_on == 1u) {
+    for (var q = 0u; q < 4u; q++) { totals[q] = held(start.c, top + q / 2u * 32u, left + q % 2u * 32u); }
+  }
   for (var k = select(0u, column, p.part == 3u); k < depth; k += DEPTH) {
     for (var i = lane; i < 16u * DEPTH; i += 64u) { fill(start.a, start.b, row, column, k, i); }
     workgroupBarrier();
@@ -116,12 +113,11 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) nwg: vec3u, @
     }
     workgroupBarrier();
   }
-  c00 += totals[0];
-  c01 += totals[1];
-  c10 += totals[2];
-  c11 += totals[3];
-  put_block(start.c, row + 4u * y, column + 4u * x, c00);
-  put_block(start.c, row + 4u * y, column + 32u + 4u * x, c01);
-  put_block(start.c, row + 32u + 4u * y, column + 4u * x, c10);
-  put_block(start.c, row + 32u + 4u * y, column + 32u + 4u * x, c11);
+  totals[0] += c00;
+  totals[1] += c01;
+  totals[2] += c10;
+  totals[3] += c11;
+  for (var q = 0u; q < 4u; q++) {
+    for (var i = 0u; i < 4u; i++) { put(start.c, top + q / 2u * 32u + i, left + q % 2u * 32u, totals[q][i]); }
+  }
 }

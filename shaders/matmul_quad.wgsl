@@ -26,36 +26,30 @@ fn load(at: u32) -> vec4f {
   return A[at];
 }
 
-fn put_one(at: u32, column: u32, value: f32) {
-  if (column >= p.n) { return; }
-  if (ADD == 1u) { C[at] += value; } else { C[at] = value; }
-}
-
 fn put(c: u32, row: u32, column: u32, v: vec4f) {
   if (row >= p.m) { return; }
   let at = c + row * p.c_stride + column;
   var value = p.alpha * v;
-  if (ADD == 2u) { value += D[(p.d + row * p.d_stride + column) / 4u]; }
-  if (ADD != 1u && column + 3u < p.n) {
+  if (p.add == 2u) { value += D[(p.d + row * p.d_stride + column) / 4u]; }
+  if (p.add != 1u && column + 3u < p.n) {
     C[at] = value.x;
     C[at + 1u] = value.y;
     C[at + 2u] = value.z;
     C[at + 3u] = value.w;
     return;
   }
-  put_one(at, column, value.x);
-  put_one(at + 1u, column + 1u, value.y);
-  put_one(at + 2u, column + 2u, value.z);
-  put_one(at + 3u, column + 3u, value.w);
+  let count = min(p.n - min(p.n, column), 4u);
+  for (var j = 0u; j < count; j++) {
+    if (p.add == 1u) { value[j] += C[at + j]; }
+    C[at + j] = value[j];
+  }
 }
 
 // What C holds of one row's four columns.
 fn held(c: u32, row: u32, column: u32) -> vec4f {
   var v = vec4f();
-  if (row >= p.m) { return v; }
-  for (var j = 0u; j < 4u; j++) {
-    if (column + j < p.n) { v[j] = C[c + row * p.c_stride + column + j]; }
-  }
+  let count = select(0u, min(p.n - min(p.n, column), 4u), row < p.m);
+  for (var j = 0u; j < count; j++) { v[j] = C[c + row * p.c_stride + column + j]; }
   return v;
 }
 
@@ -100,7 +94,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) nwg: vec3u, @
   let of_b2 = columns_of(b, column + 4u);
   // An array in memory, and loops over it: written out, it takes twice as long to compile.
   var totals: array<mat4x4f, 8>;
-  if (GOES_ON) {
+  if (p.goes_on == 1u) {
     for (var i = 0u; i < 4u * own; i++) { totals[i / 4u][i % 4u] = held(start.c, row + i % 16u, column + i / 16u * 4u); }
   }
   // One float32 sum over the whole depth would lose digits: hundreds of tokens in a Gram sum, thousands of inputs in a layer. Runs begin at

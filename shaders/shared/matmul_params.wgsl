@@ -1,17 +1,18 @@
 // matmul_params.wgsl - what both matmul kernels are told: C = [C or D] + alpha · A·B
 // Forms: NT A [m, k], B [n, k] (x·Wᵀ); NN A [m, k], B [k, n]; TN A [k, m], B [k, n] (xᵀx). C, D [m, n]; D as a difference is shaped as A.
+// What is no override is told at run time, so that fewer kernels have to be compiled.
 // Every operand is a view: start + window · its window step + head · its head step + row · stride, in floats; a batch z is window z / heads, head z mod heads,
 // and B's head is head / group (grouped-query attention). Steps may wrap round 2³². Rows first_row … of `tiles` tiles are computed by this dispatch.
 override FORM: u32 = 0; // 0 NT, 1 NN, 2 TN
-override ADD: u32 = 0; // 0 C = αAB, 1 C += αAB, 2 C = D + αAB
-override GOES_ON: bool = false; // the sum begins with what C holds: a product of what came before in k
-override DIFFERENCE: bool = false; // A − D in place of A; ADD is not 2 then
+override DIFFERENCE: bool = false; // A − D in place of A; D is not added then
 struct Params {
   m: u32, n: u32, k: u32, first_row: u32, tiles: u32, first_batch: u32, batches: u32, heads: u32, group: u32,
   a: u32, a_stride: u32, a_window: u32, a_head: u32,
   b: u32, b_stride: u32, b_window: u32, b_head: u32,
   c: u32, c_stride: u32, c_window: u32, c_head: u32,
   d: u32, d_stride: u32,
+  add: u32, // 0 C = αAB, 1 C += αAB, 2 C = D + αAB
+  goes_on: u32, // 1: the sum begins with what C holds, a product of what came before in k
   part: u32, // 0 all, 1 tiles on or below the diagonal, 2 A is zero right of its diagonal, 3 B above its own
   alpha: f32,
 }

@@ -33,7 +33,7 @@ const rows = (page: Page) =>
       }),
     );
 
-test("a run's scores on the demo's tasks are what the engine finds on Node", async ({ page }) => {
+test("a run is scored on the demo's tasks, before and after", async ({ page }) => {
   const watch = await openStudio(page);
   const gate = await gateEngine(page);
   await openDemo(page);
@@ -59,6 +59,26 @@ test("a run's scores on the demo's tasks are what the engine finds on Node", asy
   await untilDone(page, "Score tasks", "Done: tasks scored for 1 run");
   await expect(panel(page)).toContainText(`${limit} questions of the demo’s tasks`);
   await expect(button(page, "Score tasks")).toBeDisabled();
+  const answers = await rows(page);
+  const all = answers.at(-1)!;
+  expect(answers.slice(0, -1).reduce((sum, [, questions]) => sum + Number(questions), 0)).toBe(limit);
+  expect(all.slice(0, 2)).toEqual(["all", limit]);
+  // The two models were asked each for itself.
+  expect(answers.some(([, , before, after]) => before !== after)).toBe(true);
+  expect(await seriousFindings(page)).toEqual([]);
+  expect(watch).toEqual({ outside: [], faults: [] });
+});
+
+test("the scores are what the engine finds on Node", { tag: "@whole" }, async ({ page }) => {
+  await openStudio(page);
+  await openDemo(page);
+  await recipe(page).getByLabel("Bits").selectOption("2");
+  await recipe(page).getByLabel("Blocks to quantize").selectOption({ label: "first 2" });
+  await recipe(page).getByRole("slider").fill("0");
+  await untilDone(page, "Run", "Done: RTN 2-bit");
+  await panel(page).getByText("Which questions").click();
+  await panel(page).getByLabel("At most this many questions").fill(String(limit));
+  await untilDone(page, "Score tasks", "Done: tasks scored for 1 run");
   const folder = mkdtempSync(join(tmpdir(), "qep-tasks-"));
   try {
     const flags = ["--method", "rtn", "--bits", "2", "--alpha", "0", "--blocks", "2", "--windows", "1", "--window-length", "128"];
@@ -75,8 +95,6 @@ test("a run's scores on the demo's tasks are what the engine finds on Node", asy
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-  expect(await seriousFindings(page)).toEqual([]);
-  expect(watch).toEqual({ outside: [], faults: [] });
 });
 
 test("questions of a person's own, as parquet; a damaged one is given up, and nothing hangs", { tag: "@whole" }, async ({ page }) => {

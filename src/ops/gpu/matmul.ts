@@ -100,9 +100,7 @@ export class Matmul {
     const [a, b, c] = [place(x.a), place(x.b), place(x.c)];
     const d = typeof add === "object" ? place(add) : undefined;
     const fourth = d?.panel ?? (minus ? place({ ...x.a, tensor: minus }).panel : a.panel);
-    const constants: Record<string, number> = {
-      ...{ FORM: forms[form], ADD: d ? 2 : add ? 1 : 0, DIFFERENCE: minus ? 1 : 0, GOES_ON: x.goesOn ? 1 : 0 },
-    };
+    const constants: Record<string, number> = { FORM: forms[form], DIFFERENCE: minus ? 1 : 0 };
     if (kernel === "matmulQuad") Object.assign(constants, { WG: lanes, WIDE: columns > 4 * lanes ? 1 : 0 });
     else if (this.gpu.software) constants.DEPTH = 4;
     const steps = ({ window = 0, head = 0 }: View) => [window, head];
@@ -115,7 +113,7 @@ export class Matmul {
         u32: [
           ...[m, n, k, tile * rows, tiles, batch.first, batch.count, batch.heads, batch.group],
           ...[a.start, a.stride, ...steps(x.a), b.start, b.stride, ...steps(x.b), c.start, c.stride, ...steps(x.c)],
-          ...[d?.start ?? 0, d?.stride ?? 0, parts[part]],
+          ...[d?.start ?? 0, d?.stride ?? 0, d ? 2 : add ? 1 : 0, x.goesOn ? 1 : 0, parts[part]],
         ],
         f32: [alpha],
         groups: tiles * Math.ceil(n / columns) * batch.count,

@@ -13,9 +13,7 @@ var<workgroup> tile_b: array<vec4f, DEPTH * 17>;
 
 fn a_at(a: u32, row: u32, k: u32) -> f32 {
   if (row >= p.m || k >= p.k) { return 0.0; }
-  let at = a + select(row * p.a_stride + k, k * p.a_stride + row, FORM == 2u);
-  if (DIFFERENCE) { return A[at] - D[at]; }
-  return A[at];
+  return A[a + select(row * p.a_stride + k, k * p.a_stride + row, FORM == 2u)];
 }
 
 fn b_at(b: u32, k: u32, column: u32) -> f32 {
@@ -74,6 +72,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) nwg: vec3u, @
   let start = starts(z);
   var depth = p.k;
   if (p.part == 2u) { depth = min(depth, row + 64u); }
+  if (p.part == 4u) { depth = min(depth, column + 64u); }
   let y = lane / 8u;
   let x = lane % 8u;
   var c00 = mat4x4f();

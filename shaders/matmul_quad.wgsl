@@ -21,11 +21,6 @@ fn rows_of(loaded: vec4f, live: f32) -> mat4x4f {
   return m;
 }
 
-fn load(at: u32) -> vec4f {
-  if (DIFFERENCE) { return A[at] - D[at]; }
-  return A[at];
-}
-
 fn put(c: u32, row: u32, column: u32, v: vec4f) {
   if (row >= p.m) { return; }
   let at = c + row * p.c_stride + column;
@@ -82,6 +77,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) nwg: vec3u, @
   let as4 = p.a_stride / 4u;
   var depth = p.k;
   if (p.part == 2u) { depth = min(depth, row + 16u); }
+  if (p.part == 4u) { depth = min(depth, left + own * WG); }
   let end = (depth + 3u) / 4u;
   // Rows beyond m repeat the last one and are not stored; so do columns beyond n.
   var at = vec4u();
@@ -116,10 +112,10 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) nwg: vec3u, @
         live = select(0.0, 1.0, 4u * k + l < p.k);
       }
       let rows = min(vec4u(4u * k) + vec4u(0u, 1u, 2u, 3u), vec4u(p.k - 1u)) * (p.b_stride / 4u);
-      let a0 = rows_of(load(o.x), live);
-      let a1 = rows_of(load(o.y), live);
-      let a2 = rows_of(load(o.z), live);
-      let a3 = rows_of(load(o.w), live);
+      let a0 = rows_of(A[o.x], live);
+      let a1 = rows_of(A[o.y], live);
+      let a2 = rows_of(A[o.z], live);
+      let a3 = rows_of(A[o.w], live);
       let m = four_of(of_b, rows, k);
       s0 += m * a0;
       s1 += m * a1;

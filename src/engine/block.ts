@@ -114,14 +114,14 @@ const size = (spec: ModelSpec, kind: LayerKind) => layerShape(spec, kind)[0] * l
 function describe(
   { geometry: { spec } }: BlockJob,
   block: Block,
-  { layers, results, correction, insights }: QuantizedStage,
+  { layers, results, factor, insights }: QuantizedStage,
   { own, held }: StageErrors,
   ms: number,
 ): LayerReport[] {
   const total = layers.reduce((sum, { kind }) => sum + size(spec, kind), 0);
-  const unsolved = correction && !correction.solvable ? "QEP's solve was not positive definite: α = 0" : null;
+  const unsolved = factor && !factor.U ? "QEP's solve was not positive definite: α = 0" : null;
   return layers.map(({ name, kind, plan, grid, alpha, heldOut }, i) => {
-    const solves = [correction?.damping ?? [], results[i].damping];
+    const solves = [factor?.tried ?? [], results[i].damping];
     const curve = insights.curves.get(kind);
     return {
       name,

@@ -29,7 +29,7 @@ export async function correctLayers(
   plans: readonly LayerPlan[],
   correction: Correction | null,
 ): Promise<CorrectedLayer[]> {
-  const held = correction?.solvable && job.plan.holdsOut ? await heldOutStatistics(job, stage) : null;
+  const held = correction?.factor.U && job.plan.holdsOut ? await heldOutStatistics(job, stage) : null;
   const layers: CorrectedLayer[] = [];
   for (const plan of plans) layers.push(await correctLayer(job, block, plan, correction, held));
   if (held) freeStatistics(job.activations.ops, held);
@@ -49,7 +49,7 @@ async function correctLayer(
   const W = block.weights[kind];
   const layer = { plan, kind, name, grid };
   const untouched = { ...layer, alpha: 0, weight: W, rest: null };
-  if (!correction?.solvable) return { ...untouched, products: null, heldOut: null };
+  if (!correction?.factor.U) return { ...untouched, products: null, heldOut: null };
   const direction = correction.directionOf(W);
   const heldOut = held && (await heldOutCurve(ops, direction, held, load.heldTokens));
   const alpha = heldOut ? chooseAlpha(plan, heldOut) : plan.alpha;

@@ -1,6 +1,7 @@
 import type { Block } from "../model/forward";
 import type { Ops, Tensor } from "../ops/ops";
-import { alphaCurve, type Correction } from "../quant/qep";
+import type { InverseFactor } from "../quant/factor";
+import { alphaCurve } from "../quant/qep";
 import type { LayerKind } from "../recipe/recipe";
 import type { AlphaCurve, LayerReport } from "../results/report";
 import type { Statistics } from "./statistics";
@@ -21,7 +22,7 @@ export async function insightsOf(
   block: Block,
   layers: readonly { kind: LayerKind; products: Tensor | null }[],
   { H, drift }: Statistics,
-  correction: Correction | null,
+  factor: InverseFactor | null,
   tokens: number,
 ): Promise<Insights> {
   if (!H) return { outliers: [], curves: new Map() };
@@ -33,7 +34,7 @@ export async function insightsOf(
   ops.free(diagonal, ...drifts, ...products);
   const live = Array.from(h).filter((x) => x > 0);
   const mean = live.reduce((a, b) => a + b, 0) / Math.max(1, live.length);
-  const lambda = (correction?.damping.at(-1) ?? 0) * mean;
+  const lambda = (factor?.tried.at(-1) ?? 0) * mean;
   const curves = new Map(
     corrected.map((l, i) => {
       const [drifted] = pairSums(sums[i]);

@@ -1,9 +1,12 @@
 import { layerShape, type Stage, stageInputs, stages } from "../model/layers";
 import type { ModelSpec } from "../model/spec";
 import { defaultBudget } from "../ops/activations";
-import { type LayerPlan, type RunPlan, stageLayers } from "../quant/layer-plan";
+import { type FactorSettings, factorElements, sameSettings } from "../quant/factor";
+import { byMethod, type LayerPlan, type RunPlan, stageLayers } from "../quant/layer-plan";
+import { correctionSettings } from "../quant/qep";
 import { quantizers } from "../quant/registry";
-import { stageMethods, stageNeeds } from "./work";
+import type { MethodId } from "../recipe/recipe";
+import { stageNeeds } from "./work";
 
 const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
 const rows = (spec: ModelSpec, stage: Stage) => stage.kinds.map((kind) => layerShape(spec, kind)[0]);
@@ -59,14 +62,31 @@ function stagePeak(
   const needs = stageNeeds(layers);
   // With C comes the drift, (X − Xq)ᵀ(X − Xq).
   const statistics = (needs.H ? n * n : 0) + (needs.C ? 2 * n * n : 0);
+  const settings = needs.corrected ? correctionSettings(layers) : null;
+  const factor = settings ? n * n : 0;
   // W* and rest of all layers; while the last one is made, its live W and D too.
-  const corrected = needs.corrected ? 2 * all : 0;
+  const corrected = settings ? 2 * all : 0;
   const choosing = holdsOut ? 3 * n * n + largest : 0;
-  const correcting = statistics + (needs.corrected ? n * n + corrected + 2 * largest + choosing : 0);
+  const correcting = statistics + (settings ? Math.max(factorElements(n), factor + corrected + 2 * largest + choosing) : 0);
   // As each layer is taken to the host, its Ŵ takes the place of its codes.
-  const elements = Math.max(...stageMethods(layers).map((m) => quantizers[m.method].cost(m.rows, n, chunk).elements));
-  const rounding = statistics + (needs.corrected ? n * n : 0) + corrected + Math.max(elements, all + largest);
+  const elements = Math.max(...[...byMethod(layers)].map(([method, mine]) => methodElements(method, mine, chunk, settings)));
+  const rounding = statistics + factor + corrected + Math.max(elements, all + largest);
   return Math.max(correcting, rounding, propagating);
+}
+
+/** Elements that a method holds at once besides W*, H, C and QEP's factor. */
+function methodElements(method: MethodId, layers: readonly LayerPlan[], chunk: number, made: FactorSettings | null): number {
+  const { cost, factor } = quantizers[method];
+  const [{ shape, options }] = layers;
+  const n = shape[1];
+  const { elements } = cost(
+    layers.map((layer) => layer.shape[0]),
+    n,
+    chunk,
+  );
+  const wanted = factor?.(options);
+  if (!wanted || (made && sameSettings(made, wanted))) return elements;
+  return Math.max(factorElements(n), n * n + elements);
 }
 
 /** Columns of what a stage's `advance` makes besides the outputs: rotated q and k and the mixed heads, or the next input. */

@@ -3,8 +3,9 @@ import type { Block } from "../model/forward";
 import { type Stage, stageInputs } from "../model/layers";
 import type { Tensor } from "../ops/ops";
 import { codeLayer } from "../quant/coded";
+import type { InverseFactor } from "../quant/factor";
 import { byMethod, stageLayers } from "../quant/layer-plan";
-import { type Correction, prepareCorrection } from "../quant/qep";
+import { correctionSettings, prepareCorrection } from "../quant/qep";
 import type { QuantizedLayer, StageLayer, StageResult, StageView } from "../quant/quantizer";
 import { quantizers } from "../quant/registry";
 import type { LayerKind } from "../recipe/recipe";
@@ -22,7 +23,8 @@ export interface QuantizedStage {
   weights: Record<LayerKind, Tensor>;
   layers: readonly CorrectedLayer[];
   results: readonly QuantizedLayer[];
-  correction: Pick<Correction, "damping" | "solvable"> | null;
+  /** QEP's factor, freed by now: how its damping went. */
+  factor: InverseFactor | null;
   insights: Insights;
 }
 
@@ -34,13 +36,14 @@ export async function quantizeStage(job: BlockJob, block: Block, stage: Stage, m
   const needs = stageNeeds(plans);
   const inputs: Inputs = { chunks: job.chunks, x: (c) => job.full.x(c, stage), xq: (c) => job.quantized.x(c) };
   const statistics = await accumulate(ops, inputs, stageInputs(geometry.spec, stage), load.tokens, needs, signal);
-  const correction = needs.corrected ? await prepareCorrection(ops, statistics.H!, statistics.C!, plans[0].damp) : null;
+  const correction = needs.corrected ? await prepareCorrection(ops, statistics.H!, statistics.C!, correctionSettings(plans)) : null;
   const layers = await correctLayers(job, block, stage, plans, correction);
-  if (correction) warnOfDamping(job, block, stage, "QEP's H + λI", correction.damping, correction.solvable ? null : "α is 0 here");
-  const { layers: results, fold } = await quantizeByMethod(job, layers, viewOf(job, block, stage, layers, statistics, inputs));
+  const factor = correction?.factor ?? null;
+  if (factor) warnOfDamping(job, block, stage, "QEP's H + λI", factor.tried, factor.U ? null : "α is 0 here");
+  const { layers: results, fold } = await quantizeByMethod(job, layers, viewOf(job, block, stage, layers, statistics, factor, inputs));
   const { damping, fallback } = results.find((r) => r.fallback) ?? results.find((r) => r.damping.length) ?? results[0];
   if (damping.length) warnOfDamping(job, block, stage, "the method's H + λI", damping, fallback);
-  const insights = await insightsOf(ops, block, layers, statistics, correction, load.tokens);
+  const insights = await insightsOf(ops, block, layers, statistics, factor, load.tokens);
   const weights = {} as Record<LayerKind, Tensor>;
   for (const [i, result] of results.entries()) weights[stage.kinds[i]] = await takeToHost(job, layers[i], result, made);
   if (fold) await foldBefore(job, block, stage, fold, made);
@@ -48,7 +51,7 @@ export async function quantizeStage(job: BlockJob, block: Block, stage: Stage, m
   correction?.free();
   freeStatistics(ops, statistics);
   progress.add(quantizeWork(plans, load), placeName(block, stage));
-  return { weights, layers, results, correction, insights };
+  return { weights, layers, results, factor, insights };
 }
 
 /** The stage in the form that a method receives. */
@@ -58,6 +61,7 @@ function viewOf(
   stage: Stage,
   layers: readonly StageLayer[],
   { H, C }: Statistics,
+  factor: InverseFactor | null,
   { chunks, x }: Inputs,
 ): StageView {
   return {
@@ -65,6 +69,7 @@ function viewOf(
     layers,
     H,
     C,
+    factor,
     tokens: load.tokens,
     length: geometry.length,
     chunks,

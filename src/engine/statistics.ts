@@ -50,8 +50,9 @@ export function freeStatistics(ops: Ops, { H, C, drift }: Statistics): void {
 }
 
 function addDrift(ops: Ops, C: Tensor, drift: Tensor, x: Tensor, xq: Tensor): void {
-  ops.crossGram(C, x, xq);
+  // Formed first: XᵀXq − H would cancel.
   const difference = ops.add(x, xq, -1);
+  ops.crossGram(C, difference, xq);
   ops.gram(drift, difference);
   ops.free(difference);
 }

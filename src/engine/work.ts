@@ -44,14 +44,14 @@ export interface Load {
 
 /**
  * Floating-point operations of one stage's statistics, correction and rounding. Of H and the drift only a triangle is computed. The correction is one
- * factorisation and, per layer, W·C, two triangular solves and the error at α = 0. Held-out windows have the same statistics, and three products per layer.
+ * factor and, per layer, W·C, two products with that triangle and the error at α = 0. Held-out windows have the same statistics, and three products per layer.
  */
 export function quantizeWork(layers: readonly LayerPlan[], { tokens, heldTokens }: Load): number {
   const needs = stageNeeds(layers);
   const n = layers[0].shape[1];
   const all = layers.reduce((sum, { shape }) => sum + shape[0], 0);
   const statistics = (needs.H ? tokens * n * n : 0) + (needs.C ? 3 * tokens * n * n : 0);
-  const correction = needs.corrected ? n ** 3 / 3 + 6 * all * n * n : 0;
+  const correction = needs.corrected ? (2 * n ** 3) / 3 + 6 * all * n * n : 0;
   const choice = needs.corrected && heldTokens ? 4 * heldTokens * n * n + 6 * all * n * n : 0;
   const methods = stageMethods(layers).map(({ method, rows }) => quantizers[method].cost(rows, n, tokens).work);
   return statistics + correction + choice + methods.reduce((a, b) => a + b, 0);

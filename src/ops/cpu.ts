@@ -55,7 +55,7 @@ export function createCpuOps(): Ops {
     linear: (x, w) => own(products.linear(cpu(x), cpu(w))),
     matmul: (a, b) => own(products.matmul(cpu(a), cpu(b))),
     gram: (H, x) => products.gram(cpu(H), cpu(x)),
-    crossGram: (C, x, xq) => products.crossGram(cpu(C), cpu(x), cpu(xq)),
+    crossGram: (C, a, b) => products.crossGram(cpu(C), cpu(a), cpu(b)),
     mirror: (H) => products.mirror(cpu(H)),
     scale: (t, factor) => {
       const { data } = cpu(t);
@@ -91,7 +91,7 @@ export function createCpuOps(): Ops {
       const { L, status } = solve.cholesky(cpu(A));
       return { L: own(L), status: own(status) };
     },
-    solveRight: (L, Y) => own(solve.solveRight(cpu(L), cpu(Y))),
+    solveRight: (U, Y) => own(solve.solveRight(cpu(U), cpu(Y))),
     diagonal: (A) => own(solve.diagonal(cpu(A))),
     strictUpper: (A) => own(solve.strictUpper(cpu(A))),
     triangularInverse: (L) => own(solve.triangularInverse(cpu(L))),

@@ -119,8 +119,8 @@ export interface Ops {
   matmul(a: Tensor, b: Tensor): Tensor;
   /** H += xᵀ x, lower triangle only (the rest is unspecified until `mirror`). */
   gram(H: Tensor, x: Tensor): void;
-  /** C += (x − xq)ᵀ xq: the difference is formed first, because xᵀxq − H cancels. */
-  crossGram(C: Tensor, x: Tensor, xq: Tensor): void;
+  /** C += aᵀ b: [n, n], [T, n], [T, n]. */
+  crossGram(C: Tensor, a: Tensor, b: Tensor): void;
   /** Copies the lower triangle to the upper one, in place. */
   mirror(H: Tensor): void;
   /** t *= factor, in place. */
@@ -166,8 +166,8 @@ export interface Ops {
   damped(H: Tensor, dead: Tensor, fraction: number): Tensor;
   /** Lower L with L Lᵀ = A, and status: float [1], 0 if every pivot was positive and finite, else 1 + the index of the first bad one. */
   cholesky(A: Tensor): { L: Tensor; status: Tensor };
-  /** Y · (L Lᵀ)⁻¹: [m, n], [n, n] → [m, n]. */
-  solveRight(L: Tensor, Y: Tensor): Tensor;
+  /** Y · A⁻¹, where A⁻¹ = UᵀU with U upper: [n, n], [m, n] → [m, n]. */
+  solveRight(U: Tensor, Y: Tensor): Tensor;
   /** Copy of W with the columns of dead inputs 0. */
   zeroColumns(W: Tensor, dead: Tensor): Tensor;
 

@@ -15,7 +15,7 @@ const leastStep = 1e-4;
  * Factorises H + λI with the recipe's fraction of damping, and with ten times as much after each failure, at most three times. Every solve goes through
  * here. Waits for the device once per attempt.
  * @param H mirrored [n, n], undamped; left as it is.
- * @param rearrange gives what is factorised in place of H + λI (a permutation of it). Its result is freed here, unless it is its argument.
+ * @param rearrange gives what is factorised in place of H + λI (a permutation of it). Its result is freed here.
  */
 export async function factorDamped(
   ops: Ops,
@@ -29,10 +29,11 @@ export async function factorDamped(
     tried.push(damp);
     const A = ops.damped(H, dead, damp);
     const arranged = rearrange(A);
+    if (arranged !== A) ops.free(A);
     const { L, status } = ops.cholesky(arranged);
-    if (arranged !== A) ops.free(arranged);
+    ops.free(arranged);
     const [[bad]] = await ops.read([status]);
-    ops.free(A, status);
+    ops.free(status);
     if (bad === 0) return { L, tried };
     ops.free(L);
   }

@@ -1,5 +1,5 @@
 import type { Ops, Tensor } from "../ops/ops";
-import { type FeedBack, quantizeColumns } from "./gptq";
+import { type FeedBack, factorOf, quantizeColumns } from "./gptq";
 import type { Quantizer } from "./quantizer";
 
 /**
@@ -11,8 +11,9 @@ export const gptaq: Quantizer = {
   packable: true,
   cost: (rows, n) => {
     const out = rows.reduce((a, b) => a + b, 0);
-    return { work: 5 * n ** 3 + 2 * out * n * n, elements: Math.max(5 * n * n, 2 * n * n + Math.max(...rows) * (n + 256) + out * n) };
+    return { work: 5 * n ** 3 + 2 * out * n * n, elements: Math.max(4 * n * n, n * n + Math.max(...rows) * (n + 256) + out * n) };
   },
+  factor: factorOf,
   quantize: (stage, options, ops, signal) => quantizeColumns(stage, options, ops, asymmetry(stage.C!, options.gptaq.alpha), signal),
 };
 

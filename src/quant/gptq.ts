@@ -1,25 +1,31 @@
 import { throwIfCancelled } from "../errors";
 import type { Grid, GridSpec, Ops, Tensor } from "../ops/ops";
 import type { MethodOptions } from "../recipe/recipe";
-import { factorDamped } from "./damping";
+import { type FactorSettings, freeFactor, type InverseFactor, inverseFactor, reusable } from "./factor";
 import type { QuantizedLayer, Quantizer, StageLayer, StageResult, StageView } from "./quantizer";
 import { roundToNearest } from "./rtn";
 
 /** Columns in a block. The columns after it learn of its errors when it is done, and "block" group grids are made at its start (as in the reference codes). */
 const blockColumns = 128;
 
+/** The factor that rounding column by column needs. */
+export function factorOf({ gptq: { damp, actOrder } }: MethodOptions): FactorSettings {
+  return { damp, actOrder };
+}
+
 /**
  * GPTQ (Frantar et al., 2022): columns in order, each one's rounding error compensated by the columns after it through U, UᵀU = (H + λI)⁻¹.
- * H is factorised once a stage; layers share U and the order of the columns.
+ * H is factorised once a stage, for QEP too if it has the same damping; layers share U and the order of the columns.
  */
 export const gptq: Quantizer = {
   needs: { H: true, C: false },
   packable: true,
   cost: (rows, n) => {
     const out = rows.reduce((a, b) => a + b, 0);
-    // Permuted H, L, L⁻¹ and U; then U with a copy of the largest layer and its errors, while codes of all of them pile up.
-    return { work: n ** 3 + out * n * n, elements: Math.max(4 * n * n, n * n + Math.max(...rows) * (n + blockColumns) + out * n) };
+    // A copy of the largest layer and its errors, while codes of all of them pile up.
+    return { work: n ** 3 + out * n * n, elements: Math.max(...rows) * (n + blockColumns) + out * n };
   },
+  factor: factorOf,
   quantize: (stage, options, ops, signal) => quantizeColumns(stage, options, ops, null, signal),
 };
 
@@ -34,51 +40,29 @@ export async function quantizeColumns(
   more: FeedBack | null,
   signal?: AbortSignal,
 ): Promise<StageResult> {
-  const dead = ops.deadInputs(stage.H!);
-  const { U, order, tried } = await inverseFactor(ops, stage.H!, dead, options);
+  const settings = factorOf(options);
+  const shared = reusable(stage.factor, settings);
+  const factor = shared ?? (await inverseFactor(ops, stage.H!, settings));
+  const { U, order, tried } = factor;
   const P = U && more ? more(ops, U, order) : null;
   const layers: QuantizedLayer[] = [];
   for (const layer of stage.layers) {
-    const result = U ? roundLayer(layer, dead, { U, order, P }, options, ops) : roundToNearest(layer.weight, layer.grid, ops, layer.rest);
+    const result = U ? roundLayer(layer, factor, U, P, options, ops) : roundToNearest(layer.weight, layer.grid, ops, layer.rest);
     layers.push({ ...result, damping: tried, fallback: U ? null : "the Hessian was not positive definite: rounded to nearest" });
     await ops.flush();
     throwIfCancelled(signal);
   }
-  ops.free(dead, ...[U, order, P].filter((t) => t !== null));
+  if (P) ops.free(P);
+  if (!shared) freeFactor(ops, factor);
   return { layers, fold: null };
-}
-
-interface InverseFactor {
-  /** Upper, UᵀU = (H + λI)⁻¹ with inputs in visiting order; null when no damping made it positive definite. */
-  U: Tensor | null;
-  order: Tensor | null;
-  tried: number[];
-}
-
-/** One Cholesky and one triangular inverse: J·H·J = L·Lᵀ gives U = J·L⁻¹·J (J flips both axes), a third of the work of inverting H first. */
-async function inverseFactor(ops: Ops, H: Tensor, dead: Tensor, options: MethodOptions): Promise<InverseFactor> {
-  const order = options.gptq.actOrder ? visitingOrder(ops, H, dead) : null;
-  const { L, tried } = await factorDamped(ops, H, dead, options.gptq.damp, (A) => ops.permuteSquare(A, order, true));
-  if (!L) return { U: null, order, tried };
-  const inverse = ops.triangularInverse(L);
-  const U = ops.permuteSquare(inverse, null, true);
-  ops.free(L, inverse);
-  return { U, order, tried };
-}
-
-/** The order of the columns by descending diagonal of H, where dead inputs count as having the mean of the live ones. */
-function visitingOrder(ops: Ops, H: Tensor, dead: Tensor): Tensor {
-  const live = ops.damped(H, dead, 0);
-  const order = ops.descendingDiagonal(live);
-  ops.free(live);
-  return order;
 }
 
 /** One layer: its grids, then its columns block by block. */
 function roundLayer(
   { weight, rest, grid: wanted }: StageLayer,
-  dead: Tensor,
-  { U, order, P }: { U: Tensor; order: Tensor | null; P: Tensor | null },
+  { order, dead }: InverseFactor,
+  U: Tensor,
+  P: Tensor | null,
   options: MethodOptions,
   ops: Ops,
 ): { codes: Tensor; grid: Grid } {

@@ -1,5 +1,7 @@
 import type { Ops, Tensor } from "../ops/ops";
-import { factorDamped } from "./damping";
+import { type FactorSettings, freeFactor, type InverseFactor, inverseFactor, timesInverse } from "./factor";
+import type { LayerPlan } from "./layer-plan";
+import { quantizers } from "./registry";
 
 /** The direction of a layer's correction: W*(α) = W + α·D. New tensors. */
 export interface Direction {
@@ -11,14 +13,12 @@ export interface Direction {
   products: Tensor;
 }
 
-/** What a stage's layers share when they are corrected: the factor of H + λI and which inputs are dead. */
+/** What a stage's layers share when they are corrected. */
 export interface Correction {
   /** The direction of the paper's correction of W, whose dead columns are zeroed first. How far to go, α, is the caller's. */
   directionOf(W: Tensor): Direction;
-  /** Damping fractions tried; the last is in use. */
-  readonly damping: number[];
-  /** False: H + λI was not positive definite with any damping. `directionOf` must not be called, and α is 0 for these layers. */
-  readonly solvable: boolean;
+  /** Of H + λI. Without U it was not positive definite with any damping: `directionOf` must not be called, and α is 0 for these layers. */
+  readonly factor: InverseFactor;
   free(): void;
 }
 
@@ -26,22 +26,27 @@ export interface Correction {
  * Prepares Quantization Error Propagation for one stage. λ = damp · mean(diag H).
  * @param H (2/T)·XqᵀXq, mirrored. @param C (2/T)·(X − Xq)ᵀXq. Both [in, in], borrowed until `free`.
  */
-export async function prepareCorrection(ops: Ops, H: Tensor, C: Tensor, damp: number): Promise<Correction> {
-  const dead = ops.deadInputs(H);
-  const { L, tried } = await factorDamped(ops, H, dead, damp);
+export async function prepareCorrection(ops: Ops, H: Tensor, C: Tensor, settings: FactorSettings): Promise<Correction> {
+  const factor = await inverseFactor(ops, H, settings);
   return {
-    damping: tried,
-    solvable: L !== null,
+    factor,
     directionOf(W) {
-      const live = ops.zeroColumns(W, dead);
+      const live = ops.zeroColumns(W, factor.dead);
       const WC = ops.matmul(live, C);
-      const D = ops.solveRight(L!, WC);
+      const D = timesInverse(ops, factor, WC);
       const products = ops.innerProducts(WC, D);
       ops.free(WC);
       return { live, D, products };
     },
-    free: () => ops.free(dead, ...(L ? [L] : [])),
+    free: () => freeFactor(ops, factor),
   };
+}
+
+/** The factor that QEP makes for a stage: in the order of the methods that can use it, if their damping is its own. */
+export function correctionSettings(layers: readonly LayerPlan[]): FactorSettings {
+  const [{ damp }] = layers;
+  const wanted = layers.map(({ method, options }) => quantizers[method].factor?.(options));
+  return wanted.find((settings) => settings?.damp === damp) ?? { damp, actOrder: false };
 }
 
 /**

@@ -3,6 +3,7 @@ import type { Activation } from "../ops/activations";
 import { type GridKind, gridKinds } from "../ops/grid-kinds";
 import type { Grid, GridSpec, Ops, Tensor } from "../ops/ops";
 import type { LayerKind, MethodOptions } from "../recipe/recipe";
+import type { FactorSettings, InverseFactor } from "./factor";
 
 /** One linear layer as a method sees it. */
 export interface StageLayer {
@@ -24,6 +25,8 @@ export interface StageView {
   readonly H: Tensor | null;
   /** (2/T)·(X − Xq)ᵀXq [in, in]; null unless the method needs it. */
   readonly C: Tensor | null;
+  /** QEP's factor of H + λI, if it made one, for a method that wants the same; see `reusable`. */
+  readonly factor: InverseFactor | null;
   /** Calibration tokens over all chunks. */
   readonly tokens: number;
   /** Tokens of one window. A chunk holds whole windows. */
@@ -69,7 +72,9 @@ export interface Quantizer {
   readonly packable: boolean;
   /** It rescales the inputs that a stage's layers share, and so must quantize all of the stage's layers. */
   readonly wholeStage?: boolean;
-  /** For a stage of layers with these rows and n inputs: floating-point operations, and elements held at once besides W*, H and C. For the plan. */
+  /** The factor of H that it rounds with, so that QEP makes the same. */
+  factor?(options: MethodOptions): FactorSettings;
+  /** For a stage of layers with these rows and n inputs: floating-point operations, and elements held at once besides W*, H, C and `factor`. For the plan. */
   cost(rows: readonly number[], n: number, tokens: number): { work: number; elements: number };
   /** @throws QuantError `bad-recipe` for settings that the method cannot take. */
   check?(grid: GridSpec): void;

@@ -155,7 +155,7 @@ const cases: Partial<Record<keyof Ops, Case>> = {
     ),
   ],
   cholesky: (ops, { n, T }) => Object.values(ops.cholesky(hessian(ops, n, T))),
-  solveRight: (ops, { out, n, T }) => [ops.solveRight(ops.cholesky(hessian(ops, n, T)).L, matrix(ops, out, n))],
+  solveRight: (ops, { out, n, T }) => [ops.solveRight(factor(ops, hessian(ops, n, T)), matrix(ops, out, n))],
   zeroColumns: (ops, { out, n }) => [
     ops.zeroColumns(
       matrix(ops, out, n),

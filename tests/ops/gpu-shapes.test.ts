@@ -87,7 +87,8 @@ describe("statistics of 11008 inputs", { timeout: 300_000 }, () => {
     const x = Float32Array.from(random([tokens, n]), (d, i) => xq[i] + 1e-4 * d);
     const actual = await inScope(gpu, async () => {
       const C = gpu.zeros([n, n]);
-      gpu.crossGram(C, gpu.fromFloats(x, [tokens, n]), gpu.fromFloats(xq, [tokens, n]));
+      const q = gpu.fromFloats(xq, [tokens, n]);
+      gpu.crossGram(C, gpu.add(gpu.fromFloats(x, [tokens, n]), q, -1), q);
       return (await gpu.read([gpu.everyRow(C, first, step)]))[0];
     });
     expectRows(

@@ -35,6 +35,7 @@ async function stageOn(ops: Ops, recipe: Recipe, kind: GridKind): Promise<{ view
     layers,
     H,
     C,
+    factor: null,
     tokens: x.shape[0],
     length: 1,
     chunks: 1,

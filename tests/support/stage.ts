@@ -12,7 +12,20 @@ const absent = (): never => {
 export function stageOf(recipe: Recipe, weight: Tensor, H: Tensor | null, C: Tensor | null = null, rest: Tensor | null = null): StageView {
   const { bits, groupSize, symmetric } = recipe;
   const layers = [{ kind: "q_proj" as const, name: "layer", weight, grid: { bits, groupSize, symmetric }, rest }];
-  return { block: 0, layers, H, C, tokens: 1, length: 1, chunks: 0, x: absent, moduleOutput: absent, hold: absent, foldable: false };
+  return {
+    block: 0,
+    layers,
+    H,
+    C,
+    factor: null,
+    tokens: 1,
+    length: 1,
+    chunks: 0,
+    x: absent,
+    moduleOutput: absent,
+    hold: absent,
+    foldable: false,
+  };
 }
 
 /** The layer, known to be on a grid. */

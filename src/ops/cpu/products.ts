@@ -44,18 +44,15 @@ export function gram(H: CpuTensor, x: CpuTensor): void {
     }
 }
 
-/** C += (x − xq)ᵀ xq. */
-export function crossGram(C: CpuTensor, x: CpuTensor, xq: CpuTensor): void {
-  const { rows, columns: n } = rowsOf(xq);
-  requireShape(
-    x.data.length === xq.data.length && C.shape[0] === n && C.shape[1] === n,
-    "crossGram",
-    `${x.shape.join(" × ")}, ${xq.shape.join(" × ")}`,
-  );
+/** C += aᵀ b. */
+export function crossGram(C: CpuTensor, a: CpuTensor, b: CpuTensor): void {
+  const { rows, columns: n } = rowsOf(b);
+  const fits = a.data.length === b.data.length && C.shape[0] === n && C.shape[1] === n;
+  requireShape(fits, "crossGram", `${a.shape.join(" × ")}, ${b.shape.join(" × ")}`);
   for (let t = 0; t < rows; t++)
     for (let i = 0; i < n; i++) {
-      const f = x.data[t * n + i] - xq.data[t * n + i];
-      for (let j = 0; j < n; j++) C.data[i * n + j] += f * xq.data[t * n + j];
+      const f = a.data[t * n + i];
+      for (let j = 0; j < n; j++) C.data[i * n + j] += f * b.data[t * n + j];
     }
 }
 

@@ -51,23 +51,20 @@ function fillColumn(A: CpuTensor, L: CpuTensor, j: number, root: number): void {
   }
 }
 
-/** Y (L Lᵀ)⁻¹: Z Lᵀ = Y from the left, then D L = Z from the right. Rows are independent. */
-export function solveRight(L: CpuTensor, Y: CpuTensor): CpuTensor {
+/** (Y·Uᵀ)·U, row by row. */
+export function solveRight(U: CpuTensor, Y: CpuTensor): CpuTensor {
   const [m, n] = Y.shape;
-  requireShape(L.shape[0] === n, "solveRight", `${Y.shape.join(" × ")} and ${L.shape.join(" × ")}`);
-  const D = floats(Y.data.slice(), Y.shape);
+  requireShape(U.shape[0] === n, "solveRight", `${U.shape.join(" × ")} and ${Y.shape.join(" × ")}`);
+  const X = empty(Y.shape);
+  const z = new Float64Array(n);
   for (let r = 0; r < m; r++) {
-    const y = D.data.subarray(r * n, (r + 1) * n);
     for (let j = 0; j < n; j++) {
-      for (let k = 0; k < j; k++) y[j] -= y[k] * L.data[j * n + k];
-      y[j] /= L.data[j * n + j];
+      z[j] = 0;
+      for (let k = j; k < n; k++) z[j] += Y.data[r * n + k] * U.data[j * n + k];
     }
-    for (let j = n - 1; j >= 0; j--) {
-      for (let k = j + 1; k < n; k++) y[j] -= y[k] * L.data[k * n + j];
-      y[j] /= L.data[j * n + j];
-    }
+    for (let k = 0; k < n; k++) for (let j = k; j < n; j++) X.data[r * n + j] += z[k] * U.data[k * n + j];
   }
-  return D;
+  return X;
 }
 
 /** L⁻¹ by columns, forward substitution. */

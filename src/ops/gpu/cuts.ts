@@ -32,6 +32,8 @@ export function* pieces(x: Product): Generator<Product> {
       if (part === "lower" && columns.first < rows.first) piece.part = "all";
       if (part === "lower-a" && rows.first > 0) piece.part = "all";
       if (part === "lower-a") piece.k = Math.min(k, rows.first + rows.count);
+      if (part === "upper-b") piece.k = Math.min(k, columns.first + columns.count);
+      if (part === "upper-b" && columns.first > 0) piece.part = "all";
       yield part === "lower-b" ? below(piece, columns.first) : piece;
     }
 }
@@ -50,7 +52,10 @@ function corner({ form, a, b, c, add }: Product, rows: RowRange, columns: RowRan
 }
 
 /** Without the first rows of B, which are zero in these columns. */
-const below = (x: Product, rows: number): Product => ({ ...x, k: x.k - rows, a: moved(x.a, 0, rows), b: moved(x.b, rows, 0) });
+const below = (x: Product, rows: number): Product => ({
+  ...{ ...x, k: x.k - rows, a: moved(x.a, 0, rows) },
+  b: x.form === "NT" ? moved(x.b, 0, rows) : moved(x.b, rows, 0),
+});
 
 /** A product as products that follow each other in k: each goes on from the sum so far, the last one applies `alpha` and adds D. */
 export function* inDepth(x: Product, cuts: readonly number[]): Generator<Product> {
@@ -64,7 +69,7 @@ export function* inDepth(x: Product, cuts: readonly number[]): Generator<Product
       add: last ? x.add : undefined,
       alpha: last ? x.alpha : 1,
       goesOn: first > 0,
-      part: x.part === "lower-b" && first > 0 ? "all" : x.part,
+      part: first > 0 && (x.part === "lower-b" || x.part === "upper-b") ? "all" : x.part,
     };
   }
 }

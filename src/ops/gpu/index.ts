@@ -73,7 +73,7 @@ function opsOver(gpu: Gpu, matmul: Matmul): GpuOps {
     linear: (x, w) => matmul.linear(own(x), own(w)),
     matmul: (a, b) => matmul.matmul(own(a), own(b)),
     gram: (H, x) => matmul.gram(own(H), own(x)),
-    crossGram: (C, x, xq) => matmul.gram(own(C), own(x), own(xq)),
+    crossGram: (C, a, b) => matmul.gram(own(C), own(a), own(b)),
     mirror: (H) => solve.mirror(gpu, own(H)),
     scale: (t, factor) => rows.scale(gpu, own(t), factor),
 
@@ -96,7 +96,7 @@ function opsOver(gpu: Gpu, matmul: Matmul): GpuOps {
     deadInputs: (H) => solve.deadInputs(gpu, own(H)),
     damped: (H, dead, fraction) => solve.damped(gpu, own(H), own(dead), fraction),
     cholesky: (A) => solve.cholesky(gpu, matmul, own(A)),
-    solveRight: (L, Y) => solve.solveRight(gpu, matmul, own(L), own(Y)),
+    solveRight: (U, Y) => solve.solveRight(gpu, matmul, own(U), own(Y)),
     zeroColumns: (W, dead) => solve.zeroColumns(gpu, own(W), own(dead)),
     diagonal: (A) => solve.diagonal(gpu, own(A)),
     strictUpper: (A) => solve.strictUpper(gpu, own(A)),

@@ -8,7 +8,7 @@ import { dims, isMatrix, isSquare, requireShape, rowsOf } from "./shape";
 import { readBytes, upload } from "./transfer";
 
 const forms = { NT: 0, NN: 1, TN: 2 } as const;
-const parts = { all: 0, lower: 1, "lower-a": 2, "lower-b": 3 } as const;
+const parts = { all: 0, lower: 1, "lower-a": 2, "lower-b": 3, "upper-b": 4 } as const;
 
 /** The two matmul kernels: rows and columns of one workgroup's tile, and how many lanes. */
 export interface MatmulVariant {
@@ -96,11 +96,10 @@ export class Matmul {
   }
 
   private dispatch(x: Product, { kernel, rows, columns, lanes }: MatmulVariant): void {
-    const { m, n, k, form, add, minus, part = "all", alpha = 1, batch = { first: 0, count: 1, heads: 1, group: 1 } } = x;
+    const { m, n, k, form, add, part = "all", alpha = 1, batch = { first: 0, count: 1, heads: 1, group: 1 } } = x;
     const [a, b, c] = [place(x.a), place(x.b), place(x.c)];
     const d = typeof add === "object" ? place(add) : undefined;
-    const fourth = d?.panel ?? (minus ? place({ ...x.a, tensor: minus }).panel : a.panel);
-    const constants: Record<string, number> = { FORM: forms[form], DIFFERENCE: minus ? 1 : 0 };
+    const constants: Record<string, number> = { FORM: forms[form] };
     if (kernel === "matmulQuad") Object.assign(constants, { WG: lanes, WIDE: columns > 4 * lanes ? 1 : 0 });
     else if (this.gpu.software) constants.DEPTH = 4;
     const steps = ({ window = 0, head = 0 }: View) => [window, head];
@@ -109,7 +108,7 @@ export class Matmul {
       const tiles = Math.min(step, Math.ceil(m / rows) - tile);
       this.gpu.run(kernel, {
         constants,
-        bind: [a.panel, b.panel, fourth, c.panel],
+        bind: [a.panel, b.panel, d?.panel ?? a.panel, c.panel],
         u32: [
           ...[m, n, k, tile * rows, tiles, batch.first, batch.count, batch.heads, batch.group],
           ...[a.start, a.stride, ...steps(x.a), b.start, b.stride, ...steps(x.b), c.start, c.stride, ...steps(x.c)],
@@ -142,17 +141,17 @@ export class Matmul {
     return y;
   }
 
-  /** H += xᵀx by lower tiles, or with `minus` C += (x − xq)ᵀ xq, all of it. */
-  gram(H: GpuTensor, x: GpuTensor, xq?: GpuTensor): void {
+  /** H += xᵀx by lower tiles, or C += xᵀy, all of it. */
+  gram(H: GpuTensor, x: GpuTensor, y?: GpuTensor): void {
     const { rows, columns: n } = rowsOf(x);
-    const name = xq ? "crossGram" : "gram";
-    requireShape(isSquare(H) && H.shape[0] === n && (!xq || dims(xq) === dims(x)), name, `${dims(H, x)}${xq ? ` and ${dims(xq)}` : ""}`);
+    const name = y ? "crossGram" : "gram";
+    requireShape(isSquare(H) && H.shape[0] === n && (!y || dims(y) === dims(x)), name, `${dims(H, x)}${y ? ` and ${dims(y)}` : ""}`);
     // A float32 sum over all tokens would lose digits: sum short runs, then add the sums.
     for (let first = 0; first < rows; first += rowsPerSum) {
       const a = { tensor: x, row: first };
-      const b = { tensor: xq ?? x, row: first };
+      const b = { tensor: y ?? x, row: first };
       const k = Math.min(rowsPerSum, rows - first);
-      this.run({ form: "TN", m: n, n, k, a, b, c: { tensor: H }, add: "c", part: xq ? "all" : "lower", minus: xq });
+      this.run({ form: "TN", m: n, n, k, a, b, c: { tensor: H }, add: "c", part: y ? "all" : "lower" });
     }
   }
 }

@@ -20,8 +20,6 @@ export interface Product {
   c: View;
   /** What the product is added to: C itself, or D. */
   add?: "c" | View;
-  /** A − this in place of A, element for element, shaped and placed as A is. */
-  minus?: GpuTensor;
   part?: Part;
   alpha?: number;
   /** Batch numbers first … first + count − 1 of windows × heads; kv head = head / group. No tensor of a batch may be cut into panels. */
@@ -34,5 +32,5 @@ export interface Product {
   goesOn?: boolean;
 }
 
-/** What may be left out: tiles above the diagonal; or A, or B, is a lower triangle. */
-export type Part = "all" | "lower" | "lower-a" | "lower-b";
+/** What may be left out: tiles above the diagonal; or where A, or B (of the form NT its transpose), is a lower or an upper triangle. */
+export type Part = "all" | "lower" | "lower-a" | "lower-b" | "upper-b";

@@ -120,36 +120,15 @@ export function cholesky(gpu: Gpu, matmul: Matmul, A: GpuTensor): { L: GpuTensor
   return { L, status };
 }
 
-/**
- * X with X L Lᵀ = Y: forward Z Lᵀ = Y from the first block column to the last, then backward X L = Z from the last to the first. A block
- * column is its old value minus what the solved ones explain (one product into a temporary), times the inverse of its diagonal block.
- */
-export function solveRight(gpu: Gpu, matmul: Matmul, L: GpuTensor, Y: GpuTensor): GpuTensor {
+/** (Y·Uᵀ)·U: two products with a triangle, at the matmul kernel's full rate. */
+export function solveRight(gpu: Gpu, matmul: Matmul, U: GpuTensor, Y: GpuTensor): GpuTensor {
   const { rows: m, columns: n } = rowsOf(Y);
-  requireShape(isSquare(L) && L.shape[0] === n, "solveRight", dims(L, Y));
-  const X = gpu.make(Y.shape);
-  const all = [...blocks(n)];
-  const inverses = invertedBlocks(gpu, L);
-  const column = { tensor: gpu.make([m, blockSize]) };
-  for (const { first, size } of all) {
-    const before = { form: "NT", m, n: size, k: first, a: { tensor: X }, b: { tensor: L, row: first } } as const;
-    matmul.run({ ...before, c: column, add: { tensor: Y, column: first }, alpha: -1 });
-    matmul.run({ form: "NT", m, n: size, k: size, a: column, b: { tensor: inverses, row: first }, c: { tensor: X, column: first } });
-  }
-  for (const { first, size } of all.reverse()) {
-    const next = first + size;
-    const after = {
-      form: "NN",
-      m,
-      n: size,
-      k: n - next,
-      a: { tensor: X, column: next },
-      b: { tensor: L, row: next, column: first },
-    } as const;
-    matmul.run({ ...after, c: column, add: { tensor: X, column: first }, alpha: -1 });
-    matmul.run({ form: "NN", m, n: size, k: size, a: column, b: { tensor: inverses, row: first }, c: { tensor: X, column: first } });
-  }
-  gpu.free(inverses, column.tensor);
+  requireShape(isSquare(U) && U.shape[0] === n, "solveRight", dims(U, Y));
+  const [half, X] = [gpu.make(Y.shape), gpu.make(Y.shape)];
+  const b = { tensor: U };
+  matmul.run({ form: "NT", m, n, k: n, a: { tensor: Y }, b, c: { tensor: half }, part: "lower-b" });
+  matmul.run({ form: "NN", m, n, k: n, a: { tensor: half }, b, c: { tensor: X }, part: "upper-b" });
+  gpu.free(half);
   return X;
 }
 

@@ -2,7 +2,7 @@ import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import type { Platform } from "../engine/platform";
-import { folderScratch } from "../io/node-scratch";
+import { folderScratch, freeBytes } from "../io/node-scratch";
 import { openOps } from "./gpu";
 import { threadHelper } from "./helper";
 
@@ -14,6 +14,8 @@ export function nodePlatform(reference: boolean, folder: string | null): Platfor
   const spill = folder ? join(folder, "spill") : join(tmpdir(), `qep-studio-spill-${process.pid}`);
   return {
     runsAgain: false,
+    exportsBeside: true,
+    freeBytes: () => freeBytes(folder ?? tmpdir()),
     openOps: () => openOps(reference),
     helperFor: threadHelper,
     claimRun: async () => ({ scratch: folderScratch(join(folder!, "journal")), release: async () => {} }),

@@ -98,9 +98,9 @@ function sayKept({ code }: QuantError, done: number, blocks: number): void {
   say(`${done} of ${blocks} blocks are done and kept: the same command with --resume goes on with block ${done + 1}.`);
 }
 
-function sayPlan(recipe: Recipe, { bytesIn, bytesOut, bitsPerWeight, peakGpuBytes, notes, warnings }: PlanSummary): void {
+function sayPlan(recipe: Recipe, { bytesIn, bytesOut, bitsPerWeight, peakGpuBytes, scratchBytes, notes, warnings }: PlanSummary): void {
   say(
-    `${recipeTitle(recipe)}: ${megabytes(bytesIn)} → ${megabytes(bytesOut)} (${recipe.format}), ${bitsPerWeight.toFixed(2)} bits per weight, peak memory about ${megabytes(peakGpuBytes)}`,
+    `${recipeTitle(recipe)}: ${megabytes(bytesIn)} → ${megabytes(bytesOut)} (${recipe.format}), ${bitsPerWeight.toFixed(2)} bits per weight, peak memory about ${megabytes(peakGpuBytes)}, up to ${megabytes(scratchBytes)} kept on disk beside the output`,
   );
   for (const sentence of [...notes, ...warnings]) say(sentence);
 }

@@ -27,6 +27,7 @@ import { Device, type Platform } from "./platform";
 import { type Emit, neverFalling, partOf } from "./progress";
 import { measureRate } from "./rate";
 import { Recordings } from "./recordings";
+import { checkRoom, withRoom } from "./room";
 import { run } from "./run";
 import { type Beginning, type KeptRun, Runs } from "./runs";
 import { type Answer, answerQuestions } from "./tasks";
@@ -103,9 +104,9 @@ export class Engine {
   async plan(recipe: Recipe, text: GivenText | WindowsOfRun | null, signal: AbortSignal): Promise<PlanSummary> {
     const plan = resolve(recipe, this.current);
     if (!this.current.spec) {
-      return this.recovering(signal, unheard, ({ ops }) => {
+      return this.recovering(signal, unheard, async ({ ops }) => {
         checkWidths(plan, ops.adapter);
-        return planUncalibrated(ops, this.current, plan);
+        return withRoom(this.platform, await planUncalibrated(ops, this.current, plan), { model: this.current, plan, calibration: null });
       });
     }
     const { calibration } = await this.calibrationOf(recipe, text, signal);
@@ -116,7 +117,8 @@ export class Engine {
     });
     this.rate = rate;
     const stream = this.recordings.state(this.currentModel.spec, calibration, recipe);
-    return planSummary(runnable(await this.formOf(recipe)), plan, calibration, { rate, stream });
+    const model = runnable(await this.formOf(recipe));
+    return withRoom(this.platform, planSummary(model, plan, calibration, { rate, stream }), { model, plan, calibration });
   }
 
   /**
@@ -227,6 +229,7 @@ export class Engine {
   ): Promise<RunReport> {
     const steady = neverFalling(emit);
     try {
+      if (!isPassing) await checkRoom(this.platform, { ...kept, calibration, committed: kept.store.committed });
       await checkInputs(kept.store, kept.model, kept.plan, calibration, signal);
       for (;;) {
         try {

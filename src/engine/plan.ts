@@ -44,7 +44,12 @@ export interface Circumstances {
 }
 
 /** What a run would take, before it starts. @throws QuantError `bad-format`. */
-export function planSummary(model: Model, plan: RunPlan, calibration: Calibration, { rate, stream }: Circumstances): PlanSummary {
+export function planSummary(
+  model: Model,
+  plan: RunPlan,
+  calibration: Calibration,
+  { rate, stream }: Circumstances,
+): Omit<PlanSummary, "scratchBytes"> {
   const { spec } = model;
   const { tokens } = calibration;
   const { recipe, layers } = plan;

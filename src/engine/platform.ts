@@ -15,6 +15,10 @@ export interface Platform {
   keptRuns(): Promise<string[]>;
   /** Scratch for activations that do not fit in memory. Emptied when it is opened. */
   openSpill(): Promise<Scratch>;
+  /** Bytes that can still be written where runs are kept; null where that is not known. */
+  freeBytes(): Promise<number | null>;
+  /** Whether exports are written to the same disk, while the run is still there. */
+  readonly exportsBeside: boolean;
   /** Whether several runs are likely, so that the full-precision stream is worth keeping for the next one. */
   readonly runsAgain: boolean;
   readonly budget?: ActivationBudget;

@@ -4,11 +4,11 @@ import { memoryScratch } from "../io/scratch";
 import type { Calibration } from "../model/calibration";
 import type { Checkpoint } from "../model/checkpoint";
 import type { RunPlan } from "../quant/layer-plan";
-import { quantizers } from "../quant/registry";
 import type { InterruptedRun } from "../results/interrupted";
 import type { RunReport } from "../results/report";
 import { identityOf, modelDigest, type RunIdentity } from "./identity";
 import type { Platform, RunPlace } from "./platform";
+import { keptBytes } from "./room";
 import { RunStore } from "./run-store";
 
 /** A run with its model: the opened checkpoint, or its rotated form. */
@@ -57,7 +57,7 @@ export class Runs {
   ): Promise<KeptRun> {
     const identity = await identityOf(model, plan.recipe, plan.blocks, text);
     await this.forget(id, { discard: false });
-    const isSmall = keptBytes(model, plan, text?.calibration ?? null) <= passingBytes;
+    const isSmall = keptBytes({ model, plan, calibration: text?.calibration ?? null }) <= passingBytes;
     const place = isPassing && isSmall ? inMemory() : await this.platform.claimRun(id);
     try {
       const store = await this.storeIn(place, identity, text?.calibration ?? null, beginning);
@@ -149,15 +149,5 @@ export class Runs {
 
 /** Most that a passing run may take in memory. */
 const passingBytes = 64 * 2 ** 20;
-
-/** The most bytes a run's place can hold: its layers' codes (f16 words where there are none) and the two residual streams. */
-function keptBytes({ spec }: Checkpoint, { layers }: RunPlan, calibration: Calibration | null): number {
-  const bits = layers.reduce(
-    (sum, { shape, method, grid }) => sum + shape[0] * shape[1] * (quantizers[method].packable ? grid.bits : 16),
-    0,
-  );
-  const tokens = (calibration?.tokens.ids.length ?? 0) + (calibration?.heldOut?.ids.length ?? 0);
-  return bits / 8 + 2 * 4 * tokens * (spec?.hidden ?? 0);
-}
 
 const inMemory = (): RunPlace => ({ scratch: memoryScratch(), release: async () => {} });

@@ -112,7 +112,7 @@ async function roundLayer(
 }
 
 /** What a run of `runUncalibrated` would take. @throws QuantError `bad-format`. */
-export async function planUncalibrated(ops: Ops, checkpoint: Checkpoint, plan: RunPlan): Promise<PlanSummary> {
+export async function planUncalibrated(ops: Ops, checkpoint: Checkpoint, plan: RunPlan): Promise<Omit<PlanSummary, "scratchBytes">> {
   const { recipe, layers } = plan;
   return {
     bytesIn: census(checkpoint).bytes,

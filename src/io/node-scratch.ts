@@ -1,6 +1,6 @@
 /** Scratch on disk, under Node. */
 import * as fs from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { QuantError } from "../errors";
 import { makeParent } from "./node";
 import { noScratchFile, type Scratch } from "./scratch";
@@ -46,6 +46,18 @@ export function folderScratch(folder: string): Scratch {
     remove: (name) => fs.rm(path(name), { force: true }),
     clear: () => fs.rm(folder, { recursive: true, force: true }),
   };
+}
+
+/** Bytes free on the disk of a folder that need not be there yet; null where the system does not tell. */
+export async function freeBytes(folder: string): Promise<number | null> {
+  for (let at = resolve(folder); ; at = dirname(at)) {
+    try {
+      const { bavail, bsize } = await fs.statfs(at);
+      return bavail * bsize;
+    } catch {
+      if (dirname(at) === at) return null;
+    }
+  }
 }
 
 async function writeWhole(path: string, parts: readonly Uint8Array[]): Promise<void> {

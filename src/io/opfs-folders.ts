@@ -9,6 +9,17 @@ export async function privateFolder(name: string): Promise<FileSystemDirectoryHa
   }
 }
 
+/** Bytes that the origin may still store; null where the browser does not tell, or has no private file system. */
+export async function privateBytes(): Promise<number | null> {
+  try {
+    await navigator.storage.getDirectory();
+    const { quota, usage } = await navigator.storage.estimate();
+    return quota === undefined || usage === undefined ? null : Math.max(0, quota - usage);
+  } catch {
+    return null;
+  }
+}
+
 export interface Claim {
   release(): Promise<void>;
 }

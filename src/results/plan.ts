@@ -11,6 +11,8 @@ export interface PlanSummary {
   /** Further windows, kept out of calibration to choose α on. */
   heldOutWindows: number;
   peakGpuBytes: number;
+  /** The most that the run takes on disk, or in the browser's storage, until it is exported. */
+  scratchBytes: number;
   /** Estimate from this adapter's measured rate. */
   seconds: number;
   /** True when this run can reuse the full-precision stream that an earlier run recorded. */

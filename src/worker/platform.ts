@@ -1,6 +1,6 @@
 import type { Platform, RunPlace } from "../engine/platform";
 import { QuantError } from "../errors";
-import { type Claim, claim, privateFolder } from "../io/opfs-folders";
+import { type Claim, claim, privateBytes, privateFolder } from "../io/opfs-folders";
 import { opfsScratch } from "../io/opfs-scratch";
 import { memoryScratch } from "../io/scratch";
 import { createCpuOps } from "../ops/cpu";
@@ -16,6 +16,8 @@ const spillFolder = "spill";
 export function webPlatform(reference: boolean): Platform {
   return {
     runsAgain: true,
+    exportsBeside: false,
+    freeBytes: privateBytes,
     async openOps() {
       if (reference) return createCpuOps();
       const gpu = browserGpu();

@@ -7,6 +7,8 @@ export function memoryPlatform(places = new Map<string, Scratch>(), change: Part
   const claimed = new Set<string>();
   return {
     runsAgain: true,
+    exportsBeside: false,
+    freeBytes: async () => null,
     openOps: async () => createCpuOps(),
     helperFor: () => undefined,
     async claimRun(id) {

@@ -1,0 +1,82 @@
+import { QuantError } from "../errors";
+import { entriesOf, layoutOf } from "../export/entries";
+import type { Calibration } from "../model/calibration";
+import type { Checkpoint } from "../model/checkpoint";
+import { stageInputs, stages } from "../model/layers";
+import type { ModelSpec } from "../model/spec";
+import { type ActivationBudget, defaultBudget } from "../ops/activations";
+import { groupsOf, type LayerPlan, type RunPlan } from "../quant/layer-plan";
+import { quantizers } from "../quant/registry";
+import type { PlanSummary } from "../results/plan";
+import { recordingBytes } from "./memory";
+import { fitsRecording } from "./plan";
+import type { Platform } from "./platform";
+
+/** A run that is about to start, or to go on after some blocks. */
+interface Beginning {
+  model: Checkpoint;
+  plan: RunPlan;
+  calibration: Calibration | null;
+  /** Blocks that are kept already. */
+  committed?: number;
+}
+
+const tokensOf = ({ tokens, heldOut }: Calibration): number => tokens.ids.length + (heldOut?.ids.length ?? 0);
+
+/** Bytes of a layer as a run keeps it: codes with f32 scales and zeros of a byte or f32, or f16 weights. */
+function layerBytes({ shape, method, grid }: LayerPlan): number {
+  const [out, n] = shape;
+  if (!quantizers[method].packable) return 2 * out * n;
+  const perGroup = 4 + (grid.kind === "real-zero" ? 4 : 1);
+  return out * (4 * Math.ceil((n * grid.bits) / 32) + groupsOf(shape, grid) * perGroup);
+}
+
+/** The most bytes of blocks and residual streams that a run still has to keep. The streams after a block are there before those before it are removed. */
+export function keptBytes({ model, plan, calibration, committed = 0 }: Beginning): number {
+  const layers = plan.layers.filter(({ block }) => block >= committed).reduce((sum, layer) => sum + layerBytes(layer), 0);
+  const streams = calibration && model.spec ? 2 * 4 * tokensOf(calibration) * model.spec.hidden : 0;
+  return layers + 2 * streams;
+}
+
+/** Bytes of activations that may find no room on the device or in memory: those of both streams, and a recording. */
+function spilledBytes(spec: ModelSpec, calibration: Calibration, budget: ActivationBudget, records: boolean): number {
+  const tokens = tokensOf(calibration);
+  const widest = Math.max(...stages.map((stage) => stageInputs(spec, stage)));
+  const streams = 4 * tokens * (2 * (widest + spec.hidden) + spec.hidden);
+  const recording = records && fitsRecording(spec, calibration) ? recordingBytes(spec, tokens) : 0;
+  return Math.max(0, streams - budget.device - budget.host) + Math.max(0, recording - budget.kept);
+}
+
+/** The most bytes that a run takes where it is kept. */
+export function scratchBytes(run: Beginning, { budget = defaultBudget, runsAgain }: Pick<Platform, "budget" | "runsAgain">): number {
+  const { model, calibration } = run;
+  return keptBytes(run) + (calibration && model.spec ? spilledBytes(model.spec, calibration, budget, runsAgain) : 0);
+}
+
+/** The plan with what the run takes where it is kept, and a warning if there is not so much room. */
+export async function withRoom(platform: Platform, plan: Omit<PlanSummary, "scratchBytes">, run: Beginning): Promise<PlanSummary> {
+  const needed = scratchBytes(run, platform);
+  const lack = await lackOfRoom(platform, needed, plan.bytesOut);
+  return { ...plan, scratchBytes: needed, warnings: [...(lack ? [lack.message] : []), ...plan.warnings] };
+}
+
+/** @throws QuantError `disk-full` before any work, instead of after hours of it. */
+export async function checkRoom(platform: Platform, run: Beginning): Promise<void> {
+  const { fileBytes } = layoutOf(run.plan, entriesOf(run.model, run.plan));
+  const lack = await lackOfRoom(platform, scratchBytes(run, platform), fileBytes);
+  if (lack) throw lack;
+}
+
+const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(bytes < 1e10 ? 2 : 0)} GB`;
+
+/** What is wrong if there is not enough room; null if there is, or if nobody can tell. */
+async function lackOfRoom(platform: Platform, needed: number, bytesOut: number): Promise<QuantError | null> {
+  const free = await platform.freeBytes();
+  const { exportsBeside } = platform;
+  const total = needed + (exportsBeside ? bytesOut : 0);
+  if (free === null || free >= total) return null;
+  const [what, where, hint] = exportsBeside
+    ? ["the run and its export take", "on this disk", "Free some space, use fewer windows, or choose an output folder on another disk."]
+    : ["the run takes", "for this page", "Free some space, discard runs that are kept, or use fewer windows."];
+  return new QuantError("disk-full", `${what} up to ${gigabytes(total)}, and ${gigabytes(free)} are free ${where}`, hint);
+}

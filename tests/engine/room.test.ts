@@ -1,0 +1,115 @@
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { Engine } from "../../src/engine/engine";
+import type { Platform } from "../../src/engine/platform";
+import { bytesFile } from "../../src/io/memory";
+import { freeBytes } from "../../src/io/node-scratch";
+import { memoryScratch, type Scratch } from "../../src/io/scratch";
+import type { Recipe } from "../../src/recipe/recipe";
+import { npy } from "../support/npy";
+import { memoryPlatform } from "../support/platform";
+import { recipeWith } from "../support/recipe";
+import { tinyConfig, tinySource, tinyTokens } from "../support/tiny";
+
+// Large enough that reports and heads are small beside weights and streams.
+const config = { ...tinyConfig, hidden_size: 64, head_dim: 16, intermediate_size: 192, num_hidden_layers: 3 };
+const [windows, length] = [4, 32];
+const text = { file: bytesFile("ids.npy", npy(tinyTokens(windows, length))) };
+const never = new AbortController().signal;
+const quiet = () => {};
+
+/** Scratch in memory that knows the most it ever held, without the small files of the journal. */
+function counted(): { scratch: Scratch; peak(): number } {
+  const inner = memoryScratch();
+  const sizes = new Map<string, number>();
+  let peak = 0;
+  const scratch: Scratch = {
+    ...inner,
+    async write(name, parts) {
+      await inner.write(name, parts);
+      if (!name.endsWith(".json"))
+        sizes.set(
+          name,
+          parts.reduce((sum, part) => sum + part.length, 0),
+        );
+      peak = Math.max(
+        peak,
+        [...sizes.values()].reduce((a, b) => a + b, 0),
+      );
+    },
+    async remove(name) {
+      sizes.delete(name);
+      await inner.remove(name);
+    },
+  };
+  return { scratch, peak: () => peak };
+}
+
+async function open(platform: Platform): Promise<Engine> {
+  const engine = new Engine(platform);
+  await engine.open(tinySource(config));
+  return engine;
+}
+
+test.each<[string, Recipe]>([
+  ["RTN 4 bits", recipeWith({ method: "rtn", bits: 4 })],
+  ["RTN 2 bits in groups, real zeros", recipeWith({ method: "rtn", bits: 2, groupSize: 32, zeros: "real", format: "dense" })],
+  ["QuIP, which keeps f16 weights", recipeWith({ method: "quip", bits: 2, format: "dense" })],
+])("%s: what the plan says is kept is what a run writes, and a little more", async (_, recipe) => {
+  const { scratch, peak } = counted();
+  const { budget } = memoryPlatform();
+  const engine = await open(memoryPlatform(new Map([["a", scratch]]), { runsAgain: false, budget }));
+  const { scratchBytes } = await engine.plan(recipe, text, never);
+  await engine.run({ id: "a", recipe, text }, quiet, never);
+  // The reference keeps its streams in f64, as the GPU does not.
+  const streams = 2 * 2 * 4 * windows * length * config.hidden_size;
+  const asOnGpu = peak() - streams;
+  expect(asOnGpu / scratchBytes).toBeLessThan(1);
+  expect(asOnGpu / scratchBytes).toBeGreaterThan(0.7);
+});
+
+test("what the memory does not hold is counted too", async () => {
+  const plan = async (budget: Platform["budget"]) =>
+    (await (await open(memoryPlatform(undefined, { budget, runsAgain: false }))).plan(recipeWith(), text, never)).scratchBytes;
+  const [roomy, narrow] = [await plan(undefined), await plan({ device: 1000, host: 1000, kept: 0 })];
+  // At down_proj both streams hold its inputs and their residual, and the full-precision one the residual before.
+  expect(narrow - roomy).toBe(4 * windows * length * (2 * (192 + 64) + 64) - 2000);
+});
+
+test.each([
+  [false, /^There is not enough room.*the run takes up to 0\.\d\d GB, and 0\.00 GB are free for this page/],
+  [true, /the run and its export take up to 0\.\d\d GB, and 0\.00 GB are free on this disk.*output folder/],
+])("a run that cannot be kept does not start, and its plan says so (export beside it: %s)", async (exportsBeside, said) => {
+  let free = 1e5;
+  const places = new Map<string, Scratch>();
+  const engine = await open(memoryPlatform(places, { exportsBeside, freeBytes: async () => free }));
+  const recipe = recipeWith({ method: "rtn", bits: 4 });
+  expect((await engine.plan(recipe, text, never)).warnings[0]).toMatch(said);
+  await expect(engine.run({ id: "a", recipe, text }, quiet, never)).rejects.toMatchObject({ code: "disk-full" });
+  expect(await places.get("a")!.names()).toEqual([]);
+  free = 1e9;
+  expect((await engine.plan(recipe, text, never)).warnings.join()).not.toContain("room");
+  await engine.run({ id: "a", recipe, text }, quiet, never);
+});
+
+test("a run that goes on needs room for what is left only", async () => {
+  const places = new Map<string, Scratch>();
+  const stop = new AbortController();
+  const first = await open(memoryPlatform(places));
+  const recipe = recipeWith({ method: "rtn", bits: 8 });
+  const events = (event: { type: string }) => event.type === "commit" && stop.abort();
+  await expect(first.run({ id: "a", recipe, text }, events, stop.signal)).rejects.toMatchObject({ code: "cancelled" });
+  await first.close();
+  const { scratchBytes: whole } = await first.plan(recipe, text, never);
+  const weights = (whole - 2 * 2 * 4 * windows * length * config.hidden_size) / 3;
+  const again = await open(memoryPlatform(places, { freeBytes: async () => whole - weights / 2 }));
+  await expect(again.run({ id: "b", recipe, text }, quiet, never)).rejects.toMatchObject({ code: "disk-full" });
+  await again.resume("a", quiet, never);
+});
+
+test("Node tells what is free on a folder's disk, also before there is one", async () => {
+  const free = await freeBytes(join(tmpdir(), "qep-none", "deeper"));
+  expect(free).toBeGreaterThan(0);
+  expect(free! / (await freeBytes(tmpdir()))!).toBeCloseTo(1, 1);
+});

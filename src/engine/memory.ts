@@ -1,6 +1,6 @@
 import { layerShape, type Stage, stageInputs, stages } from "../model/layers";
 import type { ModelSpec } from "../model/spec";
-import { defaultBudget } from "../ops/activations";
+import { type ActivationBudget, defaultBudget } from "../ops/activations";
 import { type FactorSettings, factorElements, sameSettings } from "../quant/factor";
 import { byMethod, type LayerPlan, type RunPlan, stageLayers } from "../quant/layer-plan";
 import { correctionSettings } from "../quant/qep";
@@ -22,11 +22,18 @@ export function recordingBytes(spec: ModelSpec, tokens: number): number {
 }
 
 /**
- * Peak bytes of a run on the device, in f32: what is there throughout a stage (one block's weights; the streams, or the recording up to that stage), and
- * the largest of the stage's phases: correcting, rounding, propagating. Follows block.ts, in the last block.
+ * Peak bytes of a run on the device, in f32: what is there throughout a stage (one block's weights; the streams, or the recording up to that stage, as far
+ * as the budget lets them stay), and the largest of the stage's phases: correcting, rounding, propagating. Follows block.ts, in the last block.
  * @param tokens of both streams, held-out ones included. @param chunk tokens of the largest chunk.
  */
-export function peakBytes(spec: ModelSpec, plan: RunPlan, tokens: number, chunk: number, recorded: boolean): number {
+export function peakBytes(
+  spec: ModelSpec,
+  plan: RunPlan,
+  tokens: number,
+  chunk: number,
+  recorded: boolean,
+  budget: ActivationBudget = defaultBudget,
+): number {
   const blockWeights = sum(stages.flatMap((stage) => weights(spec, stage)));
   // Without rules, all blocks are alike.
   const blocks = plan.recipe.rules.length ? Array.from({ length: plan.quantizedBlocks }, (_, m) => m) : [0];
@@ -36,10 +43,12 @@ export function peakBytes(spec: ModelSpec, plan: RunPlan, tokens: number, chunk:
     const later = sum(stages.slice(s + 1).map((next) => recordedAt(spec, next))) + spec.hidden;
     const midway = stage.id === "gate_up" || stage.id === "down" ? spec.hidden : 0;
     const full = recorded
-      ? Math.min(recordingBytes(spec, tokens), defaultBudget.kept) / 4 + tokens * (midway - later)
+      ? Math.min(recordingBytes(spec, tokens), budget.kept) / 4 + tokens * (midway - later)
       : stream + tokens * spec.hidden;
+    // What finds no room in the budget leaves the device, except the chunk that is in use.
+    const activations = Math.min(stream + full, budget.device / 4 + chunk * (stageInputs(spec, stage) + spec.hidden));
     return (
-      stream + full + Math.max(...blocks.map((m) => stagePeak(spec, stageLayers(plan, m, stage), stage, chunk, recorded, plan.holdsOut)))
+      activations + Math.max(...blocks.map((m) => stagePeak(spec, stageLayers(plan, m, stage), stage, chunk, recorded, plan.holdsOut)))
     );
   });
   return 4 * (blockWeights + Math.max(...phases));

@@ -1,10 +1,16 @@
 import { expect, test } from "vitest";
+import { chunkCount } from "../../src/engine/chunks";
 import { Engine } from "../../src/engine/engine";
+import { identityOf } from "../../src/engine/identity";
+import { peakBytes } from "../../src/engine/memory";
+import { run } from "../../src/engine/run";
+import { RunStore } from "../../src/engine/run-store";
 import { bytesFile, memorySink } from "../../src/io/memory";
 import { memoryScratch, type Scratch } from "../../src/io/scratch";
 import { openModel } from "../../src/model/checkpoint";
-import type { ActivationBudget } from "../../src/ops/activations";
+import { type ActivationBudget, Activations } from "../../src/ops/activations";
 import { createCpuOps } from "../../src/ops/cpu";
+import { resolve } from "../../src/quant/resolve";
 import { perplexityOf } from "../support/engine";
 import { npy } from "../support/npy";
 import { memoryPlatform } from "../support/platform";
@@ -63,6 +69,29 @@ test("what a worker holds on the device does not grow with depth, although it re
     peaks.push(Math.max(first.peakGpuBytes, second.peakGpuBytes));
   }
   expect(Math.max(...peaks) / Math.min(...peaks)).toBeLessThan(1.05);
+});
+
+test("the plan's peak counts only the activations that the budget lets stay: within 15 % of the counted peak", async () => {
+  const config = { ...tinyConfig, hidden_size: 8, intermediate_size: 12, num_attention_heads: 2, num_key_value_heads: 1, head_dim: 4 };
+  const model = await openModel(tinySource({ ...config, num_hidden_layers: 2, max_position_embeddings: 4096 }));
+  // A chunk holds 4,096 tokens: each of these windows is one.
+  const [windows, length] = [4, 2100];
+  expect(chunkCount(model.spec, tinyTokens(windows, length))).toBe(windows);
+  const recipe = recipeWith({ method: "rtn", bits: 3 }, { alpha: 0 });
+  const plan = resolve(recipe, model);
+  const estimate = (device: number) => 2 * peakBytes(model.spec, plan, windows * length, length, false, { device, host: 1e9, kept: 0 });
+  const peaks: number[] = [];
+  for (const device of [200_000, 1e9]) {
+    const ops = createCpuOps();
+    const activations = new Activations(ops, async () => memoryScratch(), { device, host: 1e9, kept: 0 });
+    const calibration = { tokens: tinyTokens(windows, length), heldOut: null };
+    const store = await RunStore.create(memoryScratch(), await identityOf(model, recipe, 2, { label: "", calibration }), calibration);
+    const { peakGpuBytes } = await run({ activations, model, plan, calibration, store, emit: quiet });
+    // The reference holds 8 bytes for the GPU's 4.
+    expect(Math.abs(estimate(device / 2) / peakGpuBytes - 1)).toBeLessThan(0.15);
+    peaks.push(peakGpuBytes);
+  }
+  expect(peaks[0]).toBeLessThan(0.6 * peaks[1]);
 });
 
 test("measuring holds one residual stream, not one a block", async () => {

@@ -12,7 +12,7 @@ const RUN4 = 8u; // fours of terms summed before they join the total
 @group(0) @binding(2) var<storage, read> D: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> C: array<f32>;
 
-// Four lanes' vectors side by side; in the form TN they are columns of A, `live` unless beyond the last row, and become rows.
+// Four lanes' vectors side by side. In the form TN they are columns of A and become rows; `live` is 0 for those beyond the last row, else 1.
 fn rows_of(loaded: vec4f, live: f32) -> mat4x4f {
   var v = loaded;
   if (FORM == 2u) { v *= live; }

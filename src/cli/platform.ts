@@ -14,7 +14,7 @@ export function nodePlatform(reference: boolean, folder: string | null): Platfor
   const spill = folder ? join(folder, "spill") : join(tmpdir(), `qep-studio-spill-${process.pid}`);
   return {
     runsAgain: false,
-    exportsBeside: true,
+    exportsToSameDisk: true,
     freeBytes: () => freeBytes(folder ?? tmpdir()),
     openOps: () => openOps(reference),
     helperFor: threadHelper,

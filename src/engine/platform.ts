@@ -18,7 +18,7 @@ export interface Platform {
   /** Bytes that can still be written where runs are kept; null where that is not known. */
   freeBytes(): Promise<number | null>;
   /** Whether exports are written to the same disk, while the run is still there. */
-  readonly exportsBeside: boolean;
+  readonly exportsToSameDisk: boolean;
   /** Whether several runs are likely, so that the full-precision stream is worth keeping for the next one. */
   readonly runsAgain: boolean;
   readonly budget?: ActivationBudget;

@@ -13,7 +13,7 @@ import { fitsRecording } from "./plan";
 import type { Platform } from "./platform";
 
 /** A run that is about to start, or to go on after some blocks. */
-interface Beginning {
+interface PlannedRun {
   model: Checkpoint;
   plan: RunPlan;
   calibration: Calibration | null;
@@ -32,36 +32,37 @@ function layerBytes({ shape, method, grid }: LayerPlan): number {
 }
 
 /** The most bytes of blocks and residual streams that a run still has to keep. The streams after a block are there before those before it are removed. */
-export function keptBytes({ model, plan, calibration, committed = 0 }: Beginning): number {
+export function keptBytes({ model, plan, calibration, committed = 0 }: PlannedRun): number {
   const layers = plan.layers.filter(({ block }) => block >= committed).reduce((sum, layer) => sum + layerBytes(layer), 0);
   const streams = calibration && model.spec ? 2 * 4 * tokensOf(calibration) * model.spec.hidden : 0;
   return layers + 2 * streams;
 }
 
-/** Bytes of activations that may find no room on the device or in memory: those of both streams, and a recording. */
-function spilledBytes(spec: ModelSpec, calibration: Calibration, budget: ActivationBudget, records: boolean): number {
+/** Bytes of activations that may find no room on the device or in memory: those of both streams, what a method holds beside them, and a recording. */
+function spilledBytes(spec: ModelSpec, plan: RunPlan, calibration: Calibration, budget: ActivationBudget, records: boolean): number {
   const tokens = tokensOf(calibration);
   const widest = Math.max(...stages.map((stage) => stageInputs(spec, stage)));
-  const streams = 4 * tokens * (2 * (widest + spec.hidden) + spec.hidden);
+  const outputs = plan.layers.some(({ method }) => quantizers[method].holdsOutputs) ? spec.hidden : 0;
+  const streams = 4 * tokens * (2 * (widest + spec.hidden) + spec.hidden + outputs);
   const recording = records && fitsRecording(spec, calibration) ? recordingBytes(spec, tokens) : 0;
   return Math.max(0, streams - budget.device - budget.host) + Math.max(0, recording - budget.kept);
 }
 
 /** The most bytes that a run takes where it is kept. */
-export function scratchBytes(run: Beginning, { budget = defaultBudget, runsAgain }: Pick<Platform, "budget" | "runsAgain">): number {
-  const { model, calibration } = run;
-  return keptBytes(run) + (calibration && model.spec ? spilledBytes(model.spec, calibration, budget, runsAgain) : 0);
+export function scratchBytes(run: PlannedRun, { budget = defaultBudget, runsAgain }: Pick<Platform, "budget" | "runsAgain">): number {
+  const { model, plan, calibration } = run;
+  return keptBytes(run) + (calibration && model.spec ? spilledBytes(model.spec, plan, calibration, budget, runsAgain) : 0);
 }
 
 /** The plan with what the run takes where it is kept, and a warning if there is not so much room. */
-export async function withRoom(platform: Platform, plan: Omit<PlanSummary, "scratchBytes">, run: Beginning): Promise<PlanSummary> {
+export async function withRoom(platform: Platform, plan: Omit<PlanSummary, "scratchBytes">, run: PlannedRun): Promise<PlanSummary> {
   const needed = scratchBytes(run, platform);
   const lack = await lackOfRoom(platform, needed, plan.bytesOut);
   return { ...plan, scratchBytes: needed, warnings: [...(lack ? [lack.message] : []), ...plan.warnings] };
 }
 
 /** @throws QuantError `disk-full` before any work, instead of after hours of it. */
-export async function checkRoom(platform: Platform, run: Beginning): Promise<void> {
+export async function checkRoom(platform: Platform, run: PlannedRun): Promise<void> {
   const { fileBytes } = layoutOf(run.plan, entriesOf(run.model, run.plan));
   const lack = await lackOfRoom(platform, scratchBytes(run, platform), fileBytes);
   if (lack) throw lack;
@@ -72,10 +73,10 @@ const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(bytes < 1e
 /** What is wrong if there is not enough room; null if there is, or if nobody can tell. */
 async function lackOfRoom(platform: Platform, needed: number, bytesOut: number): Promise<QuantError | null> {
   const free = await platform.freeBytes();
-  const { exportsBeside } = platform;
-  const total = needed + (exportsBeside ? bytesOut : 0);
+  const { exportsToSameDisk } = platform;
+  const total = needed + (exportsToSameDisk ? bytesOut : 0);
   if (free === null || free >= total) return null;
-  const [what, where, hint] = exportsBeside
+  const [what, where, hint] = exportsToSameDisk
     ? ["the run and its export take", "on this disk", "Free some space, use fewer windows, or choose an output folder on another disk."]
     : ["the run takes", "for this page", "Free some space, discard runs that are kept, or use fewer windows."];
   return new QuantError("disk-full", `${what} up to ${gigabytes(total)}, and ${gigabytes(free)} are free ${where}`, hint);

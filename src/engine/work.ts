@@ -14,7 +14,7 @@ export interface StageNeeds {
 }
 
 /** The number of rows of each layer of a stage, by method. */
-export const stageMethods = (layers: readonly LayerPlan[]): { method: MethodId; rows: number[] }[] =>
+const stageMethods = (layers: readonly LayerPlan[]): { method: MethodId; rows: number[] }[] =>
   [...byMethod(layers)].map(([method, mine]) => ({ method, rows: mine.map(({ shape }) => shape[0]) }));
 
 /** What the plans of one stage's layers need. */

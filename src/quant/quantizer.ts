@@ -65,13 +65,15 @@ export interface StageResult {
   fold: Float64Array | null;
 }
 
-/** The plug-in contract: a method is one file that exports one of these, and one line in the registry. QEP comes before it, and the method knows nothing of QEP. */
+/** The plug-in contract: a method is one file that exports one of these, and one line in the registry. QEP comes before it; of QEP a method sees only the factor. */
 export interface Quantizer {
   readonly needs: { readonly H: boolean; readonly C: boolean };
   /** Whether its layers are on grids, so that packed formats can hold them. */
   readonly packable: boolean;
   /** It rescales the inputs that a stage's layers share, and so must quantize all of the stage's layers. */
   readonly wholeStage?: boolean;
+  /** While it works on a stage it holds the module's output for all tokens. */
+  readonly holdsOutputs?: boolean;
   /** The factor of H that it rounds with, so that QEP makes the same. */
   factor?(options: MethodOptions): FactorSettings;
   /** For a stage of layers with these rows and n inputs: floating-point operations, and elements held at once besides W*, H, C and `factor`. For the plan. */

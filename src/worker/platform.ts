@@ -16,7 +16,7 @@ const spillFolder = "spill";
 export function webPlatform(reference: boolean): Platform {
   return {
     runsAgain: true,
-    exportsBeside: false,
+    exportsToSameDisk: false,
     freeBytes: privateBytes,
     async openOps() {
       if (reference) return createCpuOps();

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { parseCommandLine, quantizeOptions } from "../../src/cli/args";
 import { recipeOf } from "../../src/cli/recipe";
+import { recordingBytes } from "../../src/engine/memory";
 import { Recordings } from "../../src/engine/recordings";
 import type { Model } from "../../src/model/checkpoint";
 import type { Ops } from "../../src/ops/ops";
@@ -31,6 +32,8 @@ interface Opened {
   recordings: Recordings;
 }
 const opened = new Map<number, Promise<Opened>>();
+/** Bytes of each model's recording. */
+const recorded = new Map<number, number>();
 const open = (blocks: number): Promise<Opened> => {
   const known = opened.get(blocks) ?? openDemo(blocks).then((model) => ({ model, recordings: new Recordings(true) }));
   opened.set(blocks, known);
@@ -63,6 +66,8 @@ describe.each(chosen)("%s, on WebGPU", (name, blocks) => {
       expect(Math.abs(evaluation.perplexity / want.perplexity - 1)).toBeLessThan(want.perplexity_rtol);
     }
     // Only the recordings outlive a run, and an evaluation leaves nothing.
+    recorded.set(blocks, recordingBytes(model.spec, calibration.tokens.ids.length));
+    expect(held).toBe([...recorded.values()].reduce((sum, bytes) => sum + bytes, 0));
     expect(ops.liveBytes).toBe(held);
     const seconds = (report.ms / 1000).toFixed(1);
     console.log(

@@ -69,21 +69,22 @@ test.each<[string, Recipe]>([
   expect(asOnGpu / scratchBytes).toBeGreaterThan(0.7);
 });
 
-test("what the memory does not hold is counted too", async () => {
-  const plan = async (budget: Platform["budget"]) =>
-    (await (await open(memoryPlatform(undefined, { budget, runsAgain: false }))).plan(recipeWith(), text, never)).scratchBytes;
+test("what the memory does not hold is counted too, AWQ's outputs to compare with as well", async () => {
+  const plan = async (budget: Platform["budget"], method: Recipe["method"] = "rtn") =>
+    (await (await open(memoryPlatform(undefined, { budget, runsAgain: false }))).plan(recipeWith({ method }), text, never)).scratchBytes;
   const [roomy, narrow] = [await plan(undefined), await plan({ device: 1000, host: 1000, kept: 0 })];
   // At down_proj both streams hold its inputs and their residual, and the full-precision one the residual before.
   expect(narrow - roomy).toBe(4 * windows * length * (2 * (192 + 64) + 64) - 2000);
+  expect((await plan({ device: 1000, host: 1000, kept: 0 }, "awq")) - narrow).toBe(4 * windows * length * 64);
 });
 
 test.each([
   [false, /^There is not enough room.*the run takes up to 0\.\d\d GB, and 0\.00 GB are free for this page/],
   [true, /the run and its export take up to 0\.\d\d GB, and 0\.00 GB are free on this disk.*output folder/],
-])("a run that cannot be kept does not start, and its plan says so (export beside it: %s)", async (exportsBeside, said) => {
+])("a run that cannot be kept does not start, and its plan says so (export beside it: %s)", async (exportsToSameDisk, said) => {
   let free = 1e5;
   const places = new Map<string, Scratch>();
-  const engine = await open(memoryPlatform(places, { exportsBeside, freeBytes: async () => free }));
+  const engine = await open(memoryPlatform(places, { exportsToSameDisk, freeBytes: async () => free }));
   const recipe = recipeWith({ method: "rtn", bits: 4 });
   expect((await engine.plan(recipe, text, never)).warnings[0]).toMatch(said);
   await expect(engine.run({ id: "a", recipe, text }, quiet, never)).rejects.toMatchObject({ code: "disk-full" });

@@ -126,7 +126,10 @@ const cases: Partial<Record<keyof Ops, Case>> = {
   swiglu: (ops, { out, n }) => [ops.swiglu(matrix(ops, out, n), matrix(ops, out, n, 3))],
   scaleColumns: (ops, { out, n }) => [false, true].map((divide) => ops.scaleColumns(matrix(ops, out, n), vector(ops, n), divide)),
   scaleRows: (ops, { out, n }) => [false, true].map((divide) => ops.scaleRows(matrix(ops, out, n), vector(ops, out), divide)),
-  everyRow: (ops, { n, T }) => [ops.everyRow(matrix(ops, T, n), 3, 2), ops.everyRow(matrix(ops, T, n), 70, 1)],
+  everyRow: (ops, { n, T }) => {
+    const x = matrix(ops, T, n);
+    return [ops.everyRow(x, 3, 2), ops.everyRow(x, 70, 1), ops.everyRow(x, 0, 1, 401), ops.everyRow(x, 50, 3, 100)];
+  },
   affine: (ops, { out, n }) => [ops.affine(matrix(ops, out, n), 2, -0.1, -1, Number.POSITIVE_INFINITY)],
   addColumnSums: (ops, { n, T }) => {
     const sums = ops.zeros([n]);

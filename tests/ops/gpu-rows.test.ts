@@ -195,3 +195,17 @@ it("shapes that do not fit are refused in a sentence", () => {
   expect(() => gpu.rope(a, b, b, { headDim: 2, length: 1 })).toThrow("rope got 2 × 3 with heads of 2");
   scope.end();
 });
+
+it.each(shapes)("everyRow of %i × %i: the rows themselves", async (rows, n) => {
+  const x = random([rows, n]);
+  const last = rows - 1;
+  await expectTwins(
+    gpu,
+    (o) => {
+      const t = o.fromFloats(x, [rows, n]);
+      return [o.everyRow(t, 0, 2), o.everyRow(t, last, 3), o.everyRow(t, 0, 1, Math.ceil(rows / 2)), o.everyRow(t, last % 2, 2, 1)];
+    },
+    () => 0,
+  );
+  for (const o of [gpu, cpu]) expect(() => o.everyRow(o.zeros([rows, n]), 0, 1, rows + 1)).toThrow("everyRow got");
+});

@@ -79,10 +79,36 @@ test.each([
   },
 );
 
-test("where every exponent's error is infinite, the inputs stay as they are", async () => {
+test("an exponent whose error is not a number is not chosen; where none has one, the inputs stay as they are", async () => {
   const ops = createCpuOps();
   const { view } = await stageOver(ops, 2048);
-  const overflowing: StageView = { ...view, moduleOutput: (x, [w]) => ops.affine(ops.linear(x, w), 1e200, 0, -1e300, 1e300) };
-  const { fold } = await awq.quantize(overflowing, recipeWith({ method: "awq" }), ops);
-  expect([...fold!]).toEqual(Array(n).fill(1));
+  /** With an output that is not a number in place of the n-th and some more; the first two are the references. */
+  const foldWithout = async (first: number, count: number) => {
+    let calls = 0;
+    const moduleOutput: StageView["moduleOutput"] = (x, weights) => {
+      const y = view.moduleOutput(x, weights);
+      const lost = calls >= first && calls < first + count;
+      calls++;
+      return lost ? ops.fromFloats(new Float64Array(y.shape[0] * y.shape[1]).fill(Number.NaN), y.shape) : y;
+    };
+    return (await awq.quantize({ ...view, moduleOutput }, recipeWith({ method: "awq" }), ops)).fold;
+  };
+  const best = await bestOfAll(ops, view);
+  expect(await foldWithout(2, 2)).toEqual(best);
+  expect([...(await foldWithout(2, 40))!]).toEqual(Array(n).fill(1));
+});
+
+test("a search is stopped within one chunk of work", async () => {
+  const ops = createCpuOps();
+  const { view, counted } = await stageOver(ops, 32768);
+  const stop = new AbortController();
+  const stopping: StageView = {
+    ...view,
+    moduleOutput: (x, weights) => {
+      if (counted.rows > 40_000) stop.abort();
+      return view.moduleOutput(x, weights);
+    },
+  };
+  await expect(awq.quantize(stopping, recipeWith({ method: "awq" }), ops, stop.signal)).rejects.toMatchObject({ code: "cancelled" });
+  expect(counted.rows).toBeLessThanOrEqual(40_000 + 2 * perChunk * length);
 });

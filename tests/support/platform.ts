@@ -7,7 +7,7 @@ export function memoryPlatform(places = new Map<string, Scratch>(), change: Part
   const claimed = new Set<string>();
   return {
     runsAgain: true,
-    exportsBeside: false,
+    exportsToSameDisk: false,
     freeBytes: async () => null,
     openOps: async () => createCpuOps(),
     helperFor: () => undefined,

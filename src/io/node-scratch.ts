@@ -3,7 +3,7 @@ import * as fs from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { QuantError } from "../errors";
 import { makeParent } from "./node";
-import { noScratchFile, type Scratch } from "./scratch";
+import { noScratchFile, type Scratch, scratchError } from "./scratch";
 import { writeError } from "./sink";
 
 /** fs.read and fs.write take at most 2^31 - 1 bytes a call. */
@@ -23,7 +23,7 @@ export function folderScratch(folder: string): Scratch {
         await writeWhole(path(name) + unfinished, parts);
         await fs.rename(path(name) + unfinished, path(name));
       } catch (e) {
-        throw writeError(e, name);
+        throw scratchError(e, name);
       }
     },
     async read(name, start = 0, end) {

@@ -9,12 +9,16 @@ export async function privateFolder(name: string): Promise<FileSystemDirectoryHa
   }
 }
 
+/** What Chromium says is free whatever there is, unless the disk has less: the truth would tell visitors apart. */
+const saidToEverybody = 10 * 2 ** 30;
+
 /** Bytes that the origin may still store; null where the browser does not tell, or has no private file system. */
 export async function privateBytes(): Promise<number | null> {
   try {
     await navigator.storage.getDirectory();
-    const { quota, usage } = await navigator.storage.estimate();
-    return quota === undefined || usage === undefined ? null : Math.max(0, quota - usage);
+    const { quota = Number.NaN, usage = Number.NaN } = await navigator.storage.estimate();
+    const free = Math.max(0, quota - usage);
+    return Number.isNaN(free) || free === saidToEverybody ? null : free;
   } catch {
     return null;
   }

@@ -1,7 +1,6 @@
 /** Scratch in the browser's private file system, from a worker. */
 import { openLocked } from "./opfs";
-import { noScratchFile, type Scratch } from "./scratch";
-import { writeError } from "./sink";
+import { noScratchFile, type Scratch, scratchError } from "./scratch";
 
 /** The ending of the empty file that marks another as complete. (Not every browser can rename a finished file into place.) */
 const complete = ".ok";
@@ -44,7 +43,7 @@ export function opfsScratch(parent: FileSystemDirectoryHandle, folder: string): 
         await put(name, parts);
         await put(name + complete, []);
       } catch (e) {
-        throw writeError(e, name);
+        throw scratchError(e, name);
       }
     },
     async read(name, start = 0, end) {

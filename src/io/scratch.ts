@@ -1,4 +1,5 @@
 import { QuantError } from "../errors";
+import { writeError } from "./sink";
 
 /**
  * A private folder for what a run needs again later: in memory, in the browser's private file system, or on disk. Names are plain file names. A file
@@ -18,6 +19,14 @@ export interface Scratch {
 
 export const noScratchFile = (name: string) =>
   new QuantError("internal", `the scratch file ${name} is not there`, "Please report this with the steps that led here.");
+
+/** `writeError` for scratch: a full disk stops a run, but what is kept of it can be resumed. */
+export function scratchError(e: unknown, name: string): QuantError {
+  const error = writeError(e, name);
+  if (error.code !== "disk-full") return error;
+  const hint = "Free some space, then resume it: the blocks that are done are kept.";
+  return new QuantError("disk-full", "the run's next block cannot be kept", hint, { cause: e });
+}
 
 /** The parts as one array. */
 export function joined(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {

@@ -79,8 +79,8 @@ test("what the memory does not hold is counted too, AWQ's outputs to compare wit
 });
 
 test.each([
-  [false, /^There is not enough room.*the run takes up to 0\.\d\d GB, and 0\.00 GB are free for this page/],
-  [true, /the run and its export take up to 0\.\d\d GB, and 0\.00 GB are free on this disk.*output folder/],
+  [false, /^There is not enough room.*the run takes up to 0\.\d MB, and 0\.1 MB are free for this page/],
+  [true, /the run and its export take up to 0\.\d MB, and 0\.1 MB are free on this disk.*output folder/],
 ])("a run that cannot be kept does not start, and its plan says so (export beside it: %s)", async (exportsToSameDisk, said) => {
   let free = 1e5;
   const places = new Map<string, Scratch>();

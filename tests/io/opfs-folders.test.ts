@@ -1,5 +1,5 @@
 import { afterEach, expect, test, vi } from "vitest";
-import { claim } from "../../src/io/opfs-folders";
+import { claim, privateBytes } from "../../src/io/opfs-folders";
 
 afterEach(() => vi.unstubAllGlobals());
 
@@ -34,4 +34,21 @@ test("where the browser has no locks, a name is given", async () => {
   const first = await claim("runs/a");
   await first!.release();
   expect(first).not.toBe(null);
+});
+
+test.each([
+  ["what is left of a real quota", { quota: 5e9, usage: 2e9 }, 3e9],
+  ["nothing, where more is used than allowed", { quota: 1, usage: 2 }, 0],
+  ["that it is not known, where Chromium says to everybody the same", { quota: 10 * 2 ** 30 + 5, usage: 5 }, null],
+  ["that it is not known, where the browser does not say", {}, null],
+])("the room in the browser is told as %s", async (_, estimate, free) => {
+  vi.stubGlobal("navigator", { storage: { getDirectory: async () => ({}), estimate: async () => estimate } });
+  expect(await privateBytes()).toBe(free);
+});
+
+test("without a private file system, nothing is kept and no room needed", async () => {
+  vi.stubGlobal("navigator", {
+    storage: { getDirectory: () => Promise.reject(new Error("none")), estimate: async () => ({ quota: 9, usage: 1 }) },
+  });
+  expect(await privateBytes()).toBe(null);
 });

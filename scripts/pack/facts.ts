@@ -1,0 +1,40 @@
+/** What the adapter is and can. */
+import { readFileSync } from "node:fs";
+import { cpus, totalmem } from "node:os";
+import type { GpuOps } from "../../src/ops/gpu";
+import { type Card, fact, type Teller } from "./types";
+
+/** NVIDIA's kernel module says its version here. */
+function driverVersion(): string | null {
+  try {
+    return /Kernel Module[^\d]*([\d.]+)/.exec(readFileSync("/proc/driver/nvidia/version", "utf8"))?.[1] ?? null;
+  } catch {
+    return null; // Another vendor's, or none.
+  }
+}
+
+const shown = [
+  ...(["maxBufferSize", "maxStorageBufferBindingSize", "maxStorageBuffersPerShaderStage", "maxComputeWorkgroupStorageSize"] as const),
+  ...(["maxComputeInvocationsPerWorkgroup", "maxComputeWorkgroupsPerDimension"] as const),
+];
+
+export function factRows(ops: GpuOps, how: string, tell: Teller): Card {
+  const { adapter } = ops.gpu;
+  const { vendor, architecture, device, description, subgroupMinSize, subgroupMaxSize } = adapter.info;
+  const name = device || description || vendor || "GPU";
+  const driver = driverVersion();
+  const cores = cpus();
+  const memory = `${Math.round(totalmem() / 2 ** 30)} GiB`;
+  const machine = [name, description, driver && `NVIDIA driver ${driver}`, `${cores.length} × ${cores[0]?.model.trim()}`, memory];
+  const card = { name, software: ops.adapter.software, machine: [...new Set(machine.filter(Boolean))].join(", ") };
+  tell.row(
+    fact("adapter", [vendor, architecture, device, description].filter(Boolean).join(", "), ops.adapter.software ? "software" : null),
+  );
+  tell.row(fact("driver", driver ?? description, how));
+  tell.row(fact("subgroups", `${subgroupMinSize} to ${subgroupMaxSize} lanes`));
+  tell.row(fact("limits", shown.map((limit) => `${limit} ${adapter.limits[limit]}`).join(", ")));
+  tell.row(fact("features", [...adapter.features].sort().join(", ")));
+  tell.row(fact("matmul kernel picked", ops.matmulKernel));
+  tell.row(fact("Node", `${process.version}, ${process.platform} ${process.arch}`));
+  return card;
+}

@@ -25,10 +25,12 @@ export async function runChild({ command, args, cwd, env, notes, log, until }: C
   rmSync(notes, { force: true });
   const child = spawn(command, args, { cwd, env, stdio: ["ignore", log, log] });
   let cut = false;
+  const kill = () => void child.kill("SIGKILL");
+  process.once("exit", kill); // The pack may be stopped itself.
   const ending = await new Promise<Ending>((resolve) => {
     const timer = setTimeout(() => {
       cut = true;
-      child.kill("SIGKILL");
+      kill();
       setTimeout(() => resolve({ kind: "cut" }), patience);
     }, until - Date.now());
     const end = (value: Ending) => {
@@ -38,6 +40,7 @@ export async function runChild({ command, args, cwd, env, notes, log, until }: C
     child.on("error", (error) => end({ kind: "ended", code: null, signal: error.message }));
     child.on("exit", (code, signal) => end({ kind: "ended", code, signal }));
   });
+  process.off("exit", kill);
   return { notes: read(notes), ending };
 }
 

@@ -1,17 +1,28 @@
 /** What the adapter is and can. */
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
 import type { GpuOps } from "../../src/ops/gpu";
 import { type Card, fact, type Teller } from "./types";
 
-/** NVIDIA's kernel module says its version here. */
-function driverVersion(): string | null {
+const nvidia = "/proc/driver/nvidia";
+
+/** What NVIDIA's kernel module says of itself; null where there is none. */
+function said<T>(read: () => T): T | null {
   try {
-    return /Kernel Module[^\d]*([\d.]+)/.exec(readFileSync("/proc/driver/nvidia/version", "utf8"))?.[1] ?? null;
+    return read();
   } catch {
     return null; // Another vendor's, or none.
   }
 }
+
+const driverVersion = () => said(() => /Kernel Module[^\d]*([\d.]+)/.exec(readFileSync(`${nvidia}/version`, "utf8"))?.[1] ?? null);
+
+/** The card's name as it is sold, where there is one card. Dawn tells it in small letters. */
+const cardName = () =>
+  said(() => {
+    const [card, ...others] = readdirSync(`${nvidia}/gpus`);
+    return others.length ? null : (/^Model:\s*(.+)$/m.exec(readFileSync(`${nvidia}/gpus/${card}/information`, "utf8"))?.[1] ?? null);
+  });
 
 const shown = [
   ...(["maxBufferSize", "maxStorageBufferBindingSize", "maxStorageBuffersPerShaderStage", "maxComputeWorkgroupStorageSize"] as const),
@@ -21,7 +32,7 @@ const shown = [
 export function factRows(ops: GpuOps, how: string, tell: Teller): Card {
   const { adapter } = ops.gpu;
   const { vendor, architecture, device, description, subgroupMinSize, subgroupMaxSize } = adapter.info;
-  const name = device || description || vendor || "GPU";
+  const name = (vendor === "nvidia" && cardName()) || device || description || vendor || "GPU";
   const driver = driverVersion();
   const cores = cpus();
   const memory = `${Math.round(totalmem() / 2 ** 30)} GiB`;

@@ -1,36 +1,23 @@
 /** Rates of both matmul kernels, beside the adapter's own arithmetic. */
 import { createGpuOps, type GpuOps } from "../../src/ops/gpu";
 import { openNodeGpu } from "../../src/ops/gpu/node";
-import { elements, type Ops } from "../../src/ops/ops";
+import type { Ops } from "../../src/ops/ops";
+import { differs, values } from "./check";
 import { fmaRate } from "./fma";
 import { percent, rate, secondsOf } from "./timing";
 import { fact, noTime, type Teller } from "./types";
 
-/** Uniform f32 values in (−1, 1), the same in every run. */
-export function values(seed: number, shape: readonly number[]): Float32Array {
-  let state = seed;
-  return Float32Array.from({ length: elements(shape) }, () => {
-    state = (state * 48271) % 2147483647;
-    return (2 * state) / 2147483647 - 1;
-  });
-}
-
 /** Entries looked at after timing, at uneven distances. */
 const sampled = 512;
 
-/** Why a · b is not what it must be, or null: sampled entries against float64, within (n + 2) roundings of the sum of absolute products. */
+/** Why a · b is not what it must be, or null: sampled entries, the last one among them. */
 export function wrongProduct(a: Float32Array, b: Float32Array, n: number, c: ArrayLike<number>): string | null {
   if (c.length !== n * n) return `${c.length} entries, not ${n * n}`;
   for (let s = 0; s < sampled; s++) {
     const at = s ? (s * 104729) % (n * n) : n * n - 1;
     const [row, column] = [Math.floor(at / n), at % n];
-    let [sum, size] = [0, 0];
-    for (let k = 0; k < n; k++) {
-      const term = a[row * n + k] * b[k * n + column];
-      sum += term;
-      size += Math.abs(term);
-    }
-    if (!(Math.abs(c[at] - sum) <= (n + 2) * 2 ** -24 * size)) return `entry ${row}, ${column} is ${c[at]}, not ${sum}`;
+    const wrong = differs(c[at], n, (k) => a[row * n + k] * b[k * n + column]);
+    if (wrong) return `entry ${row}, ${column} ${wrong}`;
   }
   return null;
 }

@@ -1,54 +1,13 @@
 /** How times grow, as slopes of log time over log size: a step that grows faster than its arithmetic is done wrong. */
 import type { Ops } from "../../src/ops/ops";
-import { freeFactor, inverseFactor } from "../../src/quant/factor";
-import { gptq } from "../../src/quant/gptq";
-import { stageOf } from "../../tests/support/stage";
-import { values } from "./matmul";
 import { openMade, recipeOf, report, type Size, type Windows } from "./models";
-import { duration, logSlope, secondsOf } from "./timing";
+import { columns, sums } from "./steps";
+import { duration, logSlope } from "./timing";
 import { fact, type Teller } from "./types";
 
 const tolerance = 0.15;
 
 type Point = readonly [size: number, seconds: number];
-
-/** H and C of one stage over so many tokens. */
-async function sums(ops: Ops, tokens: number, n: number): Promise<number> {
-  const scope = ops.scope();
-  try {
-    const [x, d] = [7, 8].map((seed) => ops.fromFloats(values(seed, [tokens, n]), [tokens, n]));
-    const [H, C] = [ops.zeros([n, n]), ops.zeros([n, n])];
-    return await secondsOf(ops, () => {
-      ops.gram(H, x);
-      ops.crossGram(C, d, x);
-    });
-  } finally {
-    scope.end();
-  }
-}
-
-/** The factor of n inputs, and GPTQ's sweep over n × n weights with it. */
-async function columns(ops: Ops, n: number): Promise<{ factor: number; sweep: number }> {
-  const scope = ops.scope();
-  try {
-    const x = ops.fromFloats(values(9, [n + 64, n]), [n + 64, n]);
-    const H = ops.zeros([n, n]);
-    ops.gram(H, x);
-    ops.mirror(H);
-    const settings = { damp: 0.01, actOrder: false };
-    const factor = await secondsOf(ops, async () => freeFactor(ops, await inverseFactor(ops, H, settings)));
-    const recipe = recipeOf("gptq", 0);
-    const W = ops.fromFloats(values(10, [n, n]), [n, n]);
-    const stage = { ...stageOf(recipe, W, H), factor: await inverseFactor(ops, H, settings) };
-    const sweep = await secondsOf(ops, async () => {
-      const { layers } = await gptq.quantize(stage, recipe, ops);
-      for (const layer of layers) if ("codes" in layer) ops.free(layer.codes, layer.grid.scales, layer.grid.zeros);
-    });
-    return { factor, sweep };
-  } finally {
-    scope.end();
-  }
-}
 
 function slopeRow(what: string, goal: number, points: readonly Point[], tell: Teller): void {
   const slope = logSlope(points);

@@ -1,7 +1,7 @@
 /** QEP's solve, D = W·C·(H + λI)⁻¹, factor included, against a plain product of its shape. */
 import type { Ops } from "../../src/ops/ops";
 import { prepareCorrection } from "../../src/quant/qep";
-import { values } from "./matmul";
+import { values } from "./check";
 import { percent, rate, secondsOf } from "./timing";
 import type { Teller } from "./types";
 

@@ -35,7 +35,7 @@ export function outcomeOf({ title }: Part, { notes, ending }: PartRun, seconds: 
   const rows = notes.flatMap((note) => ("row" in note ? [note.row] : []));
   const failures = notes.flatMap((note) => ("failed" in note ? [`${title}: ${note.failed}`] : []));
   const doing = notes.findLast((note) => "doing" in note)?.doing;
-  const at = doing ? `, at ${doing}` : "";
+  const at = doing ? `, in “${doing}”` : "";
   if (ending.kind === "cut") {
     rows.push(fact(`${title}: the rest`, noTime, `cut after ${Math.round(seconds)} s${at}`));
   } else if (!notes.some((note) => "finished" in note)) {

@@ -20,7 +20,7 @@ async function run(load: () => Promise<unknown>, tell: Teller, only: RegExp | un
   const failure = await runTests(load, {
     only,
     leaveOut: (name) => leaveOut.some((pattern) => pattern.test(name)),
-    started: tell.doing,
+    started: (name) => tell.doing(`${name}, ${outcomes.length} before it`),
     ended(outcome) {
       outcomes.push(outcome);
       if (outcome.state === "failed") tell.failed(`${outcome.name}: ${outcome.message}`);

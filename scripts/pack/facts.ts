@@ -34,9 +34,10 @@ export function factRows(ops: GpuOps, how: string, tell: Teller): Card {
   const { vendor, architecture, device, description, subgroupMinSize, subgroupMaxSize } = adapter.info;
   const name = (vendor === "nvidia" && cardName()) || device || description || vendor || "GPU";
   const driver = driverVersion();
-  const cores = cpus();
+  const cores = cpus(); // None where there is no /proc.
+  const processor = cores.length ? `${cores.length} × ${cores[0].model.trim()}` : null;
   const memory = `${Math.round(totalmem() / 2 ** 30)} GiB`;
-  const machine = [name, description, driver && `NVIDIA driver ${driver}`, `${cores.length} × ${cores[0]?.model.trim()}`, memory];
+  const machine = [name, description, driver && `NVIDIA driver ${driver}`, processor, memory];
   const card = { name, software: ops.adapter.software, machine: [...new Set(machine.filter(Boolean))].join(", ") };
   tell.row(
     fact("adapter", [vendor, architecture, device, description].filter(Boolean).join(", "), ops.adapter.software ? "software" : null),

@@ -4,7 +4,7 @@ import { fact, type Note, noTime, type Row } from "./types";
 export interface Part {
   name: string;
   title: string;
-  /** Of the time that is left, the most it may take: so one part that hangs leaves the later ones some. */
+  /** Of the time that is left, the most it may take, or `enoughSeconds` if that is more: so a part that hangs leaves the later ones some. */
   share: number;
 }
 
@@ -20,6 +20,7 @@ export interface Clock {
   now(): number;
 }
 
+const enoughSeconds = 10;
 /** Less than this, in seconds, is too little to start a part: the process and its device alone take about as long. */
 const leastSeconds = 2;
 /** Kept at the end, in seconds, to kill what overruns and write the files. */
@@ -62,7 +63,7 @@ export async function runParts(
   for (const part of parts) {
     const started = clock.now();
     const left = until - started - 1000 * reserveSeconds;
-    const most = left * part.share;
+    const most = Math.min(left, Math.max(left * part.share, 1000 * enoughSeconds));
     const outcome =
       most < 1000 * leastSeconds
         ? { rows: [fact(part.title, noTime)], failures: [] }

@@ -67,10 +67,16 @@ class Session {
     this.write();
   }
 
-  private async start({ name }: Part, until: number): Promise<PartRun> {
+  private async start({ name }: Part, until: number, more: NodeJS.ProcessEnv = {}): Promise<PartRun> {
     writeSync(this.log, `== ${name}\n`);
     const notes = join(this.temporary, "notes");
-    const env = { ...this.env, QEP_PACK_NOTES: notes, QEP_PACK_UNTIL: String(until), QEP_PACK_SOFTWARE: this.card?.software ? "1" : "0" };
+    const env = {
+      ...this.env,
+      ...more,
+      QEP_PACK_NOTES: notes,
+      QEP_PACK_UNTIL: String(until),
+      QEP_PACK_SOFTWARE: this.card?.software ? "1" : "0",
+    };
     const args = [join(pack, "tests/bundle/part.js"), name];
     const run = await runChild({ command: process.execPath, args, cwd: pack, env, notes, log: this.log, until });
     this.card ??= run.notes.flatMap((note) => ("card" in note ? [note.card] : []))[0] ?? null;
@@ -82,7 +88,8 @@ class Session {
     let first: PartRun | null = null;
     for (const way of waysOf(process.env, this.temporary)) {
       this.env = { ...environment(way), QEP_PACK_DRIVER: way.how };
-      const run = await this.start(part, until);
+      writeSync(this.log, `== ${way.how}: ${way.manifest}\n`);
+      const run = await this.start(part, until, { VK_LOADER_DEBUG: "error,warn,driver" }); // In the log: why a driver did not load.
       if (this.card || run.ending.kind === "cut") return run;
       first ??= run;
     }

@@ -4,6 +4,8 @@ import type { Ops } from "../../src/ops/ops";
 /** So long that a submit and a wait (some 0.1 ms) do not count. */
 const leastSeconds = 0.2;
 const batches = 3;
+/** At most so many runs are enqueued without a wait. */
+const mostTimes = 1000;
 
 const clock = async (ops: Ops, work: () => void | Promise<void>, times: number): Promise<number> => {
   const start = performance.now();
@@ -17,8 +19,8 @@ export async function secondsOf(ops: Ops, work: () => void | Promise<void>): Pro
   await clock(ops, work, 1);
   let times = 1;
   let took = await clock(ops, work, times);
-  while (took < leastSeconds) {
-    times = Math.ceil(times * Math.min(8, (1.3 * leastSeconds) / Math.max(took, 1e-4)));
+  while (took < leastSeconds && times < mostTimes) {
+    times = Math.min(mostTimes, Math.ceil(times * Math.min(8, (1.3 * leastSeconds) / Math.max(took, 1e-4))));
     took = await clock(ops, work, times);
   }
   const measured = [took];

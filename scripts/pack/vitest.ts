@@ -40,8 +40,11 @@ export async function runTests(load: () => Promise<unknown>, { only, leaveOut, s
     config,
     importFile: load,
     onBeforeRunTask: (test) => {
-      if (test.mode === "run" && leaveOut?.(fullName(test))) test.mode = "skip";
-      if (test.mode === "run") started(fullName(test));
+      if (test.mode !== "run") return;
+      const name = fullName(test);
+      if (!leaveOut?.(name)) return started(name);
+      test.mode = "skip";
+      ended({ name, state: "skipped", message: null });
     },
     onAfterRunTask: (test) => {
       if (test.mode === "run") ended({ name: fullName(test), state: stateOf(test), message: messageOf(test.result?.errors) });

@@ -24,7 +24,7 @@ const data = ["public/demo/model", "tests/fixtures/demo", "tests/fixtures/oracle
  * The engine, tests and measurements as modules in tests/bundle, from where ../fixtures and ../../public are what they are in the project.
  * @returns {Promise<string[]>} the npm packages in it
  */
-async function bundle(/** @type {string} */ folder) {
+export async function bundle(/** @type {string} */ folder) {
   const { build } = await import("vite");
   const entry = (/** @type {string} */ name) => join(root, "scripts/pack", `${name}.ts`);
   const built = await build({
@@ -34,6 +34,7 @@ async function bundle(/** @type {string} */ folder) {
     build: {
       ssr: true,
       outDir: join(folder, "tests/bundle"),
+      emptyOutDir: false, // It is new.
       rolldownOptions: {
         input: { main: entry("main"), part: entry("part") },
         output: { entryFileNames: "[name].js", chunkFileNames: "[name]-[hash].js" },

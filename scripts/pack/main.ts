@@ -16,9 +16,9 @@ const { commit }: { commit: string } = JSON.parse(readFileSync(join(pack, "pack.
 
 function environment({ manifest, withLibraries }: Way): NodeJS.ProcessEnv {
   // run.sh has put our Vulkan loader first.
-  const libraries = [process.env.LD_LIBRARY_PATH, withLibraries && join(pack, "lib/common")];
+  const own = withLibraries ? ["lib/common", "lib/c++"].map((name) => join(pack, name)) : [];
   const driver = manifest ? { QEP_VK_ICD: manifest, VK_DRIVER_FILES: manifest, VK_ICD_FILENAMES: manifest } : {};
-  return { HOME: tmpdir(), ...process.env, ...driver, LD_LIBRARY_PATH: libraries.filter(Boolean).join(delimiter) };
+  return { HOME: tmpdir(), ...process.env, ...driver, LD_LIBRARY_PATH: [process.env.LD_LIBRARY_PATH, ...own].filter(Boolean).join(delimiter) };
 }
 
 /** A run of the pack. */

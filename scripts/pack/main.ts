@@ -18,7 +18,12 @@ function environment({ manifest, withLibraries }: Way): NodeJS.ProcessEnv {
   // run.sh has put our Vulkan loader first.
   const own = withLibraries ? ["lib/common", "lib/c++"].map((name) => join(pack, name)) : [];
   const driver = manifest ? { QEP_VK_ICD: manifest, VK_DRIVER_FILES: manifest, VK_ICD_FILENAMES: manifest } : {};
-  return { HOME: tmpdir(), ...process.env, ...driver, LD_LIBRARY_PATH: [process.env.LD_LIBRARY_PATH, ...own].filter(Boolean).join(delimiter) };
+  return {
+    HOME: tmpdir(),
+    ...process.env,
+    ...driver,
+    LD_LIBRARY_PATH: [process.env.LD_LIBRARY_PATH, ...own].filter(Boolean).join(delimiter),
+  };
 }
 
 /** A run of the pack. */

@@ -46,7 +46,7 @@ export function factRows(ops: GpuOps, how: string, tell: Teller): Card {
   tell.row(fact("subgroups", `${subgroupMinSize} to ${subgroupMaxSize} lanes`));
   tell.row(fact("limits", shown.map((limit) => `${limit} ${adapter.limits[limit]}`).join(", ")));
   tell.row(fact("features", [...adapter.features].sort().join(", ")));
-  tell.row(fact("matmul kernel picked", ops.matmulKernel));
+  tell.row(fact("matmul kernel picked", ops.matmulForm));
   tell.row(fact("Node", `${process.version}, ${process.platform} ${process.arch}`));
   return card;
 }

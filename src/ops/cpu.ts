@@ -31,7 +31,7 @@ export function createCpuOps(): Ops {
   const ownGrid = ({ kind, scales, zeros }: gridding.CpuGrid): Grid => ({ kind, scales: own(scales), zeros: own(zeros) });
 
   return {
-    adapter: { kind: "cpu", description: "float64 reference on the CPU", software: true, limits: null },
+    adapter: { kind: "cpu", description: "float64 reference on the CPU", software: true, limits: null, products: null },
     fromFloats: (data, shape) => own(floats(Float64Array.from(data), shape)),
     fromBytes: (bytes, dtype, shape) => own(floats(Float64Array.from(toFloats(bytes, dtype)), shape)),
     fromUints: (data, shape) => own(uints(Uint32Array.from(data), shape)),

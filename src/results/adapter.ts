@@ -6,6 +6,8 @@ export interface AdapterFacts {
   software: boolean;
   /** Bytes that one buffer may hold, and one binding of it; null on the reference. */
   limits: { buffer: number; binding: number } | null;
+  /** The form of the matmul kernel, and its operations a second where they were measured; null on the reference. */
+  products: { form: string; rate: number | null } | null;
 }
 
 /** The least GPU memory that a person may allow, in bytes: of less, too much would be lost to rounding of buffers. */

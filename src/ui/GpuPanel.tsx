@@ -1,6 +1,6 @@
 import { useEffect } from "react";
 import { leastGpuMemory } from "../results/adapter";
-import { bytes } from "./format";
+import { bytes, operations } from "./format";
 import css from "./GpuPanel.module.css";
 import { NumberField } from "./parts/fields";
 import { Panel } from "./parts/Panel";
@@ -29,6 +29,12 @@ export function GpuPanel() {
           <div>
             <dt>{text.limits}</dt>
             <dd>{text.limitsOf(bytes(facts.limits.buffer), bytes(facts.limits.binding))}</dd>
+          </div>
+        )}
+        {facts.products && (
+          <div>
+            <dt>{text.products}</dt>
+            <dd>{text.productsOf(facts.products.form, facts.products.rate === null ? null : operations(facts.products.rate))}</dd>
           </div>
         )}
         <div>

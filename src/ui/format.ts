@@ -47,6 +47,12 @@ export function bytes(n: number): string {
   return `${unit === 0 || value >= 99.5 ? Math.round(value) : value.toPrecision(2)} ${units[unit]}`;
 }
 
+/** Operations a second: 4.7 GF/s, 1.2 TF/s. */
+export const operations = (perSecond: number): string =>
+  perSecond < 999.5e9
+    ? `${figure(Number((perSecond / 1e9).toPrecision(2)))} GF/s`
+    : `${figure(Number((perSecond / 1e12).toPrecision(2)))} TF/s`;
+
 /** 8.2 s, 42 s, 3 min 10 s, 1 h 5 min. */
 export function duration(seconds: number): string {
   if (seconds < 9.95) return `${seconds.toFixed(1)} s`;

@@ -183,6 +183,8 @@ export const gpuPanel = {
   adapter: "Adapter",
   limits: "Limits",
   limitsOf: (buffer: string, binding: string) => `${buffer} per buffer, ${binding} per binding`,
+  products: "Products",
+  productsOf: (form: string, rate: string | null) => (rate ? `${form}: ${rate}` : form),
   live: "In use now",
   peak: "Peak of last run",
   planned: (size: string) => `${size} planned`,

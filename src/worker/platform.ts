@@ -1,5 +1,6 @@
 import type { Platform, RunPlace } from "../engine/platform";
 import { QuantError } from "../errors";
+import { choicesIn } from "../io/choices";
 import { type Claim, claim, privateBytes, privateFolder } from "../io/opfs-folders";
 import { opfsScratch } from "../io/opfs-scratch";
 import { memoryScratch } from "../io/scratch";
@@ -11,6 +12,13 @@ import { workerHelper } from "./helper";
 
 const runsFolder = "runs";
 const spillFolder = "spill";
+const kernelsFolder = "kernels";
+
+/** The form of the matmul kernel that was found best on an adapter. */
+const choices = choicesIn(async () => {
+  const folder = await privateFolder(kernelsFolder);
+  return folder && opfsScratch(folder, "matmul");
+});
 
 /** The browser's side of the engine. Runs are kept in the origin's private file system, in memory where there is none. */
 export function webPlatform(reference: boolean): Platform {
@@ -21,7 +29,7 @@ export function webPlatform(reference: boolean): Platform {
     async openOps() {
       if (reference) return createCpuOps();
       const gpu = browserGpu();
-      return openPatiently(() => createGpuOps(gpu));
+      return openPatiently(() => createGpuOps(gpu, { choices }));
     },
     helperFor: workerHelper,
     async claimRun(id): Promise<RunPlace> {

@@ -38,7 +38,8 @@ const shapes = [
 
 describe.each(Object.entries(variants))("%s", (name, gpu) => {
   it("is the kernel that is meant", () => {
-    expect(gpu.matmulKernel).toBe(name === "tiled" ? "matmul" : "matmulQuad");
+    expect(gpu.matmulForm).toMatch(name === "tiled" ? /^tiles of 64/ : /^quads/);
+    expect(gpu.adapter.products).toEqual({ form: gpu.matmulForm, rate: null });
   });
 
   it.each(shapes)("linear and matmul of %i × %i over %i", async (m, n, k) => {
@@ -93,4 +94,34 @@ it("empty and one-row operands", async () => {
   expect(none.shape).toEqual([0, 4]);
   expect((await gpu.read([none]))[0].length).toBe(0);
   scope.end();
+});
+
+describe("a trial of all forms", () => {
+  const choices = (kept: string | null) => {
+    const told: string[] = [];
+    return { told, read: async () => kept, keep: async (adapter: string, form: string) => void told.push(`${adapter}: ${form}`) };
+  };
+
+  it("picks the fastest, which on a software adapter is the quads, tells its rate and keeps it", async () => {
+    const memory = choices(null);
+    const gpu = await openGpuOps({ matmul: "measured", choices: memory });
+    expect(gpu.matmulForm).toMatch(/^quads/);
+    expect(gpu.adapter.products!.rate).toBeGreaterThan(1e6);
+    expect(memory.told).toEqual([`${gpu.adapter.description}: ${gpu.matmulForm}`]);
+    expect(gpu.liveBytes).toBe(0);
+  });
+
+  it("is not made again where its outcome is kept", async () => {
+    const memory = choices("tiles of 64 × 64, 4 deep");
+    const gpu = await openGpuOps({ matmul: "measured", choices: memory });
+    expect(gpu.adapter.products).toEqual({ form: "tiles of 64 × 64, 4 deep", rate: null });
+    expect(memory.told).toEqual([]);
+  });
+
+  it("is made where what is kept is no form of this adapter", async () => {
+    const memory = choices("of a later version");
+    const gpu = await openGpuOps({ matmul: "measured", choices: memory });
+    expect(gpu.matmulForm).toMatch(/^quads/);
+    expect(memory.told).toHaveLength(1);
+  });
 });

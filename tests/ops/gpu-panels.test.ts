@@ -257,7 +257,7 @@ describe.each<[string, GpuOptions, (name: string) => Sizes[]]>([
 
   it("no operation is left out", () => {
     const others = ["read", "readUints", "flush", "free", "scope", "liveBytes", "peakBytes", "resetPeak", "destroy"];
-    const facts = ["gpu", "adapter", "matmulKernel"];
+    const facts = ["gpu", "adapter", "matmulForm"];
     expect(Object.keys(cut).sort()).toEqual([...Object.keys(cases), ...others, ...facts].sort());
   });
 });

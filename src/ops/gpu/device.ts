@@ -5,7 +5,7 @@ import type { AdapterFacts } from "../../results/adapter";
 export interface OpenedGpu {
   adapter: GPUAdapter;
   device: GPUDevice;
-  facts: AdapterFacts;
+  facts: Omit<AdapterFacts, "products">;
 }
 
 /** Limits that are raised above WebGPU's defaults as far as the adapter allows. */
@@ -43,7 +43,7 @@ export async function requestGpu(gpu: GPU, options: DeviceOptions = {}): Promise
   }
 }
 
-function factsOf(adapter: GPUAdapter, { limits }: GPUDevice, options: DeviceOptions): AdapterFacts {
+function factsOf(adapter: GPUAdapter, { limits }: GPUDevice, options: DeviceOptions): OpenedGpu["facts"] {
   // A device never has lower limits than WebGPU's defaults, so we keep to lower ones ourselves.
   const least = (name: LimitName) => Math.min(limits[name], options.limits?.[name] ?? limits[name]);
   const { vendor, architecture, device, description, isFallbackAdapter } = adapter.info;

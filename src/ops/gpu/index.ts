@@ -5,16 +5,20 @@ import * as columns from "./columns";
 import { type DeviceOptions, type OpenedGpu, requestGpu } from "./device";
 import { Gpu, type GpuTensor } from "./gpu";
 import * as grids from "./grids";
-import { Matmul, pickMatmul, quads, tiled } from "./matmul";
+import { Matmul, quads, tiles } from "./matmul";
+import { type KernelChoices, type PickedMatmul, pickMatmul } from "./pick";
 import * as rows from "./rows";
 import * as solve from "./solve";
 import { flush, fromBytes, readBytes, upload } from "./transfer";
 
 export { type DeviceOptions, type OpenedGpu, requestGpu } from "./device";
+export type { KernelChoices } from "./pick";
 
 export interface GpuOptions extends DeviceOptions {
-  /** Which matmul kernel; "auto" tries the quad kernel on software adapters. A number: the quad kernel with so many lanes. */
-  matmul?: "auto" | "tiled" | number;
+  /** Which form of the product; "auto": see `pickMatmul`; "measured": by a trial on software adapters too. A number: the quad kernel with so many lanes. */
+  matmul?: "auto" | "measured" | "tiled" | number;
+  /** Where the form that a trial found best is kept. */
+  choices?: KernelChoices | null;
 }
 
 /** Ops on a WebGPU device, with what only a GPU has. */
@@ -24,8 +28,8 @@ export interface GpuOps extends Ops {
   readonly heldPeakBytes: number;
   /** The same now. */
   readonly heldBytes: number;
-  /** Which matmul kernel was picked. */
-  readonly matmulKernel: "matmul" | "matmulQuad";
+  /** The form of the product that was picked. */
+  readonly matmulForm: string;
 }
 
 const own = (t: Tensor) => t as GpuTensor;
@@ -37,21 +41,22 @@ const floats = (data: ArrayLike<number>) => (data instanceof Float32Array ? data
  */
 export async function createGpuOps(source: GPU, options: GpuOptions = {}): Promise<GpuOps> {
   const gpu = new Gpu(await requestGpu(source, options), options);
-  return opsOver(gpu, await matmulOf(gpu, options.matmul ?? "auto"));
+  return opsOver(gpu, await matmulOf(gpu, options));
 }
 
-async function matmulOf(gpu: Gpu, choice: NonNullable<GpuOptions["matmul"]>): Promise<Matmul> {
-  if (choice === "tiled") return new Matmul(gpu, tiled);
-  if (choice !== "auto") return new Matmul(gpu, quads(choice));
-  return pickMatmul(gpu);
+async function matmulOf(gpu: Gpu, { matmul: choice = "auto", choices = null }: GpuOptions): Promise<PickedMatmul> {
+  if (choice === "auto") return pickMatmul(gpu, choices);
+  if (choice === "measured") return pickMatmul(gpu, choices, true);
+  const form = choice === "tiled" ? tiles(gpu.software ? 4 : 16) : quads(choice);
+  return { matmul: new Matmul(gpu, form), rate: null };
 }
 
-function opsOver(gpu: Gpu, matmul: Matmul): GpuOps {
+function opsOver(gpu: Gpu, { matmul, rate }: PickedMatmul): GpuOps {
   const { tracker } = gpu;
   return {
     gpu: gpu.opened,
-    matmulKernel: matmul.variant.kernel,
-    adapter: gpu.opened.facts,
+    matmulForm: matmul.form.name,
+    adapter: { ...gpu.opened.facts, products: { form: matmul.form.name, rate } },
     fromFloats: (data, shape) => upload(gpu, floats(data), shape),
     fromBytes: (bytes, dtype, shape) => fromBytes(gpu, bytes, dtype, shape),
     fromUints: (data, shape) => upload(gpu, Uint32Array.from(data), shape),

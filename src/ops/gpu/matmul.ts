@@ -1,32 +1,43 @@
-import { QuantError } from "../../errors";
 import { depthCuts, inDepth, pieces } from "./cuts";
 import type { Gpu, GpuTensor } from "./gpu";
 import { isCut, panelOf, panelShape, rowsPerSum, type Slice, whole } from "./panels";
+import type { Constants } from "./pipelines";
 import type { Product, View } from "./product";
 import { copyBlock } from "./rows";
 import { dims, isMatrix, isSquare, requireShape, rowsOf } from "./shape";
-import { readBytes, upload } from "./transfer";
 
 const forms = { NT: 0, NN: 1, TN: 2 } as const;
 const parts = { all: 0, lower: 1, "lower-a": 2, "lower-b": 3, "upper-b": 4 } as const;
 
-/** The two matmul kernels: rows and columns of one workgroup's tile, and how many lanes. */
-export interface MatmulVariant {
+/** A form of the product: one of the two kernels with its constants, rows and columns of one workgroup's tile, and how many lanes. */
+export interface MatmulForm {
+  /** As people see it, and as a choice is kept. */
+  name: string;
   kernel: "matmul" | "matmulQuad";
   rows: number;
   columns: number;
   lanes: number;
+  constants: Constants;
 }
 
-export const tiled: MatmulVariant = { kernel: "matmul", rows: 64, columns: 64, lanes: 64 };
-export const quads = (lanes: number): MatmulVariant => ({ kernel: "matmulQuad", rows: 16, columns: 4 * lanes, lanes });
+/** Tiles in workgroup memory, so many steps of k at a time: what GPUs want, and the only form that takes any shape. */
+export const tiles = (depth: number): MatmulForm => ({
+  name: `tiles of 64 × 64, ${depth} deep`,
+  ...{ kernel: "matmul", rows: 64, columns: 64, lanes: 64, constants: { DEPTH: depth } },
+});
+
+/** Rows of A broadcast among the lanes of a subgroup, without workgroup memory: what software adapters want. */
+export const quads = (lanes: number): MatmulForm => ({
+  name: `quads, ${lanes} lanes`,
+  ...{ kernel: "matmulQuad", rows: 16, columns: 4 * lanes, lanes, constants: { WG: lanes, WIDE: 0 } },
+});
 
 /**
  * Twice as many columns a lane, where n fills them: a fifth to two fifths faster on SwiftShader, whose quads are its four lanes. Lavapipe, of eight, takes
  * seconds to compile so many sums.
  */
-const widened = (variant: MatmulVariant, n: number): MatmulVariant =>
-  variant.lanes === 4 && n > variant.columns ? { ...variant, columns: 2 * variant.columns } : variant;
+const widened = (form: MatmulForm, n: number): MatmulForm =>
+  form.lanes === 4 && n > form.columns ? { ...form, columns: 2 * form.columns, constants: { ...form.constants, WIDE: 1 } } : form;
 
 /** A view as the kernels take it: the panel that its rows lie in, its start there and its stride, in elements. */
 interface Placed {
@@ -62,46 +73,50 @@ function rowTiles(gpu: Gpu, { m, n, k, batch, part }: Product, rows: number): nu
 }
 
 export class Matmul {
+  /** For shapes that the form does not take. */
+  private readonly tiled: MatmulForm;
+
   constructor(
     private readonly gpu: Gpu,
-    readonly variant: MatmulVariant,
-  ) {}
+    readonly form: MatmulForm,
+  ) {
+    // SwiftShader compiles for half a millisecond a float of workgroup memory.
+    this.tiled = form.kernel === "matmul" ? form : tiles(gpu.software ? 4 : 16);
+  }
 
   /** One product, in as many pieces as the panels of its tensors ask for. The pieces round as the whole would. */
   run(x: Product): void {
     if (x.m === 0 || x.n === 0 || x.batch?.count === 0) return;
     // All pieces go to one kernel, as the two round differently.
-    const variant = fitsQuads(x) ? widened(this.variant, x.n) : tiled;
-    if (x.batch) this.dispatch(x, variant);
+    const form = fitsQuads(x) ? widened(this.form, x.n) : this.tiled;
+    if (x.batch) this.dispatch(x, form);
     // Without any depth nothing of A and B is read, and their views may begin past the last row.
-    else if (x.k === 0) this.runPieces({ ...x, a: { tensor: x.a.tensor }, b: { tensor: x.b.tensor } }, variant);
-    else this.runPieces(x, variant);
+    else if (x.k === 0) this.runPieces({ ...x, a: { tensor: x.a.tensor }, b: { tensor: x.b.tensor } }, form);
+    else this.runPieces(x, form);
   }
 
-  private runPieces(x: Product, variant: MatmulVariant): void {
+  private runPieces(x: Product, form: MatmulForm): void {
     for (const piece of pieces(x)) {
       const depths = depthCuts(piece);
-      if (depths.length > 0 && piece.add === "c") this.addInDepth(piece, depths, variant);
-      else if (depths.length > 0) for (const part of inDepth(piece, depths)) this.dispatch(part, variant);
-      else this.dispatch(piece, variant);
+      if (depths.length > 0 && piece.add === "c") this.addInDepth(piece, depths, form);
+      else if (depths.length > 0) for (const part of inDepth(piece, depths)) this.dispatch(part, form);
+      else this.dispatch(piece, form);
     }
   }
 
   /** C += alpha · A·B where k is cut: the product comes first, by itself. */
-  private addInDepth(x: Product, depths: readonly number[], variant: MatmulVariant): void {
+  private addInDepth(x: Product, depths: readonly number[], form: MatmulForm): void {
     const product = { tensor: this.gpu.make([x.m, x.n]), row: 0, column: 0 };
-    for (const part of inDepth({ ...x, c: product, add: undefined }, depths)) this.dispatch(part, variant);
+    for (const part of inDepth({ ...x, c: product, add: undefined }, depths)) this.dispatch(part, form);
     copyBlock(this.gpu, product, { row: 0, column: 0, ...x.c, add: true }, x.m, x.n);
     this.gpu.free(product.tensor);
   }
 
-  private dispatch(x: Product, { kernel, rows, columns, lanes }: MatmulVariant): void {
+  private dispatch(x: Product, { kernel, rows, columns, constants: own }: MatmulForm): void {
     const { m, n, k, form, add, part = "all", alpha = 1, batch = { first: 0, count: 1, heads: 1, group: 1 } } = x;
     const [a, b, c] = [place(x.a), place(x.b), place(x.c)];
     const d = typeof add === "object" ? place(add) : undefined;
-    const constants: Record<string, number> = { FORM: forms[form] };
-    if (kernel === "matmulQuad") Object.assign(constants, { WG: lanes, WIDE: columns > 4 * lanes ? 1 : 0 });
-    else if (this.gpu.software) constants.DEPTH = 4;
+    const constants = { FORM: forms[form], ...own };
     const steps = ({ window = 0, head = 0 }: View) => [window, head];
     const step = rowTiles(this.gpu, x, rows);
     for (let tile = 0; tile * rows < m; tile += step) {
@@ -154,58 +169,4 @@ export class Matmul {
       this.run({ form: "TN", m: n, n, k, a, b, c: { tensor: H }, add: "c", part: y ? "all" : "lower" });
     }
   }
-}
-
-/** Largest difference from the true product, relative to the sums of absolute products, of which float32 may lose a few parts in 2²⁴. */
-function worstError(form: Product["form"], x: Float32Array, n: number, y: Float32Array): number {
-  let worst = 0;
-  for (let i = 0; i < n; i++)
-    for (let j = 0; j < n; j++) {
-      let sum = 0;
-      let size = 0;
-      for (let k = 0; k < n; k++) {
-        const term = x[form === "TN" ? k * n + i : i * n + k] * x[form === "NT" ? j * n + k : k * n + j];
-        sum += term;
-        size += Math.abs(term);
-      }
-      worst = Math.max(worst, Math.abs(y[i * n + j] - sum) / size);
-    }
-  return worst;
-}
-
-/**
- * Software adapters get the quad kernel, ten times as fast there, if a trial in all three forms is right: on a device whose quads are not four
- * neighbouring lanes it would be silently wrong.
- */
-export async function pickMatmul(gpu: Gpu): Promise<Matmul> {
-  const plain = new Matmul(gpu, tiled);
-  const { subgroupMinSize: least, subgroupMaxSize: most } = gpu.opened.adapter.info;
-  const lanes = least ?? 0;
-  if (!gpu.software || !gpu.device.features.has("subgroups") || least !== most || lanes < 4 || lanes > 64) return plain;
-  const fast = new Matmul(gpu, quads(lanes));
-  const scope = gpu.tracker.scope();
-  try {
-    return (await isRight(gpu, fast)) ? fast : plain;
-  } catch (e) {
-    // A driver that cannot compile quad operations is no failure: the other kernel serves.
-    if (e instanceof QuantError && e.code === "gpu-fault") return plain;
-    throw e;
-  } finally {
-    scope.end();
-  }
-}
-
-async function isRight(gpu: Gpu, matmul: Matmul): Promise<boolean> {
-  const n = 36; // no multiple of a tile: the edges are in the trial too
-  const values = Float32Array.from({ length: n * n }, (_, i) => ((i * 7919) % 101) / 101 - 0.4);
-  const x = upload(gpu, values, [n, n]);
-  for (const form of ["NT", "NN", "TN"] as const) {
-    const y = upload(gpu, new Float32Array(n * n), [n, n]);
-    const view = { tensor: x };
-    // Each form as it is used most, so that the trial compiles nothing that a run does not need.
-    matmul.run({ form, m: n, n, k: n, a: view, b: view, c: { tensor: y }, add: form === "TN" ? "c" : undefined });
-    const [bytes] = await readBytes(gpu, [y]);
-    if (!(worstError(form, values, n, new Float32Array(bytes)) < 1e-5)) return false;
-  }
-  return true;
 }

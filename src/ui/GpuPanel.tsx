@@ -46,15 +46,17 @@ export function GpuPanel() {
           <dd>{peak === null ? text.none : bytes(peak)}</dd>
         </div>
       </dl>
-      <NumberField
-        label={text.memory}
-        hint={text.memoryHint}
-        value={memory}
-        blank={text.memoryBlank}
-        min={leastGpuMemory / 2 ** 30}
-        step="any"
-        onChange={studio.limitMemory}
-      />
+      <div className={css.memory}>
+        <NumberField
+          label={text.memory}
+          hint={text.memoryHint}
+          value={memory}
+          blank={text.memoryBlank}
+          min={leastGpuMemory / 2 ** 30}
+          step="any"
+          onChange={studio.limitMemory}
+        />
+      </div>
       {(facts.software || facts.kind === "cpu") && <p className={css.note}>{facts.kind === "cpu" ? text.reference : text.software}</p>}
     </Panel>
   );

@@ -105,6 +105,7 @@ export const strings = {
     planning: "Working out the plan…",
     packed: "Nothing to plan: this checkpoint is quantized already.",
     noPlan: "No plan: the recipe does not fit.",
+    noFit: "No plan: this GPU, or the memory it may use, is too small.",
     noGpu: "No plan: there is no GPU to run on.",
     noText: "No plan: the calibration text cannot be used.",
     progress: "Progress of the job",

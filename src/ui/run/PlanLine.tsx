@@ -13,7 +13,12 @@ export function PlanLine() {
   const format = useStudioState((s) => s.recipe.format);
   if (!model) return <p className={css.plan}>{strings.run.planEmpty}</p>;
   if (model.packing !== null) return <p className={css.plan}>{strings.run.packed}</p>;
-  if (plan.error) return <p className={css.plan}>{plan.error.about === "text" ? strings.run.noText : strings.run.noPlan}</p>;
+  if (plan.error) {
+    const { about } = plan.error;
+    return (
+      <p className={css.plan}>{about === "text" ? strings.run.noText : about === "adapter" ? strings.run.noFit : strings.run.noPlan}</p>
+    );
+  }
   if (!plan.summary) return <p className={css.plan}>{isDead ? strings.run.noGpu : strings.run.planning}</p>;
   return (
     <div className={css.plan}>

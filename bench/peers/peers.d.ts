@@ -23,6 +23,7 @@ declare module "@tensorflow/tfjs-core" {
   }
   export function setBackend(name: "webgpu"): Promise<boolean>;
   export function backend(): unknown;
+  export function env(): { set(flag: string, value: number): void };
   export function tensor2d(values: Float32Array, shape: [number, number]): Tensor;
   export function matMul(a: Tensor, b: Tensor): Tensor;
 }

@@ -31,7 +31,9 @@ export default defineConfig(({ mode }) => {
     };
   }
   // Measures, one thing at a time.
-  if (mode === "bench") return { test: { ...common, include: ["bench/**/*.bench.ts"], maxWorkers: 1 } };
+  const bench = { ...common, maxWorkers: 1, testTimeout: 300 * minute };
+  if (mode === "bench") return { test: { ...bench, include: ["bench/**/*.bench.ts"], exclude: ["bench/large.bench.ts"] } };
+  if (mode === "large") return { test: { ...bench, include: ["bench/large.bench.ts"] } };
   return {
     test: {
       ...common,

@@ -115,5 +115,5 @@ test("the first run, the second, and drags of α", async ({ playwright }) => {
   const intro =
     "The demo (12 blocks, 64 wide) in the page, at the settings that it opens with: RTN 3-bit with QEP on 16 windows of 128 tokens. Runs are timed from " +
     "the press of Run to “Done”; compiling is in the first. Medians, and in brackets each time.";
-  write({ name: "alpha", title: "α live, and the first run", order: 40, adapter, intro }, rows);
+  await write({ name: "alpha", title: "α live, and the first run", order: 13, adapter, intro }, rows);
 });

@@ -74,11 +74,11 @@ test("cost", async () => {
     });
   });
   rows.push(fact("RTN", duration(median(seconds.RTN))));
-  write(
+  await write(
     {
       name: "cost",
       title: "What QEP and AWQ add to a run",
-      order: 30,
+      order: 12,
       adapter: `${ops.adapter.description} in Node with Dawn`,
       intro:
         `One quantized block of two, ${size.hidden} / ${size.intermediate} wide, T = 4·${size.intermediate} tokens in windows of ${length}, 4 bits a row, down_proj ` +

@@ -85,7 +85,7 @@ test("matmul beside jax-js, tfjs and onnxruntime-web", async ({ page, browser })
   expect(outside).toEqual([]);
   const { dependencies } = (await import("./peers/package.json", { with: { type: "json" } })).default;
   const versions = ["@jax-js/jax", "@tensorflow/tfjs-backend-webgpu", "onnxruntime-web"] as const;
-  write(
+  await write(
     {
       name: "matmul",
       title: "Matmul beside its peers, in a page",

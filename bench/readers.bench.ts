@@ -53,11 +53,11 @@ test("readers", async () => {
     slowest = Math.max(slowest, performance.now() - started);
   }
   times.push(["the slowest of 10,000 mutated headers", slowest]);
-  write(
+  await write(
     {
       name: "readers",
       title: "How long hostile files keep readers busy",
-      order: 70,
+      order: 16,
       adapter: null,
       intro: "Time of the processor until the reader refuses, or has read, the least of three.",
     },

@@ -84,11 +84,11 @@ test("slopes", async () => {
   };
   tell.row(await forwardRow(ops));
   await slopes(ops, sizes, tell);
-  write(
+  await write(
     {
       name: "slopes",
       title: "How times and memory grow",
-      order: 50,
+      order: 14,
       adapter: `${ops.adapter.description} in Node with Dawn`,
       intro:
         "The slope of log time over log size, fitted over three sizes by least squares: 1 means that twice the size takes twice as long, 3 that it takes eight " +

@@ -17,11 +17,11 @@ test("solve", async () => {
     ...(await inScope(ops, () => gramRows(ops, sizes.square, sizes.rounds))),
     await inScope(ops, () => fmaRow(ops, sizes.square, sizes.rounds)),
   ];
-  write(
+  await write(
     {
       name: "solve",
       title: "Factor, solve and grams in Node",
-      order: 20,
+      order: 11,
       adapter: `${ops.adapter.description} in Node with Dawn`,
       intro:
         "What is compared is measured in turn, and medians are told. Rates count two operations a multiply-add: 2·M·N·K for a product; for the solve " +

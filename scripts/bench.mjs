@@ -2,10 +2,8 @@
  * `npm run bench -- [--only NAME,…] [--small]`: measures, part by part, and writes docs/benchmarks.md. Each part is a file in bench/, a process of its own, and
  * writes its own JSON file, so that one part can be measured again. `--small` takes sizes that say nothing, to try the parts out; it writes under .cache/.
  */
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { render } from "./benchmarks.mjs";
 import { gpuEnvironment } from "./find.mjs";
 import { ensurePackages } from "./packages.mjs";
 import { root, run, Stop, script } from "./proc.mjs";
@@ -53,7 +51,6 @@ await script(async () => {
   await ensureBrowser();
   if (wanted.some(({ name }) => name === "matmul")) await ensurePackages(join(root, "bench/peers"));
   const docs = join(root, small ? ".cache/bench-small" : "docs");
-  mkdirSync(join(docs, "benchmarks"), { recursive: true });
   const env = { ...gpuEnvironment(), QEP_BENCH_DOCS: docs, ...(small && { QEP_BENCH_SMALL: "1" }) };
   const lines = [];
   let failed = 0;
@@ -64,7 +61,6 @@ await script(async () => {
     if (status !== 0) failed++;
     lines.push(`${part.name.padEnd(8)}${status === 0 ? "measured" : "FAILED"}, ${Math.round((performance.now() - started) / 1000)} s`);
   }
-  console.log(`\n${lines.join("\n")}\n`);
-  render(docs);
+  console.log(`\n${lines.join("\n")}`);
   if (failed) throw new Stop(`${failed} of ${wanted.length} parts failed; what they had written before stands.`);
 });

@@ -1,5 +1,5 @@
 // cholesky_block.wgsl - G Gᵀ = D for one diagonal block of at most 32 × 32, G into L
-// block_column [rows, 32], rows ≥ size: its first `size` rows are D (lower triangle read); L, rows of n: G goes to (row, column), its lower triangle only;
+// block_column [rows, 32], rows ≥ size: its first `size` rows are D (lower triangle read); L, rows of n: G goes to (row, column), zeros above its diagonal;
 // status [1]: 1 + index (column + j) of the first pivot that is not positive and finite, else 0. After a bad pivot the rest of G is the identity: finite, and no hang.
 struct Params { n: u32, row: u32, column: u32, size: u32 }
 @group(0) @binding(0) var<storage, read> block_column: array<f32>;
@@ -35,5 +35,10 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     }
     workgroupBarrier();
   }
-  for (var j = 0u; j < end; j++) { L[(p.row + lane) * p.n + p.column + j] = g[at(lane, j)]; }
+  if (lane >= p.size) { return; }
+  for (var j = 0u; j < p.size; j++) {
+    var value = 0.0;
+    if (j < end) { value = g[at(lane, j)]; }
+    L[(p.row + lane) * p.n + p.column + j] = value;
+  }
 }

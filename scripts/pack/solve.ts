@@ -1,6 +1,7 @@
 /** QEP's solve, D = W·C·(H + λI)⁻¹, factor included, against a plain product of its shape. */
 import type { Ops, Tensor } from "../../src/ops/ops";
-import { prepareCorrection } from "../../src/quant/qep";
+import { freeFactor, inverseFactor } from "../../src/quant/factor";
+import { crossed, directionOf } from "../../src/quant/qep";
 import { values } from "./check";
 import { percent, rate, secondsOf } from "./timing";
 import type { Teller } from "./types";
@@ -34,12 +35,11 @@ export function statistics(ops: Ops, n: number, tokens = n + 64) {
 
 /** Factor and direction, as a stage of one layer makes them. */
 export async function solve(ops: Ops, H: Tensor, C: Tensor, W: Tensor): Promise<{ D: Tensor; tried: number[] }> {
-  const correction = await prepareCorrection(ops, H, C, { damp, actOrder: false });
-  const { live, D, products } = correction.directionOf(W);
+  const factor = await inverseFactor(ops, H, { damp, actOrder: false });
+  const { live, D, products } = directionOf(ops, W, crossed(ops, W, C, factor.dead), factor);
   ops.free(live, products);
-  const { tried } = correction.factor;
-  correction.free();
-  return { D, tried };
+  freeFactor(ops, factor);
+  return { D, tried: factor.tried };
 }
 
 /** Operations, 2 a multiply-add: ⅓·n³ for Cholesky, ⅓·n³ for the triangle's inverse, 2·m·n² for W·C, and m·n² for each of two products with a triangle. */

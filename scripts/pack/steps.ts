@@ -69,7 +69,8 @@ export async function columns(ops: Ops, n: number): Promise<{ factor: number; sw
 async function checkFactor(ops: Ops, H: Tensor, factor: InverseFactor): Promise<void> {
   const n = H.shape[0];
   const row = n >> 1;
-  const A = ops.damped(H, factor.dead, factor.tried.at(-1)!);
+  const A = ops.permuteSquare(H, null, false);
+  ops.damp(A, factor.tried.at(-1)!);
   const [unit] = await ops.read([timesInverse(ops, factor, ops.everyRow(A, row, 1, 1))]);
   ops.free(A);
   const off = Math.hypot(...Array.from(unit, (v, j) => v - (j === row ? 1 : 0)));

@@ -2,6 +2,7 @@
 import { parseCommandLine, quantizeOptions } from "../../src/cli/args";
 import { recipeOf } from "../../src/cli/recipe";
 import { scoresOf } from "../../src/engine/accuracy";
+import { windowsPerChunk } from "../../src/engine/chunks";
 import { evaluate, perplexityOf } from "../../src/engine/evaluate";
 import { identityOf } from "../../src/engine/identity";
 import { run } from "../../src/engine/run";
@@ -52,9 +53,14 @@ export async function openBench(root: string, activations: Activations): Promise
   };
 }
 
+const perChunk = ({ spec }: Model, { length }: TokenWindows): number => windowsPerChunk(spec, length);
+
 export async function measureOriginal({ activations, model, evaluation, encoder, questions }: Bench): Promise<Original> {
-  const { perplexity: value } = await perplexityOf({ activations, model, tokens: evaluation, emit });
-  return { perplexity: value, tasks: scoresOf(await answerQuestions({ activations, model, emit }, encoder, questions)) };
+  const { perplexity: value } = await perplexityOf({ activations, model, tokens: evaluation, perChunk: perChunk(model, evaluation), emit });
+  return {
+    perplexity: value,
+    tasks: scoresOf(await answerQuestions({ activations, model, tokensPerPass: windowsPerChunk(model.spec, 1), emit }, encoder, questions)),
+  };
 }
 
 export async function measureRecipe(bench: Bench, name: string, flags: string[]): Promise<Measurement> {
@@ -64,8 +70,8 @@ export async function measureRecipe(bench: Bench, name: string, flags: string[])
   const windows = { tokens: calibration, heldOut: null };
   const identity = await identityOf(model, recipe, plan.blocks, { label: "calibration.npy", calibration: windows });
   const store = await RunStore.create(memoryScratch(), identity, windows);
-  const report = await run({ activations, model, plan, calibration: windows, store, emit });
-  const compared = await evaluate({ activations, model, tokens: evaluation, emit }, store);
+  const report = await run({ activations, model, plan, calibration: windows, store, perChunk: perChunk(model, calibration), emit });
+  const compared = await evaluate({ activations, model, tokens: evaluation, perChunk: perChunk(model, evaluation), emit }, store);
   return {
     name,
     flags,
@@ -84,4 +90,6 @@ const growthOf = (blocks: readonly BlockReport[]): Growth => ({
 });
 
 const tasksOf = async ({ activations, model, encoder, questions }: Bench, quantized: RunStore): Promise<TaskScore[]> =>
-  scoresOf(await answerQuestions({ activations, model, emit, quantized }, encoder, questions));
+  scoresOf(
+    await answerQuestions({ activations, model, tokensPerPass: windowsPerChunk(model.spec, 1), emit, quantized }, encoder, questions),
+  );

@@ -2,6 +2,7 @@ import { type ParseArgsConfig, parseArgs } from "node:util";
 import { QuantError } from "../errors";
 import { optionsHelp } from "../recipe/describe";
 import { recipeOptions } from "../recipe/flags";
+import { leastGpuMemory } from "../results/adapter";
 
 type Options = NonNullable<ParseArgsConfig["options"]>;
 
@@ -9,18 +10,22 @@ export const usage = `qep-studio: quantize Llama-family checkpoints on WebGPU, a
 
   qep-studio inspect  MODEL_DIR [--json]
   qep-studio quantize MODEL_DIR --out DIR --calibration FILE
-             [--recipe recipe.json] [--text-field NAME] [--report FILE.json] [--resume] [--force] [--cpu] [recipe options]
+             [--recipe recipe.json] [--text-field NAME] [--report FILE.json] [--resume] [--force] [--gpu-memory 2GiB] [--cpu] [recipe options]
   qep-studio evaluate MODEL_DIR --text FILE | --tokens FILE.npy
-             [--text-field NAME] [--windows n] [--window-length 256] [--json] [--cpu]
-  qep-studio tasks    MODEL_DIR --tasks FILE [--limit n] [--json] [--cpu]
+             [--text-field NAME] [--windows n] [--window-length 256] [--json] [--gpu-memory 2GiB] [--cpu]
+  qep-studio tasks    MODEL_DIR --tasks FILE [--limit n] [--json] [--gpu-memory 2GiB] [--cpu]
 
 Recipe options of quantize, which override --recipe's file [defaults in brackets]:
 ${optionsHelp()}
 
 Calibration and evaluation files: plain text (one document); .jsonl, .json, .csv, .tsv, .parquet (one document per row), gzipped too; .npy (int32 token ids).
+--gpu-memory is the most that a command may take on the GPU; activations that find no room there wait in main memory, then on disk.
 --cpu runs the float64 reference instead of a GPU: slow, but correct everywhere. Exit codes are in docs/cli.md.`;
 
 export const inspectOptions = { json: { type: "boolean" } } satisfies Options;
+
+/** What the engine computes on. */
+const deviceOptions = { cpu: { type: "boolean" }, "gpu-memory": { type: "string" } } satisfies Options;
 
 /** The options of quantize that are not about the recipe. */
 export const otherOptions = {
@@ -31,7 +36,7 @@ export const otherOptions = {
   report: { type: "string" },
   force: { type: "boolean" },
   resume: { type: "boolean" },
-  cpu: { type: "boolean" },
+  ...deviceOptions,
 } satisfies Options;
 
 export const quantizeOptions = { ...recipeOptions, ...otherOptions };
@@ -43,14 +48,14 @@ export const evaluateOptions = {
   windows: { type: "string" },
   "window-length": { type: "string" },
   json: { type: "boolean" },
-  cpu: { type: "boolean" },
+  ...deviceOptions,
 } satisfies Options;
 
 export const tasksOptions = {
   tasks: { type: "string" },
   limit: { type: "string" },
   json: { type: "boolean" },
-  cpu: { type: "boolean" },
+  ...deviceOptions,
 } satisfies Options;
 
 export const wrong = (what: string, hint = "See qep-studio --help.") => new QuantError("bad-argument", what, hint);
@@ -80,4 +85,16 @@ export function numberOf(option: string, text: string): number {
   const value = Number(text);
   if (text.trim() === "" || !Number.isFinite(value)) throw wrong(`--${option} is "${text}", which is not a number`);
   return value;
+}
+
+const units = { "": 2 ** 30, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30 } as const;
+
+/** The bytes of --gpu-memory: 2GiB, 1500M, or a number of GiB; null where it is not given. @throws QuantError `bad-argument`. */
+export function memoryOf(text: string | undefined): number | null {
+  if (text === undefined) return null;
+  const [, digits, unit] = /^([\d.]+)\s*([kmg]?)(?:i?b)?$/i.exec(text.trim()) ?? [];
+  const bytes = Number(digits) * units[(unit ?? "").toLowerCase() as keyof typeof units];
+  if (!Number.isFinite(bytes)) throw wrong(`--gpu-memory is "${text}", which is not a size`, "Write it as 2GiB or 1500MiB.");
+  if (bytes < leastGpuMemory) throw wrong(`--gpu-memory is ${text}`, `Allow at least ${leastGpuMemory / 2 ** 20} MiB.`);
+  return Math.floor(bytes);
 }

@@ -40,7 +40,7 @@ export async function evaluate(args: string[], signal: AbortSignal): Promise<voi
     windowLength: options["window-length"] === undefined ? 256 : numberOf("window-length", options["window-length"]),
   };
   const source = await folderSource(folder);
-  await withEngine({ reference: options.cpu === true, place: null }, async (engine) => {
+  await withEngine(options, null, async (engine) => {
     const started = performance.now();
     await engine.open(source);
     const text = { file: await textFile(path), field: options["text-field"] };
@@ -64,7 +64,7 @@ export async function tasks(args: string[], signal: AbortSignal): Promise<void> 
   const limit = options.limit === undefined ? all.length : numberOf("limit", options.limit);
   if (!Number.isInteger(limit) || limit < 1) throw wrong(`--limit is ${limit}`, "Give a whole number of questions, at least 1.");
   const questions = all.slice(0, limit);
-  await withEngine({ reference: options.cpu === true, place: null }, async (engine) => {
+  await withEngine(options, null, async (engine) => {
     await engine.open(source);
     const { scores } = await engine.scoreTasks(null, questions, listener(), signal);
     const adapter = (await engine.start()).ops.adapter.description;

@@ -1,13 +1,17 @@
 import { Engine } from "../engine/engine";
+import { memoryOf } from "./args";
 import { nodePlatform } from "./platform";
 
-/** Does `work` with an engine that is shut down afterwards. @param place the folder where a run is kept; null where no run is made. */
+/** Does `work` with an engine on the device of these options, shut down afterwards. @param place the folder where a run is kept; null where no run is made. */
 export async function withEngine(
-  { reference, place }: { reference: boolean; place: string | null },
+  { cpu = false, "gpu-memory": memory }: { cpu?: boolean; "gpu-memory"?: string },
+  place: string | null,
   work: (engine: Engine) => Promise<void>,
 ): Promise<void> {
-  const platform = nodePlatform(reference, place);
+  const bytes = memoryOf(memory);
+  const platform = nodePlatform(cpu, place);
   const engine = new Engine(platform);
+  engine.limitMemory(bytes);
   try {
     await work(engine);
   } finally {

@@ -29,7 +29,7 @@ export async function quantize(args: string[], signal: AbortSignal): Promise<voi
   const recipe = await recipeOf(options);
   const source = await folderSource(folder);
   const place = runFolder(out);
-  await withEngine({ reference: options.cpu === true, place }, async (engine) => {
+  await withEngine(options, place, async (engine) => {
     const { shape } = await engine.open(source);
     if (shape && !calibration)
       throw wrong("--calibration is missing", "Give a .txt, .jsonl or .npy file; Δ is measured on it, and QEP needs it.");
@@ -98,9 +98,12 @@ function sayKept({ code }: QuantError, done: number, blocks: number): void {
   say(`${done} of ${blocks} blocks are done and kept: the same command with --resume goes on with block ${done + 1}.`);
 }
 
-function sayPlan(recipe: Recipe, { bytesIn, bytesOut, bitsPerWeight, peakGpuBytes, scratchBytes, notes, warnings }: PlanSummary): void {
+function sayPlan(
+  recipe: Recipe,
+  { bytesIn, bytesOut, bitsPerWeight, peakGpuBytes, peakHostBytes, scratchBytes, notes, warnings }: PlanSummary,
+): void {
   say(
-    `${recipeTitle(recipe)}: ${megabytes(bytesIn)} → ${megabytes(bytesOut)} (${recipe.format}), ${bitsPerWeight.toFixed(2)} bits per weight, peak memory about ${megabytes(peakGpuBytes)}, up to ${megabytes(scratchBytes)} kept on disk beside the output`,
+    `${recipeTitle(recipe)}: ${megabytes(bytesIn)} → ${megabytes(bytesOut)} (${recipe.format}), ${bitsPerWeight.toFixed(2)} bits per weight, peak memory about ${megabytes(peakGpuBytes)} on the GPU and ${megabytes(peakHostBytes)} beside it, up to ${megabytes(scratchBytes)} kept on disk beside the output`,
   );
   for (const sentence of [...notes, ...warnings]) say(sentence);
 }

@@ -1,25 +1,37 @@
 import { QuantError, throwIfCancelled } from "../errors";
 import { madeBeyondF16 } from "../export/range";
-import type { Block } from "../model/forward";
+import type { LoadedBlock } from "../model/block";
 import { layerName, layerShape, type Stage, stages } from "../model/layers";
 import type { ModelSpec } from "../model/spec";
 import type { Tensor } from "../ops/ops";
+import { stageLayers } from "../quant/layer-plan";
 import type { LayerKind } from "../recipe/recipe";
 import type { LayerReport } from "../results/report";
 import type { UnfinishedBlock } from "./fold";
 import { growth, squaredErrors } from "./growth";
 import { relativeCurve } from "./insight";
 import { type BlockJob, onFullStream, placeName } from "./job";
+import { weightsFor } from "./needs";
 import type { BlockOutcome } from "./outcome";
 import { type QuantizedStage, quantizeStage } from "./stage";
-import { blockWork, forwardWork } from "./work";
+import { forwardWork } from "./work";
 
-/** Takes both streams through a block, quantizing it on the way where the plan says so. Each layer is reported as soon as its error is known. */
-export async function runBlock(job: BlockJob, block: Block): Promise<BlockOutcome> {
+/**
+ * Takes both streams through a block, stage by stage, quantizing it on the way where the plan says so. Only the weights of the stage are on the device. Each
+ * layer is reported as soon as its error is known.
+ */
+export async function runBlock(job: BlockJob, block: LoadedBlock): Promise<BlockOutcome> {
   const started = performance.now();
   job.streamMs = 0;
   const made: UnfinishedBlock = { layers: new Map(), replaced: new Map() };
-  const layers = block.index < job.plan.quantizedBlocks ? await quantizeBlock(job, block, made) : await passBlock(job, block);
+  const layers: LayerReport[] = [];
+  await job.full.enter(block);
+  await job.quantized.enter(block);
+  for (const stage of stages) {
+    if (block.index < job.plan.quantizedBlocks) layers.push(...(await quantizeAndPass(job, block, stage, made)));
+    else await passStage(job, block, stage);
+    block.drop(stage.kinds);
+  }
   const report = await growth(
     job.activations.ops,
     block.index,
@@ -37,36 +49,36 @@ export async function runBlock(job: BlockJob, block: Block): Promise<BlockOutcom
   };
 }
 
-/** Stage by stage: each stage's X̂ comes from the stages before it, already quantized. */
-async function quantizeBlock(job: BlockJob, block: Block, made: UnfinishedBlock): Promise<LayerReport[]> {
-  await job.full.enter(block);
-  await job.quantized.enter(block);
-  const reports: LayerReport[] = [];
-  for (const stage of stages) {
-    const started = performance.now();
-    const quantized = await quantizeStage(job, block, stage, made);
-    const errors = await propagate(job, block, stage, quantized.weights);
-    job.activations.ops.free(...Object.values(quantized.weights));
-    const described = describe(job, block, quantized, errors, performance.now() - started);
-    for (const layer of described) job.emit({ type: "layer", layer });
-    reports.push(...described);
-  }
-  return reports;
+/** The stage's X̂ comes from the stages before it, already quantized. */
+async function quantizeAndPass(job: BlockJob, block: LoadedBlock, stage: Stage, made: UnfinishedBlock): Promise<LayerReport[]> {
+  const started = performance.now();
+  await block.load(weightsFor(stageLayers(job.plan, block.index, stage), stage));
+  const quantized = await quantizeStage(job, block, stage, made);
+  const errors = await propagate(job, block, stage, quantized.weights);
+  job.activations.ops.free(...Object.values(quantized.weights));
+  const described = describe(job, block, quantized, errors, performance.now() - started);
+  for (const layer of described) job.emit({ type: "layer", layer });
+  return described;
 }
 
-/** A block that is not quantized: full-precision weights on both streams. */
-async function passBlock(job: BlockJob, block: Block): Promise<LayerReport[]> {
+/** A stage that is not quantized: full-precision weights on both streams. */
+async function passStage(job: BlockJob, block: LoadedBlock, stage: Stage): Promise<void> {
   const { geometry, full, quantized, load, progress, signal } = job;
-  const work = blockWork(geometry.spec, load.tokens + load.heldTokens, geometry.length) * (job.replay ? 1 : 2);
-  await full.enter(block);
+  const { ops } = job.activations;
+  const work = forwardWork(geometry.spec, stage, load.tokens + load.heldTokens, geometry.length) * (job.replay ? 1 : 2);
+  await block.load(stage.kinds);
   for (let c = 0; c < quantized.chunks; c++) {
-    await quantized.pass(c, block);
-    await job.activations.ops.flush();
-    await onFullStream(job, () => full.pass(c, block));
+    const outputs = await quantized.outputs(c, stage, block.weights);
+    await quantized.advance(c, block, stage, outputs);
+    ops.free(...outputs);
+    await ops.flush();
+    await onFullStream(job, async () => {
+      await full.outputs(c, stage, block);
+      await full.advance(c, stage, block);
+    });
     throwIfCancelled(signal);
     progress.add(work / quantized.chunks, `block ${block.index + 1}, not quantized`);
   }
-  return [];
 }
 
 interface OutputError {
@@ -82,7 +94,7 @@ interface StageErrors {
 }
 
 /** Takes both streams past the stage. Each layer's ‖WX − ŴX̂‖² and ‖WX‖² come from the outputs computed on the way, held-out windows separately. */
-async function propagate(job: BlockJob, block: Block, stage: Stage, weights: Record<LayerKind, Tensor>): Promise<StageErrors> {
+async function propagate(job: BlockJob, block: LoadedBlock, stage: Stage, weights: Record<LayerKind, Tensor>): Promise<StageErrors> {
   const { geometry, full, quantized, signal, progress, chunks, load } = job;
   const { ops } = job.activations;
   const work = forwardWork(geometry.spec, stage, load.tokens + load.heldTokens, geometry.length) * (job.replay ? 1 : 2);
@@ -113,15 +125,15 @@ const size = (spec: ModelSpec, kind: LayerKind) => layerShape(spec, kind)[0] * l
 /** The reports of the stage's layers. The stage's wall time is divided among them by their number of weights. */
 function describe(
   { geometry: { spec } }: BlockJob,
-  block: Block,
-  { layers, results, factor, insights }: QuantizedStage,
+  block: LoadedBlock,
+  { layers, factor, insights }: QuantizedStage,
   { own, held }: StageErrors,
   ms: number,
 ): LayerReport[] {
   const total = layers.reduce((sum, { kind }) => sum + size(spec, kind), 0);
   const unsolved = factor && !factor.U ? "QEP's solve was not positive definite: α = 0" : null;
-  return layers.map(({ name, kind, plan, grid, alpha, heldOut }, i) => {
-    const solves = [factor?.tried ?? [], results[i].damping];
+  return layers.map(({ name, kind, plan, grid, alpha, heldOut, solve }, i) => {
+    const solves = [factor?.tried ?? [], solve.damping];
     const curve = insights.curves.get(kind);
     return {
       name,
@@ -136,7 +148,7 @@ function describe(
       retries: solves.reduce((sum, tried) => sum + Math.max(0, tried.length - 1), 0),
       curve: curve ? relativeCurve(curve, own[i].reference) : null,
       outliers: insights.outliers,
-      fallback: results[i].fallback ?? unsolved,
+      fallback: solve.fallback ?? unsolved,
       ms: (ms * size(spec, kind)) / total,
     };
   });

@@ -1,15 +1,38 @@
+import { readingAhead } from "../io/ahead";
+import type { Shards } from "../io/types";
+import { blockTensors, LoadedBlock } from "../model/block";
 import type { Model } from "../model/checkpoint";
-import { type Block, freeBlock, loadBlock } from "../model/forward";
 import type { Ops } from "../ops/ops";
 
-/** A model's blocks from number `from` on, loaded to the device one at a time: each is freed when the next one is asked for or the loop ends. */
-export async function* blocksOf(ops: Ops, model: Model, from = 0): AsyncGenerator<Block> {
+/** A model's shards that read ahead the tensors of the blocks from number `from` on, in the order in which they are loaded. */
+export function readingBlocksAhead({ shards, spec }: Model, from = 0): Shards {
+  const names = Array.from({ length: spec.blocks - from }, (_, i) => blockTensors(spec, from + i)).flat();
+  // Packed layers have other names.
+  return readingAhead(
+    shards,
+    names.filter((name) => shards.tensors.has(name)),
+  );
+}
+
+/**
+ * A model's blocks from number `from` on, one at a time and without weights, which the caller loads: each is freed when the next one is asked for or the loop
+ * ends.
+ */
+export async function* blocksOf(ops: Ops, model: Model, from = 0): AsyncGenerator<LoadedBlock> {
   for (let m = from; m < model.spec.blocks; m++) {
-    const block = await loadBlock(ops, model, m);
+    const block = await LoadedBlock.open(ops, model, m);
     try {
       yield block;
     } finally {
-      freeBlock(ops, block);
+      block.free();
     }
+  }
+}
+
+/** The same from the first block on, with all weights. */
+export async function* wholeBlocksOf(ops: Ops, model: Model): AsyncGenerator<LoadedBlock> {
+  for await (const block of blocksOf(ops, { ...model, shards: readingBlocksAhead(model) })) {
+    await block.load();
+    yield block;
   }
 }

@@ -4,22 +4,26 @@ import type { ModelSpec } from "../model/spec";
 import { embedded, embeddingRows } from "../model/vocabulary";
 import type { Activation, Activations } from "../ops/activations";
 
+/** Bytes of the widest activation of a chunk: well inside WebGPU's default binding limit of 128 MiB. */
 const widestBytes = 64 * 2 ** 20;
 
-/** How many windows a chunk may hold: its widest activation stays under 64 MiB, well inside WebGPU's default binding limit of 128 MiB. */
-export function windowsPerChunk(spec: ModelSpec, length: number): number {
+/**
+ * How many windows a chunk may hold, by the bytes of its widest activation: 64 MiB, and of a limited memory a thirty-second, as a dozen such things are on the
+ * device at once.
+ */
+export function windowsPerChunk(spec: ModelSpec, length: number, memory: number | null = null): number {
   const widest = Math.max(spec.intermediate, spec.hidden, spec.heads * spec.headDim) * 4;
-  return Math.max(1, Math.floor(Math.min(widestBytes / widest, 4096) / length));
+  const bytes = Math.min(widestBytes, (memory ?? Number.POSITIVE_INFINITY) / 32);
+  return Math.max(1, Math.floor(Math.min(bytes / widest, 4096) / length));
 }
 
-/** How many chunks these windows make. */
-export const chunkCount = (spec: ModelSpec, tokens: TokenWindows): number =>
-  Math.ceil(tokens.windows / windowsPerChunk(spec, tokens.length));
+/** How many chunks of so many windows these windows make. */
+export const chunkCount = ({ windows }: TokenWindows, perChunk: number): number => Math.ceil(windows / perChunk);
 
 /** The ids of whole windows that go through the network together, chunk by chunk. */
-export function chunksOf(spec: ModelSpec, { ids, length }: TokenWindows): Int32Array[] {
-  const step = windowsPerChunk(spec, length) * length;
-  return Array.from({ length: Math.ceil(ids.length / step) }, (_, c) => ids.subarray(c * step, (c + 1) * step));
+export function chunksOf(tokens: TokenWindows, perChunk: number): Int32Array[] {
+  const step = perChunk * tokens.length;
+  return Array.from({ length: chunkCount(tokens, perChunk) }, (_, c) => tokens.ids.subarray(c * step, (c + 1) * step));
 }
 
 /** Bytes of embedding rows gathered in one pass over the table. */
@@ -44,6 +48,10 @@ export async function embedChunks(activations: Activations, model: Model, chunks
   return held;
 }
 
+/** Tokens of a run's largest chunk. */
+export const chunkTokens = ({ tokens, heldOut }: Calibration, perChunk: number): number =>
+  Math.min(perChunk, Math.max(tokens.windows, heldOut?.windows ?? 0)) * tokens.length;
+
 /** The chunks of a run's streams: those of the calibration windows, then those of the windows held out. */
-export const runChunks = (spec: ModelSpec, { tokens, heldOut }: Calibration): Int32Array[] =>
-  [tokens, heldOut].flatMap((windows) => (windows ? chunksOf(spec, windows) : []));
+export const runChunks = ({ tokens, heldOut }: Calibration, perChunk: number): Int32Array[] =>
+  [tokens, heldOut].flatMap((windows) => (windows ? chunksOf(windows, perChunk) : []));

@@ -1,14 +1,14 @@
-import type { Block } from "../model/forward";
-import { type Stage, stageInputs } from "../model/layers";
+import type { Block } from "../model/block";
+import type { Stage } from "../model/layers";
 import type { Tensor } from "../ops/ops";
+import type { InverseFactor } from "../quant/factor";
 import type { LayerPlan } from "../quant/layer-plan";
-import type { Correction } from "../quant/qep";
+import { crossed, directionOf } from "../quant/qep";
 import type { StageLayer } from "../quant/quantizer";
 import type { LayerKind } from "../recipe/recipe";
 import type { AlphaCurve } from "../results/report";
 import { chooseAlpha, heldOutCurve } from "./choice";
 import type { BlockJob } from "./job";
-import { accumulate, freeStatistics, type Statistics } from "./statistics";
 
 /** A layer as its method receives it, with what was learned while correcting it. */
 export interface CorrectedLayer extends StageLayer {
@@ -21,53 +21,44 @@ export interface CorrectedLayer extends StageLayer {
   heldOut: AlphaCurve | null;
 }
 
-/** W*(α) of a stage's layers. The caller frees `weight` and `rest` where α > 0; where α is 0, `weight` is the block's own and `rest` is null. */
-export async function correctLayers(
+/** What QEP corrects a stage's layers with. */
+export interface Correction {
+  /** Of H + λI, borrowed. Without U it was not positive definite with any damping, and α is 0 for these layers. */
+  factor: InverseFactor;
+  /** (2/T)·(X − Xq)ᵀXq, borrowed; null where W·C of all layers is there. */
+  C: Tensor | null;
+  /** W·C of layers for which it was made before. Each is used up by its layer. */
+  crossed: Map<LayerKind, Tensor>;
+}
+
+/**
+ * W*(α) of a layer. The caller frees `weight` and `rest` where α > 0; where α is 0, `weight` is the block's own and `rest` is null. Where any layer of the
+ * stage is corrected, D is computed for those with α = 0 too: it costs little, and gives their parabola in α.
+ */
+export async function correctLayer(
   job: BlockJob,
   block: Block,
   stage: Stage,
-  plans: readonly LayerPlan[],
-  correction: Correction | null,
-): Promise<CorrectedLayer[]> {
-  const held = correction?.factor.U && job.plan.holdsOut ? await heldOutStatistics(job, stage) : null;
-  const layers: CorrectedLayer[] = [];
-  for (const plan of plans) layers.push(await correctLayer(job, block, plan, correction, held));
-  if (held) freeStatistics(job.activations.ops, held);
-  return layers;
-}
-
-/** Where any layer of the stage is corrected, D is computed for those with α = 0 too: it costs little, and gives their parabola in α. */
-async function correctLayer(
-  { activations: { ops }, load }: BlockJob,
-  block: Block,
   plan: LayerPlan,
   correction: Correction | null,
-  held: Statistics | null,
 ): Promise<CorrectedLayer> {
+  const { ops } = job.activations;
   const { name, grid } = plan;
   const kind = plan.kind as LayerKind;
   const W = block.weights[kind];
   const layer = { plan, kind, name, grid };
   const untouched = { ...layer, alpha: 0, weight: W, rest: null };
   if (!correction?.factor.U) return { ...untouched, products: null, heldOut: null };
-  const direction = correction.directionOf(W);
-  const heldOut = held && (await heldOutCurve(ops, direction, held, load.heldTokens));
+  const { factor, C } = correction;
+  const WC = correction.crossed.get(kind) ?? crossed(ops, W, C!, factor.dead);
+  correction.crossed.delete(kind);
+  const { live, D, products } = directionOf(ops, W, WC, factor);
+  const heldOut = job.plan.holdsOut ? await heldOutCurve(job, stage, live, D) : null;
   const alpha = heldOut ? chooseAlpha(plan, heldOut) : plan.alpha;
-  const { live, D, products } = direction;
   const { sum, rest } = ops.addExactly(live, D, alpha);
   ops.free(live, D);
   if (alpha > 0) return { ...layer, alpha, weight: sum, rest, products, heldOut };
   // α = 0 is the layer as it is, dead inputs included.
   ops.free(sum, rest);
   return { ...untouched, products, heldOut };
-}
-
-/** The held-out windows' own H and C: what the parabola of their error is made of. */
-function heldOutStatistics({ activations, geometry, full, quantized, chunks, load, signal }: BlockJob, stage: Stage): Promise<Statistics> {
-  const inputs = {
-    chunks: quantized.chunks - chunks,
-    x: (c: number) => full.x(chunks + c, stage),
-    xq: (c: number) => quantized.x(chunks + c),
-  };
-  return accumulate(activations.ops, inputs, stageInputs(geometry.spec, stage), load.heldTokens, { H: true, C: true }, signal);
 }

@@ -1,12 +1,13 @@
 import { asQuantError, QuantError, throwIfCancelled } from "../errors";
 import { exportCheckpoint } from "../export/checkpoint";
 import type { Sink, Source } from "../io/types";
-import type { Calibration } from "../model/calibration";
+import type { Calibration, TokenWindows } from "../model/calibration";
 import { type Checkpoint, type Model, openCheckpoint, runnable } from "../model/checkpoint";
 import type { Question } from "../model/question";
 import { rotateModel } from "../model/rotated";
 import { summarize } from "../model/summary";
 import { openTokenizer } from "../model/tokenizer";
+import type { ActivationBudget } from "../ops/activations";
 import type { QuantizedModel } from "../quant/coded";
 import { resolve } from "../quant/resolve";
 import type { Recipe } from "../recipe/recipe";
@@ -18,6 +19,7 @@ import type { ModelSummary } from "../results/model";
 import type { PlanSummary } from "../results/plan";
 import type { RunReport } from "../results/report";
 import { changesOf, scoresOf } from "./accuracy";
+import { type GpuMemory, MemoryKeeper } from "./budget";
 import { evaluate, perplexityOf } from "./evaluate";
 import { layerFacts } from "./facts";
 import { checkInputs } from "./inputs";
@@ -65,18 +67,27 @@ export class Engine {
   private readonly answers = new Map<string, Answer[]>();
   private rate: number | null = null;
   private device: Device | null = null;
+  private readonly keeper: MemoryKeeper;
   /** When the device was lost, lately. */
   private readonly lostAt: number[] = [];
 
   constructor(private readonly platform: Platform) {
     this.runs = new Runs(platform);
     this.recordings = new Recordings(platform.runsAgain);
+    this.keeper = new MemoryKeeper(platform.budget);
   }
 
   /** Opens the device unless it is open; opens a new one after it was lost. Every job calls this first. @throws QuantError `no-webgpu`. */
   async start(): Promise<Device> {
     this.device ??= await Device.open(this.platform);
     return this.device;
+  }
+
+  /** Sets the GPU memory that every later job keeps within. */
+  limitMemory(bytes: GpuMemory): void {
+    this.keeper.memory = bytes;
+    // It lies in chunks that may be too large now.
+    this.recordings.drop();
   }
 
   /** Bytes alive on the device now. */
@@ -116,9 +127,16 @@ export class Engine {
       return this.rate ?? measureRate(activations, spec, calibration.tokens.length);
     });
     this.rate = rate;
-    const stream = this.recordings.state(this.currentModel.spec, calibration, recipe);
+    const perChunk = this.keeper.perChunk(spec, calibration.tokens);
+    const stream = this.recordings.state(spec, calibration, recipe, perChunk);
     const model = runnable(await this.formOf(recipe));
-    return withRoom(this.platform, planSummary(model, plan, calibration, { rate, stream }), { model, plan, calibration });
+    const budget = this.keeper.runBudget(spec, plan, calibration, perChunk, stream !== "unrecorded");
+    return withRoom(this.platform, planSummary(model, plan, calibration, { rate, stream, perChunk, budget }), {
+      model,
+      plan,
+      calibration,
+      budget,
+    });
   }
 
   /**
@@ -149,8 +167,8 @@ export class Engine {
   async measure(id: string, text: GivenText | WindowsOfRun, cutting: Cutting, emit: Emit, signal: AbortSignal): Promise<Evaluation> {
     const { model, store, evaluations } = this.runs.finished(id);
     const { label, tokens } = await this.measuredTokens(text, cutting, emit, signal);
-    const evaluation = await this.recovering(signal, emit, ({ activations }, steady) =>
-      evaluate({ activations, model: runnable(model), tokens, emit: steady, signal }, store),
+    const evaluation = await this.recovering(signal, emit, (device, steady) =>
+      evaluate({ ...this.passing(device, tokens), model: runnable(model), tokens, emit: steady, signal }, store),
     );
     evaluations.set(windowsKey(tokens), { text: label, evaluation });
     return evaluation;
@@ -168,8 +186,8 @@ export class Engine {
   /** Perplexity of the open checkpoint as it is. */
   async measureModel(text: GivenText, cutting: Cutting, emit: Emit, signal: AbortSignal): Promise<Perplexity> {
     const tokens = await this.texts.tokens(this.currentModel, text.file, cutting, this.reading(text, signal, emit));
-    return this.recovering(signal, emit, ({ activations }, steady) =>
-      perplexityOf({ activations, model: this.currentModel, tokens, emit: steady, signal }),
+    return this.recovering(signal, emit, (device, steady) =>
+      perplexityOf({ ...this.passing(device, tokens), model: this.currentModel, tokens, emit: steady, signal }),
     );
   }
 
@@ -181,9 +199,10 @@ export class Engine {
     const known = this.answers.get(key);
     const parts = finished && !known ? 2 : 1;
     const ask = (model: Model, part: number, quantized: QuantizedModel | null) =>
-      this.recovering(signal, partOf(emit, part, parts), ({ activations }, steady) =>
-        answerQuestions({ activations, model, emit: steady, signal, quantized }, encoder, questions),
-      );
+      this.recovering(signal, partOf(emit, part, parts), (device, steady) => {
+        const { activations, perChunk } = this.passing(device, { length: 1, windows: Number.POSITIVE_INFINITY });
+        return answerQuestions({ activations, model, tokensPerPass: perChunk, emit: steady, signal, quantized }, encoder, questions);
+      });
     const before = known ?? (await ask(this.currentModel, 0, null));
     this.answers.set(key, before);
     if (!finished) return { scores: scoresOf(before), changes: null };
@@ -229,8 +248,9 @@ export class Engine {
   ): Promise<RunReport> {
     const steady = neverFalling(emit);
     try {
-      if (!isPassing) await checkRoom(this.platform, { ...kept, calibration, committed: kept.store.committed });
-      await checkInputs(kept.store, kept.model, kept.plan, calibration, signal);
+      const budget = calibration ? this.budgetOf(kept, calibration) : undefined;
+      if (!isPassing) await checkRoom(this.platform, { ...kept, calibration, committed: kept.store.committed, budget });
+      await checkInputs(kept.store, kept.model, kept.plan, calibration, calibration ? this.perChunkOf(kept, calibration) : 1, signal);
       for (;;) {
         try {
           kept.report = await this.attempt(kept, calibration, steady, signal);
@@ -245,21 +265,35 @@ export class Engine {
     }
   }
 
-  private async attempt(
-    { model, plan, store }: KeptRun,
-    calibration: Calibration | null,
-    emit: Emit,
-    signal: AbortSignal,
-  ): Promise<RunReport> {
-    const { activations } = await this.start();
+  private perChunkOf({ model, store }: KeptRun, { tokens }: Calibration): number {
+    return this.keeper.perChunk(runnable(model).spec, tokens, store.chunkTokens);
+  }
+
+  /** The activations' budget of a run. @throws QuantError `gpu-limit`. */
+  private budgetOf(kept: KeptRun, calibration: Calibration): ActivationBudget {
+    const { spec } = runnable(kept.model);
+    const perChunk = this.perChunkOf(kept, calibration);
+    const stream = this.recordings.state(spec, calibration, kept.plan.recipe, perChunk);
+    return this.keeper.runBudget(spec, kept.plan, calibration, perChunk, stream !== "unrecorded");
+  }
+
+  /** Prepares the device for passes of these windows through whole blocks. */
+  private passing(device: Device, windows: Pick<TokenWindows, "length" | "windows">) {
+    return this.keeper.limitPasses(device, this.currentModel.spec, windows);
+  }
+
+  private async attempt(kept: KeptRun, calibration: Calibration | null, emit: Emit, signal: AbortSignal): Promise<RunReport> {
+    const { model, plan, store } = kept;
+    const activations = this.keeper.limitRun(await this.start(), calibration && this.budgetOf(kept, calibration));
     if (!calibration) return runUncalibrated({ activations, checkpoint: model, plan, store, emit, signal });
     const runs = runnable(model);
     const { recipe } = plan;
-    const replay = this.recordings.state(runs.spec, calibration, recipe) === "replayed";
-    const recording = await this.recordings.of(activations, runs, calibration, recipe);
+    const perChunk = this.perChunkOf(kept, calibration);
+    const stream = this.recordings.state(runs.spec, calibration, recipe, perChunk);
+    const recording = await this.recordings.of(activations, runs, calibration, recipe, perChunk);
     const from = store.committed;
-    const report = await run({ activations, model: runs, plan, calibration, store, emit, signal, recording });
-    if (from === 0) this.rate = report.ms / runWork(runs.spec, plan, loadOf(calibration), replay);
+    const report = await run({ activations, model: runs, plan, calibration, store, perChunk, emit, signal, recording });
+    if (from === 0) this.rate = report.ms / runWork(runs.spec, plan, loadOf(calibration), stream === "replayed");
     return report;
   }
 

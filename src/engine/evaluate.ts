@@ -1,17 +1,18 @@
 import { throwIfCancelled } from "../errors";
+import type { Block } from "../model/block";
 import type { TokenWindows } from "../model/calibration";
 import type { Model } from "../model/checkpoint";
-import { type Block, createGeometry } from "../model/forward";
+import { createGeometry } from "../model/forward";
 import { tokenLosses } from "../model/vocabulary";
 import type { Activations } from "../ops/activations";
 import type { QuantizedModel } from "../quant/coded";
 import type { Evaluation, Perplexity } from "../results/measures";
 import type { BlockReport } from "../results/report";
-import { blocksOf } from "./blocks";
+import { wholeBlocksOf } from "./blocks";
 import { chunksOf, embedChunks } from "./chunks";
 import { growth } from "./growth";
 import { type Emit, Progress } from "./progress";
-import { quantizedBlock } from "./quantized";
+import { becomeQuantized } from "./quantized";
 import { Stream } from "./stream";
 import { blockWork } from "./work";
 
@@ -19,18 +20,20 @@ export interface EvaluationInput {
   activations: Activations;
   model: Model;
   tokens: TokenWindows;
+  /** Windows of a chunk. */
+  perChunk: number;
   emit: Emit;
   signal?: AbortSignal;
 }
 
 /** Perplexity of the checkpoint as it is: exp of the mean negative log-likelihood of every token but the first of each window. */
 export function perplexityOf(input: EvaluationInput): Promise<Perplexity> {
-  const { activations, model, tokens, signal } = input;
+  const { activations, model, tokens, perChunk, signal } = input;
   const progress = evaluationProgress(input, 1);
   return activations.job(async () => {
-    const chunks = chunksOf(model.spec, tokens);
+    const chunks = chunksOf(tokens, perChunk);
     const [stream] = await startStreams(input, chunks, 1);
-    for await (const block of blocksOf(activations.ops, model)) await passAll(input, stream, block, progress);
+    for await (const block of wholeBlocksOf(activations.ops, model)) await passAll(input, stream, block, progress);
     const value = await streamPerplexity(input, stream, chunks);
     progress.finish("Done");
     throwIfCancelled(signal);
@@ -40,17 +43,17 @@ export function perplexityOf(input: EvaluationInput): Promise<Perplexity> {
 
 /** Perplexity before and after on one text, and Δ_m on it: both models side by side, block by block. */
 export function evaluate(input: EvaluationInput, quantized: QuantizedModel): Promise<Evaluation> {
-  const { activations, model, tokens } = input;
+  const { activations, model, tokens, perChunk } = input;
   const started = performance.now();
   const progress = evaluationProgress(input, 2);
   return activations.job(async () => {
-    const chunks = chunksOf(model.spec, tokens);
+    const chunks = chunksOf(tokens, perChunk);
     const [full, other] = await startStreams(input, chunks, 2);
     const blocks: BlockReport[] = [];
-    for await (const block of blocksOf(activations.ops, model)) {
-      const after = await quantizedBlock(activations.ops, block, quantized);
+    for await (const block of wholeBlocksOf(activations.ops, model)) {
       await passAll(input, full, block, progress);
-      await passAll(input, other, after.block, progress);
+      await becomeQuantized(activations.ops, block, quantized);
+      await passAll(input, other, block, progress);
       blocks.push(
         await growth(
           activations.ops,
@@ -60,7 +63,6 @@ export function evaluate(input: EvaluationInput, quantized: QuantizedModel): Pro
           (c) => other.h(c),
         ),
       );
-      after.free();
     }
     const perplexityBefore = await streamPerplexity(input, full, chunks);
     const perplexityAfter = await streamPerplexity(input, other, chunks);

@@ -1,4 +1,4 @@
-import type { Block } from "../model/forward";
+import type { Block } from "../model/block";
 import { layerName, normNames, type Stage } from "../model/layers";
 import type { ModelSpec } from "../model/spec";
 import type { Tensor } from "../ops/ops";

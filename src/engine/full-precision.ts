@@ -1,4 +1,5 @@
-import type { Block, Geometry } from "../model/forward";
+import type { Block } from "../model/block";
+import type { Geometry } from "../model/forward";
 import { type Stage, stages } from "../model/layers";
 import type { Activation, Activations } from "../ops/activations";
 import type { Tensor } from "../ops/ops";
@@ -88,13 +89,6 @@ export class FullPrecision {
     const outputs: Activation[] = [];
     for (const tensor of tensors) outputs.push(await this.activations.hold(tensor));
     this.pending[c].push({ x, outputs });
-  }
-
-  async pass(c: number, block: Block): Promise<void> {
-    for (const stage of stages) {
-      await this.outputs(c, stage, block);
-      await this.advance(c, stage, block);
-    }
   }
 
   /** h_m of the block just passed. */

@@ -1,8 +1,8 @@
 import { QuantError, throwIfCancelled } from "../errors";
 import { watched } from "../io/digest";
+import { blockTensors } from "../model/block";
 import type { Calibration } from "../model/calibration";
 import type { Checkpoint } from "../model/checkpoint";
-import { blockTensors } from "../model/forward";
 import type { RunPlan } from "../quant/layer-plan";
 import { embeddingRowsOf, runChunks } from "./chunks";
 import type { RunStore } from "./run-store";
@@ -16,13 +16,14 @@ export async function checkInputs(
   model: Checkpoint,
   plan: RunPlan,
   calibration: Calibration | null,
+  perChunk: number,
   signal?: AbortSignal,
 ): Promise<void> {
   const { shards, digest } = watched(model.shards);
   const [embeddings, ...blocks] = store.inputs;
   if (embeddings && calibration && model.spec) {
     const same = { ...model, spec: model.spec, shards };
-    for await (const _ of embeddingRowsOf(same, runChunks(model.spec, calibration))) throwIfCancelled(signal);
+    for await (const _ of embeddingRowsOf(same, runChunks(calibration, perChunk))) throwIfCancelled(signal);
     if ((await digest()) !== embeddings) throw changed("the embeddings");
   }
   for (const [m, wanted] of blocks.entries()) {

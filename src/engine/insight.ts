@@ -1,11 +1,9 @@
-import type { Block } from "../model/forward";
 import type { Ops, Tensor } from "../ops/ops";
-import type { InverseFactor } from "../quant/factor";
 import { alphaCurve } from "../quant/qep";
 import type { LayerKind } from "../recipe/recipe";
 import type { AlphaCurve, LayerReport } from "../results/report";
-import type { Statistics } from "./statistics";
-import { pairSums, productsWith } from "./sums";
+import type { PreparedStage } from "./prepare";
+import { pairSums } from "./sums";
 
 /** What is reported about a stage's layers besides their errors. */
 export interface Insights {
@@ -16,32 +14,33 @@ export interface Insights {
 
 const outliersTold = 4;
 
-/** The inputs that stand out in diag H, and each corrected layer's error as a parabola in α. One round trip. */
+/**
+ * The inputs that stand out in diag H, and each corrected layer's error as a parabola in α. One round trip, after which the diagonal, the drifts and the
+ * layers' products are freed.
+ */
 export async function insightsOf(
   ops: Ops,
-  block: Block,
   layers: readonly { kind: LayerKind; products: Tensor | null }[],
-  { H, drift }: Statistics,
-  factor: InverseFactor | null,
+  { diagonal, statistics, correction }: Pick<PreparedStage, "diagonal" | "statistics" | "correction">,
   tokens: number,
 ): Promise<Insights> {
-  if (!H) return { outliers: [], curves: new Map() };
-  const diagonal = ops.diagonal(H);
-  const corrected = layers.filter((l) => l.products !== null);
-  const drifts = corrected.map((l) => productsWith(ops, block.weights[l.kind], drift!, block.weights[l.kind]));
-  const products = corrected.map((l) => l.products!);
-  const [h, ...sums] = await ops.read([diagonal, ...drifts, ...products]);
-  ops.free(diagonal, ...drifts, ...products);
+  if (!diagonal) return { outliers: [], curves: new Map() };
+  const products = layers.map((l) => (l.products ? [l.products] : []));
+  const drifts = statistics.drifts ?? [];
+  const groups = [[diagonal], ...products, ...drifts];
+  const values = await ops.read(groups.flat());
+  ops.free(...groups.flat());
+  const [[h], ...sums] = groups.map((group) => values.splice(0, group.length));
   const live = Array.from(h).filter((x) => x > 0);
   const mean = live.reduce((a, b) => a + b, 0) / Math.max(1, live.length);
-  const lambda = (factor?.tried.at(-1) ?? 0) * mean;
-  const curves = new Map(
-    corrected.map((l, i) => {
-      const [drifted] = pairSums(sums[i]);
-      const [product, square] = pairSums(sums[corrected.length + i]);
-      return [l.kind, alphaCurve(drifted, product, square, lambda, tokens / 2)];
-    }),
-  );
+  const lambda = (correction?.factor.tried.at(-1) ?? 0) * mean;
+  const curves = new Map<LayerKind, AlphaCurve>();
+  for (const [i, { kind, products: own }] of layers.entries()) {
+    if (!own) continue;
+    const drift = sums[layers.length + i].reduce((sum, pairs) => sum + pairSums(pairs)[0], 0);
+    const [product, square] = pairSums(sums[i][0]);
+    curves.set(kind, alphaCurve(drift, product, square, lambda, tokens / 2));
+  }
   return { outliers: largest(h, mean), curves };
 }
 

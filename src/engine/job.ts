@@ -1,4 +1,5 @@
-import type { Block, Geometry } from "../model/forward";
+import type { Block } from "../model/block";
+import type { Geometry } from "../model/forward";
 import type { Stage } from "../model/layers";
 import type { Activations } from "../ops/activations";
 import type { RunPlan } from "../quant/layer-plan";

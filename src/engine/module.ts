@@ -1,4 +1,5 @@
-import { addLayerBias, advance, type Block, type Geometry } from "../model/forward";
+import type { Block } from "../model/block";
+import { addLayerBias, advance, type Geometry } from "../model/forward";
 import { type Stage, stages } from "../model/layers";
 import type { Ops, Tensor } from "../ops/ops";
 

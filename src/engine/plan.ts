@@ -4,11 +4,12 @@ import type { Calibration, TokenWindows } from "../model/calibration";
 import { census, type Model } from "../model/checkpoint";
 import { layerShape } from "../model/layers";
 import type { ModelSpec } from "../model/spec";
+import type { ActivationBudget } from "../ops/activations";
 import { groupBits } from "../ops/grid-kinds";
 import { groupsOf, type LayerPlan, type RunPlan } from "../quant/layer-plan";
 import { isBase, layerKinds, type Recipe } from "../recipe/recipe";
 import type { PlanSummary } from "../results/plan";
-import { windowsPerChunk } from "./chunks";
+import { chunkTokens } from "./chunks";
 import { peakBytes, recordingBytes } from "./memory";
 import { loadOf, runWork } from "./work";
 
@@ -36,10 +37,16 @@ export function bitsPerWeight(layers: readonly LayerPlan[]): number {
 /** What becomes of a run's full-precision stream: it is not recorded, it is recorded for the next run, or it is replayed from an earlier run's recording. */
 export type StreamState = "unrecorded" | "recorded" | "replayed";
 
+/** A plan before it is known where its data will lie. */
+export type UnroomedPlan = Omit<PlanSummary, "scratchBytes" | "peakHostBytes">;
+
 /** What the plan needs to know about the adapter and about recordings. */
 export interface Circumstances {
   /** Milliseconds per unit of work. */
   rate: number;
+  /** Windows of a chunk. */
+  perChunk: number;
+  budget: ActivationBudget;
   stream: StreamState;
 }
 
@@ -48,14 +55,13 @@ export function planSummary(
   model: Model,
   plan: RunPlan,
   calibration: Calibration,
-  { rate, stream }: Circumstances,
-): Omit<PlanSummary, "scratchBytes"> {
+  { rate, stream, perChunk, budget }: Circumstances,
+): UnroomedPlan {
   const { spec } = model;
   const { tokens } = calibration;
   const { recipe, layers } = plan;
   const load = loadOf(calibration);
-  const most = Math.max(tokens.windows, calibration.heldOut?.windows ?? 0);
-  const chunk = Math.min(windowsPerChunk(spec, tokens.length), most) * tokens.length;
+  const chunk = chunkTokens(calibration, perChunk);
   return {
     bytesIn: census(model.original ?? model).bytes,
     bytesOut: layoutOf(plan, entriesOf(model, plan)).fileBytes,
@@ -64,7 +70,7 @@ export function planSummary(
     tokens: load.tokens,
     windows: tokens.windows,
     heldOutWindows: calibration.heldOut?.windows ?? 0,
-    peakGpuBytes: peakBytes(spec, plan, load.tokens + load.heldTokens, chunk, stream !== "unrecorded"),
+    peakGpuBytes: peakBytes(spec, plan, load.tokens + load.heldTokens, chunk, stream !== "unrecorded", budget),
     seconds: (runWork(spec, plan, load, stream === "replayed") * rate) / 1000,
     streamKept: stream === "replayed",
     warnings: warnings(model, recipe, tokens),

@@ -1,37 +1,27 @@
-import type { Block } from "../model/forward";
+import type { LoadedBlock } from "../model/block";
 import { layerName, normNames } from "../model/layers";
-import type { Ops, Tensor } from "../ops/ops";
+import type { Ops } from "../ops/ops";
 import { type QuantizedModel, restoreLayer } from "../quant/coded";
 import { layerKinds } from "../recipe/recipe";
 
-/** A block as a run left it: quantized layers, and the norms and biases that scales were folded into. Tensors that the run left unchanged are borrowed from `block`. */
-export async function quantizedBlock(ops: Ops, block: Block, quantized: QuantizedModel): Promise<{ block: Block; free(): void }> {
-  const made: Tensor[] = [];
-  const own = (t: Tensor) => {
-    made.push(t);
-    return t;
-  };
-  const replacedOr = <T extends Tensor | undefined>(name: string, tensor: T): T => {
-    const values = quantized.replaced.get(name);
-    return (values ? own(ops.fromFloats(values, [values.length])) : tensor) as T;
-  };
+/**
+ * Makes a block what a run left of it: quantized layers, and the norms and biases that scales were folded into. What was there before is freed, one layer at a
+ * time, so that it is never there twice.
+ */
+export async function becomeQuantized(ops: Ops, block: LoadedBlock, quantized: QuantizedModel): Promise<void> {
   const names = normNames(block.index);
-  const weights = { ...block.weights };
+  const replacedAs = (name: string) => {
+    const values = quantized.replaced.get(name);
+    return values ? ops.fromFloats(values, [values.length]) : null;
+  };
   for (const kind of layerKinds) {
     const layer = await quantized.layer(layerName(block.index, kind));
-    if (layer) weights[kind] = own(restoreLayer(ops, layer));
+    if (layer) block.setWeight(kind, () => restoreLayer(ops, layer));
+    const bias = replacedAs(`${layerName(block.index, kind)}.bias`);
+    if (bias) block.setBias(kind, bias);
   }
-  return {
-    block: {
-      index: block.index,
-      norms: {
-        ...block.norms,
-        input: replacedOr(names.input, block.norms.input),
-        postAttention: replacedOr(names.postAttention, block.norms.postAttention),
-      },
-      weights,
-      biases: Object.fromEntries(layerKinds.map((kind) => [kind, replacedOr(`${layerName(block.index, kind)}.bias`, block.biases[kind])])),
-    },
-    free: () => ops.free(...made),
-  };
+  for (const which of ["input", "postAttention"] as const) {
+    const norm = replacedAs(names[which]);
+    if (norm) block.setNorm(which, norm);
+  }
 }

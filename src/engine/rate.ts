@@ -1,4 +1,5 @@
-import type { Block, Geometry } from "../model/forward";
+import type { Block } from "../model/block";
+import type { Geometry } from "../model/forward";
 import { layerShape } from "../model/layers";
 import type { ModelSpec } from "../model/spec";
 import type { Activations } from "../ops/activations";

@@ -17,21 +17,21 @@ export class Recordings {
   private current: { key: string; recording: Recording } | null = null;
 
   /** What would become of the full-precision stream of a run on these windows. */
-  state(spec: ModelSpec, calibration: Calibration, recipe: Recipe): StreamState {
+  state(spec: ModelSpec, calibration: Calibration, recipe: Recipe, perChunk: number): StreamState {
     if (!this.isWanted || !fitsRecording(spec, calibration)) return "unrecorded";
-    const isWhole = this.current?.key === keyOf(calibration, recipe) && this.current.recording.residuals.length === spec.blocks;
+    const isWhole = this.current?.key === keyOf(calibration, recipe, perChunk) && this.current.recording.residuals.length === spec.blocks;
     return isWhole ? "replayed" : "recorded";
   }
 
   /** The recording of these windows, a new empty one, or null when it would not fit the budget. */
-  async of(activations: Activations, model: Model, calibration: Calibration, recipe: Recipe): Promise<Recording | null> {
-    const key = keyOf(calibration, recipe);
+  async of(activations: Activations, model: Model, calibration: Calibration, recipe: Recipe, perChunk: number): Promise<Recording | null> {
+    const key = keyOf(calibration, recipe, perChunk);
     if (this.current?.key === key) return this.current.recording;
     this.drop();
     if (!this.isWanted || !fitsRecording(model.spec, calibration)) return null;
     const { shards, digest } = watched(model.shards);
     const start = await activations.job(async () => {
-      const held = await embedChunks(activations, { ...model, shards }, runChunks(model.spec, calibration));
+      const held = await embedChunks(activations, { ...model, shards }, runChunks(calibration, perChunk));
       for (const h of held) await activations.keep(h);
       return held;
     });
@@ -50,5 +50,5 @@ export class Recordings {
   }
 }
 
-const keyOf = ({ tokens, heldOut }: Calibration, { rotation }: Recipe): string =>
-  [rotation, windowsKey(tokens), heldOut && windowsKey(heldOut)].join();
+const keyOf = ({ tokens, heldOut }: Calibration, { rotation }: Recipe, perChunk: number): string =>
+  [rotation, perChunk, windowsKey(tokens), heldOut && windowsKey(heldOut)].join();

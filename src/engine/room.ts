@@ -1,5 +1,6 @@
 import { QuantError } from "../errors";
 import { entriesOf, layoutOf } from "../export/entries";
+import { mostAhead } from "../io/ahead";
 import type { Calibration } from "../model/calibration";
 import type { Checkpoint } from "../model/checkpoint";
 import { stageInputs, stages } from "../model/layers";
@@ -9,7 +10,7 @@ import { groupsOf, type LayerPlan, type RunPlan } from "../quant/layer-plan";
 import { quantizers } from "../quant/registry";
 import type { PlanSummary } from "../results/plan";
 import { recordingBytes } from "./memory";
-import { fitsRecording } from "./plan";
+import { fitsRecording, type UnroomedPlan } from "./plan";
 import type { Platform } from "./platform";
 
 /** A run that is about to start, or to go on after some blocks. */
@@ -19,6 +20,8 @@ interface PlannedRun {
   calibration: Calibration | null;
   /** Blocks that are kept already. */
   committed?: number;
+  /** The run's own, where its memory is limited. */
+  budget?: ActivationBudget;
 }
 
 const tokensOf = ({ tokens, heldOut }: Calibration): number => tokens.ids.length + (heldOut?.ids.length ?? 0);
@@ -38,33 +41,61 @@ export function keptBytes({ model, plan, calibration, committed = 0 }: PlannedRu
   return layers + 2 * streams;
 }
 
-/** Bytes of activations that may find no room on the device or in memory: those of both streams, what a method holds beside them, and a recording. */
-function spilledBytes(spec: ModelSpec, plan: RunPlan, calibration: Calibration, budget: ActivationBudget, records: boolean): number {
+/** Bytes of activations: of both streams with what a method holds beside them, and of a recording. */
+function activationBytes(
+  spec: ModelSpec,
+  plan: RunPlan,
+  calibration: Calibration,
+  records: boolean,
+): { streams: number; recording: number } {
   const tokens = tokensOf(calibration);
   const widest = Math.max(...stages.map((stage) => stageInputs(spec, stage)));
   const outputs = plan.layers.some(({ method }) => quantizers[method].holdsOutputs) ? spec.hidden : 0;
-  const streams = 4 * tokens * (2 * (widest + spec.hidden) + spec.hidden + outputs);
-  const recording = records && fitsRecording(spec, calibration) ? recordingBytes(spec, tokens) : 0;
-  return Math.max(0, streams - budget.device - budget.host) + Math.max(0, recording - budget.kept);
+  return {
+    streams: 4 * tokens * (2 * (widest + spec.hidden) + spec.hidden + outputs),
+    recording: records && fitsRecording(spec, calibration) ? recordingBytes(spec, tokens) : 0,
+  };
 }
 
-/** The most bytes that a run takes where it is kept. */
-export function scratchBytes(run: PlannedRun, { budget = defaultBudget, runsAgain }: Pick<Platform, "budget" | "runsAgain">): number {
-  const { model, plan, calibration } = run;
-  return keptBytes(run) + (calibration && model.spec ? spilledBytes(model.spec, plan, calibration, budget, runsAgain) : 0);
+/** Where a run's data lies besides the device, at most: bytes of main memory, and of the place where the run is kept. */
+export function roomOf(
+  run: PlannedRun,
+  { budget: given = defaultBudget, runsAgain }: Pick<Platform, "budget" | "runsAgain">,
+): Pick<PlanSummary, "peakHostBytes" | "scratchBytes"> {
+  const { model, plan, calibration, budget = given } = run;
+  const working = readingBytes(model) + codedBytes(plan);
+  if (!calibration || !model.spec) return { peakHostBytes: working, scratchBytes: keptBytes(run) };
+  const { streams, recording } = activationBytes(model.spec, plan, calibration, runsAgain);
+  const beside = Math.max(0, streams - budget.device);
+  const spilled = Math.max(0, beside - budget.host) + Math.max(0, recording - budget.kept);
+  return { peakHostBytes: working + Math.min(beside, budget.host), scratchBytes: keptBytes(run) + spilled };
 }
 
-/** The plan with what the run takes where it is kept, and a warning if there is not so much room. */
-export async function withRoom(platform: Platform, plan: Omit<PlanSummary, "scratchBytes">, run: PlannedRun): Promise<PlanSummary> {
-  const needed = scratchBytes(run, platform);
-  const lack = await lackOfRoom(platform, needed, plan.bytesOut);
-  return { ...plan, scratchBytes: needed, warnings: [...(lack ? [lack.message] : []), ...plan.warnings] };
+/** Bytes of a checkpoint's tensors that are read at once: the one in use, and those that are read ahead. */
+function readingBytes({ layers, shards }: Checkpoint): number {
+  const sizes = layers.map(({ name }) => shards.tensors.get(`${name}.weight`)).map((t) => (t ? t.end - t.start : 0));
+  const most = Math.max(...sizes);
+  return most + Math.min(Math.max(mostAhead, most), sizes.reduce((a, b) => a + b, 0) - most);
+}
+
+/** Bytes of the codes of the largest block, which are kept together. */
+function codedBytes({ layers, quantizedBlocks }: RunPlan): number {
+  const blocks = new Float64Array(quantizedBlocks);
+  for (const layer of layers) blocks[layer.block] += layerBytes(layer);
+  return Math.max(...blocks);
+}
+
+/** The plan with where its data lies, and a warning if there is not so much room where the run is kept. */
+export async function withRoom(platform: Platform, plan: UnroomedPlan, run: PlannedRun): Promise<PlanSummary> {
+  const room = roomOf(run, platform);
+  const lack = await lackOfRoom(platform, room.scratchBytes, plan.bytesOut);
+  return { ...plan, ...room, warnings: [...(lack ? [lack.message] : []), ...plan.warnings] };
 }
 
 /** @throws QuantError `disk-full` before any work, instead of after hours of it. */
 export async function checkRoom(platform: Platform, run: PlannedRun): Promise<void> {
   const { fileBytes } = layoutOf(run.plan, entriesOf(run.model, run.plan));
-  const lack = await lackOfRoom(platform, scratchBytes(run, platform), fileBytes);
+  const lack = await lackOfRoom(platform, roomOf(run, platform).scratchBytes, fileBytes);
   if (lack) throw lack;
 }
 

@@ -93,6 +93,12 @@ export class RunStore implements QuantizedModel {
     return this.committed === this.identity.blocks;
   }
 
+  /** Tokens of the largest chunk of the streams at the last commit: the next blocks must be given them in the same chunks. null before there are any. */
+  get chunkTokens(): number | null {
+    const { residuals } = this.commit;
+    return residuals && Math.max(...residuals.shapes.map(([tokens]) => tokens));
+  }
+
   get adapters(): readonly string[] {
     return this.commit.adapters;
   }

@@ -10,7 +10,7 @@ import type { Activation, Activations } from "../ops/activations";
 import { type RunPlan, stageLayers } from "../quant/layer-plan";
 import type { RunReport } from "../results/report";
 import { runBlock } from "./block";
-import { blocksOf } from "./blocks";
+import { blocksOf, readingBlocksAhead } from "./blocks";
 import { chunkCount, embedChunks, runChunks } from "./chunks";
 import { FullPrecision, type Recording } from "./full-precision";
 import type { BlockJob } from "./job";
@@ -30,6 +30,8 @@ export interface RunInput {
   store: RunStore;
   emit: Emit;
   signal?: AbortSignal;
+  /** Windows of a chunk. */
+  perChunk: number;
   /** Where the full-precision stream is kept for the next run over the same tokens; reused as far as it reaches, then continued. Owned by the caller. */
   recording?: Recording | null;
 }
@@ -61,7 +63,7 @@ async function runFrom(input: RunInput): Promise<void> {
     progress.add(blockShare(input, m, replay), `block ${m + 1}, done before`);
   }
   if (!store.isComplete) {
-    const { shards, digest } = watched(model.shards);
+    const { shards, digest } = watched(readingBlocksAhead(model, from));
     const start = await startFor({ ...input, model: { ...model, shards } });
     const embeddings = (await digest()) ?? recording?.embeddings ?? null;
     for await (const { outcome, residuals } of runBlocks({ ...input, model: { ...model, shards } }, start, progress, replay)) {
@@ -102,7 +104,7 @@ async function* runBlocks(
     activations,
     start.quantized.map((h) => ({ h, geometry })),
   );
-  const chunks = chunkCount(model.spec, calibration.tokens);
+  const chunks = chunkCount(calibration.tokens, input.perChunk);
   const job: BlockJob = {
     activations,
     geometry,
@@ -132,10 +134,10 @@ interface Start {
 }
 
 /** Both streams before the first block that is not committed. A recording that does not reach that block cannot be continued. */
-async function startFor({ activations, model, calibration, store, recording = null }: RunInput): Promise<Start> {
+async function startFor({ activations, model, calibration, store, perChunk, recording = null }: RunInput): Promise<Start> {
   const kept = await store.residuals(activations);
   if (kept) return { start: kept, recording: recording && recording.residuals.length >= store.committed ? recording : null };
-  const h: readonly Activation[] = recording?.start ?? (await embedChunks(activations, model, runChunks(model.spec, calibration)));
+  const h: readonly Activation[] = recording?.start ?? (await embedChunks(activations, model, runChunks(calibration, perChunk)));
   return { start: { full: h, quantized: h }, recording };
 }
 

@@ -1,57 +1,91 @@
 import { checkPackedRange } from "../export/range";
-import type { Block } from "../model/forward";
-import { type Stage, stageInputs } from "../model/layers";
+import type { Block } from "../model/block";
+import type { Stage } from "../model/layers";
 import type { Tensor } from "../ops/ops";
 import { codeLayer } from "../quant/coded";
-import type { InverseFactor } from "../quant/factor";
-import { byMethod, stageLayers } from "../quant/layer-plan";
-import { correctionSettings, prepareCorrection } from "../quant/qep";
-import type { QuantizedLayer, StageLayer, StageResult, StageView } from "../quant/quantizer";
+import { type InverseFactor, sameSettings } from "../quant/factor";
+import { type LayerPlan, stageLayers } from "../quant/layer-plan";
+import type { QuantizedLayer, StageLayer, StageView } from "../quant/quantizer";
 import { quantizers } from "../quant/registry";
 import type { LayerKind } from "../recipe/recipe";
-import { type CorrectedLayer, correctLayers } from "./correct";
+import { type CorrectedLayer, correctLayer } from "./correct";
 import { foldBefore, isFoldable, type UnfinishedBlock } from "./fold";
 import { type Insights, insightsOf } from "./insight";
 import { type BlockJob, placeName } from "./job";
 import { moduleOutput } from "./module";
-import { accumulate, freeStatistics, type Inputs, type Statistics } from "./statistics";
-import { quantizeWork, stageNeeds } from "./work";
+import { unitsOf } from "./needs";
+import { freePrepared, type PreparedStage, prepareStage } from "./prepare";
+import { quantizeWork } from "./work";
 
-/** A stage after its method: all that is known of its layers before their outputs are computed. */
+/** A layer of a stage after its method: all that is known of it before its outputs are computed. */
+export interface FinishedLayer extends Omit<CorrectedLayer, "weight" | "rest"> {
+  solve: Pick<QuantizedLayer, "damping" | "fallback">;
+  /** Ŵ, on the device. */
+  quantized: Tensor;
+}
+
+/** A stage after its method. */
 export interface QuantizedStage {
   /** Ŵ of each layer, on the device. */
   weights: Record<LayerKind, Tensor>;
-  layers: readonly CorrectedLayer[];
-  results: readonly QuantizedLayer[];
+  layers: readonly FinishedLayer[];
   /** QEP's factor, freed by now: how its damping went. */
   factor: InverseFactor | null;
   insights: Insights;
 }
 
-/** Statistics, QEP, then the method; codes go to `made`. A fold has been applied to the quantized stream when this returns. */
+/**
+ * Statistics and factors, then for each layer, or for all that a method takes together: QEP, the method, codes to the host. So one layer's W* is on the device
+ * at a time. A fold has been applied to the quantized stream when this returns.
+ */
 export async function quantizeStage(job: BlockJob, block: Block, stage: Stage, made: UnfinishedBlock): Promise<QuantizedStage> {
-  const { activations, geometry, load, signal, progress } = job;
+  const { activations, load, progress } = job;
   const { ops } = activations;
   const plans = stageLayers(job.plan, block.index, stage);
-  const needs = stageNeeds(plans);
-  const inputs: Inputs = { chunks: job.chunks, x: (c) => job.full.x(c, stage), xq: (c) => job.quantized.x(c) };
-  const statistics = await accumulate(ops, inputs, stageInputs(geometry.spec, stage), load.tokens, needs, signal);
-  const correction = needs.corrected ? await prepareCorrection(ops, statistics.H!, statistics.C!, correctionSettings(plans)) : null;
-  const layers = await correctLayers(job, block, stage, plans, correction);
-  const factor = correction?.factor ?? null;
+  const prepared = await prepareStage(job, block, stage, plans);
+  const factor = prepared.correction?.factor ?? null;
   if (factor) warnOfDamping(job, block, stage, "QEP's H + λI", factor.tried, factor.U ? null : "α is 0 here");
-  const { layers: results, fold } = await quantizeByMethod(job, layers, viewOf(job, block, stage, layers, statistics, factor, inputs));
-  const { damping, fallback } = results.find((r) => r.fallback) ?? results.find((r) => r.damping.length) ?? results[0];
+  const finished = new Map<string, FinishedLayer>();
+  let fold: Float64Array | null = null;
+  for (const unit of unitsOf(plans)) {
+    const done = await quantizeUnit(job, block, stage, unit, prepared, made);
+    for (const layer of done.layers) finished.set(layer.kind, layer);
+    fold ??= done.fold;
+  }
+  const layers = plans.map(({ kind }) => finished.get(kind)!);
+  const { damping, fallback } = (layers.find((l) => l.solve.fallback) ?? layers.find((l) => l.solve.damping.length) ?? layers[0]).solve;
   if (damping.length) warnOfDamping(job, block, stage, "the method's H + λI", damping, fallback);
-  const insights = await insightsOf(ops, block, layers, statistics, factor, load.tokens);
-  const weights = {} as Record<LayerKind, Tensor>;
-  for (const [i, result] of results.entries()) weights[stage.kinds[i]] = await takeToHost(job, layers[i], result, made);
   if (fold) await foldBefore(job, block, stage, fold, made);
-  ops.free(...layers.flatMap((l) => (l.rest ? [l.weight, l.rest] : [])));
-  correction?.free();
-  freeStatistics(ops, statistics);
+  const insights = await insightsOf(ops, layers, prepared, load.tokens);
+  freePrepared(job, prepared);
   progress.add(quantizeWork(plans, load), placeName(block, stage));
-  return { weights, layers, results, factor, insights };
+  const weights = Object.fromEntries(layers.map(({ kind, quantized }) => [kind, quantized])) as Record<LayerKind, Tensor>;
+  return { weights, layers, factor, insights };
+}
+
+/** Layers that their method takes together. */
+async function quantizeUnit(
+  job: BlockJob,
+  block: Block,
+  stage: Stage,
+  unit: readonly LayerPlan[],
+  prepared: PreparedStage,
+  made: UnfinishedBlock,
+): Promise<{ layers: FinishedLayer[]; fold: Float64Array | null }> {
+  const { activations, signal } = job;
+  const { ops } = activations;
+  const corrected: CorrectedLayer[] = [];
+  for (const plan of unit) corrected.push(await correctLayer(job, block, stage, plan, prepared.correction));
+  const [{ method, options }] = unit;
+  const outcome = await quantizers[method].quantize(viewOf(job, block, stage, corrected, prepared), options, ops, signal);
+  const layers: FinishedLayer[] = [];
+  for (const [i, { weight, rest, ...layer }] of corrected.entries()) {
+    const { damping, fallback } = outcome.layers[i];
+    const quantized = await takeToHost(job, layer, outcome.layers[i], made);
+    layers.push({ ...layer, solve: { damping, fallback }, quantized });
+    if (rest) ops.free(weight, rest);
+  }
+  return { layers, fold: outcome.fold };
 }
 
 /** The stage in the form that a method receives. */
@@ -59,41 +93,25 @@ function viewOf(
   { activations, geometry, load }: BlockJob,
   block: Block,
   stage: Stage,
-  layers: readonly StageLayer[],
-  { H, C }: Statistics,
-  factor: InverseFactor | null,
-  { chunks, x }: Inputs,
+  layers: readonly CorrectedLayer[],
+  { statistics: { H, C }, factors, inputs }: PreparedStage,
 ): StageView {
+  const [{ plan }] = layers;
+  const wanted = quantizers[plan.method].factor?.(plan.options);
   return {
     block: block.index,
     layers,
     H,
     C,
-    factor,
+    factor: (wanted && factors.find(({ settings }) => sameSettings(settings, wanted))) ?? null,
     tokens: load.tokens,
     length: geometry.length,
-    chunks,
-    x,
+    chunks: inputs.chunks,
+    x: inputs.x,
     moduleOutput: (tensor, weights) => moduleOutput(activations.ops, geometry, block, stage, tensor, weights),
     hold: (tensor) => activations.hold(tensor),
     foldable: isFoldable(geometry.spec, stage),
   };
-}
-
-/** Gives each method its layers. Only a method that has the whole stage may fold a scale. */
-async function quantizeByMethod(
-  { activations: { ops }, signal }: BlockJob,
-  layers: readonly CorrectedLayer[],
-  view: StageView,
-): Promise<StageResult> {
-  const results = new Map<string, QuantizedLayer>();
-  let fold: Float64Array | null = null;
-  for (const [method, mine] of byMethod(layers.map((layer) => ({ ...layer, method: layer.plan.method })))) {
-    const outcome = await quantizers[method].quantize({ ...view, layers: mine }, mine[0].plan.options, ops, signal);
-    for (const [i, layer] of mine.entries()) results.set(layer.name, outcome.layers[i]);
-    fold ??= outcome.fold;
-  }
-  return { layers: layers.map((layer) => results.get(layer.name)!), fold };
 }
 
 /** One warning for each solve that took more than the recipe's own damping. `instead`: what was done because none held, or null. */
@@ -114,7 +132,7 @@ function warnOfDamping(
 /** Takes a layer to the host and leaves Ŵ on the device. */
 async function takeToHost(
   { activations: { ops }, plan }: BlockJob,
-  { name, grid }: StageLayer,
+  { name, grid }: Pick<StageLayer, "name" | "grid">,
   result: QuantizedLayer,
   made: UnfinishedBlock,
 ): Promise<Tensor> {

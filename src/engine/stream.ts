@@ -1,4 +1,5 @@
-import { advance, type Block, enterBlock, type Geometry, stageOutputs } from "../model/forward";
+import type { Block } from "../model/block";
+import { advance, enterBlock, type Geometry, stageOutputs } from "../model/forward";
 import { type Stage, stages } from "../model/layers";
 import { type Activation, type Activations, using } from "../ops/activations";
 import type { Ops, Tensor } from "../ops/ops";

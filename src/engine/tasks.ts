@@ -6,15 +6,17 @@ import type { Encoder } from "../model/tokenizer";
 import { tokenLosses } from "../model/vocabulary";
 import type { Activations } from "../ops/activations";
 import type { QuantizedModel } from "../quant/coded";
-import { blocksOf } from "./blocks";
+import { wholeBlocksOf } from "./blocks";
 import { embedChunks } from "./chunks";
 import { type Emit, Progress } from "./progress";
-import { quantizedBlock } from "./quantized";
+import { becomeQuantized } from "./quantized";
 import { Stream } from "./stream";
 
 export interface TasksInput {
   activations: Activations;
   model: Model;
+  /** Token ids that pass together. Choices of similar length do, padded at the end, which changes nothing in a causal model. */
+  tokensPerPass: number;
   emit: Emit;
   signal?: AbortSignal;
   /** The model as a run left it; null: as it is in the checkpoint. */
@@ -37,9 +39,6 @@ interface Candidate {
   bytes: number;
 }
 
-/** Token ids of one pass. Choices of similar length go together, padded at the end, which changes nothing in a causal model. */
-const tokensPerPass = 4096;
-
 /** Zero-shot multiple choice by log-likelihood: one answer per question. */
 export async function answerQuestions(
   input: TasksInput,
@@ -52,7 +51,7 @@ export async function answerQuestions(
   const byLength = candidates.map((_, i) => i).sort((a, b) => candidates[a].ids.length - candidates[b].ids.length);
   // For every choice each block is one step, and the logits are one more.
   const progress = new Progress(candidates.length * (spec.blocks + 1), input.emit);
-  const passes = [...batches(byLength, candidates)].map((batch) => paddedPass(batch, candidates));
+  const passes = [...batches(byLength, candidates, input.tokensPerPass)].map((batch) => paddedPass(batch, candidates));
   const losses = await input.activations.job(() =>
     lossesOf(input, passes, (n) => progress.add(n, `choices of ${questions.length} questions`)),
   );
@@ -84,7 +83,7 @@ function candidateOf(
   return { ids, start: Math.max(1, Math.min(start, ids.length - 1)), bytes: new TextEncoder().encode(choice.trim()).length };
 }
 
-function* batches(order: readonly number[], candidates: readonly Candidate[]): Generator<number[]> {
+function* batches(order: readonly number[], candidates: readonly Candidate[], tokensPerPass: number): Generator<number[]> {
   let batch: number[] = [];
   for (const i of order) {
     if (batch.length && (batch.length + 1) * candidates[i].ids.length > tokensPerPass) {
@@ -131,15 +130,14 @@ async function lossesOf(
   );
   // No other stream starts from these embeddings, so this one frees them.
   stream.own();
-  for await (const block of blocksOf(ops, model)) {
-    const after = quantized ? await quantizedBlock(ops, block, quantized) : null;
+  for await (const block of wholeBlocksOf(ops, model)) {
+    if (quantized) await becomeQuantized(ops, block, quantized);
     for (const [p, { rows }] of passes.entries()) {
-      await stream.pass(p, after?.block ?? block);
+      await stream.pass(p, block);
       await ops.flush();
       throwIfCancelled(signal);
       step(rows.length);
     }
-    after?.free();
   }
   const last = passes.map(({ ids, length }, p) => ({ h: stream.h(p), ids, length }));
   const losses = await tokenLosses(activations, model, last, signal);

@@ -9,10 +9,9 @@ import { type Coded, codeLayer } from "../quant/coded";
 import type { LayerPlan, RunPlan } from "../quant/layer-plan";
 import { roundToNearest } from "../quant/rtn";
 import { recipeTitle } from "../recipe/recipe";
-import type { PlanSummary } from "../results/plan";
 import type { LayerReport, RunReport } from "../results/report";
 import { squaredErrors } from "./growth";
-import { bitsPerWeight } from "./plan";
+import { bitsPerWeight, type UnroomedPlan } from "./plan";
 import { type Emit, Progress } from "./progress";
 import { reportOf } from "./run";
 import type { RunStore } from "./run-store";
@@ -112,7 +111,7 @@ async function roundLayer(
 }
 
 /** What a run of `runUncalibrated` would take. @throws QuantError `bad-format`. */
-export async function planUncalibrated(ops: Ops, checkpoint: Checkpoint, plan: RunPlan): Promise<Omit<PlanSummary, "scratchBytes">> {
+export async function planUncalibrated(ops: Ops, checkpoint: Checkpoint, plan: RunPlan): Promise<UnroomedPlan> {
   const { recipe, layers } = plan;
   return {
     bytesIn: census(checkpoint).bytes,

@@ -1,19 +1,9 @@
 import type { Ops, Tensor } from "../ops/ops";
-import { restore } from "../ops/packed";
 import type { LayerKind } from "../recipe/recipe";
-import { loadTensor, type Model } from "./checkpoint";
-import { layerName, layerShape, normNames, type Stage, stages } from "./layers";
-import { readPacked } from "./packed";
+import type { Block } from "./block";
+import type { Stage } from "./layers";
 import { ropeTables } from "./rope";
 import type { ModelSpec } from "./spec";
-
-/** One block's tensors on the device. */
-export interface Block {
-  readonly index: number;
-  readonly norms: { input: Tensor; postAttention: Tensor; q?: Tensor; k?: Tensor };
-  readonly weights: Readonly<Record<LayerKind, Tensor>>;
-  readonly biases: Readonly<Partial<Record<LayerKind, Tensor>>>;
-}
 
 /** What every block's attention shares: the shape, the rotary tables and the window length. */
 export interface Geometry {
@@ -27,50 +17,6 @@ export interface Geometry {
 export interface StreamPoint {
   h: Tensor;
   x: Tensor;
-}
-
-/** Names of the tensors that `loadBlock` reads where the checkpoint's layers are not packed. */
-export function blockTensors({ biases, qkNorm }: ModelSpec, index: number): string[] {
-  const { input, postAttention, q, k } = normNames(index);
-  const norms = qkNorm ? [input, postAttention, q, k] : [input, postAttention];
-  const layers = stages.flatMap((stage) => stage.kinds.map((kind) => ({ kind, name: layerName(index, kind) })));
-  return [
-    ...norms,
-    ...layers.map(({ name }) => `${name}.weight`),
-    ...layers.filter(({ kind }) => biases.has(kind)).map(({ name }) => `${name}.bias`),
-  ];
-}
-
-/** Loads one block's tensors to the device. The caller frees them with `freeBlock`. */
-export async function loadBlock(ops: Ops, model: Model, index: number): Promise<Block> {
-  const names = normNames(index);
-  const norms: Block["norms"] = {
-    input: await loadTensor(ops, model, names.input),
-    postAttention: await loadTensor(ops, model, names.postAttention),
-  };
-  if (model.spec.qkNorm) {
-    norms.q = await loadTensor(ops, model, names.q);
-    norms.k = await loadTensor(ops, model, names.k);
-  }
-  const weights = {} as Record<LayerKind, Tensor>;
-  const biases: Partial<Record<LayerKind, Tensor>> = {};
-  for (const kind of stages.flatMap((s) => s.kinds)) {
-    const name = layerName(index, kind);
-    weights[kind] = await loadLayer(ops, model, name, kind);
-    if (model.spec.biases.has(kind)) biases[kind] = await loadTensor(ops, model, `${name}.bias`);
-  }
-  return { index, norms, weights, biases };
-}
-
-/** A layer's weights as floats; a packed one is unpacked on the device. */
-async function loadLayer(ops: Ops, model: Model, name: string, kind: LayerKind): Promise<Tensor> {
-  const { spec, shards } = model;
-  if (!spec.packing || shards.tensors.has(`${name}.weight`)) return loadTensor(ops, model, `${name}.weight`);
-  return restore(ops, await readPacked(shards, name, layerShape(spec, kind), spec.packing));
-}
-
-export function freeBlock(ops: Ops, block: Block): void {
-  ops.free(...Object.values(block.norms), ...Object.values(block.weights), ...Object.values(block.biases));
 }
 
 /** The geometry of windows of `length` tokens. Its tables, cos and sin [length, headDim/2], are freed at the end of the job that made them. */

@@ -33,8 +33,13 @@ export class Activations {
   constructor(
     readonly ops: Ops,
     private readonly scratch: () => Promise<Scratch>,
-    private readonly budget: ActivationBudget = defaultBudget,
+    private budget: ActivationBudget = defaultBudget,
   ) {}
+
+  /** Sets another budget, before a job. */
+  limit(budget: ActivationBudget): void {
+    this.budget = budget;
+  }
 
   /** Takes ownership of the tensor. */
   async hold(tensor: Tensor): Promise<Activation> {

@@ -6,7 +6,7 @@ import * as products from "./cpu/products";
 import * as rows from "./cpu/rows";
 import * as solve from "./cpu/solve";
 import { type CpuTensor, empty, floats, uints } from "./cpu/tensor";
-import type { Grid, Ops, Tensor } from "./ops";
+import { elements, type Grid, type Ops, type Tensor } from "./ops";
 import { Tracker } from "./tracker";
 
 const cpu = (t: Tensor) => t as CpuTensor;
@@ -35,7 +35,7 @@ export function createCpuOps(): Ops {
     fromFloats: (data, shape) => own(floats(Float64Array.from(data), shape)),
     fromBytes: (bytes, dtype, shape) => own(floats(Float64Array.from(toFloats(bytes, dtype)), shape)),
     fromUints: (data, shape) => own(uints(Uint32Array.from(data), shape)),
-    zeros: (shape) => own(empty(shape)),
+    zeros: (shape, kind) => own(kind === "uint" ? uints(new Uint32Array(elements(shape)), shape) : empty(shape)),
     read: async (tensors) => tensors.map((t) => cpu(t).data.slice()),
     readUints: async (t) => cpu(t).uints.slice(),
     flush: yieldToEvents,
@@ -50,6 +50,7 @@ export function createCpuOps(): Ops {
       return tracker.peakBytes;
     },
     resetPeak: () => tracker.resetPeak(),
+    limitMemory: () => {},
     destroy: () => {},
 
     linear: (x, w) => own(products.linear(cpu(x), cpu(w))),
@@ -86,15 +87,12 @@ export function createCpuOps(): Ops {
     crossEntropyUpdate: (state, logits, targets, offset) => rows.crossEntropyUpdate(cpu(state), cpu(logits), cpu(targets), offset),
 
     deadInputs: (H) => own(solve.deadInputs(cpu(H))),
-    damped: (H, dead, fraction) => own(solve.damped(cpu(H), cpu(dead), fraction)),
-    cholesky: (A) => {
-      const { L, status } = solve.cholesky(cpu(A));
-      return { L: own(L), status: own(status) };
-    },
+    damp: (A, fraction, dead) => solve.damp(cpu(A), fraction, dead),
+    cholesky: (A) => own(solve.cholesky(cpu(A))),
     solveRight: (U, Y) => own(solve.solveRight(cpu(U), cpu(Y))),
     diagonal: (A) => own(solve.diagonal(cpu(A))),
-    strictUpper: (A) => own(solve.strictUpper(cpu(A))),
-    triangularInverse: (L) => own(solve.triangularInverse(cpu(L))),
+    keepStrictUpper: (A) => solve.keepStrictUpper(cpu(A)),
+    invertTriangle: (L) => solve.invertTriangle(cpu(L)),
     descendingDiagonal: (H) => own(solve.descendingDiagonal(cpu(H))),
     permuteSquare: (A, index, reversed) => own(solve.permuteSquare(cpu(A), index && cpu(index), reversed)),
     gatherColumns: (A, index) => own(solve.gatherColumns(cpu(A), cpu(index))),

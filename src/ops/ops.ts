@@ -97,7 +97,7 @@ export interface Ops {
   /** Float tensor from little-endian bytes of a checkpoint; f16 and bf16 are unpacked exactly. */
   fromBytes(bytes: Uint8Array, dtype: FloatDtype, shape: readonly number[]): Tensor;
   fromUints(data: ArrayLike<number>, shape: readonly number[]): Tensor;
-  zeros(shape: readonly number[]): Tensor;
+  zeros(shape: readonly number[], kind?: Tensor["kind"]): Tensor;
   /** Waits for all enqueued work and gives the elements of each float tensor, in one round trip for all of them. */
   read(tensors: readonly Tensor[]): Promise<Floats[]>;
   readUints(tensor: Tensor): Promise<Uint32Array>;
@@ -109,6 +109,8 @@ export interface Ops {
   readonly liveBytes: number;
   readonly peakBytes: number;
   resetPeak(): void;
+  /** Buffers that are kept for reuse are given back before the device would hold more bytes than this; null: no limit. What is in use is not limited. */
+  limitMemory(bytes: number | null): void;
   /** Releases the device; the ops are unusable afterwards. */
   destroy(): void;
 
@@ -162,10 +164,16 @@ export interface Ops {
   // --- linear systems
   /** uint [n]: 1 where H_jj = 0 (an input that is never active). H is mirrored. */
   deadInputs(H: Tensor): Tensor;
-  /** Copy of H with dead H_jj := mean of the live diagonal (1 if none is live), then + fraction · mean(diag) on the diagonal. */
-  damped(H: Tensor, dead: Tensor, fraction: number): Tensor;
-  /** Lower L with L Lᵀ = A, and status: float [1], 0 if every pivot was positive and finite, else 1 + the index of the first bad one. */
-  cholesky(A: Tensor): { L: Tensor; status: Tensor };
+  /**
+   * In place: A_jj := mean of the live diagonal (1 if none is live) where an input is dead (A_jj = 0), then A_jj += fraction · mean(diag). With dead inputs
+   * "kept", they stay 0 before the fraction is added, and count in the mean.
+   */
+  damp(A: Tensor, fraction: number, dead?: "lifted" | "kept"): void;
+  /**
+   * In place: A = L·Lᵀ becomes L, zeros above its diagonal. Returns the status: float [1], 0 if every pivot was positive and finite, else 1 + the index of the
+   * first bad one; then A holds nothing of use.
+   */
+  cholesky(A: Tensor): Tensor;
   /** Y · A⁻¹, where A⁻¹ = UᵀU with U upper: [n, n], [m, n] → [m, n]. */
   solveRight(U: Tensor, Y: Tensor): Tensor;
   /** Copy of W with the columns of dead inputs 0. */
@@ -173,11 +181,11 @@ export interface Ops {
 
   /** float [n]: A_jj. */
   diagonal(A: Tensor): Tensor;
-  /** Copy of A [n, n] with everything on and below the diagonal 0. */
-  strictUpper(A: Tensor): Tensor;
-  /** L⁻¹ of a lower triangle, itself lower: [n, n]. */
-  triangularInverse(L: Tensor): Tensor;
-  /** uint [n]: inputs by descending H_jj, equal ones in their order. */
+  /** In place: everything on and below the diagonal of A [n, n] becomes 0. */
+  keepStrictUpper(A: Tensor): void;
+  /** In place: a lower triangle L [n, n], zeros above its diagonal, becomes L⁻¹. */
+  invertTriangle(L: Tensor): void;
+  /** uint [n]: inputs by descending H_jj, equal ones in their order; dead ones count as the mean of the live (1 if none is). */
   descendingDiagonal(H: Tensor): Tensor;
   /** A[index[i], index[j]]; `reversed` reads the index from its end (with a null index: A flipped on both axes). */
   permuteSquare(A: Tensor, index: Tensor | null, reversed: boolean): Tensor;

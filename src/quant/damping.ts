@@ -14,28 +14,19 @@ const leastStep = 1e-4;
 /**
  * Factorises H + λI with the recipe's fraction of damping, and with ten times as much after each failure, at most three times. Every solve goes through
  * here. Waits for the device once per attempt.
- * @param H mirrored [n, n], undamped; left as it is.
- * @param rearrange gives what is factorised in place of H + λI (a permutation of it). Its result is freed here.
+ * @param copyOfH a new copy of H, mirrored [n, n] and undamped, in whatever order of the inputs. Called for each attempt, which uses it up.
  */
-export async function factorDamped(
-  ops: Ops,
-  H: Tensor,
-  dead: Tensor,
-  fraction: number,
-  rearrange: (A: Tensor) => Tensor = (A) => A,
-): Promise<Factor> {
+export async function factorDamped(ops: Ops, copyOfH: () => Tensor, fraction: number): Promise<Factor> {
   const tried: number[] = [];
   for (let step = 0, damp = fraction; step <= steps; step++, damp = Math.max(damp * 10, leastStep)) {
     tried.push(damp);
-    const A = ops.damped(H, dead, damp);
-    const arranged = rearrange(A);
-    if (arranged !== A) ops.free(A);
-    const { L, status } = ops.cholesky(arranged);
-    ops.free(arranged);
+    const A = copyOfH();
+    ops.damp(A, damp);
+    const status = ops.cholesky(A);
     const [[bad]] = await ops.read([status]);
     ops.free(status);
-    if (bad === 0) return { L, tried };
-    ops.free(L);
+    if (bad === 0) return { L: A, tried };
+    ops.free(A);
   }
   return { L: null, tried };
 }

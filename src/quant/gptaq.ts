@@ -11,7 +11,8 @@ export const gptaq: Quantizer = {
   packable: true,
   cost: (rows, n) => {
     const out = rows.reduce((a, b) => a + b, 0);
-    return { work: 5 * n ** 3 + 2 * out * n * n, elements: Math.max(4 * n * n, n * n + Math.max(...rows) * (n + 256) + out * n) };
+    // P's making; then P, a layer in visiting order and its errors, while codes of all layers pile up.
+    return { work: 4 * n ** 3 + 2 * out * n * n, elements: Math.max(3 * n * n, n * n + Math.max(...rows) * (2 * n + 256) + out * n) };
   },
   factor: factorOf,
   quantize: (stage, options, ops, signal) => quantizeColumns(stage, options, ops, asymmetry(stage.C!, options.gptaq.alpha), signal),
@@ -22,10 +23,11 @@ function asymmetry(C: Tensor, alpha: number): FeedBack {
   return (ops: Ops, U: Tensor, order: Tensor | null) => {
     const arranged = order ? ops.permuteSquare(C, order, false) : C;
     const CUt = ops.linear(arranged, U);
-    const upper = ops.strictUpper(CUt);
-    ops.scale(upper, alpha);
-    const P = ops.matmul(upper, U);
-    ops.free(CUt, upper, ...(order ? [arranged] : []));
+    if (order) ops.free(arranged);
+    ops.keepStrictUpper(CUt);
+    ops.scale(CUt, alpha);
+    const P = ops.matmul(CUt, U);
+    ops.free(CUt);
     return P;
   };
 }

@@ -1,7 +1,7 @@
 import { throwIfCancelled } from "../errors";
 import type { Grid, GridSpec, Ops, Tensor } from "../ops/ops";
 import type { MethodOptions } from "../recipe/recipe";
-import { type FactorSettings, freeFactor, type InverseFactor, inverseFactor, reusable } from "./factor";
+import type { FactorSettings, InverseFactor } from "./factor";
 import type { QuantizedLayer, Quantizer, StageLayer, StageResult, StageView } from "./quantizer";
 import { roundToNearest } from "./rtn";
 
@@ -15,15 +15,16 @@ export function factorOf({ gptq: { damp, actOrder } }: MethodOptions): FactorSet
 
 /**
  * GPTQ (Frantar et al., 2022): columns in order, each one's rounding error compensated by the columns after it through U, UᵀU = (H + λI)⁻¹.
- * H is factorised once a stage, for QEP too if it has the same damping; layers share U and the order of the columns.
+ * Layers of a stage share U and the order of the columns.
  */
 export const gptq: Quantizer = {
   needs: { H: true, C: false },
   packable: true,
+  byLayer: true,
   cost: (rows, n) => {
     const out = rows.reduce((a, b) => a + b, 0);
     // A copy of the largest layer and its errors, while codes of all of them pile up.
-    return { work: n ** 3 + out * n * n, elements: Math.max(...rows) * (n + blockColumns) + out * n };
+    return { work: out * n * n, elements: Math.max(...rows) * (n + blockColumns) + out * n };
   },
   factor: factorOf,
   quantize: (stage, options, ops, signal) => quantizeColumns(stage, options, ops, null, signal),
@@ -32,7 +33,7 @@ export const gptq: Quantizer = {
 /** A further effect of a rounded column on the later ones, given U and the visiting order: a new [n, n] strictly upper matrix (GPTAQ's P). */
 export type FeedBack = (ops: Ops, U: Tensor, order: Tensor | null) => Tensor;
 
-/** Rounds the stage's layers column by column, with one factor for all of them. */
+/** Rounds layers column by column with the stage's factor. */
 export async function quantizeColumns(
   stage: StageView,
   options: MethodOptions,
@@ -40,9 +41,7 @@ export async function quantizeColumns(
   more: FeedBack | null,
   signal?: AbortSignal,
 ): Promise<StageResult> {
-  const settings = factorOf(options);
-  const shared = reusable(stage.factor, settings);
-  const factor = shared ?? (await inverseFactor(ops, stage.H!, settings));
+  const factor = stage.factor!;
   const { U, order, tried } = factor;
   const P = U && more ? more(ops, U, order) : null;
   const layers: QuantizedLayer[] = [];
@@ -53,7 +52,6 @@ export async function quantizeColumns(
     throwIfCancelled(signal);
   }
   if (P) ops.free(P);
-  if (!shared) freeFactor(ops, factor);
   return { layers, fold: null };
 }
 
@@ -72,7 +70,8 @@ function roundLayer(
   // The one grid of a whole row is made with the weights of dead inputs too, as in the reference codes.
   const grid = ops.grid(spec.groupSize < 0 ? weight : live, spec, rest);
   const W = order ? ops.gatherColumns(live, order) : live;
-  const codes = ops.fromUints(new Uint32Array(out * n), [out, n]);
+  if (order) ops.free(live);
+  const codes = ops.zeros([out, n], "uint");
   const errors = ops.zeros([out, blockColumns]);
   const rounding = { W, U, codes, errors, grid, bits: spec.bits, groupSize: spec.groupSize, order, P };
   const moving = spec.groupSize > 0 && !order;
@@ -83,7 +82,9 @@ function roundLayer(
     if (moving) ops.regrid(grid, W, spec, from, to, rest);
     ops.roundColumns(rounding, from, to);
   }
-  const inOrder = order ? ops.scatterColumns(codes, order) : codes;
-  ops.free(errors, live, ...(order ? [W, codes] : []));
+  ops.free(errors, W);
+  if (!order) return { codes, grid };
+  const inOrder = ops.scatterColumns(codes, order);
+  ops.free(codes);
   return { codes: inOrder, grid };
 }

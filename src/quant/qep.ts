@@ -1,9 +1,9 @@
 import type { Ops, Tensor } from "../ops/ops";
-import { type FactorSettings, freeFactor, type InverseFactor, inverseFactor, timesInverse } from "./factor";
+import { type FactorSettings, type InverseFactor, timesInverse } from "./factor";
 import type { LayerPlan } from "./layer-plan";
 import { quantizers } from "./registry";
 
-/** The direction of a layer's correction: W*(α) = W + α·D. New tensors. */
+/** The direction of a layer's correction: W*(α) = W + α·D. New tensors. How far to go, α, is the caller's. */
 export interface Direction {
   /** W [out, in], its dead columns zero. */
   live: Tensor;
@@ -13,33 +13,20 @@ export interface Direction {
   products: Tensor;
 }
 
-/** What a stage's layers share when they are corrected. */
-export interface Correction {
-  /** The direction of the paper's correction of W, whose dead columns are zeroed first. How far to go, α, is the caller's. */
-  directionOf(W: Tensor): Direction;
-  /** Of H + λI. Without U it was not positive definite with any damping: `directionOf` must not be called, and α is 0 for these layers. */
-  readonly factor: InverseFactor;
-  free(): void;
+/** W·C [out, in], W's dead columns zeroed: what a correction asks of H + λI. @param C (2/T)·(X − Xq)ᵀXq. @param dead of H. */
+export function crossed(ops: Ops, W: Tensor, C: Tensor, dead: Tensor): Tensor {
+  const live = ops.zeroColumns(W, dead);
+  const WC = ops.matmul(live, C);
+  ops.free(live);
+  return WC;
 }
 
-/**
- * Prepares Quantization Error Propagation for one stage. λ = damp · mean(diag H).
- * @param H (2/T)·XqᵀXq, mirrored. @param C (2/T)·(X − Xq)ᵀXq. Both [in, in], borrowed until `free`.
- */
-export async function prepareCorrection(ops: Ops, H: Tensor, C: Tensor, settings: FactorSettings): Promise<Correction> {
-  const factor = await inverseFactor(ops, H, settings);
-  return {
-    factor,
-    directionOf(W) {
-      const live = ops.zeroColumns(W, factor.dead);
-      const WC = ops.matmul(live, C);
-      const D = timesInverse(ops, factor, WC);
-      const products = ops.innerProducts(WC, D);
-      ops.free(WC);
-      return { live, D, products };
-    },
-    free: () => freeFactor(ops, factor),
-  };
+/** The paper's correction (Quantization Error Propagation, Prop. 5.1) of one layer. @param WC see `crossed`; used up. @param factor with its U. */
+export function directionOf(ops: Ops, W: Tensor, WC: Tensor, factor: InverseFactor): Direction {
+  const D = timesInverse(ops, factor, WC);
+  const products = ops.innerProducts(WC, D);
+  ops.free(WC);
+  return { live: ops.zeroColumns(W, factor.dead), D, products };
 }
 
 /** The factor that QEP makes for a stage: in the order of the methods that can use it, if their damping is its own. */
@@ -50,10 +37,9 @@ export function correctionSettings(layers: readonly LayerPlan[]): FactorSettings
 }
 
 /**
- * The terms of a layer's error before rounding as a parabola in α: e(α) ∝ tr(W·Gδ·Wᵀ) − 2α·tr(W·C·Dᵀ) + α²·tr(D·H·Dᵀ), with δ = X − Xq and
- * Gδ = (2/T)·δᵀδ. Because D·(H + λI) = W·C, tr(D·H·Dᵀ) = tr(W·C·Dᵀ) − λ·‖D‖².
- * @param drift tr(W·Gδ·Wᵀ). @param product tr(W·C·Dᵀ). @param square ‖D‖².
- * @param scale what turns a sum into a relative error: T / (2·‖WX‖²).
+ * The terms of a layer's error before rounding as a parabola in α: e(α) ∝ ‖W·δ‖² − 2α·tr(W·C·Dᵀ) + α²·tr(D·H·Dᵀ), with δ = X − Xq. Because
+ * D·(H + λI) = W·C, tr(D·H·Dᵀ) = tr(W·C·Dᵀ) − λ·‖D‖².
+ * @param drift ‖W·δ‖² over all tokens. @param product tr(W·C·Dᵀ). @param square ‖D‖². @param scale T/2, which undoes that of C and H.
  */
 export function alphaCurve(
   drift: number,
@@ -62,5 +48,5 @@ export function alphaCurve(
   lambda: number,
   scale: number,
 ): { base: number; slope: number; curvature: number } {
-  return { base: scale * drift, slope: scale * product, curvature: scale * Math.max(0, product - lambda * square) };
+  return { base: drift, slope: scale * product, curvature: scale * Math.max(0, product - lambda * square) };
 }

@@ -21,11 +21,11 @@ export interface StageLayer {
 export interface StageView {
   readonly block: number;
   readonly layers: readonly StageLayer[];
-  /** (2/T)·XqᵀXq [in, in], mirrored; null unless the method needs it. */
+  /** (2/T)·XqᵀXq [in, in], mirrored; null unless the method needs it and does with more than its factor. */
   readonly H: Tensor | null;
   /** (2/T)·(X − Xq)ᵀXq [in, in]; null unless the method needs it. */
   readonly C: Tensor | null;
-  /** QEP's factor of H + λI, if it made one, for a method that wants the same; see `reusable`. */
+  /** The factor that the method asks for; null where it asks for none. */
   readonly factor: InverseFactor | null;
   /** Calibration tokens over all chunks. */
   readonly tokens: number;
@@ -70,13 +70,15 @@ export interface Quantizer {
   readonly needs: { readonly H: boolean; readonly C: boolean };
   /** Whether its layers are on grids, so that packed formats can hold them. */
   readonly packable: boolean;
+  /** It takes each layer by itself, so that one at a time may be given, and only one need be on the device. */
+  readonly byLayer?: boolean;
   /** It rescales the inputs that a stage's layers share, and so must quantize all of the stage's layers. */
   readonly wholeStage?: boolean;
   /** While it works on a stage it holds the module's output for all tokens. */
   readonly holdsOutputs?: boolean;
-  /** The factor of H that it rounds with, so that QEP makes the same. */
+  /** The factor of H that it rounds with. A stage makes each factor once, and QEP solves with the same where it can. */
   factor?(options: MethodOptions): FactorSettings;
-  /** For a stage of layers with these rows and n inputs: floating-point operations, and elements held at once besides W*, H, C and `factor`. For the plan. */
+  /** For a stage of layers with these rows and n inputs: floating-point operations, and elements held at once, codes included, besides W*, H, C and the factor. For the plan. */
   cost(rows: readonly number[], n: number, tokens: number): { work: number; elements: number };
   /** @throws QuantError `bad-recipe` for settings that the method cannot take. */
   check?(grid: GridSpec): void;

@@ -20,6 +20,7 @@ const unbounded = 3e38;
 export const quip: Quantizer = {
   needs: { H: true, C: false },
   packable: false,
+  byLayer: true,
   cost: (rows, n) => {
     const work = rows.reduce((sum, o) => sum + 4 * n ** 3 + 5 * o * n * n + 4 * o * o * n, 0);
     const widest = Math.max(...rows);
@@ -101,12 +102,13 @@ function rotateHessian(H: Tensor, D: Tensor, factor: number, V: Tensor, ops: Ops
   const columns = ops.scaleColumns(H, D, true);
   const both = ops.scaleRows(columns, D, true);
   ops.scale(both, factor);
+  ops.free(columns);
   // The diagonal's mean is 1 now, so that damping by a fraction of the mean adds that fraction of the identity.
-  const none = ops.fromUints(new Uint32Array(D.shape[0]), D.shape);
-  const lifted = ops.damped(both, none, identityShare);
-  const half = ops.matmul(V, lifted);
+  ops.damp(both, identityShare, "kept");
+  const half = ops.matmul(V, both);
+  ops.free(both);
   const rotated = ops.linear(half, V);
-  ops.free(columns, both, none, lifted, half);
+  ops.free(half);
   return rotated;
 }
 
@@ -121,13 +123,11 @@ function rotateWeights(W: Tensor, D: Tensor, U: Tensor, V: Tensor, ops: Ops): Te
 
 /** U for columns visited from the last to the first: J·L⁻¹·J of H = L·Lᵀ itself. LDLQ is GPTQ in that order. */
 async function reversedFactor(H: Tensor, damp: number, ops: Ops): Promise<{ U: Tensor | null; tried: number[] }> {
-  const dead = ops.deadInputs(H);
-  const { L, tried } = await factorDamped(ops, H, dead, damp);
-  ops.free(dead);
+  const { L, tried } = await factorDamped(ops, () => ops.permuteSquare(H, null, false), damp);
   if (!L) return { U: null, tried };
-  const inverse = ops.triangularInverse(L);
-  const U = ops.permuteSquare(inverse, null, true);
-  ops.free(L, inverse);
+  ops.invertTriangle(L);
+  const U = ops.permuteSquare(L, null, true);
+  ops.free(L);
   return { U, tried };
 }
 
@@ -142,7 +142,7 @@ async function roundRotated(W: Tensor, U: Tensor, bits: number, ops: Ops): Promi
     [n],
   );
   const reversed = ops.gatherColumns(inCodes, last);
-  const codes = ops.fromUints(new Uint32Array(out * n), [out, n]);
+  const codes = ops.zeros([out, n], "uint");
   const errors = ops.zeros([out, columnsAtOnce]);
   const grid: Grid = { kind: "integer-zero", scales: ops.fromFloats(new Float64Array(out).fill(1), [out, 1]), zeros: ops.zeros([out, 1]) };
   const rounding = { W: reversed, U, codes, errors, grid, bits, groupSize: -1, order: null };

@@ -5,6 +5,7 @@ import type { Quantizer } from "./quantizer";
 export const rtn: Quantizer = {
   needs: { H: false, C: false },
   packable: true,
+  byLayer: true,
   // The elements are the codes, one per weight.
   cost: (rows, n) => ({ work: rows.reduce((a, b) => a + b, 0) * n, elements: rows.reduce((a, b) => a + b, 0) * n }),
   async quantize(stage, _, ops) {

@@ -11,6 +11,8 @@ export interface PlanSummary {
   /** Further windows, kept out of calibration to choose α on. */
   heldOutWindows: number;
   peakGpuBytes: number;
+  /** The most main memory that the run's data takes: activations that find no room on the GPU, weights as they are read, a block's codes. */
+  peakHostBytes: number;
   /** The most that the run takes on disk, or in the browser's storage, until it is exported. */
   scratchBytes: number;
   /** Estimate from this adapter's measured rate. */

@@ -11,6 +11,8 @@ export interface Session {
   queue<T>(work: (client: Client) => Promise<T>): Promise<T>;
   /** Calls without waiting in the queue: for `cancel`, `forget`, `liveBytes`, which the worker answers during a job. null when it failed. */
   aside<T>(work: (client: Client) => Promise<T>): Promise<T | null>;
+  /** Tells the worker how much GPU memory it may use. */
+  limitMemory(): Promise<void>;
   /** Ends the worker and starts another, on the same kind of device. */
   restart(): Promise<void>;
 }
@@ -76,12 +78,20 @@ export function createSession(store: StoreApi<State>, connect: () => Client): Se
       store.setState({ gpu: { status: "starting", facts: null, error: null } });
       try {
         const facts = await session.queue((c) => c.call("init", reference));
+        if (store.getState().gpuMemory !== null) await session.limitMemory();
         hadGpu = true;
         store.setState({ gpu: { status: "ready", facts, error: null } });
       } catch (cause) {
         const error = asQuantError(cause).flat();
         store.setState({ gpu: { status: store.getState().gpu.status === "dead" ? "dead" : "missing", facts: null, error } });
       }
+    },
+
+    async limitMemory() {
+      await session.queue((c) => {
+        const { gpuMemory } = store.getState();
+        return c.call("limitMemory", gpuMemory && gpuMemory * 2 ** 30);
+      });
     },
 
     async restart() {

@@ -166,6 +166,8 @@ export interface EvaluationSettings {
 
 export interface State {
   gpu: GpuState;
+  /** The most GPU memory that the page may use, in GiB; null: as much as there is. */
+  gpuMemory: number | null;
   model: ModelState;
   recipe: Recipe;
   /** The person set the bits, so opening a model leaves them alone. */
@@ -191,6 +193,7 @@ export interface State {
 
 export const initialState: State = {
   gpu: { status: "starting", facts: null, error: null },
+  gpuMemory: null,
   model: { summary: null, opening: null, error: null, measured: [], scored: [], demo: false },
   recipe: { ...defaultRecipe, calibration: { ...defaultRecipe.calibration, windows: 32 } },
   bitsChosen: false,

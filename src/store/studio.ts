@@ -38,6 +38,8 @@ export interface Studio extends Jobs, Scoring, Resuming, Omit<Opening, "reopen">
   setHidden(runId: string, hidden: boolean): void;
   chooseLayer(name: string | null): void;
   cancel(): void;
+  /** Sets the most GPU memory that later jobs may use, in GiB; null: as much as there is. */
+  limitMemory(gibibytes: number | null): void;
   /** Says something in the status line and the log. */
   notify(message: string): void;
   /** Keeps asking how much GPU memory is in use, until the returned function is called. */
@@ -124,6 +126,12 @@ export function createStudio(connect: () => Client, now: () => number = () => pe
     cancel() {
       rest();
       caller.cancel();
+    },
+    limitMemory(gpuMemory) {
+      store.setState({ gpuMemory, outcome: { kind: "none" } });
+      // A worker that is gone is told when the next one starts.
+      session.limitMemory().catch(() => {});
+      planner.refresh();
     },
     notify(message) {
       say("info", message);

@@ -1,6 +1,8 @@
 import { useEffect } from "react";
+import { leastGpuMemory } from "../results/adapter";
 import { bytes } from "./format";
 import css from "./GpuPanel.module.css";
+import { NumberField } from "./parts/fields";
 import { Panel } from "./parts/Panel";
 import { strings } from "./strings";
 import { useStudio, useStudioState } from "./studio";
@@ -14,6 +16,7 @@ export function GpuPanel() {
   const live = useStudioState((s) => s.liveBytes);
   const peak = useStudioState((s) => s.runs.findLast((r) => r.peakGpuBytes !== null)?.peakGpuBytes ?? null);
   useEffect(() => studio.pollLiveBytes(), [studio]);
+  const memory = useStudioState((s) => s.gpuMemory);
   if (!facts) return null;
   return (
     <Panel title={text.title}>
@@ -37,6 +40,15 @@ export function GpuPanel() {
           <dd>{peak === null ? text.none : bytes(peak)}</dd>
         </div>
       </dl>
+      <NumberField
+        label={text.memory}
+        hint={text.memoryHint}
+        value={memory}
+        blank={text.memoryBlank}
+        min={leastGpuMemory / 2 ** 30}
+        step="any"
+        onChange={studio.limitMemory}
+      />
       {(facts.software || facts.kind === "cpu") && <p className={css.note}>{facts.kind === "cpu" ? text.reference : text.software}</p>}
     </Panel>
   );

@@ -100,6 +100,7 @@ export const strings = {
     planEmpty: "The plan appears here once a checkpoint is open.",
     uncalibrated: "nothing calibrated",
     heldOut: (n: number) => `${n} windows held out`,
+    memory: (bytes: string) => `~${bytes} of main memory`,
     scratch: (bytes: string) => `keeps up to ${bytes} in the browser`,
     planning: "Working out the plan…",
     packed: "Nothing to plan: this checkpoint is quantized already.",

@@ -63,6 +63,8 @@ type Listener = (event: RunEvent) => void;
 export interface StudioApi {
   /** Opens the GPU, or the float64 reference when asked. `no-webgpu` if there is none. */
   init(reference: boolean): Promise<Reply<AdapterFacts>>;
+  /** Sets the bytes of GPU memory that later jobs keep within; null: as much as there is. */
+  limitMemory(bytes: number | null): Promise<Reply<null>>;
   openDemo(): Promise<Reply<ModelSummary>>;
   openFiles(files: File[], label: string): Promise<Reply<ModelSummary>>;
   plan(recipe: Recipe, calibration: TextSource): Promise<Reply<PlanSummary>>;

@@ -69,6 +69,11 @@ export function createApi(): StudioApi {
         return ops.adapter;
       });
     },
+    limitMemory: (bytes) =>
+      exclusive(async (e) => {
+        e.limitMemory(bytes);
+        return null;
+      }),
     openDemo: () => exclusive(async (e) => e.open(await httpSource("QEP demo", new URL("model/", demoBase).href, demoFiles))),
     openFiles: (files, label) => exclusive(async (e) => e.open({ ...filesSource(files), label })),
     plan: (recipe, text) => exclusive(async (e, signal) => e.plan(recipe, await givenText(text, "calibration"), signal)),

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { parseCommandLine, quantizeOptions } from "../../src/cli/args";
 import { recipeOf } from "../../src/cli/recipe";
+import { windowsPerChunk } from "../../src/engine/chunks";
 import { recordingBytes } from "../../src/engine/memory";
 import { Recordings } from "../../src/engine/recordings";
 import type { Model } from "../../src/model/checkpoint";
@@ -48,7 +49,13 @@ describe.each(chosen)("%s, on WebGPU", (name, blocks) => {
     const { model, recordings } = await open(blocks);
     const recipe = await recipeOf(parseCommandLine(["model", ...want.flags], quantizeOptions).options);
     const calibration = { tokens: demoTokens("calibration"), heldOut: null };
-    const recording = await recordings.of(activationsOf(ops), model, calibration, recipe);
+    const recording = await recordings.of(
+      activationsOf(ops),
+      model,
+      calibration,
+      recipe,
+      windowsPerChunk(model.spec, calibration.tokens.length),
+    );
     result = await run({ ops, model, ...calibration, recipe, recording });
     const held = ops.liveBytes;
     const { report, quantized } = result;

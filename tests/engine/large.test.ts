@@ -1,9 +1,10 @@
 /** Real models' sizes on paper: checkpoints whose bytes are made as they are read. */
 import { expect, test } from "vitest";
 import { planSummary } from "../../src/engine/plan";
-import { scratchBytes } from "../../src/engine/room";
+import { roomOf } from "../../src/engine/room";
 import type { TokenWindows } from "../../src/model/calibration";
 import { openModel } from "../../src/model/checkpoint";
+import { defaultBudget } from "../../src/ops/activations";
 import { resolve } from "../../src/quant/resolve";
 import { configs, generatedSource } from "../support/generated";
 import { recipeWith } from "../support/recipe";
@@ -30,14 +31,14 @@ test.each([
   const model = await openModel({ ...source, files });
   expect(files.filter(({ name: file }) => file.endsWith(".safetensors"))).toHaveLength(shards);
   const plan = resolve(gptq, model);
-  const summary = planSummary(model, plan, calibration, { rate: 1e-9, stream: "unrecorded" });
+  const summary = planSummary(model, plan, calibration, { rate: 1e-9, stream: "unrecorded", perChunk: 1, budget: defaultBudget });
   expect(summary.bytesIn / 2).toBeCloseTo(parameters, -6);
   const layers = plan.layers.map(({ shape }) => shape);
   expect(Math.max(...layers.map(([out, n]) => out * n))).toBe(widest[0] * widest[1]);
   // Codes of 4 bits with a scale and a zero for every 128 of them, and both streams twice.
   const codes = summary.quantizedWeights * (0.5 + 5 / 128);
   const streams = 2 * 2 * 4 * 128 * 2048 * model.spec.hidden;
-  const kept = scratchBytes({ model, plan, calibration }, { runsAgain: false, budget: { device: 1e15, host: 0, kept: 0 } });
+  const { scratchBytes: kept } = roomOf({ model, plan, calibration }, { runsAgain: false, budget: { device: 1e15, host: 0, kept: 0 } });
   expect(kept / (codes + streams)).toBeCloseTo(1, 3);
   expect(read).toBeLessThan(1e6);
 });

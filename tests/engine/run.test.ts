@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { chunksOf, embedChunks } from "../../src/engine/chunks";
+import { chunksOf, embedChunks, windowsPerChunk } from "../../src/engine/chunks";
 import { Recording } from "../../src/engine/full-precision";
 import { peakBytes, recordingBytes } from "../../src/engine/memory";
 import type { QuantError } from "../../src/errors";
@@ -23,7 +23,7 @@ async function setUp() {
 async function newRecording({ ops, model, tokens }: Awaited<ReturnType<typeof setUp>>) {
   const activations = activationsOf(ops);
   return activations.job(async () => {
-    const start = await embedChunks(activations, model, chunksOf(model.spec, tokens));
+    const start = await embedChunks(activations, model, chunksOf(tokens, windowsPerChunk(model.spec, tokens.length)));
     for (const h of start) await activations.keep(h);
     return new Recording(start, null);
   });
@@ -93,7 +93,7 @@ describe("a run", () => {
     const many = tinyTokens(65, 64);
     const first = { ...many, windows: 64, ids: many.ids.subarray(0, 64 * 64) };
     const rest = { ...many, windows: 1, ids: many.ids.subarray(64 * 64) };
-    expect(chunksOf(model.spec, many)).toHaveLength(2);
+    expect(chunksOf(many, windowsPerChunk(model.spec, 64))).toHaveLength(2);
     const base = recipeWith({ bits: 4, blocks: 1 }, { alpha: 0 });
     const delta = async (tokens: typeof many) => (await run({ ops, model, tokens, recipe: base, emit: quiet })).report.blocks[0].delta;
     expect(await delta(many)).toBeCloseTo((await delta(first)) + (await delta(rest)), 6);

@@ -5,10 +5,11 @@ import { verifyCheckpoint } from "../../src/export/verify";
 import { f16ToNumber, toF16 } from "../../src/io/dtype";
 import { bytesFile, memorySink, memorySource } from "../../src/io/memory";
 import { openShards } from "../../src/io/shards";
-import { openModel } from "../../src/model/checkpoint";
-import { loadBlock } from "../../src/model/forward";
+import { LoadedBlock } from "../../src/model/block";
+import { type Model, openModel } from "../../src/model/checkpoint";
 import { summarize } from "../../src/model/summary";
 import { createCpuOps } from "../../src/ops/cpu";
+import type { Ops } from "../../src/ops/ops";
 import { codesOf } from "../../src/ops/packed";
 import { resolve } from "../../src/quant/resolve";
 import type { Recipe } from "../../src/recipe/recipe";
@@ -33,6 +34,12 @@ async function exported(recipe: Recipe) {
     [...sink.files].map(([name, bytes]) => bytesFile(name, bytes)),
   );
   return { ops, model, ...result, source, files: sink.files };
+}
+
+async function wholeBlock(ops: Ops, model: Model, index: number): Promise<LoadedBlock> {
+  const block = await LoadedBlock.open(ops, model, index);
+  await block.load();
+  return block;
 }
 
 /** A naive second reading of the format, value by value. */
@@ -83,7 +90,7 @@ describe.each([
     const again = await openModel(source);
     expect(summarize(again).packing).toContain(`GPTQ ${bits}-bit, groups of 32`);
     expect(summarize(again).parameters).toBe(summarize(model).parameters);
-    const block = await loadBlock(ops, again, 1);
+    const block = await wholeBlock(ops, again, 1);
     const layer = (await packed(run)).find((l) => l.name === "model.layers.1.mlp.up_proj")!;
     const codes = codesOf(layer);
     const [W] = await ops.read([block.weights.up_proj]);
@@ -153,7 +160,7 @@ describe("a packed checkpoint from elsewhere", () => {
   };
   const weights = async (patch: Parameters<typeof reopened>[0]) => {
     const { ops, source } = await reopened(patch);
-    const block = await loadBlock(ops, await openModel(source), 0);
+    const block = await wholeBlock(ops, await openModel(source), 0);
     return (await ops.read([block.weights.q_proj]))[0];
   };
   const patchTensor = async (name: string, change: (words: Int32Array) => void) => {
@@ -175,7 +182,7 @@ describe("a packed checkpoint from elsewhere", () => {
     const codes = codesOf(layer);
     const { source } = await reopened(await patchTensor(`${name}.g_idx`, (g) => g.set(groupOf)));
     for (const ops of [createCpuOps(), await openGpuOps()]) {
-      const block = await loadBlock(ops, await openModel(source), 0);
+      const block = await wholeBlock(ops, await openModel(source), 0);
       const [W] = await ops.read([block.weights.q_proj]);
       for (const [i, w] of W.entries()) {
         const at = 2 * Math.floor(i / 64) + groupOf[i % 64];

@@ -37,13 +37,16 @@ function hessian(ops: Ops, n: number, T: number): Tensor {
   const H = ops.zeros([n, n]);
   ops.gram(H, matrix(ops, T, n, 5));
   ops.mirror(H);
-  return ops.damped(H, ops.deadInputs(H), 0.01);
+  ops.damp(H, 0.01);
+  return H;
 }
 
 /** U with UᵀU = A⁻¹, as GPTQ makes it. */
 function factor(ops: Ops, A: Tensor): Tensor {
-  const { L } = ops.cholesky(ops.permuteSquare(A, null, true));
-  return ops.permuteSquare(ops.triangularInverse(L), null, true);
+  const L = ops.permuteSquare(A, null, true);
+  ops.cholesky(L);
+  ops.invertTriangle(L);
+  return ops.permuteSquare(L, null, true);
 }
 
 const spec: GridSpec = { bits: 3, groupSize: -1, symmetric: false };
@@ -52,7 +55,8 @@ function rounded(ops: Ops, { out, n, T }: Sizes, withP: boolean): Tensor[] {
   const U = factor(ops, hessian(ops, n, T));
   const W = matrix(ops, out, n);
   const codes = ops.unpack(ops.pack(ops.encode(W, ops.grid(W, spec), 3), 3), 3, n);
-  const P = withP ? ops.strictUpper(matrix(ops, n, n, 9)) : null;
+  const P = withP ? matrix(ops, n, n, 9) : null;
+  if (P) ops.keepStrictUpper(P);
   const job = { W, U, codes, errors: ops.zeros([out, 128]), grid: ops.grid(W, spec), bits: 3, groupSize: -1, order: order(ops, n), P };
   for (let from = 0; from < n; from += 100) ops.roundColumns(job, from, Math.min(n, from + 100));
   return [W, codes];
@@ -147,17 +151,16 @@ const cases: Partial<Record<keyof Ops, Case>> = {
     return [state];
   },
   deadInputs: (ops, { n }) => [ops.deadInputs(matrix(ops, n, n))],
-  damped: (ops, { n }) => [
-    ops.damped(
-      matrix(ops, n, n),
-      ops.fromUints(
-        Array.from({ length: n }, (_, i) => i % 2),
-        [n],
-      ),
-      0.1,
-    ),
-  ],
-  cholesky: (ops, { n, T }) => Object.values(ops.cholesky(hessian(ops, n, T))),
+  damp: (ops, { n }) =>
+    (["lifted", "kept"] as const).map((dead) => {
+      const A = matrix(ops, n, n);
+      ops.damp(A, 0.1, dead);
+      return A;
+    }),
+  cholesky: (ops, { n, T }) => {
+    const A = hessian(ops, n, T);
+    return [ops.cholesky(A), A];
+  },
   solveRight: (ops, { out, n, T }) => [ops.solveRight(factor(ops, hessian(ops, n, T)), matrix(ops, out, n))],
   zeroColumns: (ops, { out, n }) => [
     ops.zeroColumns(
@@ -169,8 +172,12 @@ const cases: Partial<Record<keyof Ops, Case>> = {
     ),
   ],
   diagonal: (ops, { n }) => [ops.diagonal(matrix(ops, n, n))],
-  strictUpper: (ops, { n }) => [ops.strictUpper(matrix(ops, n, n))],
-  triangularInverse: (ops, { n, T }) => [factor(ops, hessian(ops, n, T))],
+  keepStrictUpper: (ops, { n }) => {
+    const A = matrix(ops, n, n);
+    ops.keepStrictUpper(A);
+    return [A];
+  },
+  invertTriangle: (ops, { n, T }) => [factor(ops, hessian(ops, n, T))],
   descendingDiagonal: (ops, { n }) => [ops.descendingDiagonal(matrix(ops, n, n))],
   permuteSquare: (ops, { n }) => [false, true].map((reversed) => ops.permuteSquare(matrix(ops, n, n), order(ops, n), reversed)),
   gatherColumns: (ops, { out, n }) => [ops.gatherColumns(matrix(ops, out, n), order(ops, n))],

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { chunkCount } from "../../src/engine/chunks";
+import { chunkCount, windowsPerChunk } from "../../src/engine/chunks";
 import { exportCheckpoint } from "../../src/export/checkpoint";
 import { bytesFile, memorySink, memorySource } from "../../src/io/memory";
 import { openModel } from "../../src/model/checkpoint";
@@ -58,7 +58,7 @@ describe("AWQ", () => {
     const model = await openModel(tinySource({ ...config, num_hidden_layers: 2 }));
     // A chunk holds 4,096 tokens: half of these windows go into a second one.
     const tokens = tinyTokens(1024, 8);
-    expect(chunkCount(model.spec, tokens)).toBe(2);
+    expect(chunkCount(tokens, windowsPerChunk(model.spec, 8))).toBe(2);
     const input = { ops, model, tokens, emit: () => {} };
     const { report, quantized } = await run({ ...input, recipe: recipeWith({ method: "awq", bits: 3 }, { alpha: 0 }) });
     expect(quantized.replaced.size).toBe(4);

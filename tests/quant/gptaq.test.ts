@@ -7,7 +7,7 @@ import { gptq } from "../../src/quant/gptq";
 import { run } from "../support/engine";
 import { openLayer } from "../support/layer";
 import { recipeWith } from "../support/recipe";
-import { onGrid, stageOf } from "../support/stage";
+import { factored, onGrid, stageOf } from "../support/stage";
 import { tinySource, tinyTokens } from "../support/tiny";
 
 const layer = await openLayer();
@@ -20,8 +20,8 @@ async function codes(ops: Ops, alpha: number, drift: "theirs" | "none") {
   const [W, H] = [await load("W"), await load("H")];
   const C = drift === "theirs" ? await load("C") : ops.zeros(H.shape);
   const recipe = recipeWith({ method: "gptaq", bits: 3, gptaq: { alpha } });
-  const [asymmetric] = (await gptaq.quantize(stageOf(recipe, W, H, C), recipe, ops)).layers;
-  const [plain] = (await gptq.quantize(stageOf(recipe, W, H), recipe, ops)).layers;
+  const [asymmetric] = (await gptaq.quantize(await factored(ops, recipe, stageOf(recipe, W, H, C)), recipe, ops)).layers;
+  const [plain] = (await gptq.quantize(await factored(ops, recipe, stageOf(recipe, W, H)), recipe, ops)).layers;
   const weights = (result: typeof plain) => ops.decode(onGrid(result).codes, onGrid(result).grid);
   return ops.read([weights(asymmetric), weights(plain), W]);
 }

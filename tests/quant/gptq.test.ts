@@ -8,7 +8,7 @@ import { defaultRecipe, type Recipe } from "../../src/recipe/recipe";
 import { run } from "../support/engine";
 import { openLayer } from "../support/layer";
 import { recipeWith } from "../support/recipe";
-import { onGrid, stageOf } from "../support/stage";
+import { factored, onGrid, stageOf } from "../support/stage";
 import { tinySource, tinyTokens } from "../support/tiny";
 
 const layer = await openLayer();
@@ -23,8 +23,9 @@ async function quantized(recipe: Recipe, hessian?: (i: number, j: number) => num
   const n = shape[1];
   const W = ops.fromFloats(data, shape);
   const h = ops.fromFloats(hessian ? Float64Array.from({ length: n * n }, (_, i) => hessian(Math.floor(i / n), i % n)) : H, [n, n]);
+  const stage = await factored(ops, recipe, stageOf(recipe, W, h));
   const before = ops.liveBytes;
-  const result = onGrid((await gptq.quantize(stageOf(recipe, W, h), recipe, ops)).layers[0]);
+  const result = onGrid((await gptq.quantize(stage, recipe, ops)).layers[0]);
   const rtn = roundToNearest(W, recipe, ops);
   const [got] = await ops.read([ops.decode(result.codes, result.grid)]);
   const [nearest] = await ops.read([ops.decode(rtn.codes, rtn.grid)]);
@@ -105,7 +106,7 @@ test.each([
     const H = ops.fromFloats(identity, [n, n]);
     const recipe = recipeOf({ method, bits: 4, symmetric: true, groupSize }, { actOrder });
     const scales = async (lost: typeof rest | null) => {
-      const { layers } = await quantizers[method].quantize(stageOf(recipe, W, H, null, lost), recipe, ops);
+      const { layers } = await quantizers[method].quantize(await factored(ops, recipe, stageOf(recipe, W, H, null, lost)), recipe, ops);
       return [...(await ops.read([onGrid(layers[0]).grid.scales]))[0]];
     };
     expect(await scales(null)).toEqual([2 ** -2, 2 ** -2]);

@@ -12,7 +12,7 @@ import { activationsOf } from "../support/engine";
 import { openGpuOps } from "../support/gpu";
 import { openLayer } from "../support/layer";
 import { recipeWith } from "../support/recipe";
-import { onGrid } from "../support/stage";
+import { factored, onGrid } from "../support/stage";
 
 const layer = await openLayer();
 const kinds = ["integer-zero", "real-zero"] as const;
@@ -50,7 +50,7 @@ async function stageOn(ops: Ops, recipe: Recipe, kind: GridKind): Promise<{ view
 /** ‖WX − ŴX‖² / ‖WX‖², in the full-precision model's inputs or in those that H is of. */
 async function errorOf(ops: Ops, recipe: Recipe, kind: GridKind, inputs: "x" | "xq" = "xq"): Promise<number> {
   const { view: stage, inputs: given } = await stageOn(ops, recipe, kind);
-  const { layers, fold } = await quantizers[recipe.method].quantize(stage, recipe, ops);
+  const { layers, fold } = await quantizers[recipe.method].quantize(await factored(ops, recipe, stage), recipe, ops);
   const { codes, grid, fallback } = onGrid(layers[0]);
   expect(fallback).toBe(null);
   expect(grid.kind).toBe(kind);

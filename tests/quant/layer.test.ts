@@ -2,9 +2,10 @@ import { describe, expect, test } from "vitest";
 import { accumulate } from "../../src/engine/statistics";
 import { createCpuOps } from "../../src/ops/cpu";
 import type { Ops, Tensor } from "../../src/ops/ops";
+import { inverseFactor } from "../../src/quant/factor";
 import { gptq } from "../../src/quant/gptq";
 import { randomOrthogonal } from "../../src/quant/orthogonal";
-import { prepareCorrection } from "../../src/quant/qep";
+import { crossed, directionOf } from "../../src/quant/qep";
 import { quip } from "../../src/quant/quip";
 import { roundToNearest } from "../../src/quant/rtn";
 import { defaultRecipe, type Recipe } from "../../src/recipe/recipe";
@@ -12,7 +13,7 @@ import { activationsOf } from "../support/engine";
 import { openGpuOps } from "../support/gpu";
 import { openLayer } from "../support/layer";
 import { recipeWith } from "../support/recipe";
-import { onGrid, stageOf } from "../support/stage";
+import { factored, onGrid, stageOf } from "../support/stage";
 
 const layer = await openLayer();
 
@@ -63,7 +64,10 @@ describe.each(adapters)("the oracle's layer on $name", ({ open }) => {
     const parts = (t: ArrayLike<number>) => Promise.all([0, 1, 2, 3].map((c) => part(t, c)));
     const [X, Xq] = await ops.read([x, xq]);
     const [xs, xqs] = [await parts(X), await parts(Xq)];
-    const { H, C } = await accumulate(ops, { chunks: 4, x: (c) => xs[c], xq: (c) => xqs[c] }, 320, tokens, { H: true, C: true });
+    const { H, C } = await accumulate(ops, { chunks: 4, x: (c) => xs[c], xq: (c) => xqs[c] }, [await load(ops, "W")], tokens, {
+      H: true,
+      C: true,
+    });
     const [h, c] = await ops.read([H!, C!]);
     expect(relative(h, (await layer.floats("H")).data)).toBeLessThan(1e-5);
     expect(relative(c, (await layer.floats("C")).data)).toBeLessThan(1e-5);
@@ -74,10 +78,10 @@ describe.each(adapters)("the oracle's layer on $name", ({ open }) => {
     async ({ alpha, damp, actOrder }) => {
       const ops = await opening;
       const [W, H, C] = [await load(ops, "W"), await load(ops, "H"), await load(ops, "C")];
-      const correction = await prepareCorrection(ops, H, C, { damp, actOrder });
-      expect(correction.factor.U).not.toBe(null);
-      expect(correction.factor.tried).toEqual([damp]);
-      const { live, D } = correction.directionOf(W);
+      const factor = await inverseFactor(ops, H, { damp, actOrder });
+      expect(factor.U).not.toBe(null);
+      expect(factor.tried).toEqual([damp]);
+      const { live, D } = directionOf(ops, W, crossed(ops, W, C, factor.dead), factor);
       const [star] = await ops.read([ops.addExactly(live, D, alpha).sum]);
       expect(relative(star, (await layer.floats(`W_star.${alpha}.${damp}`)).data)).toBeLessThan(1e-4);
       // Input 200 is dead: its column is zero.
@@ -88,8 +92,8 @@ describe.each(adapters)("the oracle's layer on $name", ({ open }) => {
   test("W* and its rest add up to W + α·D to the last bit", async () => {
     const ops = await opening;
     const [W, H, C] = [await load(ops, "W"), await load(ops, "H"), await load(ops, "C")];
-    const correction = await prepareCorrection(ops, H, C, { damp: 0.01, actOrder: false });
-    const { live, D } = correction.directionOf(W);
+    const factor = await inverseFactor(ops, H, { damp: 0.01, actOrder: false });
+    const { live, D } = directionOf(ops, W, crossed(ops, W, C, factor.dead), factor);
     const { sum, rest } = ops.addExactly(live, D, 0.5);
     const [w, d, a, r] = await ops.read([live, D, sum, rest]);
     const off = Array.from(w, (x, i) => a[i] + r[i] - (x + 0.5 * d[i]));
@@ -138,7 +142,7 @@ describe.each(adapters)("the oracle's layer on $name", ({ open }) => {
   ])("$name: 99.5 % of the codes agree", async ({ name, recipe }) => {
     const ops = await opening;
     const [star, H] = [await load(ops, "W_star.0.5.0.01"), await load(ops, "H")];
-    const [result] = (await gptq.quantize(stageOf(recipe, star, H), recipe, ops)).layers;
+    const [result] = (await gptq.quantize(await factored(ops, recipe, stageOf(recipe, star, H)), recipe, ops)).layers;
     const { codes, grid, damping, fallback } = onGrid(result);
     expect({ damping, fallback }).toEqual({ damping: [0.01], fallback: null });
     const ours = await ops.readUints(codes);

@@ -56,6 +56,21 @@ describe("when things break", () => {
     expect(state().runs[1].status).toBe("done");
   });
 
+  it("a limit on GPU memory is planned with, and told to the worker that takes the place of a dead one", async () => {
+    const clients = [realClient(), realClient()];
+    const [first, second] = clients;
+    const { studio, state } = await withFinishedRun(clients);
+    studio.limitMemory(0.0625);
+    await vi.advanceTimersByTimeAsync(1000);
+    await until(() => !state().plan.pending);
+    expect(first.calls.slice(-2)).toEqual(["limitMemory", "plan"]);
+    expect(state().plan.summary!.peakGpuBytes).toBeLessThanOrEqual(2 ** 26);
+    first.die("gone");
+    await studio.measure();
+    await studio.restart();
+    expect(second.calls.slice(0, 3)).toEqual(["init(false)", "limitMemory", "openDemo"]);
+  });
+
   it("a GPU that the browser gives no more is told from one that it never had, is no fault of the recipe, and leaves finished runs to be exported", async () => {
     const none = new QuantError("no-webgpu", "the browser found no GPU", "Update the driver.");
     const clients = [realClient(), realClient({ later: true }), realClient({ later: true })];

@@ -1,6 +1,6 @@
 /** The engine's jobs on given ops, with all that a test does not care about. */
-import { blocksOf } from "../../src/engine/blocks";
-import { embedChunks } from "../../src/engine/chunks";
+import { wholeBlocksOf } from "../../src/engine/blocks";
+import { embedChunks, windowsPerChunk } from "../../src/engine/chunks";
 import * as evaluation from "../../src/engine/evaluate";
 import type { Recording } from "../../src/engine/full-precision";
 import { identityOf } from "../../src/engine/identity";
@@ -62,7 +62,8 @@ export async function run(input: RunInput): Promise<Finished> {
   const identity = await identityOf(model, recipe, plan.blocks, { label: "text", calibration });
   const store = (await RunStore.open(scratch)) ?? (await RunStore.create(scratch, identity, calibration));
   const activations = activationsOf(ops);
-  const report = await runPlan({ activations, model, plan, calibration, store, emit, signal, recording });
+  const perChunk = windowsPerChunk(model.spec, tokens.length);
+  const report = await runPlan({ activations, model, plan, calibration, store, perChunk, emit, signal, recording });
   return { report, quantized: store, plan };
 }
 
@@ -79,15 +80,20 @@ export async function runUncalibrated(
   return { report, quantized: store, plan };
 }
 
-export const evaluate = (input: WithOps<evaluation.EvaluationInput>, quantized: Parameters<typeof evaluation.evaluate>[1]) =>
-  evaluation.evaluate(withActivations(input), quantized);
+type EvaluationInput = Omit<WithOps<evaluation.EvaluationInput>, "perChunk">;
 
-export const perplexityOf = (input: WithOps<evaluation.EvaluationInput>) => evaluation.perplexityOf(withActivations(input));
+const inChunks = (input: EvaluationInput): evaluation.EvaluationInput =>
+  withActivations({ ...input, perChunk: windowsPerChunk(input.model.spec, input.tokens.length) });
+
+export const evaluate = (input: EvaluationInput, quantized: Parameters<typeof evaluation.evaluate>[1]) =>
+  evaluation.evaluate(inChunks(input), quantized);
+
+export const perplexityOf = (input: EvaluationInput) => evaluation.perplexityOf(inChunks(input));
 
 export const answerQuestions = (
-  input: WithOps<tasks.TasksInput>,
+  input: Omit<WithOps<tasks.TasksInput>, "tokensPerPass">,
   ...rest: Parameters<typeof tasks.answerQuestions> extends [unknown, ...infer R] ? R : never
-) => tasks.answerQuestions(withActivations(input), ...rest);
+) => tasks.answerQuestions(withActivations({ ...input, tokensPerPass: windowsPerChunk(input.model.spec, 1) }), ...rest);
 
 /** The residual stream of these tokens before block 0, in one chunk. */
 export async function startOf(ops: Ops, model: Model, tokens: TokenWindows): Promise<Stream> {
@@ -99,7 +105,7 @@ export async function startOf(ops: Ops, model: Model, tokens: TokenWindows): Pro
 /** The same after the last block. `after` sees it after each. */
 export async function forward(ops: Ops, model: Model, tokens: TokenWindows, after = async (_: Stream) => {}): Promise<Stream> {
   const stream = await startOf(ops, model, tokens);
-  for await (const block of blocksOf(ops, model)) {
+  for await (const block of wholeBlocksOf(ops, model)) {
     await stream.pass(0, block);
     await after(stream);
   }

@@ -1,12 +1,20 @@
-import type { Tensor } from "../../src/ops/ops";
+import type { Ops, Tensor } from "../../src/ops/ops";
 import type { PackedLayer } from "../../src/quant/coded";
+import { inverseFactor } from "../../src/quant/factor";
 import type { QuantizedLayer, StageView } from "../../src/quant/quantizer";
+import { quantizers } from "../../src/quant/registry";
 import type { Recipe } from "../../src/recipe/recipe";
 import type { Finished } from "./engine";
 
 const absent = (): never => {
   throw new Error("this stage has no chunks");
 };
+
+/** The stage with the factor that its method asks for. */
+export async function factored(ops: Ops, recipe: Recipe, stage: StageView): Promise<StageView> {
+  const wanted = quantizers[recipe.method].factor?.(recipe);
+  return wanted ? { ...stage, factor: await inverseFactor(ops, stage.H!, wanted) } : stage;
+}
 
 /** A stage of one layer with given statistics, for methods that look at nothing else. */
 export function stageOf(recipe: Recipe, weight: Tensor, H: Tensor | null, C: Tensor | null = null, rest: Tensor | null = null): StageView {

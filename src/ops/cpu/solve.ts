@@ -8,15 +8,16 @@ export function deadInputs(H: CpuTensor): CpuTensor {
   );
 }
 
-/** Dead diagonal entries become the mean of the live ones, so that scaling H changes no result; then fraction · mean(diag) is added. */
-export function damped(H: CpuTensor, dead: CpuTensor, fraction: number): CpuTensor {
-  const n = H.shape[0];
-  const A = floats(H.data.slice(), H.shape);
-  const live = Array.from({ length: n }, (_, j) => j).filter((j) => dead.uints[j] === 0);
-  const mean = live.length ? live.reduce((s, j) => s + H.data[j * n + j], 0) / live.length : 1;
-  for (let j = 0; j < n; j++) A.data[j * n + j] = (dead.uints[j] ? mean : H.data[j * n + j]) + fraction * mean;
-  return A;
+/** Dead diagonal entries become the mean of the live ones, so that scaling A changes no result; then fraction · mean(diag) is added. */
+export function damp(A: CpuTensor, fraction: number, dead: "lifted" | "kept" = "lifted"): void {
+  const n = A.shape[0];
+  const diagonal = Array.from({ length: n }, (_, j) => A.data[j * n + j]);
+  const mean = meanOf(dead === "lifted" ? diagonal.filter((x) => x !== 0) : diagonal);
+  for (const [j, x] of diagonal.entries()) A.data[j * n + j] = (dead === "lifted" && x === 0 ? mean : x) + fraction * mean;
 }
+
+/** 1 of nothing. */
+const meanOf = (values: readonly number[]): number => (values.length ? values.reduce((s, x) => s + x, 0) / values.length : 1);
 
 export function zeroColumns(W: CpuTensor, dead: CpuTensor): CpuTensor {
   const n = dead.uints.length;
@@ -26,28 +27,28 @@ export function zeroColumns(W: CpuTensor, dead: CpuTensor): CpuTensor {
   );
 }
 
-/** L Lᵀ = A from A's lower triangle; on a bad pivot the status names it and the rest of L is unspecified but finite. */
-export function cholesky(A: CpuTensor): { L: CpuTensor; status: CpuTensor } {
+/** From A's lower triangle, column by column. On a bad pivot the status names it, and A is left half done. */
+export function cholesky(A: CpuTensor): CpuTensor {
   const n = A.shape[0];
   requireShape(A.shape[1] === n, "cholesky", A.shape.join(" × "));
-  const L = empty([n, n]);
   let status = 0;
   for (let j = 0; j < n && status === 0; j++) {
     let pivot = A.data[j * n + j];
-    for (let k = 0; k < j; k++) pivot -= L.data[j * n + k] ** 2;
+    for (let k = 0; k < j; k++) pivot -= A.data[j * n + k] ** 2;
     if (!(pivot > 0 && Number.isFinite(pivot))) status = j + 1;
-    else fillColumn(A, L, j, Math.sqrt(pivot));
+    else fillColumn(A, j, Math.sqrt(pivot));
   }
-  return { L, status: floats(Float64Array.of(status), [1]) };
+  return floats(Float64Array.of(status), [1]);
 }
 
-function fillColumn(A: CpuTensor, L: CpuTensor, j: number, root: number): void {
+function fillColumn(A: CpuTensor, j: number, root: number): void {
   const n = A.shape[0];
-  L.data[j * n + j] = root;
+  A.data.fill(0, j * n + j + 1, (j + 1) * n);
+  A.data[j * n + j] = root;
   for (let i = j + 1; i < n; i++) {
     let sum = A.data[i * n + j];
-    for (let k = 0; k < j; k++) sum -= L.data[i * n + k] * L.data[j * n + k];
-    L.data[i * n + j] = sum / root;
+    for (let k = 0; k < j; k++) sum -= A.data[i * n + k] * A.data[j * n + k];
+    A.data[i * n + j] = sum / root;
   }
 }
 
@@ -67,22 +68,26 @@ export function solveRight(U: CpuTensor, Y: CpuTensor): CpuTensor {
   return X;
 }
 
-/** L⁻¹ by columns, forward substitution. */
-export function triangularInverse(L: CpuTensor): CpuTensor {
+/** L⁻¹ by rows: row i needs only the rows above it, which are inverted already. */
+export function invertTriangle(L: CpuTensor): void {
   const n = L.shape[0];
-  const X = empty([n, n]);
-  for (let j = 0; j < n; j++)
-    for (let i = j; i < n; i++) {
-      let sum = i === j ? 1 : 0;
-      for (let k = j; k < i; k++) sum -= L.data[i * n + k] * X.data[k * n + j];
-      X.data[i * n + j] = sum / L.data[i * n + i];
+  for (let i = 0; i < n; i++) {
+    const row = L.data.slice(i * n, i * n + i);
+    const pivot = L.data[i * n + i];
+    for (let j = 0; j < i; j++) {
+      let sum = 0;
+      for (let k = j; k < i; k++) sum -= row[k] * L.data[k * n + j];
+      L.data[i * n + j] = sum / pivot;
     }
-  return X;
+    L.data[i * n + i] = 1 / pivot;
+  }
 }
 
 export function descendingDiagonal(H: CpuTensor): CpuTensor {
   const n = H.shape[0];
-  const at = (j: number) => H.data[j * n + j];
+  const diagonal = Array.from({ length: n }, (_, j) => H.data[j * n + j]);
+  const mean = meanOf(diagonal.filter((x) => x !== 0));
+  const at = (j: number) => diagonal[j] || mean;
   const order = Array.from({ length: n }, (_, j) => j).sort((a, b) => at(b) - at(a) || a - b);
   return uints(Uint32Array.from(order), [n]);
 }
@@ -132,10 +137,7 @@ export function diagonal(A: CpuTensor): CpuTensor {
   );
 }
 
-export function strictUpper(A: CpuTensor): CpuTensor {
+export function keepStrictUpper(A: CpuTensor): void {
   const n = A.shape[0];
-  return floats(
-    A.data.map((x, i) => (i % n > Math.floor(i / n) ? x : 0)),
-    A.shape,
-  );
+  for (let i = 0; i < n; i++) A.data.fill(0, i * n, i * n + i + 1);
 }

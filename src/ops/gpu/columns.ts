@@ -5,21 +5,22 @@ import { aligned, type Matmul } from "./matmul";
 import { isCut, rowRuns, slice } from "./panels";
 import { copyBlock } from "./rows";
 import { dims, isMatrix, isSquare, requireShape } from "./shape";
-import { diagonal } from "./solve";
+import { diagonal, meanOf } from "./solve";
 
 const own = (t: unknown) => t as GpuTensor;
 
 /** The columns that one invocation of round_columns.wgsl holds. */
 const widestBlock = 128;
 
-/** Stable order of the inputs by descending H_jj. */
+/** Stable order of the inputs by descending H_jj, dead ones taken for average. */
 export function descendingDiagonal(gpu: Gpu, H: GpuTensor): GpuTensor {
   requireShape(isSquare(H), "descendingDiagonal", dims(H));
   const [n] = H.shape;
   const index = gpu.make([n], "uint");
   const values = diagonal(gpu, H);
-  gpu.each("diagonalRank", n, { bind: [values, index], u32: [n], work: 4 * n * n });
-  gpu.free(values);
+  const mean = meanOf(gpu, values, 1);
+  gpu.each("diagonalRank", n, { bind: [values, mean, index], u32: [n], work: 4 * n * n });
+  gpu.free(values, mean);
   return index;
 }
 

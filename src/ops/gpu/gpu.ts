@@ -40,6 +40,10 @@ export class Gpu {
     for (const panel of t.panels) this.pool.give(panel);
   });
   readonly software: boolean;
+  /** Bytes of staging buffers that are in use. */
+  private staged = 0;
+  /** The most bytes that all buffers have taken at once: tensors, free buffers and staging. */
+  heldPeak = 0;
 
   constructor(
     readonly opened: OpenedGpu,
@@ -72,8 +76,37 @@ export class Gpu {
     const perPanel = rowsPerPanel(shape, this.panelLimit);
     const sizes = panelBytes(shape, perPanel);
     const panels = sizes.map((bytes) => this.pool.take(bytes));
+    this.notePeak();
     const total = sizes.reduce((sum, bytes) => sum + bytes, 0);
     return this.tracker.add({ shape, kind, rowsPerPanel: perPanel, panels }, total);
+  }
+
+  /** A buffer through which the host reads; `unstage` gives it back. */
+  stage(size: number): GPUBuffer {
+    this.pool.makeRoom(size);
+    this.recorder.open();
+    const buffer = this.device.createBuffer({ size, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
+    this.staged += size;
+    this.notePeak();
+    return buffer;
+  }
+
+  unstage(buffer: GPUBuffer): void {
+    this.staged -= buffer.size;
+    buffer.destroy();
+  }
+
+  resetPeak(): void {
+    this.heldPeak = this.held;
+  }
+
+  /** Bytes of all buffers now. */
+  get held(): number {
+    return this.pool.bytes + this.staged;
+  }
+
+  private notePeak(): void {
+    this.heldPeak = Math.max(this.heldPeak, this.held);
   }
 
   /**

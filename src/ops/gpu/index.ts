@@ -20,6 +20,10 @@ export interface GpuOptions extends DeviceOptions {
 /** Ops on a WebGPU device, with what only a GPU has. */
 export interface GpuOps extends Ops {
   readonly gpu: OpenedGpu;
+  /** The most bytes that all buffers have taken at once since `resetPeak`: tensors, buffers kept for reuse, and those through which the host reads. */
+  readonly heldPeakBytes: number;
+  /** The same now. */
+  readonly heldBytes: number;
   /** Which matmul kernel was picked. */
   readonly matmulKernel: "matmul" | "matmulQuad";
 }
@@ -51,8 +55,8 @@ function opsOver(gpu: Gpu, matmul: Matmul): GpuOps {
     fromFloats: (data, shape) => upload(gpu, floats(data), shape),
     fromBytes: (bytes, dtype, shape) => fromBytes(gpu, bytes, dtype, shape),
     fromUints: (data, shape) => upload(gpu, Uint32Array.from(data), shape),
-    zeros: (shape) => {
-      const t = gpu.make(shape);
+    zeros: (shape, kind) => {
+      const t = gpu.make(shape, kind);
       gpu.clear(t);
       return t;
     },
@@ -67,7 +71,20 @@ function opsOver(gpu: Gpu, matmul: Matmul): GpuOps {
     get peakBytes() {
       return tracker.peakBytes;
     },
-    resetPeak: () => tracker.resetPeak(),
+    get heldBytes() {
+      return gpu.held;
+    },
+    get heldPeakBytes() {
+      return gpu.heldPeak;
+    },
+    resetPeak: () => {
+      tracker.resetPeak();
+      gpu.resetPeak();
+    },
+    limitMemory: (bytes) => {
+      gpu.pool.limit = bytes ?? Number.POSITIVE_INFINITY;
+      gpu.pool.makeRoom(0);
+    },
     destroy: () => gpu.device.destroy(),
 
     linear: (x, w) => matmul.linear(own(x), own(w)),
@@ -94,13 +111,13 @@ function opsOver(gpu: Gpu, matmul: Matmul): GpuOps {
     crossEntropyUpdate: (state, logits, targets, offset) => rows.crossEntropyUpdate(gpu, own(state), own(logits), own(targets), offset),
 
     deadInputs: (H) => solve.deadInputs(gpu, own(H)),
-    damped: (H, dead, fraction) => solve.damped(gpu, own(H), own(dead), fraction),
+    damp: (A, fraction, dead) => solve.damp(gpu, own(A), fraction, dead),
     cholesky: (A) => solve.cholesky(gpu, matmul, own(A)),
     solveRight: (U, Y) => solve.solveRight(gpu, matmul, own(U), own(Y)),
     zeroColumns: (W, dead) => solve.zeroColumns(gpu, own(W), own(dead)),
     diagonal: (A) => solve.diagonal(gpu, own(A)),
-    strictUpper: (A) => solve.strictUpper(gpu, own(A)),
-    triangularInverse: (L) => solve.triangularInverse(gpu, matmul, own(L)),
+    keepStrictUpper: (A) => solve.keepTriangle(gpu, own(A), "strictly upper"),
+    invertTriangle: (L) => solve.invertTriangle(gpu, matmul, own(L)),
     descendingDiagonal: (H) => columns.descendingDiagonal(gpu, own(H)),
     permuteSquare: (A, index, reversed) => columns.permuteSquare(gpu, own(A), index && own(index), reversed),
     gatherColumns: (A, index) => columns.permuteColumns(gpu, own(A), own(index), false),

@@ -16,6 +16,7 @@ import diagonalMean from "../../../shaders/diagonal_mean.wgsl?raw";
 import diagonalRank from "../../../shaders/diagonal_rank.wgsl?raw";
 import encode from "../../../shaders/encode.wgsl?raw";
 import grid from "../../../shaders/grid.wgsl?raw";
+import keepTriangle from "../../../shaders/keep_triangle.wgsl?raw";
 import matmul from "../../../shaders/matmul.wgsl?raw";
 import matmulQuad from "../../../shaders/matmul_quad.wgsl?raw";
 import mirror from "../../../shaders/mirror.wgsl?raw";
@@ -35,7 +36,6 @@ import roundQuotient from "../../../shaders/shared/round_quotient.wgsl?raw";
 import rowReduction from "../../../shaders/shared/row_reduction.wgsl?raw";
 import twoSum from "../../../shaders/shared/two_sum.wgsl?raw";
 import softmax from "../../../shaders/softmax.wgsl?raw";
-import strictUpper from "../../../shaders/strict_upper.wgsl?raw";
 import sums from "../../../shaders/sums.wgsl?raw";
 import swiglu from "../../../shaders/swiglu.wgsl?raw";
 import triangleInverse from "../../../shaders/triangle_inverse.wgsl?raw";
@@ -87,7 +87,7 @@ const sources = {
   columnSums,
   diagonal,
   scaleBy,
-  strictUpper,
+  keepTriangle,
   sums,
   swiglu,
   triangleInverse,

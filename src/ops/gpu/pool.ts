@@ -17,10 +17,16 @@ export interface PoolBuffer {
 /** Most bytes of free buffers that are kept for reuse; beyond it those go that were unused longest. */
 const keepBytes = 256 * 2 ** 20;
 
-/** Bytes of the size class: four classes to each power of two, so at most a quarter is wasted; a multiple of 16 for vec4 access. */
+/** From so many bytes on, classes are four times as fine. */
+const largeBytes = 2 ** 20;
+
+/**
+ * Bytes of the size class: four classes to each power of two, so at most a quarter is wasted, and sixteen for large buffers, of which at most a sixteenth is;
+ * a multiple of 16 for vec4 access.
+ */
 export function sizeClass(bytes: number): number {
   if (bytes <= 256) return 256;
-  const step = 2 ** (Math.floor(Math.log2(bytes - 1)) - 2);
+  const step = 2 ** (Math.floor(Math.log2(bytes - 1)) - (bytes > largeBytes ? 4 : 2));
   return Math.ceil(bytes / step) * step;
 }
 
@@ -33,6 +39,10 @@ export class Pool {
   private readonly order: PoolBuffer[] = [];
   private freeBytes = 0;
   private nextId = 1;
+  /** Bytes of all buffers, free ones included. */
+  bytes = 0;
+  /** Free buffers go before there would be more bytes than this. */
+  limit = Number.POSITIVE_INFINITY;
 
   constructor(
     private readonly device: GPUDevice,
@@ -49,9 +59,11 @@ export class Pool {
       this.forget(known);
       return known;
     }
+    this.makeRoom(size);
     this.recorder.open();
     const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
     const buffer = this.device.createBuffer({ size, usage });
+    this.bytes += size;
     return { id: this.nextId++, buffer, size, generation: this.faults.generation, used: 0, bindGroups: new Map() };
   }
 
@@ -66,6 +78,11 @@ export class Pool {
     this.order.push(block);
     this.freeBytes += block.size;
     while (this.freeBytes > keepBytes) this.drop(this.order[0]);
+  }
+
+  /** Gives free buffers up, so that `size` bytes more stay within the limit if they can. */
+  makeRoom(size: number): void {
+    while (this.bytes + size > this.limit && this.order.length) this.drop(this.order[0]);
   }
 
   private drop(block: PoolBuffer): void {
@@ -84,5 +101,6 @@ export class Pool {
   private destroyLater(block: PoolBuffer): void {
     if (block.used === this.recorder.batch) this.recorder.submit();
     block.buffer.destroy();
+    this.bytes -= block.size;
   }
 }

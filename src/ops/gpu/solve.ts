@@ -20,19 +20,23 @@ export function deadInputs(gpu: Gpu, H: GpuTensor): GpuTensor {
   return dead;
 }
 
-export function damped(gpu: Gpu, H: GpuTensor, dead: GpuTensor, fraction: number): GpuTensor {
-  const [n] = H.shape;
-  requireShape(isSquare(H), "damped", dims(H));
-  requireDead(dead, n, "damped", dims(H));
-  const mean = gpu.make([1]);
-  const A = gpu.make(H.shape);
-  const values = diagonal(gpu, H);
-  gpu.run("diagonalMean", { bind: [values, dead, mean], u32: [n], groups: 1 });
-  gpu.rowwise([H, A], (at, { first, count }) =>
-    gpu.each("damp", count * n, { bind: [at(H), dead, mean, at(A)], u32: [count, n, first], f32: [fraction] }),
+export function damp(gpu: Gpu, A: GpuTensor, fraction: number, dead: "lifted" | "kept" = "lifted"): void {
+  requireShape(isSquare(A), "damp", dims(A));
+  const [n] = A.shape;
+  const lifts = dead === "lifted" ? 1 : 0;
+  const values = diagonal(gpu, A);
+  const mean = meanOf(gpu, values, lifts);
+  gpu.rowwise([A], (at, { first, count }) =>
+    gpu.each("damp", count, { bind: [mean, at(A)], u32: [count, n, first, lifts], f32: [fraction] }),
   );
   gpu.free(mean, values);
-  return A;
+}
+
+/** float [1]: the mean of a diagonal, of the live part of it or of all; 1 if there is none. */
+export function meanOf(gpu: Gpu, diagonal: GpuTensor, live: 0 | 1): GpuTensor {
+  const mean = gpu.make([1]);
+  gpu.run("diagonalMean", { bind: [diagonal, mean], u32: [diagonal.shape[0], live], groups: 1 });
+  return mean;
 }
 
 export function zeroColumns(gpu: Gpu, W: GpuTensor, dead: GpuTensor): GpuTensor {
@@ -68,12 +72,12 @@ export function diagonal(gpu: Gpu, A: GpuTensor): GpuTensor {
   return y;
 }
 
-export function strictUpper(gpu: Gpu, A: GpuTensor): GpuTensor {
-  requireShape(isSquare(A), "strictUpper", dims(A));
+/** In place: zeros outside the triangle. */
+export function keepTriangle(gpu: Gpu, A: GpuTensor, which: "lower" | "strictly upper"): void {
+  requireShape(isSquare(A), which === "lower" ? "keepLower" : "keepStrictUpper", dims(A));
   const [n] = A.shape;
-  const y = gpu.make([n, n]);
-  gpu.rowwise([A, y], (at, { first, count }) => gpu.each("strictUpper", count * n, { bind: [at(A), at(y)], u32: [count, n, first] }));
-  return y;
+  const constants = { UPPER: which === "lower" ? 0 : 1 };
+  gpu.rowwise([A], (at, { first, count }) => gpu.each("keepTriangle", count * n, { constants, bind: [at(A)], u32: [count, n, first] }));
 }
 
 /** The block columns of an n × n triangle. */
@@ -82,42 +86,41 @@ function* blocks(n: number): Generator<{ first: number; size: number }> {
 }
 
 /**
- * L Lᵀ = A by block columns, left-looking: a block column of A minus what the columns before it explain (one product that reads L and writes
- * a temporary), its diagonal block factorised by one workgroup, the rest multiplied by that block's inverse. A is not touched; nothing is
- * read back: after a bad pivot the rest is computed from an identity block and means nothing, but stays finite as long as A is.
+ * L Lᵀ = A by block columns, left-looking and in place: a block column of A minus what the columns before it explain (one product that reads A and L, and
+ * writes a temporary), its diagonal block factorised by one workgroup, the rest multiplied by that block's inverse. Nothing is read back: after a bad pivot
+ * the rest is computed from an identity block and means nothing, but stays finite as long as A is.
  */
-export function cholesky(gpu: Gpu, matmul: Matmul, A: GpuTensor): { L: GpuTensor; status: GpuTensor } {
+export function cholesky(gpu: Gpu, matmul: Matmul, A: GpuTensor): GpuTensor {
   requireShape(isSquare(A), "cholesky", dims(A));
   const [n] = A.shape;
-  const L = gpu.make([n, n]);
   const status = gpu.make([1]);
-  gpu.clear(L);
   gpu.clear(status);
   const column = gpu.make([n, blockSize]);
   const inverse = gpu.make([blockSize, blockSize]);
   const residual = gpu.make([n, blockSize]);
   for (const { first, size } of blocks(n)) {
     const rows = n - first;
-    const above = { tensor: L, row: first };
+    const above = { tensor: A, row: first };
     const add = { tensor: A, row: first, column: first };
     matmul.run({ form: "NT", m: rows, n: size, k: first, a: above, b: above, c: { tensor: column }, add, alpha: -1 });
-    const at = panelOf(L, first);
+    const at = panelOf(A, first);
     gpu.run("choleskyBlock", { bind: [panelOf(column, 0).panel, at.panel, status], u32: [n, at.row, first, size], groups: 1, work: 1e5 });
     if (rows === size) break;
     gpu.run("triangleInverse", { bind: [at.panel, inverse], u32: [n, at.row, first, 0, blockSize, 0], groups: 1, work: 1e5 });
     const below = { tensor: column, row: size };
-    const c = { tensor: L, row: first + size, column: first };
+    const c = { tensor: A, row: first + size, column: first };
     const shape = { form: "NT", m: rows - size, n: size, k: size } as const;
     const inverted = { tensor: inverse };
     matmul.run({ ...shape, a: below, b: inverted, c });
     // One step of refinement: a product with the block's inverse loses digits that a substitution keeps, and GPTQ's factor magnifies them.
-    const block = { tensor: L, row: first, column: first };
+    const block = { tensor: A, row: first, column: first };
     const missed = { tensor: residual };
     matmul.run({ ...shape, a: c, b: block, c: missed, add: below, alpha: -1 });
     matmul.run({ ...shape, a: missed, b: inverted, c, add: "c" });
   }
+  keepTriangle(gpu, A, "lower");
   gpu.free(column, inverse, residual);
-  return { L, status };
+  return status;
 }
 
 /** (Y·Uᵀ)·U: two products with a triangle, at the matmul kernel's full rate. */
@@ -132,23 +135,21 @@ export function solveRight(gpu: Gpu, matmul: Matmul, U: GpuTensor, Y: GpuTensor)
   return X;
 }
 
-/** L⁻¹ by block rows: minus the inverse of the diagonal block times (this row of L times the rows of L⁻¹ found so far). */
-export function triangularInverse(gpu: Gpu, matmul: Matmul, L: GpuTensor): GpuTensor {
-  requireShape(isSquare(L), "triangularInverse", dims(L));
+/** L⁻¹ by block rows, in place: minus the inverse of the diagonal block times (this row of L times the rows of L⁻¹ found so far). */
+export function invertTriangle(gpu: Gpu, matmul: Matmul, L: GpuTensor): void {
+  requireShape(isSquare(L), "invertTriangle", dims(L));
   const [n] = L.shape;
-  const X = gpu.make([n, n]);
-  gpu.clear(X);
   const inverses = invertedBlocks(gpu, L);
   const row = { tensor: gpu.make([blockSize, n]) };
   for (const { first, size } of blocks(n)) {
-    copyBlock(gpu, { tensor: inverses, row: first, column: 0 }, { tensor: X, row: first, column: first }, size, size);
-    if (first === 0) continue;
-    matmul.run({ form: "NN", m: size, n: first, k: first, a: { tensor: L, row: first }, b: { tensor: X }, c: row, part: "lower-b" });
-    const c = { tensor: X, row: first };
-    matmul.run({ form: "NN", m: size, n: first, k: size, a: { tensor: inverses, row: first }, b: row, c, alpha: -1 });
+    if (first > 0) {
+      const here = { tensor: L, row: first };
+      matmul.run({ form: "NN", m: size, n: first, k: first, a: here, b: { tensor: L }, c: row, part: "lower-b" });
+      matmul.run({ form: "NN", m: size, n: first, k: size, a: { tensor: inverses, row: first }, b: row, c: here, alpha: -1 });
+    }
+    copyBlock(gpu, { tensor: inverses, row: first, column: 0 }, { tensor: L, row: first, column: first }, size, size);
   }
   gpu.free(inverses, row.tensor);
-  return X;
 }
 
 /** The inverses of all diagonal blocks of L one below the other, [n rounded up to whole blocks, 32]; see shaders/triangle_inverse.wgsl. */

@@ -85,7 +85,7 @@ export async function readBytes(gpu: Gpu, tensors: readonly Tensor[]): Promise<A
     gpu.faults.check();
     throw new QuantError("gpu-fault", e instanceof Error ? e.message : String(e), "", { cause: e });
   } finally {
-    for (const s of stagings) s.buffer.destroy();
+    for (const s of stagings) gpu.unstage(s.buffer);
   }
   await gpu.faults.settle();
   gpu.faults.check();
@@ -124,9 +124,8 @@ function stage(gpu: Gpu, sources: readonly Source[]): Staging[] {
     limit,
   );
   return plans.map((pieces) => {
-    gpu.recorder.open();
     const last = pieces[pieces.length - 1];
-    const buffer = gpu.device.createBuffer({ size: last.at + last.size, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
+    const buffer = gpu.stage(last.at + last.size);
     for (const { index, at, to, size } of pieces) {
       const { storage } = sources[index];
       gpu.recorder.command((encoder) => encoder.copyBufferToBuffer(storage.buffer, to, buffer, at, size));

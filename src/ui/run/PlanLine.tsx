@@ -41,6 +41,7 @@ export function planParts(plan: PlanSummary, model: ModelSummary, format: Format
     model.shape ? `${count(plan.tokens)} tokens` : strings.run.uncalibrated,
     ...(plan.heldOutWindows ? [strings.run.heldOut(plan.heldOutWindows)] : []),
     `peak GPU ~${bytes(plan.peakGpuBytes)}`,
+    strings.run.memory(bytes(plan.peakHostBytes)),
     strings.run.scratch(bytes(plan.scratchBytes)),
     roughly(plan.seconds),
   ];

@@ -1,0 +1,167 @@
+/**
+ * Llama-2-7B's shape for real, its bytes made as they are read: `npm run large`, for hours on a software adapter. Held to WebGPU's default limits, 128 MiB a
+ * binding, and to 2 GiB of GPU memory. `-- -t block` or `-- -t whole` runs one part.
+ */
+import { createWriteStream } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, expect, test } from "vitest";
+import { nodePlatform } from "../src/cli/platform";
+import { Engine } from "../src/engine/engine";
+import { bytesFile } from "../src/io/memory";
+import { diskSourceFile, folderSink } from "../src/io/node";
+import type { Source } from "../src/io/types";
+import { zipSink } from "../src/io/zip";
+import type { GpuOps } from "../src/ops/gpu";
+import type { Recipe } from "../src/recipe/recipe";
+import type { LayerReport } from "../src/results/report";
+import { configs, generatedSource } from "../tests/support/generated";
+import { openGpuOps } from "../tests/support/gpu";
+import { npy } from "../tests/support/npy";
+import { recipeWith } from "../tests/support/recipe";
+import { machineOf, type Row, record } from "./record";
+
+const memory = 2 * 2 ** 30;
+const hours = 3_600_000;
+const never = new AbortController().signal;
+const rows = new Map<string, Row>();
+let adapter = "";
+
+const gibibytes = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(2)} GiB`;
+const minutes = (ms: number): string => `${(ms / 60_000).toFixed(1)} min`;
+
+/** The most that the process takes beside its buffers, which a software adapter keeps in the process too. */
+function watchProcess(ops: GpuOps): () => number {
+  let most = 0;
+  const look = () => {
+    most = Math.max(most, process.memoryUsage.rss() - ops.heldBytes);
+  };
+  const timer = setInterval(look, 100);
+  return () => {
+    clearInterval(timer);
+    look();
+    return most;
+  };
+}
+
+interface Opened {
+  engine: Engine;
+  ops: GpuOps;
+  text: { file: ReturnType<typeof bytesFile> };
+  folder: string;
+}
+
+async function open(source: Source, windows: number, length: number): Promise<Opened> {
+  const ops = await openGpuOps({ limits: { maxStorageBufferBindingSize: 2 ** 27, maxBufferSize: 2 ** 28 } });
+  adapter = ops.adapter.description;
+  const folder = await mkdtemp(join(tmpdir(), "qep-large-"));
+  const engine = new Engine({ ...nodePlatform(false, folder), openOps: async () => ops });
+  engine.limitMemory(memory);
+  await engine.open(source);
+  const ids = Int32Array.from({ length: windows * length }, (_, i) => (i * 7919) % 2000);
+  return { engine, ops, text: { file: bytesFile("ids.npy", npy({ windows, length, ids })) }, folder };
+}
+
+const within = (what: string, bytes: number, goal: number): Row => ({
+  what,
+  measured: gibibytes(bytes),
+  goal: `≤ ${gibibytes(goal)}`,
+  met: bytes <= goal,
+  why: bytes <= goal ? null : "see the phases that engine/memory.ts counts",
+});
+
+const plain = (what: string, measured: string): Row => ({ what, measured, goal: null, met: null, why: null });
+
+/** Runs, with its peaks as rows. */
+async function ran({ engine, ops, text }: Opened, title: string, recipe: Recipe, told: (layer: LayerReport) => void): Promise<void> {
+  const plan = await engine.plan(recipe, text, never);
+  const memoryOf = watchProcess(ops);
+  const report = await engine.run(
+    { id: "run", recipe, text },
+    (event) => {
+      if (event.type === "layer") told(event.layer);
+      if (event.type === "commit") console.log(`${title}: block ${event.done} is done`);
+    },
+    never,
+  );
+  const add = (row: Row) => rows.set(`${title}: ${row.what}`, { ...row, what: `${title}: ${row.what}` });
+  add(plain("time", minutes(report.ms)));
+  add(within("device memory at its peak, buffers kept for reuse and staging included", ops.heldPeakBytes, memory));
+  add(
+    plain(
+      "device memory that the plan foretold, and tensors at their peak",
+      [plan.peakGpuBytes, report.peakGpuBytes].map(gibibytes).join(", "),
+    ),
+  );
+  add(within("process at its peak, buffers not included", memoryOf(), 1.5e9));
+}
+
+test(
+  "block",
+  async () => {
+    const config = { ...configs["Llama-2-7B"], num_hidden_layers: 1, vocab_size: 2000 };
+    const opened = await open(generatedSource("Llama-2-7B", config), 4, 256);
+    const rules = [{ match: "down_proj", alpha: 0.5 }];
+    const recipe = recipeWith(
+      { method: "gptq", bits: 4, groupSize: 128, rules, calibration: { windows: null, windowLength: 256, seed: 0 } },
+      { alpha: 0.5 },
+    );
+    await ran(opened, "block 1, GPTQ 4-bit g128 + QEP (down_proj too), 1,024 tokens", recipe, ({ name, relativeError, ms }) => {
+      console.log(`${name}: ${relativeError.toPrecision(4)}, ${minutes(ms)}`);
+      expect(relativeError).toBeGreaterThan(0);
+      expect(relativeError).toBeLessThan(0.1);
+    });
+    await opened.engine.close();
+    await rm(opened.folder, { recursive: true, force: true });
+  },
+  3 * hours,
+);
+
+/** A zip written to a file, front to back. */
+async function fileZip(path: string, top: string) {
+  const stream = createWriteStream(path);
+  const write = (bytes: Uint8Array) => new Promise<void>((ok, fail) => void stream.write(bytes, (e) => (e ? fail(e) : ok())));
+  const close = () => new Promise<void>((ok) => void stream.end(ok));
+  return zipSink({ write, close, written: () => diskSourceFile(path), abort: close }, top);
+}
+
+test(
+  "whole",
+  async () => {
+    const opened = await open(generatedSource("Llama-2-7B", configs["Llama-2-7B"]), 1, 64);
+    const { engine, ops, folder } = opened;
+    const calibration = { windows: null, windowLength: 64, seed: 0 };
+    const recipe = recipeWith({ method: "rtn", bits: 4, groupSize: 128, symmetric: true, format: "gptq", calibration }, { alpha: 0 });
+    const title = "all 32 blocks, RTN 4-bit g128, 64 tokens";
+    await ran(opened, title, recipe, ({ relativeError }) => expect(relativeError).toBeLessThan(0.1));
+    for (const [container, sink] of [
+      ["a folder", await folderSink(join(folder, "out"))],
+      ["a zip", await fileZip(join(folder, "out.zip"), "out")],
+    ] as const) {
+      const memoryOf = watchProcess(ops);
+      const started = performance.now();
+      const { bytes } = await engine.export("run", sink, () => {}, never);
+      const what = `${title}: written to ${container} of ${gibibytes(bytes)} and read back`;
+      rows.set(what, plain(what, minutes(performance.now() - started)));
+      const peak = within(`${title}: process at its peak while writing ${container}`, memoryOf(), 1.5e9);
+      rows.set(peak.what, peak);
+    }
+    await engine.close();
+    await rm(folder, { recursive: true, force: true });
+  },
+  3 * hours,
+);
+
+afterAll(async () => {
+  if (!rows.size) return;
+  await record("large", {
+    title: "Llama-2-7B in 2 GiB",
+    order: 30,
+    command: "npm run large",
+    machine: machineOf(adapter),
+    intro:
+      "A checkpoint of Llama-2-7B's shape whose bytes are made as they are read, held to 128 MiB a binding and 2 GiB of GPU memory. On a software adapter buffers lie in the process, so they are taken off what it takes.",
+    rows: [...rows.values()],
+  });
+});

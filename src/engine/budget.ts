@@ -1,0 +1,114 @@
+import { QuantError } from "../errors";
+import type { Calibration, TokenWindows } from "../model/calibration";
+import { layerShape, stageInputs, stages } from "../model/layers";
+import type { ModelSpec } from "../model/spec";
+import { type ActivationBudget, type Activations, defaultBudget } from "../ops/activations";
+import type { RunPlan } from "../quant/layer-plan";
+import { layerKinds } from "../recipe/recipe";
+import { chunkTokens, windowsPerChunk } from "./chunks";
+import { type StagePeak, stagePeaks } from "./memory";
+import type { Device } from "./platform";
+import { loadOf } from "./work";
+
+/** GPU memory that a person allows, in bytes; null: as much as there is. */
+export type GpuMemory = number | null;
+
+const gibibytes = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(2)} GiB`;
+
+/** A chunk's widest activation, in bytes. */
+function widestActivation(spec: ModelSpec, chunk: number): number {
+  return 4 * chunk * Math.max(...stages.map((stage) => stageInputs(spec, stage)), ...layerKinds.map((kind) => layerShape(spec, kind)[0]));
+}
+
+/** What tensors may take of a memory: buffers are up to a sixteenth larger than what is in them, and the host reads through a buffer of its own. */
+const usable = (memory: number, spec: ModelSpec, chunk: number): number => (memory * 15) / 16 - widestActivation(spec, chunk);
+
+/** What activations may take, beside a working set, so that all of it stays within the memory; negative where not even a chunk finds room. */
+function activationsBeside(left: number, chunk: number, base: ActivationBudget): ActivationBudget {
+  // A chunk that comes to the device is there before another one leaves.
+  const device = Math.min(base.device, left - chunk);
+  return { ...base, device, kept: Math.min(base.kept, Math.max(0, device / 4)) };
+}
+
+/**
+ * The activations' budget of a run within a memory.
+ * @param tokens of both streams. @param chunk tokens of the largest chunk.
+ * @throws QuantError `gpu-limit` naming the layer that does not fit, what it needs, and what would help.
+ */
+export function runBudget(
+  spec: ModelSpec,
+  plan: RunPlan,
+  tokens: number,
+  chunk: number,
+  recorded: boolean,
+  memory: GpuMemory,
+  base: ActivationBudget = defaultBudget,
+): ActivationBudget {
+  if (memory === null) return base;
+  const room = usable(memory, spec, chunk);
+  const worst = stagePeaks(spec, plan, tokens, chunk, recorded, base).reduce((a, b) => (need(b) > need(a) ? b : a));
+  if (need(worst) > room) throw tooLittle(plan, worst, memory, memory + ((need(worst) - room) * 16) / 15);
+  return activationsBeside(room - worst.working, worst.chunk, base);
+}
+
+const need = ({ working, activations, chunk }: StagePeak): number => working + Math.min(activations, 2 * chunk);
+
+function tooLittle(plan: RunPlan, { block, stage }: StagePeak, memory: number, needed: number): QuantError {
+  const name = plan.layers.find((l) => l.block === block && l.kind === stage.kinds[0])?.name ?? stage.kinds[0];
+  return new QuantError(
+    "gpu-limit",
+    `${name} takes ${gibibytes(needed)} at once, and ${gibibytes(memory)} are allowed`,
+    `Allow ${gibibytes(Math.ceil(needed / 2 ** 26) * 2 ** 26)}, use shorter windows, or leave QEP and GPTQ out there (a rule for this layer with RTN and α 0).`,
+  );
+}
+
+/** The activations' budget of a forward pass through whole blocks. @throws QuantError `gpu-limit`. */
+export function passBudget(spec: ModelSpec, chunk: number, memory: GpuMemory, base: ActivationBudget = defaultBudget): ActivationBudget {
+  if (memory === null) return base;
+  const block = layerKinds.reduce((sum, kind) => sum + layerShape(spec, kind)[0] * layerShape(spec, kind)[1], 0);
+  const [qkv, o, gateUp, down] = stages.map((stage) => stage.kinds.reduce((sum, kind) => sum + layerShape(spec, kind)[0], 0));
+  // The residual stream before and after, a stage's input, its outputs and what comes of them.
+  const passing = 4 * chunk * (3 * spec.hidden + Math.max(2 * qkv, o, gateUp + spec.intermediate, down + spec.intermediate));
+  const room = usable(memory, spec, chunk);
+  const residual = 4 * chunk * spec.hidden;
+  if (4 * block + passing + residual <= room) return activationsBeside(room - 4 * block - passing, residual, base);
+  throw new QuantError(
+    "gpu-limit",
+    `a block and one chunk take ${gibibytes(4 * block + passing + residual + memory - room)} at once, and ${gibibytes(memory)} are allowed`,
+    "Allow more, or use shorter windows.",
+  );
+}
+
+/** Keeps an engine's jobs within the memory that a person allows. */
+export class MemoryKeeper {
+  memory: GpuMemory = null;
+
+  /** @param base the activations' budget where nothing is limited. */
+  constructor(private readonly base: ActivationBudget = defaultBudget) {}
+
+  /** Windows of a chunk. @param keptTokens tokens of the chunks in which a run's streams are kept, if it has begun. */
+  perChunk(spec: ModelSpec, { length }: Pick<TokenWindows, "length">, keptTokens: number | null = null): number {
+    return keptTokens === null ? windowsPerChunk(spec, length, this.memory) : keptTokens / length;
+  }
+
+  /** @throws QuantError `gpu-limit`. */
+  runBudget(spec: ModelSpec, plan: RunPlan, calibration: Calibration, perChunk: number, recorded: boolean): ActivationBudget {
+    const { tokens, heldTokens } = loadOf(calibration);
+    return runBudget(spec, plan, tokens + heldTokens, chunkTokens(calibration, perChunk), recorded, this.memory, this.base);
+  }
+
+  /** Prepares a device for a run. */
+  limitRun({ ops, activations }: Device, budget: ActivationBudget | null): Activations {
+    ops.limitMemory(this.memory);
+    if (budget) activations.limit(budget);
+    return activations;
+  }
+
+  /** Prepares a device for passes through whole blocks. @throws QuantError `gpu-limit`. */
+  limitPasses({ ops, activations }: Device, spec: ModelSpec, { length, windows }: Pick<TokenWindows, "length" | "windows">) {
+    const perChunk = this.perChunk(spec, { length });
+    ops.limitMemory(this.memory);
+    activations.limit(passBudget(spec, Math.min(perChunk, windows) * length, this.memory, this.base));
+    return { activations, perChunk };
+  }
+}

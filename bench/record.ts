@@ -34,6 +34,6 @@ export async function record(name: string, section: Section): Promise<void> {
   const docs = process.env.QEP_BENCH_DOCS ?? join(root, "docs");
   mkdirSync(join(docs, "benchmarks"), { recursive: true });
   const report: Report = { ...section, date: new Date().toISOString().slice(0, 10), commit: commit() };
-  writeFileSync(join(docs, "benchmarks", `${name}.json`), `${JSON.stringify(report, null, 1)}\n`);
+  writeFileSync(join(docs, "benchmarks", `${name}.json`), `${JSON.stringify(report, null, 2)}\n`);
   render(docs);
 }

@@ -1,4 +1,4 @@
-/** How long readers are kept busy by files that were made to. Measures, promises nothing: `npm run bench`. */
+/** How long readers are kept busy by files that were made to. `npm run bench -- --only readers` */
 import { expect, test } from "vitest";
 import { parseHeader } from "../src/io/header";
 import { readJson } from "../src/io/json";
@@ -7,6 +7,7 @@ import { genericLayers } from "../src/model/generic";
 import { matches } from "../src/recipe/rules";
 import { bombs, hostileNames, slowPattern } from "../tests/io/bombs";
 import { corpus } from "../tests/io/corpus";
+import { fact, write } from "./support/report";
 
 /** Milliseconds of the processor's time, the least of three, so that other work on the machine counts little. */
 async function least(work: () => unknown): Promise<number> {
@@ -52,6 +53,15 @@ test("readers", async () => {
     slowest = Math.max(slowest, performance.now() - started);
   }
   times.push(["the slowest of 10,000 mutated headers", slowest]);
-  console.log(times.map(([title, ms]) => `${ms.toFixed(1).padStart(9)} ms  ${title}`).join("\n"));
+  await write(
+    {
+      name: "readers",
+      title: "How long hostile files keep readers busy",
+      order: 16,
+      adapter: null,
+      intro: "Time of the processor until the reader refuses, or has read, the least of three.",
+    },
+    times.map(([title, ms]) => fact(title, `${ms.toFixed(1)} ms`)),
+  );
   expect(times.length).toBeGreaterThan(bombs.length);
 }, 600_000);

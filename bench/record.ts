@@ -1,41 +1,39 @@
-/** What benches measured, in docs/benchmarks: one file for each command, which scripts/benchmarks.mjs puts together into docs/benchmarks.md. */
-import { execFileSync } from "node:child_process";
+/** What benches measured, in docs/benchmarks: one file for each command or part of one, which scripts/benchmarks.mjs puts together into docs/benchmarks.md. */
+import { spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
-import { availableParallelism } from "node:os";
+import { availableParallelism, loadavg } from "node:os";
 import { join } from "node:path";
+import { type Report, render } from "../scripts/benchmarks.mjs";
+import { root } from "../scripts/proc.mjs";
 
-/** One measured figure, with the goal that it was measured for. */
-export interface Row {
-  what: string;
-  measured: string;
-  /** null: none was set. */
-  goal: string | null;
-  met: boolean | null;
-  /** Why a goal is missed. */
-  why: string | null;
+export type { Row } from "../scripts/benchmarks.mjs";
+
+export type Section = Omit<Report, "date" | "commit">;
+
+const git = (...args: string[]) => spawnSync("git", args, { cwd: root, encoding: "utf8" }).stdout?.trim() ?? "";
+
+/** The commit, and whether it is what was measured. */
+function commit(): string {
+  const changed = git("status", "--porcelain", "--", "src", "shaders", "bench", "scripts") !== "";
+  return `${git("rev-parse", "--short", "HEAD") || "unknown"}${changed ? " with changes" : ""}`;
 }
 
-export interface Section {
-  title: string;
-  /** Sections stand in this order. */
-  order: number;
-  command: string;
-  /** What it was measured on. */
-  machine: string;
-  intro: string;
-  rows: Row[];
-}
-
-const commit = (): string => execFileSync("git", ["rev-parse", "--short", "HEAD"], { encoding: "utf8" }).trim();
+/** Other work on the machine when this process began, by which every time may be too long. */
+const load = loadavg()[0];
 
 /** "2 cores, SwiftShader driver 5.0.0" */
-export const machineOf = (adapter: string): string => `${availableParallelism()} cores, ${adapter}`;
+export function machineOf(adapter: string): string {
+  const cores = availableParallelism();
+  // A run of several parts is itself a load of about one.
+  const busy = load > 0.75 * cores ? `; other work was going on (load ${load.toFixed(1)})` : "";
+  return `${cores} cores, ${adapter}${busy}`;
+}
 
-/** Writes a section, and the page anew. */
+/** Writes a section, and the page anew; under another folder than docs/ where QEP_BENCH_DOCS names one. */
 export async function record(name: string, section: Section): Promise<void> {
-  const folder = join("docs", "benchmarks");
-  mkdirSync(folder, { recursive: true });
-  const dated = { ...section, date: new Date().toISOString().slice(0, 10), commit: commit() };
-  writeFileSync(join(folder, `${name}.json`), `${JSON.stringify(dated, null, 2)}\n`);
-  execFileSync(process.execPath, [join("scripts", "benchmarks.mjs")], { stdio: "inherit" });
+  const docs = process.env.QEP_BENCH_DOCS ?? join(root, "docs");
+  mkdirSync(join(docs, "benchmarks"), { recursive: true });
+  const report: Report = { ...section, date: new Date().toISOString().slice(0, 10), commit: commit() };
+  writeFileSync(join(docs, "benchmarks", `${name}.json`), `${JSON.stringify(report, null, 2)}\n`);
+  render(docs);
 }

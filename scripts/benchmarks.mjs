@@ -1,71 +1,116 @@
-/** Puts docs/benchmarks.md together from docs/benchmarks/*.json: `node scripts/benchmarks.mjs`. Every bench calls it when it has written its figures. */
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+/**
+ * docs/benchmarks.md out of docs/benchmarks/*.json: `node scripts/benchmarks.mjs`. Every command that measures writes files of this format and calls `render`;
+ * nothing on the page is typed in by hand but its first paragraph.
+ */
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as v from "valibot";
-import { isMain, root, script } from "./proc.mjs";
+import { isMain, root, Stop, script } from "./proc.mjs";
 
-const text = v.pipe(v.string(), v.minLength(1));
-const row = v.strictObject({
-  what: text,
-  measured: text,
-  goal: v.nullable(text),
+const words = v.pipe(v.string(), v.nonEmpty());
+
+const rowSchema = v.strictObject({
+  what: words,
+  measured: words,
+  goal: v.nullable(words),
   met: v.nullable(v.boolean()),
-  why: v.nullable(text),
+  /** Why a goal is missed; of other rows, what there is to know. */
+  why: v.nullable(words),
 });
-const section = v.strictObject({
-  title: text,
+
+export const reportSchema = v.strictObject({
+  title: words,
+  /** Place on the page. */
   order: v.number(),
-  command: text,
-  date: v.pipe(v.string(), v.isoDate()),
-  commit: text,
-  machine: text,
+  command: words,
+  date: v.pipe(v.string(), v.regex(/^\d{4}-\d\d-\d\d$/)),
+  commit: words,
+  machine: words,
   intro: v.string(),
-  rows: v.array(row),
+  rows: v.array(rowSchema),
 });
 
-const intro = `# Benchmarks
+/** @typedef {v.InferOutput<typeof rowSchema>} Row */
+/** @typedef {v.InferOutput<typeof reportSchema>} Report */
 
-Written by the commands named below, never by hand. Figures are measured in one run each, side by side, and what was timed was checked afterwards. Sections on a
-software adapter say how kernels compare with each other and how time and memory grow; they say nothing about how fast a GPU is. "Missed" is what it says: the
-reason found stands below the table.
-`;
+const head = `# Benchmarks
 
-/** @param {string} cell */
-const escaped = (cell) => cell.replaceAll("|", "\\|").replaceAll("\n", " ");
+Written by the commands that are named below, which measure and then make this page of [benchmarks/](benchmarks); do not edit. Unless a section names a GPU,
+its numbers come from a software adapter on a few shared cores: times and rates say nothing about a real GPU, and move between runs; ratios of what was
+measured in turn in one run say how the engine spends its time. Every computed output is checked after it was timed. A missed goal stands here as missed.`;
+
+/** One line of a table or list: nothing in it may end the cell, open a tag or start markup. @param {string} text */
+const inline = (text) =>
+  text
+    .replace(/\s+/g, " ")
+    .trim()
+    .replace(/[\\|`*_<>[\]]/g, (mark) => `\\${mark}`);
 
 /** @param {boolean | null} met */
 const verdict = (met) => (met === null ? "" : met ? "met" : "**missed**");
 
-/** @param {v.InferOutput<typeof section>} s */
-function rendered({ title, command, date, commit, machine, intro: about, rows }) {
-  const table = rows.map(({ what, measured, goal, met }) => `| ${[what, measured, goal ?? "", verdict(met)].map(escaped).join(" | ")} |`);
-  const reasons = rows.filter(({ met, why }) => met === false && why).map(({ what, why }) => `- *${escaped(what)}*: ${why}`);
-  return [
-    `## ${title}`,
-    `\`${command}\`, ${date}, ${commit}, on ${machine}. ${about}`.trim(),
-    ["| | measured | goal | |", "|---|---|---|---|", ...table].join("\n"),
-    ...(reasons.length ? [reasons.join("\n")] : []),
-  ].join("\n\n");
-}
-
-/** The page of these sections' JSON texts, by file name. @param {ReadonlyMap<string, string>} files */
-export function pageOf(files) {
-  const sections = [...files].map(([name, json]) => {
-    const parsed = v.safeParse(section, JSON.parse(json));
-    if (!parsed.success) throw new Error(`${name}: ${v.getDotPath(parsed.issues[0])}: ${parsed.issues[0].message}`);
-    return parsed.output;
-  });
-  sections.sort((a, b) => a.order - b.order || a.title.localeCompare(b.title));
-  return `${[intro.trimEnd(), ...sections.map(rendered)].join("\n\n")}\n`;
-}
-
-export function writePage() {
-  const folder = join(root, "docs", "benchmarks");
-  const names = readdirSync(folder).filter((name) => name.endsWith(".json"));
-  writeFileSync(
-    join(root, "docs", "benchmarks.md"),
-    pageOf(new Map(names.map((name) => [name, readFileSync(join(folder, name), "utf8")]))),
+/** @param {Report} report */
+function section({ title, command, date, commit, machine, intro, rows }) {
+  const lines = rows.map(
+    (r) => `| ${inline(r.what)} | ${inline(r.measured)} | ${r.goal === null ? "" : inline(r.goal)} | ${verdict(r.met)} |`,
   );
+  const notes = rows.flatMap((r) =>
+    r.why === null ? [] : [`- ${inline(r.what)}${r.met === false ? ", **missed**" : ""}: ${inline(r.why)}`],
+  );
+  const parts = [
+    `## ${inline(title)}`,
+    `\`${command.replaceAll("`", "'")}\`, ${date}, commit ${inline(commit)}. ${inline(machine)}.`,
+    ...(intro.trim() ? [inline(intro)] : []),
+    ["| what | measured | goal | met |", "| --- | --- | --- | --- |", ...lines].join("\n"),
+    ...(notes.length ? [notes.join("\n")] : []),
+  ];
+  return parts.join("\n\n");
 }
 
-if (isMain(import.meta)) await script(async () => writePage());
+/**
+ * The page. Reports stand by their order, those of one order by title.
+ * @param {readonly Report[]} reports
+ */
+export function pageOf(reports) {
+  const sorted = reports.toSorted((a, b) => a.order - b.order || (a.title < b.title ? -1 : 1));
+  return `${[head, ...sorted.map(section)].join("\n\n")}\n`;
+}
+
+/**
+ * @param {string} text
+ * @param {string} name the file's, for the message
+ * @returns {Report}
+ */
+export function parseReport(text, name) {
+  let json;
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    throw new Stop(`${name} is not JSON: ${/** @type {Error} */ (error).message}`);
+  }
+  const result = v.safeParse(reportSchema, json);
+  if (result.success) return result.output;
+  const [issue] = result.issues;
+  throw new Stop(`${name}: ${v.getDotPath(issue) ?? "the whole"}: ${issue.message}`);
+}
+
+/** @param {string} docs @returns {Report[]} */
+export function readReports(docs = join(root, "docs")) {
+  const folder = join(docs, "benchmarks");
+  const names = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith(".json")) : [];
+  return names.sort().map((name) => parseReport(readFileSync(join(folder, name), "utf8"), `benchmarks/${name}`));
+}
+
+/**
+ * Writes the page again.
+ * @param {string} [docs] the folder of benchmarks/ and benchmarks.md
+ */
+export function render(docs = join(root, "docs")) {
+  const reports = readReports(docs);
+  writeFileSync(join(docs, "benchmarks.md"), pageOf(reports));
+  const rows = reports.flatMap((report) => report.rows);
+  const missed = rows.filter((row) => row.met === false).length;
+  console.log(`benchmarks.md has ${rows.length} rows of ${reports.length} files; ${missed} goals are missed.`);
+}
+
+if (isMain(import.meta)) await script(() => render());

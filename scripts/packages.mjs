@@ -1,4 +1,4 @@
-/** Are node_modules what package-lock.json says? If not, `npm ci`. */
+/** Are a folder's node_modules what its package-lock.json says? If not, `npm ci`. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { root, run, Stop } from "./proc.mjs";
@@ -17,13 +17,13 @@ function checkNode() {
  * @param {string} path
  * @returns {Record<string, Entry>}
  */
-const packagesIn = (path) => JSON.parse(readFileSync(join(root, path), "utf8")).packages;
+const packagesIn = (path) => JSON.parse(readFileSync(path, "utf8")).packages;
 
 /** npm leaves node_modules/.package-lock.json behind when an installation is complete: it must agree with ours. */
-function packagesAreCurrent() {
+function packagesAreCurrent(/** @type {string} */ folder) {
   try {
-    const wanted = packagesIn("package-lock.json");
-    const present = packagesIn("node_modules/.package-lock.json");
+    const wanted = packagesIn(join(folder, "package-lock.json"));
+    const present = packagesIn(join(folder, "node_modules/.package-lock.json"));
     return Object.entries(wanted).every(([path, entry]) => {
       const there = present[path];
       // "" is the project itself; optional packages are for other platforms.
@@ -34,12 +34,14 @@ function packagesAreCurrent() {
   }
 }
 
-export async function ensurePackages() {
+/** @param {string} [folder] the project's, or another that has a package.json */
+export async function ensurePackages(folder = root) {
   checkNode();
-  if (packagesAreCurrent()) return;
+  if (packagesAreCurrent(folder)) return;
   console.log("Installing packages (npm ci) ...");
   // npm tells its scripts where it is; started by hand, it is looked for on the PATH (a .cmd on Windows, which needs a shell).
   const npm = process.env.npm_execpath;
-  const status = npm ? await run(process.execPath, [npm, "ci"]) : await run("npm", ["ci"], { shell: process.platform === "win32" });
+  const options = { cwd: folder, shell: !npm && process.platform === "win32" };
+  const status = npm ? await run(process.execPath, [npm, "ci"], options) : await run("npm", ["ci"], options);
   if (status !== 0) throw new Stop("`npm ci` failed: see its message above.");
 }

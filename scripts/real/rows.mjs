@@ -118,9 +118,9 @@ export function rowsOf(all, commit) {
   const rise = (/** @type {Measured} */ after) =>
     before && ` (${(100 * (after.perplexity / before.perplexity - 1)).toFixed(1)} % above before)`;
   return [
-    ...of(cliSteps.before, (m) => perplexityRows("before", m)),
+    ...of(cliSteps.before, (m) => perplexityRows("command line, before", m)),
     ...of(cliSteps.quantizing, quantizingRows),
-    ...of(cliSteps.after, (m) => perplexityRows("after", m, rise(m))),
+    ...of(cliSteps.after, (m) => perplexityRows("command line, after", m, rise(m))),
     ...of(pageSteps.running, pageRows),
     ...of(pageSteps.comparing, (c) => comparedRows(c, `Page: ${paged?.adapter}; command line: ${run?.adapter}.`)),
   ];

@@ -57,24 +57,28 @@ const busyMs = () => cpus().reduce((sum, { times }) => sum + times.user + times.
 export async function watched(work) {
   /** @type {Record<string, number>} */
   const peaks = {};
-  /** @type {Map<number, number>} */
+  /** @type {Map<number, { from: number, to: number }>} */
   const cpu = new Map();
+  let begun = false;
   const sample = () => {
     const all = readdirSync("/proc").flatMap((name) => (/^\d+$/.test(name) ? (processOf(read(`/proc/${name}/stat`)) ?? []) : []));
     for (const { id, cpuMs } of descendants(all, process.pid)) {
-      cpu.set(id, cpuMs);
+      // What a browser did before the work began does not count.
+      cpu.set(id, { from: cpu.get(id)?.from ?? (begun ? 0 : cpuMs), to: cpuMs });
       const peak = 1024 * Number(/^VmHWM:\s*(\d+) kB/m.exec(read(`/proc/${id}/status`))?.[1] ?? 0);
       const kind = kindOf(read(`/proc/${id}/cmdline`));
       peaks[kind] = Math.max(peaks[kind] ?? 0, peak);
     }
   };
+  if (exists) sample();
+  begun = true;
   const timer = exists ? setInterval(sample, everyMs) : undefined;
   const [began, busy, own] = [performance.now(), busyMs(), process.cpuUsage()];
   try {
     const value = await work();
     const ms = performance.now() - began;
     const { user, system } = process.cpuUsage(own);
-    const ours = (user + system) / 1000 + [...cpu.values()].reduce((a, b) => a + b, 0);
+    const ours = (user + system) / 1000 + [...cpu.values()].reduce((sum, { from, to }) => sum + to - from, 0);
     const others = exists ? Math.max(0, (busyMs() - busy - ours) / (ms * cpus().length)) : null;
     return { value, taken: { ms, peaks, others } };
   } finally {

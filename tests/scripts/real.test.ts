@@ -125,10 +125,12 @@ describe("the rows", () => {
     const rows = rowsOf(all, "now");
     expect(rows.filter(({ met }) => met === true)).toHaveLength(4);
     expect(rows.filter(({ met }) => met === false).map(({ what }) => what)).toEqual([
-      "after: perplexity on 12 windows of 256",
+      "command line, after: perplexity on 12 windows of 256",
       "block 2: the page’s weights beside the command line’s",
     ]);
-    expect(rows.find(({ what }) => what.startsWith("after: p"))!.measured).toBe("38.000 (7.6 % above before); transformers: 37.000");
+    expect(rows.find(({ what }) => what.startsWith("command line, after: p"))!.measured).toBe(
+      "38.000 (7.6 % above before); transformers: 37.000",
+    );
     for (const { what, measured } of rows) expect(`${what}${measured}`).not.toMatch(/NaN|undefined|null/);
   });
 

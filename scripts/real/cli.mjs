@@ -37,7 +37,7 @@ function cli(args) {
       printed += text;
     });
     child.on("error", reject);
-    child.on("close", (code) => {
+    child.on("close", (code, signal) => {
       if (code === 0) return resolve(printed);
       reject(new Stop(`qep-studio ${args[0]} ended with ${code}. \`npm run real\` again goes on with the block where it stopped.`));
     });

@@ -114,7 +114,8 @@ export function rowsOf(all, commit) {
     const old = fact.commit === commit ? null : `Measured at commit ${fact.commit}, ${fact.date}.`;
     return make(fact.value).map((row) => ({ ...row, why: [row.why, old].filter(Boolean).join(" ") || null }));
   };
-  const [before, run, paged] = [all[cliSteps.before]?.value, all[cliSteps.quantizing]?.value, all[pageSteps.running]?.value];
+  const [before, run, paged] = [all[cliSteps.before]?.value, all[cliSteps.quantizing], all[pageSteps.running]];
+  const side = (/** @type {import("./facts.mjs").Fact<any> | undefined} */ fact) => `${fact?.value.adapter} at commit ${fact?.commit}`;
   const rise = (/** @type {Measured} */ after) =>
     before && ` (${(100 * (after.perplexity / before.perplexity - 1)).toFixed(1)} % above before)`;
   return [
@@ -122,6 +123,6 @@ export function rowsOf(all, commit) {
     ...of(cliSteps.quantizing, quantizingRows),
     ...of(cliSteps.after, (m) => perplexityRows("command line, after", m, rise(m))),
     ...of(pageSteps.running, pageRows),
-    ...of(pageSteps.comparing, (c) => comparedRows(c, `Page: ${paged?.adapter}; command line: ${run?.adapter}.`)),
+    ...of(pageSteps.comparing, (c) => comparedRows(c, `Page: ${side(paged)}; command line: ${side(run)}.`)),
   ];
 }

@@ -20,7 +20,7 @@ export const windowLength = 256;
 /** @type {Size} */
 export const whole = { name: "whole", calibration: 12, blocks: null, evaluation: 12, pageBlocks: 5, pageEvaluation: 4 };
 /** To see that the command works. @type {Size} */
-export const small = { name: "small", calibration: 2, blocks: 2, evaluation: 2, pageBlocks: 1, pageEvaluation: 1 };
+export const small = { name: "small", calibration: 1, blocks: 2, evaluation: 1, pageBlocks: 1, pageEvaluation: 1 };
 
 /**
  * GPTQ, 4 bits, groups of 64, QEP with α 0.5 in every layer, written dense because the page quantizes only some blocks.

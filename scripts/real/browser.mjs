@@ -15,7 +15,13 @@ export async function says(page, text) {
   const status = page.getByRole("status");
   let told = "";
   const tell = async () => {
-    const now = (await status.textContent().catch(() => null)) ?? "";
+    // While it counts, the first span is what screen readers were told, and the last one what is to be seen.
+    const now =
+      (await status
+        .locator("span")
+        .last()
+        .textContent()
+        .catch(() => null)) ?? "";
     if (now !== told) console.log(`  ${now}`);
     told = now;
   };

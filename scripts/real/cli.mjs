@@ -39,7 +39,9 @@ function cli(args) {
     child.on("error", reject);
     child.on("close", (code, signal) => {
       if (code === 0) return resolve(printed);
-      reject(new Stop(`qep-studio ${args[0]} ended with ${code}. \`npm run real\` again goes on with the block where it stopped.`));
+      reject(
+        new Stop(`qep-studio ${args[0]} ended with ${code ?? signal}. \`npm run real\` again goes on with the block where it stopped.`),
+      );
     });
   });
 }

@@ -18,7 +18,7 @@ export const windowLength = 256;
  */
 
 /** @type {Size} */
-export const whole = { name: "whole", calibration: 12, blocks: null, evaluation: 12, pageBlocks: 5, pageEvaluation: 4 };
+export const whole = { name: "whole", calibration: 8, blocks: null, evaluation: 12, pageBlocks: 5, pageEvaluation: 4 };
 /** To see that the command works. @type {Size} */
 export const small = { name: "small", calibration: 1, blocks: 2, evaluation: 1, pageBlocks: 1, pageEvaluation: 1 };
 

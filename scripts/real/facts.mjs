@@ -10,7 +10,7 @@ import { output, root } from "../proc.mjs";
  * @typedef {object} Fact
  * @property {string} key what it was measured with
  * @property {string} date
- * @property {string} commit
+ * @property {string} commit the newest known to give that key: a commit that changes no program leaves what was measured as it is
  * @property {T} value
  */
 
@@ -50,7 +50,9 @@ export class Facts {
   async get(name, key, measure) {
     const known = this.all[name];
     if (known?.key === key && !this.fresh) {
-      console.log(`${name}: measured already, at ${known.commit}`);
+      console.log(`${name}: measured already, ${known.date}`);
+      known.commit = commit();
+      this.save();
       return known.value;
     }
     console.log(`${name} ...`);
@@ -66,9 +68,13 @@ export class Facts {
    */
   put(name, key, value) {
     this.all[name] = { key, date: new Date().toISOString().slice(0, 10), commit: commit(), value };
+    this.save();
+    return value;
+  }
+
+  save() {
     mkdirSync(dirname(this.file), { recursive: true });
     writeFileSync(`${this.file}.partial`, JSON.stringify(this.all, null, 2));
     renameSync(`${this.file}.partial`, this.file);
-    return value;
   }
 }

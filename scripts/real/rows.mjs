@@ -111,8 +111,10 @@ export function rowsOf(all, commit) {
   const of = (step, make) => {
     const fact = all[step];
     if (!fact) return [];
-    const old = fact.commit === commit ? null : `Measured at commit ${fact.commit}, ${fact.date}.`;
-    return make(fact.value).map((row) => ({ ...row, why: [row.why, old].filter(Boolean).join(" ") || null }));
+    const [first, ...rest] = make(fact.value);
+    if (fact.commit === commit) return [first, ...rest];
+    const old = `This and what follows of the same kind was measured at commit ${fact.commit}, ${fact.date}.`;
+    return [{ ...first, why: [first.why, old].filter(Boolean).join(" ") }, ...rest];
   };
   const [before, run, paged] = [all[cliSteps.before]?.value, all[cliSteps.quantizing], all[pageSteps.running]];
   const side = (/** @type {import("./facts.mjs").Fact<any> | undefined} */ fact) => `${fact?.value.adapter} at commit ${fact?.commit}`;

@@ -137,7 +137,7 @@ describe("the rows", () => {
   it("say what a time was disturbed by, and what is older than the rest", () => {
     const quantizing = fact({ ...run, resumed: true, taken: { ...taken, others: 0.4 } }, "before");
     const [time] = rowsOf({ [cli.quantizing]: quantizing }, "now");
-    expect(time.why).toMatch(/resumed.*Other work had 40 %.*Measured at commit before, 2026-01-01\.$/);
+    expect(time.why).toMatch(/resumed.*Other work had 40 %.*measured at commit before, 2026-01-01\.$/);
   });
 
   it("leave out what was not measured", () => {

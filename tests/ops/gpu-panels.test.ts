@@ -256,8 +256,8 @@ describe.each<[string, GpuOptions, (name: string) => Sizes[]]>([
   });
 
   it("no operation is left out", () => {
-    const others = ["read", "readUints", "flush", "free", "scope", "liveBytes", "peakBytes", "resetPeak", "destroy"];
-    const facts = ["gpu", "adapter", "matmulForm"];
+    const others = ["read", "readUints", "flush", "free", "scope", "liveBytes", "peakBytes", "resetPeak", "limitMemory", "destroy"];
+    const facts = ["gpu", "adapter", "matmulForm", "heldBytes", "heldPeakBytes"];
     expect(Object.keys(cut).sort()).toEqual([...Object.keys(cases), ...others, ...facts].sort());
   });
 });

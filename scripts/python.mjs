@@ -21,7 +21,8 @@ function findPython() {
   return null;
 }
 
-function cacheFolder() {
+/** Where all that is made once and may be deleted lies. */
+export function cacheFolder() {
   const windows = process.platform === "win32" ? process.env.LOCALAPPDATA : undefined;
   return join(process.env.XDG_CACHE_HOME || windows || join(homedir(), ".cache"), "qep-studio");
 }

@@ -23,8 +23,8 @@ const sizes: SlopeSizes = small
     }
   : {
       tokens: [512, 1024, 2048],
-      widths: [512, 1024, 2048],
-      fixed: { tokens: 1024, width: 1024 },
+      widths: [1024, 2048, 3072],
+      fixed: { tokens: 512, width: 1024 },
       depth: {
         size: { hidden: 256, intermediate: 768, blocks: 1, heads: 4, vocabulary: 256 },
         windows: { windows: 8, length: 128 },

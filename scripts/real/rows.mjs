@@ -75,7 +75,11 @@ const pageRows = ({ peak, taken, before, after, measuring, theirs, blocks, windo
     time(taken.ms),
     ["Both streams go through all 30 blocks, to follow the error.", busy(taken)].filter(Boolean).join(" "),
   ),
-  told("page: peak memory of the GPU, as it tells", peak),
+  told(
+    "page: peak memory of the GPU, as it tells",
+    peak,
+    "With a recording of the original’s stream, which the page keeps for the next α.",
+  ),
   ...["gpu-process", "renderer"].flatMap((kind) =>
     taken.peaks[kind] === undefined ? [] : [told(`page: peak memory of Chromium’s ${kind}`, megabytes(taken.peaks[kind]))],
   ),

@@ -4,14 +4,24 @@ import { blockTensors, LoadedBlock } from "../model/block";
 import type { Model } from "../model/checkpoint";
 import type { Ops } from "../ops/ops";
 
+/** Bytes that are read ahead: those of a block, so that memory does not grow with depth, but no more than so many. */
+const mostAhead = 192 * 2 ** 20;
+
+export function bytesAhead({ shards, spec }: Model): number {
+  const sizes = blockTensors(spec, 0).map((name) => shards.tensors.get(name));
+  return Math.min(
+    mostAhead,
+    sizes.reduce((sum, t) => sum + (t ? t.end - t.start : 0), 0),
+  );
+}
+
 /** A model's shards that read ahead the tensors of the blocks from number `from` on, in the order in which they are loaded. */
-export function readingBlocksAhead({ shards, spec }: Model, from = 0): Shards {
+export function readingBlocksAhead(model: Model, from = 0): Shards {
+  const { shards, spec } = model;
   const names = Array.from({ length: spec.blocks - from }, (_, i) => blockTensors(spec, from + i)).flat();
   // Packed layers have other names.
-  return readingAhead(
-    shards,
-    names.filter((name) => shards.tensors.has(name)),
-  );
+  const known = names.filter((name) => shards.tensors.has(name));
+  return readingAhead(shards, known, bytesAhead(model));
 }
 
 /**

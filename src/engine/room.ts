@@ -1,6 +1,5 @@
 import { QuantError } from "../errors";
 import { entriesOf, layoutOf } from "../export/entries";
-import { mostAhead } from "../io/ahead";
 import type { Calibration } from "../model/calibration";
 import type { Checkpoint } from "../model/checkpoint";
 import { stageInputs, stages } from "../model/layers";
@@ -9,6 +8,7 @@ import { type ActivationBudget, defaultBudget } from "../ops/activations";
 import { groupsOf, type LayerPlan, type RunPlan } from "../quant/layer-plan";
 import { quantizers } from "../quant/registry";
 import type { PlanSummary } from "../results/plan";
+import { bytesAhead } from "./blocks";
 import { recordingBytes } from "./memory";
 import { fitsRecording, type UnroomedPlan } from "./plan";
 import type { Platform } from "./platform";
@@ -72,10 +72,11 @@ export function roomOf(
 }
 
 /** Bytes of a checkpoint's tensors that are read at once: the one in use, and those that are read ahead. */
-function readingBytes({ layers, shards }: Checkpoint): number {
+function readingBytes(checkpoint: Checkpoint): number {
+  const { layers, shards, spec } = checkpoint;
   const sizes = layers.map(({ name }) => shards.tensors.get(`${name}.weight`)).map((t) => (t ? t.end - t.start : 0));
-  const most = Math.max(...sizes);
-  return most + Math.min(Math.max(mostAhead, most), sizes.reduce((a, b) => a + b, 0) - most);
+  const most = sizes.reduce((a, b) => Math.max(a, b), 0);
+  return spec ? most + Math.max(most, bytesAhead({ ...checkpoint, spec })) : most;
 }
 
 /** Bytes of the codes of the largest block, which are kept together. */

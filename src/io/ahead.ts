@@ -1,13 +1,11 @@
 import type { Shards } from "./types";
 
-/** Bytes that may have been read and not yet asked for; one tensor may be more. */
-export const mostAhead = 192 * 2 ** 20;
-
 /**
  * The same shards, which read ahead: when a tensor of `names` is asked for, those after it are read while the caller works on it.
+ * @param most bytes that may have been read and not yet asked for; one tensor may be more.
  * @param names tensors that are there, in the order in which they will be read whole. What is read out of order, or by rows, is read as if there were no order.
  */
-export function readingAhead(shards: Shards, names: readonly string[]): Shards {
+export function readingAhead(shards: Shards, names: readonly string[], most: number): Shards {
   const sizes = names.map((name) => {
     const { start, end } = shards.tensors.get(name)!;
     return end - start;
@@ -16,7 +14,7 @@ export function readingAhead(shards: Shards, names: readonly string[]): Shards {
   let next = 0;
   const readFrom = (first: number) => {
     let bytes = 0;
-    for (let i = first; i < names.length && (i === first || bytes + sizes[i] <= mostAhead); i++) {
+    for (let i = first; i < names.length && (i === first || bytes + sizes[i] <= most); i++) {
       bytes += sizes[i];
       if (started.has(i)) continue;
       const reading = shards.readTensor(names[i]);

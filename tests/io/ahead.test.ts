@@ -24,7 +24,7 @@ const text = (bytes: Uint8Array) => String.fromCharCode(...bytes);
 
 test("what comes next is read while the caller works, each tensor once", async () => {
   const { shards, reads } = shardsOf(2);
-  const ahead = readingAhead(shards, names);
+  const ahead = readingAhead(shards, names, 192);
   expect(reads).toEqual([]);
   for (const name of names) {
     expect(text(await ahead.readTensor(name))).toBe(name);
@@ -33,8 +33,8 @@ test("what comes next is read while the caller works, each tensor once", async (
 });
 
 test("but no more than memory allows, and at least one", async () => {
-  const { shards, reads } = shardsOf(150 * 2 ** 20);
-  const ahead = readingAhead(shards, names);
+  const { shards, reads } = shardsOf(150);
+  const ahead = readingAhead(shards, names, 192);
   await ahead.readTensor("a");
   expect(reads).toEqual(["a", "b"]);
   await ahead.readTensor("b");
@@ -42,8 +42,8 @@ test("but no more than memory allows, and at least one", async () => {
 });
 
 test("what is read by rows, out of order or skipped is right too", async () => {
-  const { shards, reads } = shardsOf(150 * 2 ** 20);
-  const ahead = readingAhead(shards, names);
+  const { shards, reads } = shardsOf(150);
+  const ahead = readingAhead(shards, names, 192);
   await ahead.readTensor("b", { from: 0, to: 1 });
   await ahead.readTensor("other");
   expect(reads).toEqual(["b 0 1", "other"]);
@@ -55,7 +55,7 @@ test("what is read by rows, out of order or skipped is right too", async () => {
 
 test("a read that fails is told to whoever asks for the tensor, and to nobody else", async () => {
   const { shards } = shardsOf(2, "c");
-  const ahead = readingAhead(shards, names);
+  const ahead = readingAhead(shards, names, 192);
   for (const name of ["a", "b"]) expect(text(await ahead.readTensor(name))).toBe(name);
   await expect(ahead.readTensor("c")).rejects.toThrow("c is broken");
   expect(text(await ahead.readTensor("d"))).toBe("d");

@@ -18,13 +18,12 @@ function commit(): string {
   return `${git("rev-parse", "--short", "HEAD") || "unknown"}${changed ? " with changes" : ""}`;
 }
 
-/** Other work on the machine when this process began, by which every time may be too long. */
-const load = loadavg()[0];
+/** The machine's load before the command began, by which every time may be too long. Its own parts are a load to each other, and do not count. */
+const load = Number(process.env.QEP_BENCH_LOAD ?? loadavg()[0]);
 
 /** "2 cores, SwiftShader driver 5.0.0" */
 export function machineOf(adapter: string): string {
   const cores = availableParallelism();
-  // A run of several parts is itself a load of about one.
   const busy = load > 0.75 * cores ? `; other work was going on (load ${load.toFixed(1)})` : "";
   return `${cores} cores, ${adapter}${busy}`;
 }

@@ -2,6 +2,7 @@
  * `npm run bench -- [--only NAME,…] [--small]`: measures, part by part, and writes docs/benchmarks.md. Each part is a file in bench/, a process of its own, and
  * writes its own JSON file, so that one part can be measured again. `--small` takes sizes that say nothing, to try the parts out; it writes under .cache/.
  */
+import { loadavg } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { gpuEnvironment } from "./find.mjs";
@@ -51,7 +52,7 @@ await script(async () => {
   await ensureBrowser();
   if (wanted.some(({ name }) => name === "matmul")) await ensurePackages(join(root, "bench/peers"));
   const docs = join(root, small ? ".cache/bench-small" : "docs");
-  const env = { ...gpuEnvironment(), QEP_BENCH_DOCS: docs, ...(small && { QEP_BENCH_SMALL: "1" }) };
+  const env = { ...gpuEnvironment(), QEP_BENCH_DOCS: docs, QEP_BENCH_LOAD: String(loadavg()[0]), ...(small && { QEP_BENCH_SMALL: "1" }) };
   const lines = [];
   let failed = 0;
   for (const part of wanted) {

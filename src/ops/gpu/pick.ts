@@ -20,9 +20,10 @@ export interface PickedMatmul {
 
 /** No further form is tried after so long. */
 const trialMs = 2000;
-/** Rows and columns of the trial's product, and how long one form is timed. */
+/** Rows and columns of the trial's product, how long one form is timed, and how often it runs at most: some browsers' clocks stand still for many of them. */
 const trialSize = 1024;
 const timedMs = 25;
+const mostRuns = 32;
 
 /** The forms that this adapter can run, likely best first. */
 export function formsOf(gpu: Gpu): MatmulForm[] {
@@ -94,9 +95,9 @@ async function rateOf(gpu: Gpu, matmul: Matmul): Promise<number> {
   };
   await time(1);
   const once = await time(1);
-  const ms = await time(Math.max(1, Math.min(200, Math.ceil(timedMs / Math.max(once, 0.1)))));
+  const ms = await time(Math.max(1, Math.min(mostRuns, Math.ceil(timedMs / Math.max(once, 0.1)))));
   gpu.free(a, b);
-  return (2 * n ** 3) / (ms / 1000);
+  return (2 * n ** 3) / (Math.max(ms, 1e-3) / 1000);
 }
 
 /** Largest difference from the true product, relative to the sums of absolute products, of which float32 may lose a few parts in 2²⁴. */

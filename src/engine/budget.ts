@@ -46,9 +46,12 @@ export function runBudget(
 ): ActivationBudget {
   if (memory === null) return base;
   const room = usable(memory, spec, chunk);
-  const worst = stagePeaks(spec, plan, tokens, chunk, recorded, base).reduce((a, b) => (need(b) > need(a) ? b : a));
+  const peaks = stagePeaks(spec, plan, tokens, chunk, recorded, base);
+  const worst = peaks.reduce((a, b) => (need(b) > need(a) ? b : a));
   if (need(worst) > room) throw tooLittle(plan, worst, memory, memory + ((need(worst) - room) * 16) / 15);
-  return activationsBeside(room - worst.working, worst.chunk, base);
+  // What is left beside the stage that leaves least, which need not be the one that needs most.
+  const least = peaks.reduce((a, b) => (b.working + b.chunk > a.working + a.chunk ? b : a));
+  return activationsBeside(room - least.working, least.chunk, base);
 }
 
 const need = ({ working, activations, chunk }: StagePeak): number => working + Math.min(activations, 2 * chunk);

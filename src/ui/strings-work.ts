@@ -183,7 +183,7 @@ export const gpuPanel = {
   adapter: "Adapter",
   limits: "Limits",
   limitsOf: (buffer: string, binding: string) => `${buffer} per buffer, ${binding} per binding`,
-  products: "Products",
+  products: "Matmul kernel",
   productsOf: (form: string, rate: string | null) => (rate ? `${form}: ${rate}` : form),
   live: "In use now",
   peak: "Peak of last run",

@@ -2,6 +2,7 @@ import { QuantError } from "../errors";
 import type { Calibration, TokenWindows } from "../model/calibration";
 import { layerShape, stageInputs, stages } from "../model/layers";
 import type { ModelSpec } from "../model/spec";
+import { headBytes } from "../model/vocabulary";
 import { type ActivationBudget, type Activations, defaultBudget } from "../ops/activations";
 import type { RunPlan } from "../quant/layer-plan";
 import { layerKinds } from "../recipe/recipe";
@@ -66,7 +67,7 @@ function tooLittle(plan: RunPlan, { block, stage }: StagePeak, memory: number, n
 }
 
 /** The activations' budget of a forward pass through whole blocks. @throws QuantError `gpu-limit`. */
-export function passBudget(spec: ModelSpec, chunk: number, memory: GpuMemory, base: ActivationBudget = defaultBudget): ActivationBudget {
+function passBudget(spec: ModelSpec, chunk: number, memory: GpuMemory, base: ActivationBudget = defaultBudget): ActivationBudget {
   if (memory === null) return base;
   const block = layerKinds.reduce((sum, kind) => sum + layerShape(spec, kind)[0] * layerShape(spec, kind)[1], 0);
   const [qkv, o, gateUp, down] = stages.map((stage) => stage.kinds.reduce((sum, kind) => sum + layerShape(spec, kind)[0], 0));
@@ -74,10 +75,12 @@ export function passBudget(spec: ModelSpec, chunk: number, memory: GpuMemory, ba
   const passing = 4 * chunk * (3 * spec.hidden + Math.max(2 * qkv, o, gateUp + spec.intermediate, down + spec.intermediate));
   const room = usable(memory, spec, chunk);
   const residual = 4 * chunk * spec.hidden;
-  if (4 * block + passing + residual <= room) return activationsBeside(room - 4 * block - passing, residual, base);
+  const [blockBytes, head] = [4 * block + passing, headBytes(spec, chunk)];
+  const working = Math.max(blockBytes, head);
+  if (working + residual <= room) return activationsBeside(room - working, residual, base);
   throw new QuantError(
     "gpu-limit",
-    `a block and one chunk take ${gibibytes(4 * block + passing + residual + memory - room)} at once, and ${gibibytes(memory)} are allowed`,
+    `${head > blockBytes ? "a slice of the head" : "a block"} and one chunk take ${gibibytes(working + residual + memory - room)} at once, and ${gibibytes(memory)} are allowed`,
     "Allow more, or use shorter windows.",
   );
 }
@@ -100,18 +103,17 @@ export class MemoryKeeper {
     return runBudget(spec, plan, tokens + heldTokens, chunkTokens(calibration, perChunk), recorded, this.memory, this.base);
   }
 
-  /** Prepares a device for a run. */
-  limitRun({ ops, activations }: Device, budget: ActivationBudget | null): Activations {
+  /** Prepares a device for a job. @param budget null: as it stands. */
+  limit({ ops, activations }: Device, budget: ActivationBudget | null): Activations {
     ops.limitMemory(this.memory);
     if (budget) activations.limit(budget);
     return activations;
   }
 
   /** Prepares a device for passes through whole blocks. @throws QuantError `gpu-limit`. */
-  limitPasses({ ops, activations }: Device, spec: ModelSpec, { length, windows }: Pick<TokenWindows, "length" | "windows">) {
+  limitPasses(device: Device, spec: ModelSpec, { length, windows }: Pick<TokenWindows, "length" | "windows">) {
     const perChunk = this.perChunk(spec, { length });
-    ops.limitMemory(this.memory);
-    activations.limit(passBudget(spec, Math.min(perChunk, windows) * length, this.memory, this.base));
-    return { activations, perChunk };
+    const budget = passBudget(spec, Math.min(perChunk, windows) * length, this.memory, this.base);
+    return { activations: this.limit(device, budget), perChunk };
   }
 }

@@ -284,7 +284,7 @@ export class Engine {
 
   private async attempt(kept: KeptRun, calibration: Calibration | null, emit: Emit, signal: AbortSignal): Promise<RunReport> {
     const { model, plan, store } = kept;
-    const activations = this.keeper.limitRun(await this.start(), calibration && this.budgetOf(kept, calibration));
+    const activations = this.keeper.limit(await this.start(), calibration && this.budgetOf(kept, calibration));
     if (!calibration) return runUncalibrated({ activations, checkpoint: model, plan, store, emit, signal });
     const runs = runnable(model);
     const { recipe } = plan;

@@ -6,7 +6,7 @@ import { quantizers } from "../quant/registry";
 import type { LayerKind } from "../recipe/recipe";
 
 /** What a stage of a run must compute for its layers. */
-export interface StageNeeds {
+interface StageNeeds {
   H: boolean;
   C: boolean;
   /** At least one layer is corrected. */

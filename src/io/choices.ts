@@ -2,7 +2,7 @@ import { sha256OfText } from "./digest";
 import type { Scratch } from "./scratch";
 
 /** Short texts by a key, kept for the next start. */
-export interface KeptChoices {
+interface KeptChoices {
   read(key: string): Promise<string | null>;
   keep(key: string, value: string): Promise<void>;
 }

@@ -3,6 +3,7 @@ import { type Activation, type Activations, using } from "../ops/activations";
 import { type FloatDtype, mostColumns, type Ops, type Tensor } from "../ops/ops";
 import { loadTensor, type Model } from "./checkpoint";
 import { embeddingName, finalNormName, headName } from "./layers";
+import type { ModelSpec } from "./spec";
 
 /**
  * Rows of the embedding table for the ids of each chunk: [T, hidden], in the bytes of the file's dtype. The table is read once for all chunks, in slices;
@@ -37,6 +38,10 @@ function* slices(rows: number, rowBytes: number, bytes = sliceBytes, most = rows
   const step = Math.max(1, Math.min(most, Math.floor(bytes / rowBytes)));
   for (let from = 0; from < rows; from += step) yield { from, to: Math.min(rows, from + step) };
 }
+
+/** The most that a slice of the head and a chunk's logits for it take on the device together, in bytes. @param chunk tokens of the largest chunk. */
+export const headBytes = ({ vocabulary, hidden }: ModelSpec, chunk: number): number =>
+  2 * Math.min(sliceBytes, 4 * vocabulary * Math.max(hidden, chunk));
 
 const noTarget = 0xffffffff;
 

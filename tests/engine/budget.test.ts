@@ -1,15 +1,18 @@
 /** A memory that a person allows: jobs keep within it, whatever they compute stays the same, and what cannot fit is refused before any work. */
 import { expect, test } from "vitest";
-import { runBudget } from "../../src/engine/budget";
+import { MemoryKeeper, runBudget } from "../../src/engine/budget";
 import { Engine } from "../../src/engine/engine";
 import { peakBytes } from "../../src/engine/memory";
+import type { Device } from "../../src/engine/platform";
 import type { QuantError } from "../../src/errors";
 import { bytesFile } from "../../src/io/memory";
 import type { Scratch } from "../../src/io/scratch";
 import { openModel } from "../../src/model/checkpoint";
 import { defaultBudget } from "../../src/ops/activations";
+import { createCpuOps } from "../../src/ops/cpu";
 import { resolve } from "../../src/quant/resolve";
 import type { RunEvent } from "../../src/results/events";
+import { activationsOf } from "../support/engine";
 import { configs, generatedSource } from "../support/generated";
 import { npy } from "../support/npy";
 import { memoryPlatform } from "../support/platform";
@@ -97,4 +100,15 @@ test("RTN of Llama-2-7B fits 1 GiB, and an unlimited run has the budget it alway
   expect(budget.device).toBeGreaterThan(0);
   expect(budget.device).toBeLessThan(2 ** 29);
   expect(runBudget(model.spec, plan, 4096, 512, false, null)).toBe(defaultBudget);
+});
+
+test("a slice of the head and its logits count, where they are more than a block", async () => {
+  const { spec } = await openModel(tinySource({ ...config, vocab_size: 50_000 }));
+  const keeper = new MemoryKeeper();
+  keeper.memory = 2 ** 23;
+  const ops = createCpuOps();
+  const device = { ops, activations: activationsOf(ops) } as Device;
+  expect(() => keeper.limitPasses(device, spec, { length: 64, windows: 1 })).toThrow(/a slice of the head and one chunk take 0\.02 GiB/);
+  keeper.memory = 2 ** 26;
+  expect(keeper.limitPasses(device, spec, { length: 64, windows: 1 }).perChunk).toBeGreaterThan(0);
 });

@@ -26,7 +26,7 @@ const timedMs = 25;
 const mostRuns = 32;
 
 /** The forms that this adapter can run, likely best first. */
-export function formsOf(gpu: Gpu): MatmulForm[] {
+function formsOf(gpu: Gpu): MatmulForm[] {
   const { subgroupMinSize: least, subgroupMaxSize: most } = gpu.opened.adapter.info;
   const lanes = least ?? 0;
   const hasQuads = gpu.device.features.has("subgroups") && least === most && lanes >= 4 && lanes <= 64;

@@ -3,7 +3,7 @@ import * as jax from "@jax-js/jax";
 import * as tf from "@tensorflow/tfjs-core";
 import "@tensorflow/tfjs-backend-webgpu";
 import * as ort from "onnxruntime-web/webgpu";
-import { createGpuOps } from "../../src/ops/gpu";
+import { createGpuOps, type GpuOps } from "../../src/ops/gpu";
 import { browserGpu } from "../../src/ops/gpu/browser";
 import { matmulModel } from "./onnx";
 
@@ -28,11 +28,11 @@ export interface Library {
   prepare(shape: Shape, a: Float32Array, b: Float32Array): Promise<Multiply>;
 }
 
-async function ours(): Promise<Library & { adapter: string }> {
+async function ours(): Promise<Library & { ops: GpuOps }> {
   const ops = await createGpuOps(browserGpu());
   return {
     name: "QEP Studio",
-    adapter: ops.adapter.description,
+    ops,
     async prepare({ m, k, n }, a, b) {
       const [A, B] = [ops.fromFloats(a, [m, k]), ops.fromFloats(b, [k, n])];
       return async () => {
@@ -110,5 +110,5 @@ async function onnxRuntime(): Promise<Library> {
 /** Ours comes first. */
 export const open = async () => {
   const own = await ours();
-  return { adapter: own.adapter, libraries: [own, await jaxJs(), await tfjs(), await onnxRuntime()] satisfies Library[] as Library[] };
+  return { ops: own.ops, libraries: [own, await jaxJs(), await tfjs(), await onnxRuntime()] satisfies Library[] as Library[] };
 };

@@ -1,5 +1,6 @@
 /** The page of `npm run bench -- --only matmul`: all libraries side by side. bench/matmul.page.ts calls what it puts on `window`. */
 import { differs, values } from "../../scripts/pack/check";
+import { fmaRate } from "../../scripts/pack/fma";
 import { type Library, type Multiply, type Outcome, open, type Shape } from "./libraries";
 
 /** Milliseconds by library, a number for each round. */
@@ -42,6 +43,10 @@ async function compare(libraries: readonly Library[], shape: Shape, rounds: numb
   return times;
 }
 
-const { adapter, libraries } = await open();
-export const bench = { adapter, compare: (shape: Shape, rounds: number) => compare(libraries, shape, rounds) };
+const { ops, libraries } = await open();
+export const bench = {
+  adapter: ops.adapter.description,
+  compare: (shape: Shape, rounds: number) => compare(libraries, shape, rounds),
+  fmaRate: () => fmaRate(ops),
+};
 Object.assign(window, { bench });

@@ -131,7 +131,7 @@ export class Engine {
     const stream = this.recordings.state(spec, calibration, recipe, perChunk);
     const model = runnable(await this.formOf(recipe));
     const budget = this.keeper.runBudget(spec, plan, calibration, perChunk, stream !== "unrecorded");
-    return withRoom(this.platform, planSummary(model, plan, calibration, { rate, stream, perChunk, budget }), {
+    return withRoom(this.platform, await planSummary(model, plan, calibration, { rate, stream, perChunk, budget }), {
       model,
       plan,
       calibration,

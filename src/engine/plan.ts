@@ -1,4 +1,4 @@
-import { entriesOf, formats, layoutOf } from "../export/entries";
+import { exportJob, formats, layoutOf } from "../export/entries";
 import { findFile } from "../io/source";
 import type { Calibration, TokenWindows } from "../model/calibration";
 import { census, type Model } from "../model/checkpoint";
@@ -51,12 +51,12 @@ export interface Circumstances {
 }
 
 /** What a run would take, before it starts. @throws QuantError `bad-format`. */
-export function planSummary(
+export async function planSummary(
   model: Model,
   plan: RunPlan,
   calibration: Calibration,
   { rate, stream, perChunk, budget }: Circumstances,
-): UnroomedPlan {
+): Promise<UnroomedPlan> {
   const { spec } = model;
   const { tokens } = calibration;
   const { recipe, layers } = plan;
@@ -64,7 +64,7 @@ export function planSummary(
   const chunk = chunkTokens(calibration, perChunk);
   return {
     bytesIn: census(model.original ?? model).bytes,
-    bytesOut: layoutOf(plan, entriesOf(model, plan)).fileBytes,
+    bytesOut: (await layoutOf(exportJob(model, plan))).fileBytes,
     bitsPerWeight: bitsPerWeight(layers),
     quantizedWeights: layers.reduce((sum, { shape }) => sum + shape[0] * shape[1], 0),
     tokens: load.tokens,

@@ -1,5 +1,5 @@
 import { QuantError } from "../errors";
-import { entriesOf, layoutOf } from "../export/entries";
+import { exportJob, layoutOf } from "../export/entries";
 import type { Calibration } from "../model/calibration";
 import type { Checkpoint } from "../model/checkpoint";
 import { stageInputs, stages } from "../model/layers";
@@ -95,7 +95,7 @@ export async function withRoom(platform: Platform, plan: UnroomedPlan, run: Plan
 
 /** @throws QuantError `disk-full` before any work, instead of after hours of it. */
 export async function checkRoom(platform: Platform, run: PlannedRun): Promise<void> {
-  const { fileBytes } = layoutOf(run.plan, entriesOf(run.model, run.plan));
+  const { fileBytes } = await layoutOf(exportJob(run.model, run.plan));
   const lack = await lackOfRoom(platform, roomOf(run, platform).scratchBytes, fileBytes);
   if (lack) throw lack;
 }

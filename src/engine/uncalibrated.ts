@@ -1,5 +1,5 @@
 import { throwIfCancelled } from "../errors";
-import { entriesOf, formats, layoutOf } from "../export/entries";
+import { exportJob, formats, layoutOf } from "../export/entries";
 import { checkCopies, madeBeyondF16 } from "../export/range";
 import { watched } from "../io/digest";
 import { type Checkpoint, census, loadTensor } from "../model/checkpoint";
@@ -115,7 +115,7 @@ export async function planUncalibrated(ops: Ops, checkpoint: Checkpoint, plan: R
   const { recipe, layers } = plan;
   return {
     bytesIn: census(checkpoint).bytes,
-    bytesOut: layoutOf(plan, entriesOf(checkpoint, plan)).fileBytes,
+    bytesOut: (await layoutOf(exportJob(checkpoint, plan))).fileBytes,
     bitsPerWeight: bitsPerWeight(layers),
     quantizedWeights: sizeOf(layers),
     tokens: 0,

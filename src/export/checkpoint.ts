@@ -7,8 +7,9 @@ import type { QuantizedModel } from "../quant/coded";
 import type { RunPlan } from "../quant/layer-plan";
 import type { RunReport } from "../results/report";
 import { modelCard, type NamedEvaluation } from "./card";
-import { entriesOf, formats, layoutOf } from "./entries";
-import { EntryBytes } from "./entry-bytes";
+import { entriesOf, exportJob, formats, layoutOf } from "./entries";
+import type { ExportJob } from "./formats/format";
+import { partsOf } from "./parts";
 import { beyondF16 } from "./range";
 import { sideFiles } from "./side-files";
 import { verifyCheckpoint } from "./verify";
@@ -43,10 +44,11 @@ export async function exportCheckpoint(input: ExportInput): Promise<{ files: str
     },
   };
   try {
-    const entries = entriesOf(model, plan, { replaced: quantized.replaced, wide: new Set() });
-    const wide = await beyondF16(entries, model, quantized.beyondF16, plan.recipe, signal);
-    await writeTensors(input, wide, listing);
-    await writeSmallFiles(input, wide.size > 0, listing, files);
+    const changes = { replaced: quantized.replaced, wide: new Set<string>() };
+    const wide = await beyondF16(exportJob(model, plan, changes), quantized.beyondF16, signal);
+    const job = exportJob(model, plan, { ...changes, wide });
+    await writeTensors(input, job, listing);
+    await writeSmallFiles(input, job, listing, files);
     throwIfCancelled(signal);
     await sink.finish((written) => verifyCheckpoint(written, model, plan, quantized, signal));
   } catch (e) {
@@ -56,36 +58,25 @@ export async function exportCheckpoint(input: ExportInput): Promise<{ files: str
   return { files, bytes };
 }
 
-async function writeTensors(
-  { model, plan, quantized, progress, signal }: ExportInput,
-  wide: ReadonlySet<string>,
-  sink: Sink,
-): Promise<void> {
-  const entries = entriesOf(model, plan, { replaced: quantized.replaced, wide });
-  const layout = layoutOf(plan, entries);
+async function writeTensors({ model, quantized, progress, signal }: ExportInput, job: ExportJob, sink: Sink): Promise<void> {
+  const entries = entriesOf(job);
+  const layout = await layoutOf(job, entries);
   const writer = layout.writer(sink);
-  const made = new EntryBytes(model, quantized, plan.recipe);
+  const parts = partsOf(model, quantized);
   let done = 0;
-  for (const entry of entries)
-    for await (const bytes of made.of(entry)) {
+  for (const { spec, bytes } of entries)
+    for await (const part of bytes(parts)) {
       throwIfCancelled(signal);
-      await writer.write(entry.spec.name, bytes);
-      done += bytes.length;
+      await writer.write(spec.name, part);
+      done += part.length;
       progress?.(done, layout.dataBytes);
     }
   await writer.end();
 }
 
-async function writeSmallFiles(
-  { model, report, evaluations }: ExportInput,
-  wide: boolean,
-  sink: Sink,
-  written: readonly string[],
-): Promise<void> {
-  const format = formats[report.recipe.format];
-  // An unknown architecture may not run in f16, so its own dtype stays.
-  await writeFile(sink, "config.json", writeJson(model.spec ? format.config(model.config, report.recipe, wide) : model.config));
-  for (const [name, value] of Object.entries(format.files(report.recipe))) await writeFile(sink, name, writeJson(value));
+async function writeSmallFiles({ model, report, evaluations }: ExportInput, job: ExportJob, sink: Sink, written: readonly string[]) {
+  const files = formats[report.recipe.format].files(job);
+  for (const [name, value] of Object.entries(files)) await writeFile(sink, name, writeJson(value));
   await writeFile(sink, "recipe.json", writeJson(report.recipe));
   await writeFile(sink, "README.md", new TextEncoder().encode(modelCard(model, report, evaluations)));
   for (const file of sideFiles(model.source, written)) await writeFile(sink, file.name, await file.read(0, file.size));

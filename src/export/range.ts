@@ -8,7 +8,8 @@ import { codesOf } from "../ops/packed";
 import type { Beyond, Coded, PackedLayer, QuantizedModel } from "../quant/coded";
 import type { RunPlan } from "../quant/layer-plan";
 import type { Recipe } from "../recipe/recipe";
-import { type Entry, entriesOf, formats } from "./entries";
+import { entriesOf, exportJob, formats } from "./entries";
+import type { ExportJob } from "./formats/format";
 
 /** Whether a client multiplies with this tensor; buffers under other names (such as a mask of −∞) are not weights. */
 export const isWeight = (name: string) => /\.(weight|bias)$/.test(name);
@@ -19,36 +20,26 @@ const scanBytes = 8 * 2 ** 20;
  * one, whose clients compute in f16, refuses.
  * @throws QuantError `weight-overflow` or `non-finite-weights`, naming tensor, place and value.
  */
-export async function beyondF16(
-  entries: readonly Entry[],
-  model: Checkpoint,
-  made: QuantizedModel["beyondF16"],
-  recipe: Recipe,
-  signal?: AbortSignal,
-): Promise<ReadonlySet<string>> {
-  for (const [name, found] of made) refuse(name, found, recipe);
-  return new Set([...made.keys(), ...(await copiesBeyond(entries, model, recipe, signal)).keys()]);
+export async function beyondF16(job: ExportJob, made: QuantizedModel["beyondF16"], signal?: AbortSignal): Promise<ReadonlySet<string>> {
+  for (const [name, found] of made) refuse(name, found, job.plan.recipe);
+  return new Set([...made.keys(), ...(await copiesBeyond(job, signal)).keys()]);
 }
 
 /** Checks what can be checked before a run: the tensors that the export copies. @throws as `beyondF16`. */
 export async function checkCopies(model: Checkpoint, plan: RunPlan, signal?: AbortSignal): Promise<void> {
-  await copiesBeyond(entriesOf(model, plan), model, plan.recipe, signal);
+  await copiesBeyond(exportJob(model, plan), signal);
 }
 
-async function copiesBeyond(
-  entries: readonly Entry[],
-  model: Checkpoint,
-  recipe: Recipe,
-  signal?: AbortSignal,
-): Promise<Map<string, Beyond>> {
+async function copiesBeyond(job: ExportJob, signal?: AbortSignal): Promise<Map<string, Beyond>> {
+  const { model, plan } = job;
   const wide = new Map<string, Beyond>();
-  for (const { spec, source } of entries) {
-    if (source.from !== "source") continue;
-    const found = await knownOr(model, spec.name, () => copiedBeyond(spec.name, model, signal));
+  for (const { copies } of entriesOf(job)) {
+    if (copies === null) continue;
+    const found = await knownOr(model, copies, () => copiedBeyond(copies, model, signal));
     // An unknown architecture keeps its own dtype, so nothing that is copied is rounded.
     if (!found || (!model.spec && Number.isFinite(found.value))) continue;
-    refuse(spec.name, found, recipe);
-    wide.set(spec.name, found);
+    refuse(copies, found, plan.recipe);
+    wide.set(copies, found);
   }
   return wide;
 }

@@ -7,8 +7,8 @@ import type { Checkpoint } from "../model/checkpoint";
 import type { QuantizedModel } from "../quant/coded";
 import type { RunPlan } from "../quant/layer-plan";
 import type { WrittenEntry } from "./containers/container";
-import { entriesOf, formats } from "./entries";
-import { EntryBytes } from "./entry-bytes";
+import { entriesOf, exportJob, formats } from "./entries";
+import { partsOf } from "./parts";
 import { isWeight } from "./range";
 
 /**
@@ -23,8 +23,10 @@ export async function verifyCheckpoint(
   quantized: QuantizedModel,
   signal?: AbortSignal,
 ): Promise<void> {
-  const found = await givenAs("output", () => formats[plan.recipe.format].container.open(written));
-  const entries = entriesOf(model, plan, { replaced: quantized.replaced, wide: quantized.beyondF16 });
+  const job = exportJob(model, plan, { replaced: quantized.replaced, wide: quantized.beyondF16 });
+  const container = await formats[plan.recipe.format].container(job);
+  const found = await givenAs("output", () => container.open(written));
+  const entries = entriesOf(job);
   for (const { spec } of entries) {
     const entry = found.get(spec.name);
     if (!entry || entry.dtype !== spec.dtype || entry.shape.join() !== spec.shape.join())
@@ -32,12 +34,12 @@ export async function verifyCheckpoint(
   }
   if (found.size !== entries.length) throw failed(written.label, `holds ${found.size} tensors instead of ${entries.length}`);
   const isHalf = await saysFloat16(written);
-  const expected = new EntryBytes(model, quantized, plan.recipe);
+  const parts = partsOf(model, quantized);
   for (const entry of entries) {
     throwIfCancelled(signal);
     const { name, dtype } = entry.spec;
     const check = isWeight(name) ? (bytes: Uint8Array) => checkValues(name, bytes, dtype as Dtype, isHalf) : () => {};
-    await compareEntry(found.get(name)!, name, expected.of(entry), check);
+    await compareEntry(found.get(name)!, name, entry.bytes(parts), check);
   }
 }
 
@@ -57,7 +59,7 @@ function checkValues(name: string, bytes: Uint8Array, dtype: Dtype, isHalf: bool
 async function compareEntry(
   entry: WrittenEntry,
   name: string,
-  expected: AsyncIterable<Uint8Array>,
+  expected: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   check: (bytes: Uint8Array) => void,
 ): Promise<void> {
   let at = 0;

@@ -31,7 +31,7 @@ test.each([
   const model = await openModel({ ...source, files });
   expect(files.filter(({ name: file }) => file.endsWith(".safetensors"))).toHaveLength(shards);
   const plan = resolve(gptq, model);
-  const summary = planSummary(model, plan, calibration, { rate: 1e-9, stream: "unrecorded", perChunk: 1, budget: defaultBudget });
+  const summary = await planSummary(model, plan, calibration, { rate: 1e-9, stream: "unrecorded", perChunk: 1, budget: defaultBudget });
   expect(summary.bytesIn / 2).toBeCloseTo(parameters, -6);
   const layers = plan.layers.map(({ shape }) => shape);
   expect(Math.max(...layers.map(([out, n]) => out * n))).toBe(widest[0] * widest[1]);

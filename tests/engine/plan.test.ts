@@ -18,7 +18,7 @@ async function warningsOf(recipe: Recipe, more: string[] = []): Promise<string> 
   const files = [...source.files, ...more.map((name) => bytesFile(name, "{}"))];
   const opened = await openModel({ ...source, files });
   const model = recipe.rotation === null ? opened : await rotateModel(opened, recipe.rotation);
-  return planSummary(model, resolve(recipe, model), calibration, circumstances).warnings.join(" ");
+  return (await planSummary(model, resolve(recipe, model), calibration, circumstances)).warnings.join(" ");
 }
 
 test("says before any work what GPTQModel will refuse, and what a rotation costs", async () => {
@@ -31,17 +31,18 @@ test("says before any work what GPTQModel will refuse, and what a rotation costs
 test("counts rules in bits and bytes, and held-out windows in work", async () => {
   const model = await openModel(tinySource(wide));
   const of = (recipe: Recipe) => planSummary(model, resolve(recipe, model), calibration, circumstances);
-  const all = of(recipeWith({ bits: 4 }));
-  const down = of(recipeWith({ bits: 4, rules: [{ match: "down_proj", bits: 8 }] }));
+  const all = await of(recipeWith({ bits: 4 }));
+  const down = await of(recipeWith({ bits: 4, rules: [{ match: "down_proj", bits: 8 }] }));
   // down_proj is 2048 of a block's 8192 + 512 weights; its rows' zeros grow too.
   const weights = all.quantizedWeights / 3;
   expect(down.bitsPerWeight - all.bitsPerWeight).toBeCloseTo((4 * 2048 + 4 * 32) / weights, 9);
   const many = { tokens: tinyTokens(1, 16), heldOut: tinyTokens(16, 16) };
   const few = { tokens: tinyTokens(16, 16), heldOut: tinyTokens(1, 16) };
-  const peak = (c: typeof many) => planSummary(model, resolve(recipeWith({}, { choice: "best" }), model), c, circumstances).peakGpuBytes;
+  const best = resolve(recipeWith({}, { choice: "best" }), model);
+  const peak = async (c: typeof many) => (await planSummary(model, best, c, circumstances)).peakGpuBytes;
   // The largest chunk is the held-out one.
-  expect(peak(many)).toBe(peak(few));
-  const choosing = of(recipeWith({}, { choice: "best" }));
+  expect(await peak(many)).toBe(await peak(few));
+  const choosing = await of(recipeWith({}, { choice: "best" }));
   expect(choosing.heldOutWindows).toBe(2);
   expect(choosing.seconds).toBeGreaterThan(all.seconds);
 });

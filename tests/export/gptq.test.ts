@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { exportCheckpoint } from "../../src/export/checkpoint";
-import { entriesOf, formats } from "../../src/export/entries";
+import { entriesOf, exportJob, formats } from "../../src/export/entries";
 import { verifyCheckpoint } from "../../src/export/verify";
 import { f16ToNumber, toF16 } from "../../src/io/dtype";
 import { bytesFile, memorySink, memorySource } from "../../src/io/memory";
@@ -144,7 +144,7 @@ describe("what the format cannot hold is refused before any work", () => {
     ],
   ])("%j", async (change, shape, words) => {
     const model = await openModel(tinySource(shape));
-    expect(() => entriesOf(model, resolve(packedRecipe(change), model))).toThrow(words);
+    expect(() => entriesOf(exportJob(model, resolve(packedRecipe(change), model)))).toThrow(words);
   });
 });
 

@@ -1,8 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { layerFacts } from "../../src/engine/facts";
 import { exportCheckpoint } from "../../src/export/checkpoint";
-import { entriesOf, formats } from "../../src/export/entries";
+import { entriesOf, exportJob, formats } from "../../src/export/entries";
 import { checkKinds } from "../../src/export/formats/format";
+import { onGrid } from "../../src/export/formats/source-order";
 import { verifyCheckpoint } from "../../src/export/verify";
 import { f16ToNumber, toF16 } from "../../src/io/dtype";
 import { bytesFile, memorySink, memorySource } from "../../src/io/memory";
@@ -81,11 +82,11 @@ describe("layers with real zeros", () => {
   test("are refused by GPTQ in a sentence, before the run and when they come to be written", async () => {
     const { model, quantized, plan } = await realZeros();
     checkKinds("dense", formats.dense, plan.layers);
-    expect(() => entriesOf(model, resolve({ ...recipe, format: "gptq" }, model))).toThrow(
+    expect(() => entriesOf(exportJob(model, resolve({ ...recipe, format: "gptq" }, model)))).toThrow(
       `This format cannot hold the result: ${plan.layers[0].name} would be on a grid with real zeros (an offset in f16), and the gptq format has no place for them.`,
     );
     const layer = await quantized.layer(name);
-    expect(() => formats.gptq.bytes(layer!, false)).toThrow(/is on a grid with real zeros/);
+    expect(() => onGrid(layer!, "integer-zero")).toThrow(/is on a grid with real zeros/);
   });
 
   test("go neither with a symmetric grid nor with QuIP, which has its own", async () => {

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { safetensors } from "../../src/export/containers/safetensors";
-import { entriesOf } from "../../src/export/entries";
-import { EntryBytes } from "../../src/export/entry-bytes";
+import { entriesOf, exportJob } from "../../src/export/entries";
+import { partsOf } from "../../src/export/parts";
 import { verifyCheckpoint } from "../../src/export/verify";
 import { bytesFile, memorySource } from "../../src/io/memory";
 import { layoutFile } from "../../src/io/writer";
@@ -23,10 +23,10 @@ async function verified(change: (tensors: Tensors) => void, config: object = { t
     beyondF16: new Map(value > 65504 ? [[norm, { index: 0, value }]] : []),
   };
   const tensors = tinyTensors();
-  const bytesOf = new EntryBytes(model, made, plan.recipe);
-  for (const entry of entriesOf(model, plan, { replaced: made.replaced, wide: made.beyondF16 })) {
+  const from = partsOf(model, made);
+  for (const entry of entriesOf(exportJob(model, plan, { replaced: made.replaced, wide: made.beyondF16 }))) {
     const parts: Uint8Array[] = [];
-    for await (const part of bytesOf.of(entry)) parts.push(part);
+    for await (const part of entry.bytes(from)) parts.push(part);
     tensors.set(entry.spec.name, { spec: entry.spec as never, bytes: Uint8Array.from(Buffer.concat(parts)) });
   }
   change(tensors);

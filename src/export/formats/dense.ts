@@ -3,7 +3,8 @@ import { pointOf } from "../../ops/grid-kinds";
 import { codesOf } from "../../ops/packed";
 import type { DenseLayer, PackedLayer } from "../../quant/coded";
 import { safetensors } from "../containers/safetensors";
-import { type Format, withDtype } from "./format";
+import type { Format } from "./format";
+import { inSourceOrder, withDtype } from "./source-order";
 
 const rowsAtOnce = 256;
 
@@ -12,13 +13,20 @@ const rowsAtOnce = 256;
  * as it was measured, and the config then says float32: bf16 would round what was measured, and refusing would lose a run.
  */
 export const dense: Format = {
-  container: safetensors,
   packed: false,
   accepts: () => true,
-  tensors: ({ name, shape }, wide) => [{ name: `${name}.weight`, dtype: wide ? "F32" : "F16", shape }],
-  bytes: (layer, wide) => [layer.kind === "dense" ? once(layer) : denseRows(layer, wide)],
-  config: (source, _, wide) => withDtype(source, wide ? "float32" : "float16"),
-  files: () => ({}),
+  entries: (job) =>
+    inSourceOrder(job, ({ name, shape }, wide) => [
+      {
+        spec: { name: `${name}.weight`, dtype: wide ? "F32" : "F16", shape },
+        bytes: (layer) => (layer.kind === "dense" ? once(layer) : denseRows(layer, wide)),
+      },
+    ]),
+  container: async () => safetensors,
+  files: ({ model, changes }) => ({
+    // An unknown architecture may not run in f16, so its own dtype stays.
+    "config.json": model.spec ? withDtype(model.config, changes.wide.size ? "float32" : "float16") : model.config,
+  }),
   check: () => {},
   notes: (_, { spec, config }) => {
     const size = "the file is as large as f16 weights are";

@@ -1,14 +1,13 @@
 import { version } from "../../../package.json";
 import { QuantError } from "../../errors";
 import { toF16Words } from "../../io/dtype";
-import type { TensorSpec } from "../../io/writer";
 import { packBits } from "../../ops/bits";
-import { gridKinds } from "../../ops/grid-kinds";
 import type { PackedLayer } from "../../quant/coded";
 import { groupsOf, type LayerPlan } from "../../quant/layer-plan";
 import type { Recipe } from "../../recipe/recipe";
 import { safetensors } from "../containers/safetensors";
-import { type Format, withDtype } from "./format";
+import type { Format } from "./format";
+import { inSourceOrder, type LayerEntry, onGrid, withDtype } from "./source-order";
 
 /**
  * GPTQ's packed layout: qweight [in·b/32, out] with the bit stream down the inputs, qzeros [G, out·b/32] along the outputs,
@@ -16,28 +15,30 @@ import { type Format, withDtype } from "./format";
  * v2 (zeros as they are), because a zero of 0 has no place in v1.
  */
 export const gptq: Format = {
-  container: safetensors,
   packed: true,
   accepts: (kind) => kind === "integer-zero",
-  tensors: ({ name, shape, grid }) => gptqTensors(name, shape, grid.bits, groupsOf(shape, grid)),
-  bytes: (layer) => {
-    if (layer.kind === "dense") throw new QuantError("internal", `${layer.name} is on no grid`);
-    if (layer.gridKind !== "integer-zero")
-      throw new QuantError("internal", `${layer.name} is on a grid with ${gridKinds[layer.gridKind].label}`);
-    return [weights(layer), one(zeros(layer)), one(scales(layer)), one(groupIndex(layer))];
-  },
-  config: (source, recipe) => ({ ...withDtype(source, "float16"), quantization_config: settings(recipe) }),
-  files: (recipe) => ({ "quantize_config.json": settings(recipe) }),
+  entries: (job) => inSourceOrder(job, gptqEntries),
+  container: async () => safetensors,
+  files: ({ model, plan: { recipe } }) => ({
+    "config.json": { ...withDtype(model.config, "float16"), quantization_config: settings(recipe) },
+    "quantize_config.json": settings(recipe),
+  }),
   check,
   notes,
 };
 
-function gptqTensors(name: string, [out, n]: readonly [number, number], bits: number, groups: number): TensorSpec[] {
+function gptqEntries({ name, shape, grid }: LayerPlan): LayerEntry[] {
+  const [out, n] = shape;
+  const groups = groupsOf(shape, grid);
+  const entry = (part: string, dtype: string, shape: number[], bytes: (layer: PackedLayer) => Iterable<Uint8Array>): LayerEntry => ({
+    spec: { name: `${name}.${part}`, dtype, shape },
+    bytes: (layer) => bytes(onGrid(layer, "integer-zero")),
+  });
   return [
-    { name: `${name}.qweight`, dtype: "I32", shape: [(n * bits) / 32, out] },
-    { name: `${name}.qzeros`, dtype: "I32", shape: [groups, (out * bits) / 32] },
-    { name: `${name}.scales`, dtype: "F16", shape: [groups, out] },
-    { name: `${name}.g_idx`, dtype: "I32", shape: [n] },
+    entry("qweight", "I32", [(n * grid.bits) / 32, out], weights),
+    entry("qzeros", "I32", [groups, (out * grid.bits) / 32], (layer) => [zeros(layer)]),
+    entry("scales", "F16", [groups, out], (layer) => [scales(layer)]),
+    entry("g_idx", "I32", [n], (layer) => [groupIndex(layer)]),
   ];
 }
 
@@ -94,10 +95,6 @@ function scales({ scales, shape: [out] }: PackedLayer): Uint8Array {
 function groupIndex({ scales, shape: [out, n] }: PackedLayer): Uint8Array {
   const size = (n * out) / scales.length;
   return new Uint8Array(Int32Array.from({ length: n }, (_, i) => Math.floor(i / size)).buffer);
-}
-
-function* one(bytes: Uint8Array): Generator<Uint8Array> {
-  yield bytes;
 }
 
 function check(layers: readonly LayerPlan[], { bits, groupSize, blocks }: Recipe, whole: boolean): void {

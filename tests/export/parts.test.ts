@@ -1,8 +1,7 @@
 import { expect, test } from "vitest";
-import { EntryBytes } from "../../src/export/entry-bytes";
+import { partsOf } from "../../src/export/parts";
 import { bytesFile } from "../../src/io/memory";
 import { openModel } from "../../src/model/checkpoint";
-import { defaultRecipe } from "../../src/recipe/recipe";
 import { tinySource } from "../support/tiny";
 
 test("a tensor that is copied in several parts is the source's from end to end", async () => {
@@ -13,9 +12,8 @@ test("a tensor that is copied in several parts is the source's from end to end",
   const tensor = { ...before, file: bytesFile("big", bytes), start: 10, end: 10 + size };
   const big = { ...model, shards: { ...model.shards, tensors: new Map([[name, tensor]]) } };
   const quantized = { layer: async () => null, replaced: new Map(), beyondF16: new Map() };
-  const entry = { spec: { name, dtype: "F16", shape: [size / 2] }, source: { from: "source" as const }, isWide: false };
   const parts: Uint8Array[] = [];
-  for await (const part of new EntryBytes(big, quantized, defaultRecipe).of(entry)) parts.push(part);
+  for await (const part of partsOf(big, quantized).copy(name)) parts.push(part);
   expect(parts.length).toBe(2);
   expect(Buffer.compare(Buffer.concat(parts), bytes.subarray(10, 10 + size))).toBe(0);
 });

@@ -7,8 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ensurePackages } from "./packages.mjs";
 import { root, run, Stop, script } from "./proc.mjs";
-import { ensurePython } from "./python.mjs";
-import { ensureBrowser } from "./setup.mjs";
+import { ensureBrowser, ensureClients } from "./setup.mjs";
 
 /** @typedef {{ passed: number, failed: number, skipped: number }} Count */
 /**
@@ -73,7 +72,7 @@ const suites = [
     minutes: 45,
     turn: 4,
   },
-  { name: "interop", needs: [ensureBrowser, ensurePython], command: vitest("interop"), count: countVitest, minutes: 45, turn: 4 },
+  { name: "interop", needs: [ensureBrowser, ensureClients], command: vitest("interop"), count: countVitest, minutes: 45, turn: 4 },
 ];
 
 /**

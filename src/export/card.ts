@@ -1,7 +1,7 @@
 import type { Checkpoint } from "../model/checkpoint";
 import { blockCount } from "../model/generic";
 import { flagsText } from "../recipe/flags";
-import { alphaTitle, formatTitles, isBase, methodTitles, recipeTitle } from "../recipe/recipe";
+import { alphaTitle, formatTitles, isBase, methodTitles, type Recipe, recipeTitle } from "../recipe/recipe";
 import { ruleText } from "../recipe/rules";
 import type { Evaluation } from "../results/measures";
 import type { RunReport } from "../results/report";
@@ -47,8 +47,9 @@ export function modelCard(model: Checkpoint, report: RunReport, evaluations: rea
     ]);
   return [
     "---",
-    "library_name: transformers",
-    "tags: [quantized, qep]",
+    ...(formats[recipe.format].selfContained
+      ? [`tags: [quantized, qep, ${recipe.format}]`]
+      : ["library_name: transformers", "tags: [quantized, qep]"]),
     "---",
     "",
     `# ${plain(model.source.label)}, ${recipeTitle(recipe)}`,
@@ -60,10 +61,16 @@ export function modelCard(model: Checkpoint, report: RunReport, evaluations: rea
     ...rows.map(([name, value]) => `| ${name} | ${value} |`),
     "",
     ...formats[recipe.format].notes(recipe, model),
-    recipe.rotation === null
-      ? "Layers that are not quantized are as in the source."
-      : "Embeddings, norms, head and biases are the source's, rotated.",
+    untouched(recipe),
     "`recipe.json` reproduces the run.",
     "",
   ].join("\n");
+}
+
+/** What became of the tensors that were not quantized. */
+function untouched({ format, rotation }: Recipe): string {
+  const rounded = formats[format].selfContained ? ", in f16 and f32" : "";
+  return rotation === null
+    ? `What is not quantized is as in the source${rounded}.`
+    : `Embeddings, norms, head and biases are the source's, rotated${rounded}.`;
 }

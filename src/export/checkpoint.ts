@@ -7,10 +7,10 @@ import type { QuantizedModel } from "../quant/coded";
 import type { RunPlan } from "../quant/layer-plan";
 import type { RunReport } from "../results/report";
 import { modelCard, type NamedEvaluation } from "./card";
-import { entriesOf, exportJob, formats, layoutOf } from "./entries";
+import { entriesOf, formats, layoutOf } from "./entries";
 import type { ExportJob } from "./formats/format";
 import { partsOf } from "./parts";
-import { beyondF16 } from "./range";
+import { finishedJob } from "./range";
 import { sideFiles } from "./side-files";
 import { verifyCheckpoint } from "./verify";
 
@@ -27,7 +27,7 @@ export interface ExportInput {
 }
 
 /**
- * Writes a Hugging Face folder to the sink: headers first, then the tensors front to back, then the small files. What was written is read back before
+ * Writes a folder to the sink, a Hugging Face one in most formats: headers first, then the tensors front to back, then the small files. What was written is read back before
  * it counts as finished; where anything fails nothing is left. Returns the names and sizes written.
  * @throws QuantError `verify-failed`, and what sink and checkpoint throw.
  */
@@ -44,9 +44,7 @@ export async function exportCheckpoint(input: ExportInput): Promise<{ files: str
     },
   };
   try {
-    const changes = { replaced: quantized.replaced, wide: new Set<string>() };
-    const wide = await beyondF16(exportJob(model, plan, changes), quantized.beyondF16, signal);
-    const job = exportJob(model, plan, { ...changes, wide });
+    const job = await finishedJob(model, plan, quantized, signal);
     await writeTensors(input, job, listing);
     await writeSmallFiles(input, job, listing, files);
     throwIfCancelled(signal);
@@ -75,9 +73,11 @@ async function writeTensors({ model, quantized, progress, signal }: ExportInput,
 }
 
 async function writeSmallFiles({ model, report, evaluations }: ExportInput, job: ExportJob, sink: Sink, written: readonly string[]) {
-  const files = formats[report.recipe.format].files(job);
+  const format = formats[report.recipe.format];
+  const files = format.files(job);
   for (const [name, value] of Object.entries(files)) await writeFile(sink, name, writeJson(value));
   await writeFile(sink, "recipe.json", writeJson(report.recipe));
   await writeFile(sink, "README.md", new TextEncoder().encode(modelCard(model, report, evaluations)));
-  for (const file of sideFiles(model.source, written)) await writeFile(sink, file.name, await file.read(0, file.size));
+  for (const file of format.selfContained ? [] : sideFiles(model.source, written))
+    await writeFile(sink, file.name, await file.read(0, file.size));
 }

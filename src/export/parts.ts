@@ -16,11 +16,12 @@ export function partsOf(model: Checkpoint, quantized: QuantizedModel): Parts {
       return layer;
     },
     folded: (name) => quantized.replaced.get(name)!,
-    async *copy(name) {
+    async *copy(name, unit = 1) {
       const { file, start, end } = model.shards.tensors.get(name)!;
       // An empty tensor still has to be written once, or the writer would wait for it.
       if (start === end) yield new Uint8Array(0);
-      for (let at = start; at < end; at += copyBytes) yield await file.read(at, Math.min(end, at + copyBytes));
+      const step = Math.max(1, Math.floor(copyBytes / unit)) * unit;
+      for (let at = start; at < end; at += step) yield await file.read(at, Math.min(end, at + step));
     },
   };
 }

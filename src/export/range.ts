@@ -16,13 +16,20 @@ export const isWeight = (name: string) => /\.(weight|bias)$/.test(name);
 const scanBytes = 8 * 2 ** 20;
 
 /**
- * Names of the tensors that f16 cannot hold, found before anything is written. The dense format keeps them in f32, and its config says float32; a packed
- * one, whose clients compute in f16, refuses.
+ * Names of the tensors that f16 cannot hold, found before anything is written. The dense format keeps them in f32, and its config says float32; GGUF keeps
+ * copies in f32; other packed ones, whose clients compute in f16, refuse.
  * @throws QuantError `weight-overflow` or `non-finite-weights`, naming tensor, place and value.
  */
 export async function beyondF16(job: ExportJob, made: QuantizedModel["beyondF16"], signal?: AbortSignal): Promise<ReadonlySet<string>> {
   for (const [name, found] of made) refuse(name, found, job.plan.recipe);
   return new Set([...made.keys(), ...(await copiesBeyond(job, signal)).keys()]);
+}
+
+/** The export of a finished run. @throws as `beyondF16`. */
+export async function finishedJob(model: Checkpoint, plan: RunPlan, quantized: QuantizedModel, signal?: AbortSignal): Promise<ExportJob> {
+  const changes = { replaced: quantized.replaced, wide: new Set<string>() };
+  const wide = await beyondF16(exportJob(model, plan, changes), quantized.beyondF16, signal);
+  return exportJob(model, plan, { ...changes, wide });
 }
 
 /** Checks what can be checked before a run: the tensors that the export copies. @throws as `beyondF16`. */
@@ -46,7 +53,7 @@ async function copiesBeyond(job: ExportJob, signal?: AbortSignal): Promise<Map<s
 
 function refuse(name: string, found: Beyond, recipe: Recipe): void {
   if (!Number.isFinite(found.value)) throw nonFinite(name, found);
-  if (formats[recipe.format].packed) throw overflow(name, found);
+  if (!formats[recipe.format].widens) throw overflow(name, found);
 }
 
 /** The tensors that a run made and f16 cannot hold, by name, each with the first such value. */

@@ -7,9 +7,9 @@ import type { Checkpoint } from "../model/checkpoint";
 import type { QuantizedModel } from "../quant/coded";
 import type { RunPlan } from "../quant/layer-plan";
 import type { WrittenEntry } from "./containers/container";
-import { entriesOf, exportJob, formats } from "./entries";
+import { entriesOf, formats } from "./entries";
 import { partsOf } from "./parts";
-import { isWeight } from "./range";
+import { finishedJob, isWeight } from "./range";
 
 /**
  * Reads a written checkpoint back with the strict reader: every tensor has its dtype and shape, is byte for byte what the run measured or the source holds,
@@ -23,7 +23,7 @@ export async function verifyCheckpoint(
   quantized: QuantizedModel,
   signal?: AbortSignal,
 ): Promise<void> {
-  const job = exportJob(model, plan, { replaced: quantized.replaced, wide: quantized.beyondF16 });
+  const job = await finishedJob(model, plan, quantized, signal);
   const container = await formats[plan.recipe.format].container(job);
   const found = await givenAs("output", () => container.open(written));
   const entries = entriesOf(job);
@@ -33,7 +33,7 @@ export async function verifyCheckpoint(
       throw failed(spec.name, "is missing or has another shape");
   }
   if (found.size !== entries.length) throw failed(written.label, `holds ${found.size} tensors instead of ${entries.length}`);
-  const isHalf = await saysFloat16(written);
+  const isHalf = !formats[plan.recipe.format].selfContained && (await saysFloat16(written));
   const parts = partsOf(model, quantized);
   for (const entry of entries) {
     throwIfCancelled(signal);

@@ -29,6 +29,14 @@ function frequenciesOf(spec: ModelSpec, length: number): number[] {
   }
 }
 
+/** By what Llama 3's scaling divides each pair's angle: [headDim/2]; null for any other. */
+export function ropeDivisors(spec: ModelSpec): Float32Array | null {
+  const { ropeScaling: s, ropeTheta, headDim } = spec;
+  if (s.kind !== "llama3") return null;
+  const scaled = frequenciesOf(spec, 1);
+  return Float32Array.from(scaled, (f, i) => ropeTheta ** (-(2 * i) / headDim) / f);
+}
+
 /** Dynamic NTK scaling: the trained base up to the trained length, a larger one for longer sequences. */
 function dynamicBase({ ropeTheta, headDim, maxPositions }: ModelSpec, factor: number, length: number): number {
   const stretch = (factor * Math.max(length, maxPositions)) / maxPositions - (factor - 1);

@@ -2,6 +2,7 @@
 export const formatNames = {
   dense: { title: "Dense f16 (loads where the original does)", short: "f16 dense" },
   gptq: { title: "GPTQ (packed)", short: "GPTQ packed" },
+  gguf: { title: "GGUF (llama.cpp)", short: "GGUF" },
 };
 
 export type FormatId = keyof typeof formatNames;

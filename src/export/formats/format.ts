@@ -36,18 +36,24 @@ export interface Parts {
   layer(name: string): Promise<Coded>;
   /** What a fold made of the source's tensor. */
   folded(name: string): Float32Array;
-  /** The source's tensor as it is, a few megabytes at a time. */
-  copy(name: string): AsyncIterable<Uint8Array>;
+  /** The source's tensor as it is, a few megabytes at a time, in multiples of `unit` bytes. */
+  copy(name: string, unit?: number): AsyncIterable<Uint8Array>;
 }
 
 /** An export format: the plug-in contract of this folder. */
 export interface Format {
   /** Holds layers on grids only. */
   readonly packed: boolean;
+  /** Keeps a tensor that f16 cannot hold in f32, instead of refusing it. Layers on grids are refused by packed formats all the same. */
+  readonly widens?: boolean;
+  /** Its files are the whole model: no config.json, and nothing else of the source is copied beside them. */
+  readonly selfContained?: boolean;
   /** Whether it can hold layers on grids of this kind. */
   accepts(kind: GridKind): boolean;
   /** @throws QuantError `bad-format` when it cannot hold these layers, or needs all of the model's and these are not (`whole` is false). */
   check(layers: readonly LayerPlan[], recipe: Recipe, whole: boolean): void;
+  /** Bits that a weight of this layer takes, scales included; absent: its code, and its share of its group's scale and zero. */
+  bitsPerWeight?(layer: LayerPlan): number;
   /** Every entry, in the order of the files. */
   entries(job: ExportJob): Entry[];
   /** The kind of file that they go into. @throws QuantError where the checkpoint's small files do not have what that must say. */

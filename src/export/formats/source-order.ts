@@ -46,11 +46,17 @@ const foldedEntry = (name: string, shape: readonly number[], wide: boolean): Ent
   },
 });
 
+/** A layer that must be on a grid. @throws QuantError `internal`, as the plan was checked. */
+export function onAnyGrid(layer: Coded): PackedLayer {
+  if (layer.kind === "dense") throw new QuantError("internal", `${layer.name} is on no grid`);
+  return layer;
+}
+
 /** A layer that must be on a grid of this kind. @throws QuantError `internal`, as the plan was checked. */
 export function onGrid(layer: Coded, kind: GridKind): PackedLayer {
-  if (layer.kind === "dense") throw new QuantError("internal", `${layer.name} is on no grid`);
-  if (layer.gridKind !== kind) throw new QuantError("internal", `${layer.name} is on a grid with ${gridKinds[layer.gridKind].label}`);
-  return layer;
+  const packed = onAnyGrid(layer);
+  if (packed.gridKind !== kind) throw new QuantError("internal", `${layer.name} is on a grid with ${gridKinds[packed.gridKind].label}`);
+  return packed;
 }
 
 /** config.json with the dtype of what is written: clients that load in the config's dtype must not round f16 to bf16 again, nor f32 to f16. */

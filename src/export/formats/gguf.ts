@@ -1,0 +1,69 @@
+import { layerShape } from "../../model/layers";
+import type { ModelSpec } from "../../model/spec";
+import type { LayerPlan } from "../../quant/layer-plan";
+import { gridSpec } from "../../quant/quantizer";
+import { layerKinds, type Recipe } from "../../recipe/recipe";
+import { gguf as ggufFile } from "../containers/gguf";
+import { networkNotes } from "../gguf/architectures";
+import { bitsPerWeight, blockTypeOf, fittingType, type GridType } from "../gguf/block-types";
+import { metadataOf } from "../gguf/metadata";
+import { ggufEntries } from "../gguf/tensors";
+import type { Format } from "./format";
+
+/**
+ * One .gguf file for llama.cpp and what is built on it, with tokenizer and chat template inside. Each layer has the smallest block type that holds its grid
+ * exactly; embeddings, head and layers that are not quantized are F16, norms and biases F32.
+ */
+export const gguf: Format = {
+  packed: true,
+  widens: true,
+  selfContained: true,
+  accepts: () => true,
+  check(layers) {
+    for (const layer of layers) blockTypeOf(layer);
+  },
+  bitsPerWeight: (layer) => bitsPerWeight(blockTypeOf(layer)),
+  entries: ggufEntries,
+  async container({ model, plan: { layers } }) {
+    const type = mainType(layers);
+    const name = nameOf(model.source.label);
+    return ggufFile(`${name}-${type}.gguf`, await metadataOf(model, model.spec!, name, type));
+  },
+  files: () => ({}),
+  notes,
+};
+
+/** The type of most weights. */
+function mainType(layers: readonly LayerPlan[]): GridType {
+  const weights = new Map<GridType, number>();
+  for (const layer of layers) {
+    const type = blockTypeOf(layer);
+    weights.set(type, (weights.get(type) ?? 0) + layer.shape[0] * layer.shape[1]);
+  }
+  return [...weights].reduce((most, entry) => (entry[1] > most[1] ? entry : most))[0];
+}
+
+/** The model's name as a file name: it is a folder's, which a stranger may have named. */
+const nameOf = (label: string): string =>
+  label
+    .replace(/[^A-Za-z0-9._-]+/g, "-")
+    .replace(/^[.-]+|\.{2,}/g, "")
+    .slice(0, 100) || "model";
+
+function notes(recipe: Recipe, { spec }: { spec: ModelSpec | null }): string[] {
+  if (!spec) return [];
+  const types = typesOf(recipe, spec);
+  const sentences = [
+    `Loads in llama.cpp and what is built on it (LM Studio, Ollama, Jan, wllama): layers as ${types.join(" and ")}, embeddings and head as F16.`,
+  ];
+  if (types.includes("Q2_0"))
+    sentences.push("Q2_0 needs a llama.cpp of July 2026 or newer; Ollama and LM Studio built on an older one refuse the file.");
+  return [...sentences, ...networkNotes(spec)];
+}
+
+/** The types of the layers that no rule changes. */
+function typesOf({ bits, groupSize, symmetric, zeros }: Recipe, spec: ModelSpec): GridType[] {
+  const grid = gridSpec({ bits, groupSize, symmetric, kind: `${zeros}-zero` });
+  const found = layerKinds.map((kind) => fittingType({ name: kind, shape: layerShape(spec, kind), grid }));
+  return [...new Set(found.filter((type) => type !== undefined))];
+}

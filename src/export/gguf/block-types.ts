@@ -1,0 +1,126 @@
+/** Which block type holds a layer's grid exactly, and how its rows become blocks. */
+import { QuantError } from "../../errors";
+import { f16Word } from "../../io/dtype";
+import type { LayerPlan } from "../../quant/layer-plan";
+import { type KPacker, q2K, q3K, q4K } from "./k-blocks";
+import { q2_0, q4_0, q4_1, q8_0 } from "./plain-blocks";
+import { bytesOf, type GgmlType, ggmlTypes } from "./types";
+
+/** A row of a layer on a grid: its codes, and S and z (or M) of each of its groups. */
+export interface GridRow {
+  readonly codes: Uint8Array;
+  readonly scales: Float32Array;
+  readonly zeros: Uint8Array | Float32Array;
+}
+
+interface BlockType {
+  /** Whether its blocks can hold any codes on such a grid, with groups of `size` columns. */
+  fits(grid: LayerPlan["grid"], size: number, isWholeRow: boolean): boolean;
+  /** Writes a row's blocks at `at` of `out`, whose bytes there are zero. */
+  pack(row: GridRow, out: Uint8Array, at: number): void;
+}
+
+/** The types that layers get. */
+export type GridType = "Q2_0" | "Q2_K" | "Q3_K" | "Q4_K" | "Q4_0" | "Q4_1" | "Q8_0";
+
+/**
+ * From the smallest to the largest. Exact but for one rounding: Q4_1's m is S·z in f16, which S of at most 11 − b significant bits makes exact too.
+ * K types hold a row with one scale: d = dmin = S, sub-block scales 1, mins z.
+ */
+const blockTypes: Readonly<Record<GridType, BlockType>> = {
+  Q2_0: {
+    fits: ({ bits, symmetric }, size) => symmetric && bits === 2 && size % 64 === 0,
+    pack: plain("Q2_0", (out, at, codes, from, scale) => q2_0(out, at, codes, from, f16Word(-scale))),
+  },
+  Q2_K: {
+    fits: ({ bits, symmetric, kind }, size, isWholeRow) =>
+      wholeRow(isWholeRow, size) && !symmetric && kind === "integer-zero" && bits === 2,
+    pack: oneScale("Q2_K", q2K),
+  },
+  Q3_K: {
+    // Codes and zero agree: its values are v − 4, and so are those of a symmetric 3-bit grid.
+    fits: ({ bits, symmetric }, size, isWholeRow) => wholeRow(isWholeRow, size) && symmetric && bits === 3,
+    pack: oneScale("Q3_K", q3K),
+  },
+  Q4_K: {
+    fits: ({ bits, symmetric, kind }, size, isWholeRow) => wholeRow(isWholeRow, size) && !symmetric && kind === "integer-zero" && bits <= 4,
+    pack: oneScale("Q4_K", q4K),
+  },
+  Q4_0: {
+    fits: ({ bits, symmetric }, size) => symmetric && bits <= 4 && size % 32 === 0,
+    pack: plain("Q4_0", (out, at, codes, from, scale, zero) => q4_0(out, at, codes, from, f16Word(scale), zero)),
+  },
+  Q4_1: {
+    fits: ({ bits, symmetric }, size) => !symmetric && bits <= 4 && size % 32 === 0,
+    pack: plain("Q4_1", (out, at, codes, from, scale, zero, isReal) =>
+      q4_1(out, at, codes, from, f16Word(scale), f16Word(isReal ? -zero : -scale * zero)),
+    ),
+  },
+  Q8_0: {
+    fits: ({ bits, symmetric }, size) => symmetric && bits === 8 && size % 32 === 0,
+    pack: plain("Q8_0", (out, at, codes, from, scale, zero) => q8_0(out, at, codes, from, f16Word(scale), zero)),
+  },
+};
+
+const wholeRow = (isWholeRow: boolean, size: number) => isWholeRow && size % 256 === 0;
+
+/** A row of blocks that each lie within one group. */
+function plain(
+  type: GridType,
+  block: (out: Uint8Array, at: number, codes: Uint8Array, from: number, scale: number, zero: number, isReal: boolean) => void,
+): BlockType["pack"] {
+  const { values, bytes } = ggmlTypes[type];
+  return ({ codes, scales, zeros }, out, at) => {
+    const size = codes.length / scales.length;
+    const isReal = zeros instanceof Float32Array;
+    for (let from = 0; from < codes.length; from += values) {
+      const g = Math.floor(from / size);
+      block(out, at + (from / values) * bytes, codes, from, scales[g], zeros[g], isReal);
+    }
+  };
+}
+
+/** A row with one scale in super-blocks. */
+function oneScale(type: GridType, packer: KPacker): BlockType["pack"] {
+  const { values, bytes } = ggmlTypes[type];
+  const ones = new Uint8Array(16).fill(1);
+  return ({ codes, scales: [scale], zeros: [zero] }, out, at) => {
+    const d = f16Word(scale);
+    const mins = new Uint8Array(16).fill(zero);
+    for (let from = 0; from < codes.length; from += values)
+      packer(out, at + (from / values) * bytes, { codes, from, scales: ones, mins, d, dmin: d });
+  };
+}
+
+type Gridded = Pick<LayerPlan, "name" | "shape" | "grid">;
+
+/** The smallest type that holds the layer; undefined where there is none. */
+export function fittingType({ shape: [, n], grid }: Gridded): GridType | undefined {
+  const isWholeRow = grid.groupSize < 0 || grid.groupSize === n;
+  const size = isWholeRow ? n : grid.groupSize;
+  return (Object.keys(blockTypes) as GridType[]).find((type) => blockTypes[type].fits(grid, size, isWholeRow));
+}
+
+/** As `fittingType`. @throws QuantError `bad-format` where there is none. */
+export function blockTypeOf(layer: Gridded): GridType {
+  const type = fittingType(layer);
+  if (type) return type;
+  const { name, shape, grid } = layer;
+  if (shape[1] % 32)
+    throw new QuantError(
+      "bad-format",
+      `the ${shape[1]} inputs of ${name} are no multiple of the 32 values of a GGUF block`,
+      "Use the dense format.",
+    );
+  throw new QuantError(
+    "bad-format",
+    `no GGUF block holds the asymmetric ${grid.bits}-bit grid of ${name}`,
+    "Switch Symmetric on (--sym), or use fewer bits.",
+  );
+}
+
+/** Writes a row's blocks at `at` of `out`, whose bytes there are zero. */
+export const packRow = (type: GridType, row: GridRow, out: Uint8Array, at: number): void => blockTypes[type].pack(row, out, at);
+
+/** Bits of a weight in this type, scales included. */
+export const bitsPerWeight = (type: GgmlType): number => 8 * bytesOf(type, 1);

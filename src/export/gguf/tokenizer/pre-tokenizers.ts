@@ -1,0 +1,43 @@
+/** llama.cpp's names for the ways in which byte-level tokenizers cut a text into words. It knows them by name only, and cuts by a table of its own. */
+import { isObject, type Json, unusable } from "./tokens";
+
+const contractions = "(?i:'s|'t|'re|'ve|'m|'ll|'d)";
+const upper = String.raw`[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]`;
+const lower = String.raw`[\p{Ll}\p{Lm}\p{Lo}\p{M}]`;
+const before = String.raw`[^\r\n\p{L}\p{N}]?`;
+const spaces = String.raw`\s*[\r\n]+|\s+(?!\S)|\s+`;
+
+const words = (digits: string) => String.raw`${contractions}|${before}\p{L}+|${digits}| ?[^\s\p{L}\p{N}]+[\r\n]*|${spaces}`;
+
+/** By the pattern of a Split that stands before ByteLevel. */
+const byPattern: ReadonlyMap<string, string> = new Map([
+  // The same cuts; "llama-bpe" also takes whole words that are tokens without merging, which tokenizer.json calls ignore_merges.
+  [words(String.raw`\p{N}{1,3}`), "llama-bpe"],
+  [words(String.raw`\p{N}`), "qwen2"],
+  [String.raw`${before}${upper}*${lower}+|${before}${upper}+${lower}*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|${spaces}`, "tekken"],
+]);
+
+/** @param ignoreMerges tokenizer.json's setting. @throws QuantError `bad-format` for a way that llama.cpp has no name for, or none that is known here. */
+export function preTokenizerName(pre: unknown, ignoreMerges: boolean): string {
+  const parts = partsOf(pre);
+  const last = parts.at(-1);
+  const name =
+    last?.type === "ByteLevel" && last.add_prefix_space !== true ? nameOf(parts.slice(0, -1), last.use_regex !== false) : undefined;
+  if (!name) throw unusable("llama.cpp's name for the way in which tokenizer.json cuts texts into words (pre_tokenizer) is not known here");
+  return name === "llama-bpe" && !ignoreMerges ? "smaug-bpe" : name;
+}
+
+function partsOf(pre: unknown): Json[] {
+  if (!isObject(pre)) return [];
+  return pre.type === "Sequence" && Array.isArray(pre.pretokenizers) ? pre.pretokenizers.filter(isObject) : [pre];
+}
+
+/** @param parts before ByteLevel. @param splits whether ByteLevel cuts by GPT-2's pattern. */
+function nameOf(parts: readonly Json[], splits: boolean): string | undefined {
+  const [first] = parts;
+  if (splits && !first) return "gpt-2";
+  if (splits && parts.length === 1 && first.type === "Digits" && first.individual_digits === true) return "smollm";
+  if (splits || parts.length !== 1 || first.type !== "Split" || first.behavior !== "Isolated" || first.invert === true) return undefined;
+  const pattern = isObject(first.pattern) ? first.pattern.Regex : undefined;
+  return typeof pattern === "string" ? byPattern.get(pattern) : undefined;
+}

@@ -16,4 +16,7 @@ test("a tensor that is copied in several parts is the source's from end to end",
   for await (const part of partsOf(big, quantized).copy(name)) parts.push(part);
   expect(parts.length).toBe(2);
   expect(Buffer.compare(Buffer.concat(parts), bytes.subarray(10, 10 + size))).toBe(0);
+  const sizes = [];
+  for await (const part of partsOf(big, quantized).copy(name, 3 * 2 ** 20)) sizes.push(part.length);
+  expect(sizes).toEqual([6 * 2 ** 20, 3 * 2 ** 20 + 3]);
 });

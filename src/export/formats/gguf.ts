@@ -46,8 +46,8 @@ function mainType(layers: readonly LayerPlan[]): GridType {
 /** The model's name as a file name: it is a folder's, which a stranger may have named. */
 const nameOf = (label: string): string =>
   label
-    .replace(/[^A-Za-z0-9._-]+/g, "-")
-    .replace(/^[.-]+|\.{2,}/g, "")
+    .replace(/([^A-Za-z0-9._-]|\.{2,})+/g, "-")
+    .replace(/^[.-]+/, "")
     .slice(0, 100) || "model";
 
 function notes(recipe: Recipe, { spec }: { spec: ModelSpec | null }): string[] {

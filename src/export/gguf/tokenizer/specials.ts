@@ -27,9 +27,12 @@ export async function specialKeys(source: Source, json: Json | null, config: Jso
     const named = typeof content === "string" ? texts.indexOf(content) : -1;
     return named >= 0 ? named : listed(config[`${name}_token_id`], texts.length)[0];
   };
-  const [bos, eos] = [idOf("bos"), idOf("eos")];
+  const named = idOf("bos");
+  const eos = idOf("eos");
   if (eos === undefined) throw unusable("neither tokenizer_config.json nor config.json says which token ends a text (eos_token)");
-  const around = json ? templateOf(json, texts) : { prefix: bos === undefined ? [] : [bos], suffix: [] };
+  const around = json ? templateOf(json, texts) : { prefix: named === undefined ? [] : [named], suffix: [] };
+  // What tokenizer.json puts first is what llama.cpp has to put first.
+  const bos = around.prefix[0] ?? named;
   const template = await chatTemplateOf(source);
   const stops = [...listed(config.eos_token_id, texts.length), ...listed(generation.eos_token_id, texts.length)];
   const keys: Record<string, Value | undefined> = {
@@ -66,6 +69,13 @@ function templateOf(json: Json, texts: readonly string[]): { prefix: number[]; s
   const template = parts.find((part): part is Json => isObject(part) && part.type === "TemplateProcessing");
   const single = template && Array.isArray(template.single) ? template.single : [];
   const at = single.findIndex((part) => isObject(part) && "Sequence" in part);
-  const ids = (list: unknown[]) => list.map((part) => texts.indexOf(String(((part as Json)?.SpecialToken as Json | undefined)?.id)));
+  const ids = (list: readonly unknown[]) => list.map((part) => placedId(part, texts));
   return { prefix: ids(single.slice(0, Math.max(at, 0))), suffix: ids(single.slice(at + 1)) };
+}
+
+function placedId(part: unknown, texts: readonly string[]): number {
+  const token = isObject(part) && isObject(part.SpecialToken) ? part.SpecialToken.id : undefined;
+  const id = typeof token === "string" ? texts.indexOf(token) : -1;
+  if (id < 0) throw unusable("tokenizer.json puts something around a text (post_processor) that is none of its tokens");
+  return id;
 }

@@ -25,13 +25,13 @@ export const blockConfig = {
 /** Every field of a file that a test may want to be another, by name; null: it is not there. */
 export function blockSource(
   config: object = {},
-  files: Record<string, string | null> = {},
+  files: Record<string, string | Uint8Array | null> = {},
   change: (tensors: Tensors) => void = () => {},
 ): Source {
   const whole = { ...blockConfig, ...config };
   const tensors = tinyTensors(whole);
   change(tensors);
-  const texts: Record<string, string | null> = {
+  const texts: Record<string, string | Uint8Array | null> = {
     "config.json": JSON.stringify(whole),
     "tokenizer.json": readFileSync(join(demoFolder, "tokenizer.json"), "utf8"),
     "tokenizer_config.json": readFileSync(join(demoFolder, "tokenizer_config.json"), "utf8"),

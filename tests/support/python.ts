@@ -36,26 +36,28 @@ export interface Clients {
   stop(): void;
 }
 
-/** One Python process for many jobs: importing torch alone takes seconds. */
-export function startClients(): Clients {
+export const startClients = (): Clients => startJobs<Job, Report>("check_export.py");
+
+/** One Python process for many jobs, a line of JSON each: importing torch alone takes seconds. @param script in tests/interop. */
+export function startJobs<J, R>(script: string, env: Record<string, string> = {}): { check(job: J): Promise<R>; stop(): void } {
   const python = readyPython();
   if (!python) throw new Error("Run `npm run setup -- --tests` first: the Python environment is missing.");
-  const child = spawn(python, [`${root}tests/interop/check_export.py`, "-"]);
-  const waiting: { resolve(report: Report): void; reject(error: Error): void }[] = [];
+  const child = spawn(python, [`${root}tests/interop/${script}`, "-"], { env: { ...process.env, ...env } });
+  const waiting: { resolve(report: R): void; reject(error: Error): void }[] = [];
   let noise = "";
   child.stderr.on("data", (text) => {
     noise = (noise + text).slice(-4000);
   });
   createInterface(child.stdout).on("line", (line) => waiting.shift()?.resolve(JSON.parse(line)));
   child.on("close", (code, signal) => {
-    for (const { reject } of waiting.splice(0)) reject(new Error(`check_export.py ended (${code ?? signal}): ${noise}`));
+    for (const { reject } of waiting.splice(0)) reject(new Error(`${script} ended (${code ?? signal}): ${noise}`));
   });
   // A process that has ended is reported by "close".
   child.stdin.on("error", () => {});
   return {
     check: (job) =>
       new Promise((resolve, reject) => {
-        if (child.exitCode !== null) return reject(new Error(`check_export.py has ended: ${noise}`));
+        if (child.exitCode !== null) return reject(new Error(`${script} has ended: ${noise}`));
         waiting.push({ resolve, reject });
         child.stdin.write(`${JSON.stringify(job)}\n`);
       }),

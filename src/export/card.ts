@@ -1,7 +1,7 @@
 import type { Checkpoint } from "../model/checkpoint";
 import { blockCount } from "../model/generic";
 import { flagsText } from "../recipe/flags";
-import { alphaTitle, formatTitles, isBase, methodTitles, type Recipe, recipeTitle } from "../recipe/recipe";
+import { alphaTitle, type FormatId, formatTitles, isBase, methodTitles, type Recipe, recipeTitle } from "../recipe/recipe";
 import { ruleText } from "../recipe/rules";
 import type { Evaluation } from "../results/measures";
 import type { RunReport } from "../results/report";
@@ -47,9 +47,7 @@ export function modelCard(model: Checkpoint, report: RunReport, evaluations: rea
     ]);
   return [
     "---",
-    ...(formats[recipe.format].selfContained
-      ? [`tags: [quantized, qep, ${recipe.format}]`]
-      : ["library_name: transformers", "tags: [quantized, qep]"]),
+    ...hubKeys(recipe.format),
     "---",
     "",
     `# ${plain(model.source.label)}, ${recipeTitle(recipe)}`,
@@ -73,4 +71,10 @@ function untouched({ format, rotation }: Recipe): string {
   return rotation === null
     ? `What is not quantized is as in the source${rounded}.`
     : `Embeddings, norms, head and biases are the source's, rotated${rounded}.`;
+}
+
+/** What the Hub finds a model by. */
+function hubKeys(format: FormatId): string[] {
+  const { library = "transformers" } = formats[format];
+  return library === null ? [`tags: [quantized, qep, ${format}]`] : [`library_name: ${library}`, "tags: [quantized, qep]"];
 }

@@ -53,7 +53,7 @@ async function copiesBeyond(job: ExportJob, signal?: AbortSignal): Promise<Map<s
 
 function refuse(name: string, found: Beyond, recipe: Recipe): void {
   if (!Number.isFinite(found.value)) throw nonFinite(name, found);
-  if (!formats[recipe.format].widens) throw overflow(name, found);
+  if (!formats[recipe.format].holdsBeyondF16?.(recipe)) throw overflow(name, found);
 }
 
 /** The tensors that a run made and f16 cannot hold, by name, each with the first such value. */
@@ -67,7 +67,8 @@ export function madeBeyondF16(layers: Iterable<Coded>, replaced: ReadonlyMap<str
 
 /** @throws QuantError `weight-overflow` where the recipe's format cannot hold this layer. */
 export function checkPackedRange(layer: Coded, recipe: Recipe): void {
-  const found = formats[recipe.format].packed && layerBeyond(layer);
+  const { packed, beyondF16 } = formats[recipe.format];
+  const found = packed && (layerBeyond(layer) ?? (layer.kind === "packed" && beyondF16?.(layer)));
   if (found) throw overflow(`${layer.name}.weight`, found);
 }
 

@@ -14,7 +14,7 @@ const rowsAtOnce = 256;
  */
 export const dense: Format = {
   packed: false,
-  widens: true,
+  holdsBeyondF16: () => true,
   accepts: () => true,
   entries: (job) =>
     inSourceOrder(job, ({ name, shape }, wide) => [

@@ -1,7 +1,7 @@
 import { QuantError } from "../../errors";
 import type { Checkpoint } from "../../model/checkpoint";
 import { type GridKind, gridKinds } from "../../ops/grid-kinds";
-import type { Coded } from "../../quant/coded";
+import type { Beyond, Coded, PackedLayer } from "../../quant/coded";
 import type { LayerPlan, RunPlan } from "../../quant/layer-plan";
 import type { FormatId, Recipe } from "../../recipe/recipe";
 import type { Container, EntrySpec } from "../containers/container";
@@ -44,8 +44,12 @@ export interface Parts {
 export interface Format {
   /** Holds layers on grids only. */
   readonly packed: boolean;
-  /** Keeps a tensor that f16 cannot hold in f32, instead of refusing it. Layers on grids are refused by packed formats all the same. */
-  readonly widens?: boolean;
+  /** The library that loads it, as the Hub names it; without it, transformers; null where the Hub has no name. */
+  readonly library?: string | null;
+  /** Whether it has a place for weights that f16 cannot hold; without it, it has none. Layers on grids are refused by packed formats all the same. */
+  holdsBeyondF16?(recipe: Recipe): boolean;
+  /** A number of a layer's, other than ŵ, that f16 cannot hold though the file has it in f16; its place is that of the first weight that it is for. */
+  beyondF16?(layer: PackedLayer): Beyond | null;
   /** Its files are the whole model: no config.json, and nothing else of the source is copied beside them. */
   readonly selfContained?: boolean;
   /** Whether it can hold layers on grids of this kind. */

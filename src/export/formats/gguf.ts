@@ -5,7 +5,7 @@ import { gridSpec } from "../../quant/quantizer";
 import { layerKinds, type Recipe } from "../../recipe/recipe";
 import { gguf as ggufFile } from "../containers/gguf";
 import { networkNotes } from "../gguf/architectures";
-import { bitsPerWeight, blockTypeOf, fittingType, type GridType } from "../gguf/block-types";
+import { bitsPerWeight, blockTypeOf, fittingType, type GridType, offsetBeyond } from "../gguf/block-types";
 import { metadataOf } from "../gguf/metadata";
 import { ggufEntries } from "../gguf/tensors";
 import type { Format } from "./format";
@@ -16,7 +16,9 @@ import type { Format } from "./format";
  */
 export const gguf: Format = {
   packed: true,
-  widens: true,
+  library: null,
+  holdsBeyondF16: () => true,
+  beyondF16: offsetBeyond,
   selfContained: true,
   accepts: () => true,
   check(layers) {

@@ -47,14 +47,14 @@ const foldedEntry = (name: string, shape: readonly number[], wide: boolean): Ent
 });
 
 /** A layer that must be on a grid. @throws QuantError `internal`, as the plan was checked. */
-export function onAnyGrid(layer: Coded): PackedLayer {
+export function packedOf(layer: Coded): PackedLayer {
   if (layer.kind === "dense") throw new QuantError("internal", `${layer.name} is on no grid`);
   return layer;
 }
 
 /** A layer that must be on a grid of this kind. @throws QuantError `internal`, as the plan was checked. */
 export function onGrid(layer: Coded, kind: GridKind): PackedLayer {
-  const packed = onAnyGrid(layer);
+  const packed = packedOf(layer);
   if (packed.gridKind !== kind) throw new QuantError("internal", `${layer.name} is on a grid with ${gridKinds[packed.gridKind].label}`);
   return packed;
 }

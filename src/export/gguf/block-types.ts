@@ -1,6 +1,7 @@
 /** Which block type holds a layer's grid exactly, and how its rows become blocks. */
 import { QuantError } from "../../errors";
-import { f16Word } from "../../io/dtype";
+import { f16Word, toF16 } from "../../io/dtype";
+import type { Beyond, PackedLayer } from "../../quant/coded";
 import type { LayerPlan } from "../../quant/layer-plan";
 import { type KPacker, q2K, q3K, q4K } from "./k-blocks";
 import { q2_0, q4_0, q4_1, q8_0 } from "./plain-blocks";
@@ -117,6 +118,15 @@ export function blockTypeOf(layer: Gridded): GridType {
     `no GGUF block holds the asymmetric ${grid.bits}-bit grid of ${name}`,
     "Switch Symmetric on (--sym), or use fewer bits.",
   );
+}
+
+/** The first S·z, which Q4_1 has as m, that f16 cannot hold: it need not be a weight's. */
+export function offsetBeyond({ shape: [out, n], symmetric, scales, zeros }: PackedLayer): Beyond | null {
+  if (symmetric || zeros instanceof Float32Array) return null;
+  const at = scales.findIndex((scale, i) => !Number.isFinite(toF16(scale * zeros[i])));
+  if (at < 0) return null;
+  const groups = scales.length / out;
+  return { index: Math.floor(at / groups) * n + ((at % groups) * n) / groups, value: -scales[at] * zeros[at] };
 }
 
 /** Writes a row's blocks at `at` of `out`, whose bytes there are zero. */

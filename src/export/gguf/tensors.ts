@@ -8,7 +8,7 @@ import { codesOf } from "../../ops/packed";
 import type { PackedLayer } from "../../quant/coded";
 import type { EntrySpec } from "../containers/container";
 import type { Entry, ExportJob, Parts } from "../formats/format";
-import { onAnyGrid } from "../formats/source-order";
+import { packedOf } from "../formats/source-order";
 import { blockTypeOf, type GridType, packRow } from "./block-types";
 import { type Place, placesOf } from "./places";
 import { interleaved, interleavedRows } from "./row-order";
@@ -35,7 +35,7 @@ function layerEntry(place: Place, layer: string, type: GridType): Entry {
     spec: specOf(place, type),
     copies: null,
     async *bytes(parts) {
-      yield* blockRows(onAnyGrid(await parts.layer(layer)), type, place.headDim);
+      yield* blockRows(packedOf(await parts.layer(layer)), type, place.headDim);
     },
   };
 }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { exportCheckpoint } from "../../../src/export/checkpoint";
 import { entriesOf, exportJob, layoutOf } from "../../../src/export/entries";
+import { checkPackedRange } from "../../../src/export/range";
 import { verifyCheckpoint } from "../../../src/export/verify";
 import { f16Word, toFloats } from "../../../src/io/dtype";
 import { bytesFile, memorySink, memorySource } from "../../../src/io/memory";
@@ -219,4 +220,22 @@ test("every entry's size is known before its bytes, and they have it", async () 
   expect((await layoutOf(job)).fileBytes).toBe(bytes.length);
   expect(entriesOf(job)).toHaveLength(12);
   expect(quantized.replaced.size).toBe(0);
+});
+
+test("an offset that f16 cannot hold is refused, though all weights are within its range", async () => {
+  const recipe = recipeWith({ format: "gguf", bits: 4, groupSize: 32 });
+  const layer = (scale: number): PackedLayer => ({
+    kind: "packed",
+    name: "l",
+    shape: [1, 64],
+    bits: 4,
+    symmetric: false,
+    // Codes of 15 only.
+    words: new Uint32Array(8).fill(0xffffffff),
+    gridKind: "integer-zero",
+    scales: Float32Array.of(1, scale),
+    zeros: Uint8Array.of(3, 15),
+  });
+  expect(() => checkPackedRange(layer(4000), recipe)).not.toThrow();
+  expect(() => checkPackedRange(layer(5000), recipe)).toThrow(/l\.weight holds -75000 at index 32/);
 });

@@ -34,7 +34,7 @@ function python(...args: string[]): void {
 }
 
 /** Every way through the names, rows, keys and biases. */
-const allFamilies = ["gqa", "mha-tied", "llama3", "linear", "yarn", "yarn-by-hand", "bias", "mistral", "qwen2", "qwen3"];
+const allFamilies = ["gqa", "mha-tied", "llama3", "linear", "yarn", "yarn-factor", "bias", "mistral", "qwen2", "qwen3"];
 const families = whole ? allFamilies : ["llama3", "bias", "qwen3"];
 
 /** Every type, with what its weights may be off the dense export's, of the largest weight of a tensor. */

@@ -37,7 +37,9 @@ export function architectureOf(spec: ModelSpec): Architecture {
   if (bias) throw refused(`llama.cpp's ${found.id} has no place for the bias of ${bias}`);
   const { ropeScaling: rope } = spec;
   if (rope.kind === "llama3" && !found.hasRopeDivisors) throw refused(`llama.cpp's ${found.id} has no rope scaling of type llama3`);
-  if (rope.kind === "yarn" && !rope.truncate) throw refused("llama.cpp has no YaRN with truncate false");
+  // It has keys for the two betas, and reads them in other architectures only.
+  if (rope.kind === "yarn" && !(rope.truncate && rope.betaFast === 32 && rope.betaSlow === 1))
+    throw refused(`llama.cpp's ${found.id} has no YaRN but that with beta_fast 32, beta_slow 1 and truncate true`);
   return found;
 }
 
@@ -77,8 +79,6 @@ function ropeKeys({ ropeScaling: rope }: ModelSpec): Record<string, Value> {
     "rope.scaling.factor": f32(rope.factor),
     "rope.scaling.original_context_length": u32(rope.originalPositions),
     "rope.scaling.attn_factor": f32(rope.attentionFactor / usual),
-    "rope.scaling.yarn_beta_fast": f32(rope.betaFast),
-    "rope.scaling.yarn_beta_slow": f32(rope.betaSlow),
   };
 }
 

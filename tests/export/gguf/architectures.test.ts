@@ -37,7 +37,6 @@ describe("the keys of a network", () => {
       "llama.rope.scaling.factor": 4,
       "llama.rope.scaling.original_context_length": 16,
       "llama.rope.scaling.attn_factor": 1,
-      "llama.rope.scaling.yarn_beta_fast": 32,
     });
     expect(scaled({ ...yarn, attention_factor: 0.5 })["llama.rope.scaling.attn_factor"]).toBeCloseTo(0.5 / (0.1 * Math.log(4) + 1), 12);
     expect(scaled({ type: "dynamic", factor: 4 })).not.toHaveProperty("llama.rope.scaling.type");
@@ -59,7 +58,8 @@ test.each([
     { ...qwen3, rope_scaling: { rope_type: "llama3", factor: 8, low_freq_factor: 1, high_freq_factor: 4 } },
     /qwen3 has no rope scaling of type llama3/,
   ],
-  [{ rope_scaling: { type: "yarn", factor: 4, truncate: false } }, /no YaRN with truncate false/],
+  [{ rope_scaling: { type: "yarn", factor: 4, beta_fast: 16 } }, /no YaRN but that with/],
+  [{ rope_scaling: { type: "yarn", factor: 4, truncate: false } }, /no YaRN but that with/],
 ])("what llama.cpp would compute differently is refused: %j", (change, message) => {
   expect(() => architectureOf(spec(change))).toThrow(message);
 });

@@ -1,7 +1,8 @@
 import { layerShape, type Stage, stageInputs, stages } from "../model/layers";
 import type { ModelSpec } from "../model/spec";
 import { type ActivationBudget, defaultBudget } from "../ops/activations";
-import { type LayerPlan, type RunPlan, stageLayers } from "../quant/layer-plan";
+import { isSearched } from "../ops/grid-kinds";
+import { groupsOf, type LayerPlan, type RunPlan, stageLayers } from "../quant/layer-plan";
 import { quantizers } from "../quant/registry";
 import type { LayerKind } from "../recipe/recipe";
 import { byOutputs } from "./drift";
@@ -139,11 +140,14 @@ function unitPhases(layers: readonly LayerPlan[], held: number, { chunk, holdsOu
     if (isCorrected) phases.push(held + done + corrected + 2 * most + choosing);
     const { elements } = quantizers[unit[0].method].cost(out, n, chunk);
     // As each layer is taken to the host, its Ŵ takes the place of its codes.
-    phases.push(held + done + corrected + Math.max(elements, together + most));
+    phases.push(held + done + corrected + sum(unit.map(gridElements)) + Math.max(elements, together + most));
     done += together;
   }
   return phases;
 }
+
+/** Elements of a layer's grid: S and M of each group; while one is searched for, a fit of four numbers beside them. */
+const gridElements = ({ shape, grid }: LayerPlan): number => shape[0] * groupsOf(shape, grid) * (isSearched(grid.kind) ? 6 : 2);
 
 /** Columns of what a stage's `advance` makes besides the outputs: rotated q and k and the mixed heads, or the next input. */
 function nextWidth(spec: ModelSpec, stage: Stage): number {

@@ -1,4 +1,5 @@
-import type { Coded } from "../quant/coded";
+import { onSuperBlocks, partsOf, pointsOf, type SuperMatrix } from "../ops/super-matrix";
+import type { Coded, PackedLayer } from "../quant/coded";
 import type { BlockOutcome, OutcomeReport } from "./outcome";
 
 /** Where an array of numbers stands in the file, in bytes. */
@@ -8,8 +9,8 @@ interface ArrayPlace {
   bytes: number;
 }
 
-const arrays = { Uint8Array, Uint16Array, Uint32Array, Float32Array };
-type NumberArray = Uint8Array | Uint16Array | Uint32Array | Float32Array;
+const arrays = { Int8Array, Uint8Array, Uint16Array, Uint32Array, Float32Array };
+type NumberArray = Int8Array | Uint8Array | Uint16Array | Uint32Array | Float32Array;
 
 /** A block's outcome as it is kept in memory: the arrays of its layers stay in the file. */
 export interface OutcomeHead {
@@ -42,7 +43,7 @@ export function writeOutcome({ index, layers, replaced, beyondF16, report }: Blo
     index,
     layers: layers.map((layer) => ({
       name: layer.name,
-      fields: Object.fromEntries(Object.entries(layer).map(([key, value]) => [key, isArray(value) ? place(value) : value])),
+      fields: Object.fromEntries(Object.entries(compact(layer)).map(([key, value]) => [key, isArray(value) ? place(value) : value])),
     })),
     replaced: [...replaced].map(([name, values]) => [name, place(values)]),
     beyondF16: [...beyondF16].map(([name, { index: i, value }]) => [name, i, String(value)]),
@@ -53,6 +54,19 @@ export function writeOutcome({ index, layers, replaced, beyondF16, report }: Blo
   new DataView(start.buffer).setBigUint64(0, BigInt(json.length), true);
   start.set(json, 8);
   return { head, parts: [start, ...data] };
+}
+
+/** Of super-blocks, the small integers instead of S and M, which are their products: a fifth of the bytes. */
+function compact(layer: Coded): Record<string, unknown> {
+  if (layer.kind === "dense" || !onSuperBlocks(layer)) return { ...layer };
+  const { scales: _, zeros: __, ...rest } = layer;
+  return { ...rest, ...partsOf(layer) };
+}
+
+function whole(fields: Record<string, unknown>): Coded {
+  if (!("s" in fields)) return fields as unknown as Coded;
+  const { s, m, ...layer } = fields as unknown as PackedLayer & SuperMatrix & { s: Int8Array; m: Int8Array };
+  return { ...layer, ...pointsOf(layer.gridKind, layer.factors, { s, m }) };
 }
 
 const isArray = (value: unknown): value is NumberArray => Object.values(arrays).some((type) => value instanceof type);
@@ -79,7 +93,7 @@ export async function readLayer({ head, dataStart }: OpenedOutcome, name: string
   if (!layer) return null;
   const fields: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(layer.fields)) fields[key] = isPlace(value) ? await readArray(value, dataStart, read) : value;
-  return fields as unknown as Coded;
+  return whole(fields);
 }
 
 /** Norm weights and biases that a scale was folded into, by tensor name. @throws what `read` throws. */

@@ -5,6 +5,7 @@ import type { Checkpoint } from "../model/checkpoint";
 import { stageInputs, stages } from "../model/layers";
 import type { ModelSpec } from "../model/spec";
 import { type ActivationBudget, defaultBudget } from "../ops/activations";
+import { gridKinds, isSuper, superSize } from "../ops/grid-kinds";
 import { groupsOf, type LayerPlan, type RunPlan } from "../quant/layer-plan";
 import { quantizers } from "../quant/registry";
 import type { PlanSummary } from "../results/plan";
@@ -30,7 +31,8 @@ const tokensOf = ({ tokens, heldOut }: Calibration): number => tokens.ids.length
 function layerBytes({ shape, method, grid }: LayerPlan): number {
   const [out, n] = shape;
   if (!quantizers[method].packable) return 2 * out * n;
-  const perGroup = 4 + (grid.kind === "real-zero" ? 4 : 1);
+  // Of super-blocks two small integers a group, and two factors for all of them.
+  const perGroup = isSuper(grid.kind) ? 2 + 8 * (grid.groupSize / superSize) : 4 + (gridKinds[grid.kind].zeros === "real" ? 4 : 1);
   return out * (4 * Math.ceil((n * grid.bits) / 32) + groupsOf(shape, grid) * perGroup);
 }
 

@@ -1,7 +1,7 @@
 import { checkPackedRange } from "../export/range";
 import type { Block } from "../model/block";
 import type { Stage } from "../model/layers";
-import type { Tensor } from "../ops/ops";
+import { type Tensor, tensorsOf } from "../ops/ops";
 import { codeLayer } from "../quant/coded";
 import { type InverseFactor, sameSettings } from "../quant/factor";
 import { type LayerPlan, stageLayers } from "../quant/layer-plan";
@@ -94,7 +94,7 @@ function viewOf(
   block: Block,
   stage: Stage,
   layers: readonly CorrectedLayer[],
-  { statistics: { H, C }, factors, inputs }: PreparedStage,
+  { statistics: { H, C }, diagonal, factors, inputs }: PreparedStage,
 ): StageView {
   const [{ plan }] = layers;
   const wanted = quantizers[plan.method].factor?.(plan.options);
@@ -103,6 +103,7 @@ function viewOf(
     layers,
     H,
     C,
+    diagonal,
     factor: (wanted && factors.find(({ settings }) => sameSettings(settings, wanted))) ?? null,
     tokens: load.tokens,
     length: geometry.length,
@@ -142,6 +143,6 @@ async function takeToHost(
   made.layers.set(name, coded);
   if (!("codes" in result)) return result.weight;
   const W = ops.decode(result.codes, result.grid);
-  ops.free(result.codes, result.grid.scales, result.grid.zeros);
+  ops.free(result.codes, ...tensorsOf(result.grid));
   return W;
 }

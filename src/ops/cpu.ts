@@ -4,6 +4,7 @@ import * as columns from "./cpu/columns";
 import * as gridding from "./cpu/grid";
 import * as products from "./cpu/products";
 import * as rows from "./cpu/rows";
+import { searchGrid } from "./cpu/searched";
 import * as solve from "./cpu/solve";
 import { type CpuTensor, empty, floats, uints } from "./cpu/tensor";
 import { elements, type Grid, type Ops, type Tensor } from "./ops";
@@ -28,7 +29,12 @@ function yieldToEvents(): Promise<void> {
 export function createCpuOps(): Ops {
   const tracker = new Tracker<CpuTensor>(() => {});
   const own = (t: CpuTensor) => tracker.add(t, t.data.byteLength + t.uints.byteLength);
-  const ownGrid = ({ kind, scales, zeros }: gridding.CpuGrid): Grid => ({ kind, scales: own(scales), zeros: own(zeros) });
+  const ownGrid = ({ kind, scales, zeros, factors }: gridding.CpuGrid): Grid => ({
+    kind,
+    scales: own(scales),
+    zeros: own(zeros),
+    ...(factors && { factors: own(factors) }),
+  });
 
   return {
     adapter: { kind: "cpu", description: "float64 reference on the CPU", software: true, limits: null, products: null },
@@ -99,6 +105,7 @@ export function createCpuOps(): Ops {
     scatterColumns: (A, index) => own(solve.scatterColumns(cpu(A), cpu(index))),
     zeroColumns: (W, dead) => own(solve.zeroColumns(cpu(W), cpu(dead))),
 
+    searchGrid: (W, spec, importance) => ownGrid(searchGrid(cpu(W), spec, importance && cpu(importance))),
     grid: (W, spec, rest) => ownGrid(gridding.grid(cpu(W), spec, rest && cpu(rest))),
     encode: (W, g, bits) => own(gridding.encode(cpu(W), cpuGrid(g), bits)),
     decode: (codes, g, groupOf, half) => own(gridding.decode(cpu(codes), cpuGrid(g), groupOf && cpu(groupOf), half)),

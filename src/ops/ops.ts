@@ -7,7 +7,7 @@
  * a `gpu-fault`/`internal` QuantError naming the operation.
  */
 import type { AdapterFacts } from "../results/adapter";
-import type { GridKind } from "./grid-kinds";
+import type { GridKind, SearchedKind } from "./grid-kinds";
 
 /**
  * Handle to a matrix or vector that lives with its Ops. `float`: f32 on the GPU, f64 on the CPU; `uint`: 32 bits an element. How large it may
@@ -57,10 +57,12 @@ export interface Grid {
   readonly scales: Tensor;
   /** z or M, by the kind. */
   readonly zeros: Tensor;
+  /** Super-blocks only: (d, dmin) of each, [out, 2·in/256]. S and M are their products with small integers. */
+  readonly factors?: Tensor;
 }
 
 /** The tensors of a grid, to be freed. */
-export const tensorsOf = ({ scales, zeros }: Grid): Tensor[] => [scales, zeros];
+export const tensorsOf = ({ scales, zeros, factors }: Grid): Tensor[] => (factors ? [scales, zeros, factors] : [scales, zeros]);
 
 /** What `roundColumns` works on: rounding column by column with error feedback (GPTQ, LDLQ). The n columns stand in the order in which they are visited. */
 export interface ColumnRounding {
@@ -202,6 +204,11 @@ export interface Ops {
    * @param rest [out, in], added to W: what W lost when it was rounded to the tensor's own precision. Without it, a rounded range can land on the wrong side of a midpoint.
    */
   grid(W: Tensor, spec: GridSpec, rest?: Tensor | null): Grid;
+  /**
+   * A grid of a kind that is searched for (kind and bits of `spec`), once for all columns: signed S = f16(s), M = S·2^(b−1), or super-blocks. Each weight's squared
+   * error counts importance·√(σ² + w²) with `importance` [in], σ² the block's mean w² (twice that at 4 and 5 bits); without, σ + |w|.
+   */
+  searchGrid(W: Tensor, spec: GridSpec & { kind: SearchedKind }, importance: Tensor | null): Grid;
   /** uint codes clamp(round(w/S) + z, 0, 2^b − 1), of real zeros clamp(round((w + M)/S), 0, 2^b − 1), half to even: [out, in]. */
   encode(W: Tensor, grid: Grid, bits: number): Tensor;
   /** S·(code − z), or S·code − M: float [out, in], with `half` rounded to f16. Column c is of group `groupOf[c]` (uint [in]), or of groups of equal size in order. */

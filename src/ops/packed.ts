@@ -14,6 +14,8 @@ export interface PackedMatrix {
   readonly scales: Float32Array;
   /** [out, G]: z, 0…2^b − 1, or M. */
   readonly zeros: Uint8Array | Float32Array;
+  /** Super-blocks only: (d, dmin) of each, [out, 2·in/256]. */
+  readonly factors?: Float32Array;
   /** Group of each input column; absent: equal runs in order. */
   readonly groupOf?: Uint32Array;
   /** Whether ŵ is rounded to f16. It is for packed checkpoints, because every client multiplies their f16 scales in f16; a run's own ŵ is exact. */

@@ -1,5 +1,6 @@
 import { throwIfCancelled } from "../errors";
 import { using } from "../ops/activations";
+import { isSearched } from "../ops/grid-kinds";
 import type { Ops, Tensor } from "../ops/ops";
 import { modulePasses, searchScale } from "./awq-search";
 import type { QuantizedLayer, Quantizer, StageView } from "./quantizer";
@@ -48,7 +49,9 @@ export const awq: Quantizer = {
   },
 };
 
-const isClipped = ({ kind }: StageView["layers"][number]): boolean => kind !== "q_proj" && kind !== "k_proj";
+/** Grids that are searched for have their ranges from the search. */
+const isClipped = ({ kind, grid }: StageView["layers"][number]): boolean =>
+  kind !== "q_proj" && kind !== "k_proj" && !isSearched(grid.kind ?? "integer-zero");
 
 /** Σ x xᵀ [in, in] over every ⌊T/512⌋-th token of X/s (every token if T < 512), mirrored. */
 async function stridedGram(stage: StageView, s: Tensor | null, ops: Ops): Promise<Tensor> {

@@ -1,8 +1,9 @@
 import { QuantError } from "../errors";
 import { toF16, toF16Words, toFloats } from "../io/dtype";
 import { type GridKind, gridKinds } from "../ops/grid-kinds";
-import type { GridSpec, Ops, Tensor } from "../ops/ops";
+import { type GridSpec, type Ops, type Tensor, tensorsOf } from "../ops/ops";
 import { type PackedMatrix, restore } from "../ops/packed";
+import { onSuperBlocks, partsOf, pointsOf, type SuperMatrix } from "../ops/super-matrix";
 import type { QuantizedLayer } from "./quantizer";
 
 /** One quantized layer that is on a grid, on the host. Its scales, and its zeros where they are real, are exact f16 values. */
@@ -43,7 +44,7 @@ export interface Beyond {
 export async function codeLayer(ops: Ops, name: string, layer: QuantizedLayer, { bits, symmetric }: GridSpec): Promise<Coded> {
   if (!("codes" in layer)) return codeDense(ops, name, layer.weight);
   const packed = ops.pack(layer.codes, bits);
-  const [scales, zeros] = await ops.read([layer.grid.scales, layer.grid.zeros]);
+  const [scales, zeros, factors] = await ops.read(tensorsOf(layer.grid));
   const words = await ops.readUints(packed);
   ops.free(packed);
   if (![scales, zeros].every((x) => x.every(Number.isFinite))) throw overflow(name);
@@ -58,6 +59,7 @@ export async function codeLayer(ops: Ops, name: string, layer: QuantizedLayer, {
     gridKind: layer.grid.kind,
     scales: Float32Array.from(scales),
     zeros: zerosOf(layer.grid.kind, zeros),
+    ...(factors && { factors: Float32Array.from(factors) }),
   };
 }
 
@@ -113,11 +115,25 @@ export function divideRows(layer: Coded, s: ArrayLike<number>): Coded {
       ),
     };
   }
+  if (onSuperBlocks(layer)) return divideFactors(layer, s);
   const groups = layer.scales.length / out;
   const divided = (x: number, i: number) => toF16(x / s[Math.floor(i / groups)]);
-  // A scale must not round to 0: 2⁻²⁴ is the smallest f16 above it.
-  const scales = layer.scales.map((x, i) => Math.max(divided(x, i), 2 ** -24));
-  const zeros = gridKinds[layer.gridKind].zeros === "real" ? layer.zeros.map(divided) : layer.zeros;
-  if (![scales, zeros].every((x) => x.every(Number.isFinite))) throw overflow(layer.name);
-  return { ...layer, scales, zeros };
+  const scales = layer.scales.map((x, i) => notZero(divided(x, i), x));
+  if (layer.gridKind === "signed") return finite({ ...layer, scales, zeros: scales.map((x) => x * 2 ** (layer.bits - 1)) });
+  return finite({ ...layer, scales, zeros: gridKinds[layer.gridKind].zeros === "real" ? layer.zeros.map(divided) : layer.zeros });
+}
+
+/** A scale must not round to 0: 2⁻²⁴ is the smallest f16 above it. */
+const notZero = (divided: number, before: number): number => divided || (before === 0 ? 0 : Math.sign(before) * 2 ** -24);
+
+/** The same of super-blocks: their factors are divided, and the small integers stay. */
+function divideFactors(layer: PackedLayer & SuperMatrix, s: ArrayLike<number>): PackedLayer {
+  const perRow = layer.factors.length / layer.shape[0];
+  const factors = layer.factors.map((x, i) => notZero(toF16(x / s[Math.floor(i / perRow)]), x));
+  return finite({ ...layer, factors, ...pointsOf(layer.gridKind, factors, partsOf(layer)) });
+}
+
+function finite(layer: PackedLayer): PackedLayer {
+  if (![layer.scales, layer.zeros].every((x) => x.every(Number.isFinite))) throw overflow(layer.name);
+  return layer;
 }

@@ -1,9 +1,10 @@
 import { throwIfCancelled } from "../errors";
+import { isSearched } from "../ops/grid-kinds";
 import type { Grid, GridSpec, Ops, Tensor } from "../ops/ops";
 import type { MethodOptions } from "../recipe/recipe";
 import type { FactorSettings, InverseFactor } from "./factor";
 import type { QuantizedLayer, Quantizer, StageLayer, StageResult, StageView } from "./quantizer";
-import { roundToNearest } from "./rtn";
+import { gridOf, roundToNearest } from "./rtn";
 
 /** Columns in a block. The columns after it learn of its errors when it is done, and "block" group grids are made at its start (as in the reference codes). */
 const blockColumns = 128;
@@ -46,7 +47,9 @@ export async function quantizeColumns(
   const P = U && more ? more(ops, U, order) : null;
   const layers: QuantizedLayer[] = [];
   for (const layer of stage.layers) {
-    const result = U ? roundLayer(layer, factor, U, P, options, ops) : roundToNearest(layer.weight, layer.grid, ops, layer.rest);
+    const result = U
+      ? roundLayer(layer, stage.diagonal, factor, U, P, options, ops)
+      : roundToNearest(layer.weight, layer.grid, ops, layer.rest);
     layers.push({ ...result, damping: tried, fallback: U ? null : "the Hessian was not positive definite: rounded to nearest" });
     await ops.flush();
     throwIfCancelled(signal);
@@ -58,6 +61,7 @@ export async function quantizeColumns(
 /** One layer: its grids, then its columns block by block. */
 function roundLayer(
   { weight, rest, grid: wanted }: StageLayer,
+  diagonal: Tensor | null,
   { order, dead }: InverseFactor,
   U: Tensor,
   P: Tensor | null,
@@ -68,13 +72,13 @@ function roundLayer(
   const spec: GridSpec = { ...wanted, mse: options.gptq.mse };
   const live = ops.zeroColumns(weight, dead);
   // The one grid of a whole row is made with the weights of dead inputs too, as in the reference codes.
-  const grid = ops.grid(spec.groupSize < 0 ? weight : live, spec, rest);
+  const grid = gridOf(spec.groupSize < 0 ? weight : live, spec, ops, rest, process.env.QEP_I ? diagonal : null);
   const W = order ? ops.gatherColumns(live, order) : live;
   if (order) ops.free(live);
   const codes = ops.zeros([out, n], "uint");
   const errors = ops.zeros([out, blockColumns]);
   const rounding = { W, U, codes, errors, grid, bits: spec.bits, groupSize: spec.groupSize, order, P };
-  const moving = spec.groupSize > 0 && !order;
+  const moving = spec.groupSize > 0 && !order && !isSearched(spec.kind ?? "integer-zero");
   // A block of one group sees every error before it: that is what a live grid is.
   const step = moving && options.gptq.groupGrids === "live" ? spec.groupSize : blockColumns;
   for (let from = 0; from < n; from += step) {

@@ -2,6 +2,7 @@ import type { LinearLayer, Stage } from "../model/layers";
 import type { GridKind } from "../ops/grid-kinds";
 import type { GridSpec } from "../ops/ops";
 import type { AlphaChoice, MethodId, MethodOptions, Recipe } from "../recipe/recipe";
+import type { TensorType } from "../recipe/types";
 
 /** All settings of one layer, so that nothing asks the recipe again. */
 export interface LayerPlan extends LinearLayer {
@@ -9,6 +10,8 @@ export interface LayerPlan extends LinearLayer {
   /** The options of all methods. A method reads its own and those that it borrows (recipe/methods.ts). */
   readonly options: MethodOptions;
   readonly grid: GridSpec & { kind: GridKind };
+  /** GGUF’s type of this grid, where the recipe asked for one. */
+  readonly type: TensorType | null;
   /** α as the recipe gives it. */
   readonly alpha: number;
   /** Who decides α. A rule that names α for the layer settles it. */

@@ -25,6 +25,8 @@ export interface StageView {
   readonly H: Tensor | null;
   /** (2/T)·(X − Xq)ᵀXq [in, in]; null unless the method needs it. */
   readonly C: Tensor | null;
+  /** float [in]: H's diagonal; null where nothing of the run asked for H. */
+  readonly diagonal: Tensor | null;
   /** The factor that the method asks for; null where it asks for none. */
   readonly factor: InverseFactor | null;
   /** Calibration tokens over all chunks. */

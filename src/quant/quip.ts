@@ -27,8 +27,12 @@ export const quip: Quantizer = {
     return { work, elements: 5 * n * n + 2 * widest * widest + 4 * widest * n + rows.reduce((a, b) => a + b, 0) * n };
   },
   check({ groupSize, symmetric, kind }) {
-    if (kind === "real-zero")
-      throw new QuantError("bad-recipe", "QuIP has a grid of its own, without zero points", "Use integer zero points.");
+    if (kind !== undefined && kind !== "integer-zero")
+      throw new QuantError(
+        "bad-recipe",
+        "QuIP has a grid of its own, without zero points or types",
+        "Use integer zero points, and no GGUF type.",
+      );
     if (groupSize !== -1)
       throw new QuantError("bad-recipe", `QuIP has one scale per matrix, not groups of ${groupSize}`, "Use group size −1.");
     if (symmetric)

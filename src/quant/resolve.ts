@@ -7,9 +7,12 @@ import type { ModelSpec } from "../model/spec";
 import { isBase, layerKinds, methodOptions, needsHeldOut, type Recipe } from "../recipe/recipe";
 import { matches, settingsOf } from "../recipe/rules";
 import { parseRecipe } from "../recipe/schema";
+import type { TensorType, TypeMix } from "../recipe/types";
 import { byMethod, type LayerPlan, type RunPlan, stageLayers } from "./layer-plan";
+import { isMix, typeInMix } from "./mixes";
 import { gridSpec } from "./quantizer";
 import { quantizers } from "./registry";
+import { typeFor, types } from "./types";
 
 /**
  * Settles a recipe for a checkpoint, layer by layer. A checkpoint that cannot be run can only be rounded to nearest.
@@ -20,7 +23,7 @@ export function resolve(recipe: Recipe, checkpoint: Checkpoint): RunPlan {
   checkRules(recipe, checkpoint.layers);
   const blocks = checkpoint.spec?.blocks ?? blockCount(checkpoint.layers);
   const quantizedBlocks = Math.min(recipe.blocks ?? blocks, blocks);
-  const all = checkpoint.layers.map((layer) => planOf(recipe, layer));
+  const all = checkpoint.layers.map((layer) => planOf(recipe, layer, checkpoint, blocks));
   const layers = all.filter((layer) => layer.block < quantizedBlocks);
   const plan = { recipe, blocks, quantizedBlocks, layers, holdsOut: needsHeldOut(recipe) };
   if (checkpoint.spec) checkRunnable(plan, checkpoint.spec);
@@ -29,17 +32,24 @@ export function resolve(recipe: Recipe, checkpoint: Checkpoint): RunPlan {
   return plan;
 }
 
-function planOf(recipe: Recipe, layer: LinearLayer): LayerPlan {
-  const { method, bits, groupSize, symmetric, zeros, alpha, alphaFixed } = settingsOf(recipe, layer.name);
+function planOf(recipe: Recipe, layer: LinearLayer, { spec }: Checkpoint, blocks: number): LayerPlan {
+  const { method, bits, groupSize, symmetric, zeros, type: wanted, alpha, alphaFixed } = settingsOf(recipe, layer.name);
+  const type = wanted === "none" ? null : typeOf(wanted, layer, spec, blocks);
   return {
     ...layer,
     method,
     options: methodOptions(recipe),
-    grid: gridSpec({ bits, groupSize, symmetric, kind: `${zeros}-zero` }),
+    type,
+    grid: type ? types[type].grid : gridSpec({ bits, groupSize, symmetric, kind: `${zeros}-zero` }),
     alpha,
     choice: alphaFixed ? "given" : recipe.qep.choice,
     damp: recipe.qep.damp,
   };
+}
+
+function typeOf(wanted: TensorType | TypeMix, { kind, block, shape }: LinearLayer, spec: ModelSpec | null, blocks: number): TensorType {
+  const sharing = spec ? spec.heads / spec.kvHeads : 1;
+  return typeFor(isMix(wanted) ? typeInMix(wanted, { kind, block, blocks, sharing }) : wanted, shape[1]);
 }
 
 /** A rule that matches no layer is a mistake. */
@@ -50,6 +60,13 @@ function checkRules(recipe: Recipe, layers: readonly LinearLayer[]): void {
       "bad-rule",
       `“${idle.match}” matches no layer`,
       "Name a kind such as down_proj, or the end of a name such as layers.0.*",
+    );
+  const unheard = recipe.type === "none" ? undefined : recipe.rules.find((rule) => (rule.bits ?? rule.groupSize) && !rule.type);
+  if (unheard)
+    throw new QuantError(
+      "bad-rule",
+      `“${unheard.match}” sets bits or groups, which the type settles`,
+      "Give the rule a type, such as type=Q6_K, or none.",
     );
 }
 

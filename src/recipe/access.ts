@@ -26,7 +26,10 @@ export const methodsOf = ({ method, rules }: Recipe): MethodId[] => [method, ...
 /** Whether a field has any effect in this recipe. */
 export function isUsed(recipe: Recipe, row: RecipeRow): boolean {
   const { unless } = row.field;
-  if (unless && fieldValue(recipe, rowAt(unless.path as Path)) === unless.is) return false;
+  if (unless) {
+    const value = fieldValue(recipe, rowAt(unless.path as Path));
+    if ("is" in unless ? value === unless.is : value !== unless.isNot) return false;
+  }
   const users = usersOf(row);
   return users === null || methodsOf(recipe).some((method) => users.includes(method));
 }

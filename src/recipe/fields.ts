@@ -1,7 +1,9 @@
 /** The table of a recipe's fields. A new field is one entry here; a method's own options stand with the method, in methods.ts. */
 import { choice, layerRules, optional, real, whole, yesNo } from "./field";
 import { formatIds, formatTitles } from "./formats";
+
 import { methodIds, methodSections, methodTitles } from "./methods";
+import { tensorTypes, typeMixes } from "./types";
 
 export const fields = {
   method: choice(methodIds, "rtn", {
@@ -12,21 +14,44 @@ export const fields = {
     titles: methodTitles,
     front: true,
   }),
-  bits: choice([2, 3, 4, 8], 4, { label: "Bits", help: "Bits of a quantized weight.", flag: "bits", rule: "bits", front: true }),
+  bits: choice([2, 3, 4, 8], 4, {
+    label: "Bits",
+    help: "Bits of a quantized weight.",
+    flag: "bits",
+    rule: "bits",
+    unless: { path: "type", isNot: "none" },
+    front: true,
+  }),
   groupSize: choice([-1, 32, 64, 128], -1, {
     label: "Group size",
     help: "Input columns that share one scale; -1 is the whole row.",
     flag: "group-size",
     rule: "group",
     titles: { [-1]: "whole row (-1)" },
+    unless: { path: "type", isNot: "none" },
     front: true,
   }),
-  symmetric: yesNo({ label: "Symmetric", help: "Use grids that are symmetric around zero.", flag: "sym", tag: "sym", front: true }),
+  symmetric: yesNo({
+    label: "Symmetric",
+    help: "Use grids that are symmetric around zero.",
+    flag: "sym",
+    tag: "sym",
+    unless: { path: "type", isNot: "none" },
+    front: true,
+  }),
   zeros: choice(["integer", "real"], "integer", {
     label: "Zero points",
     help: "Integers, as most packed formats have them, or an offset in f16, which fits a group’s range better (dense and GGUF exports only).",
     flag: "zeros",
     titles: { integer: "integers", real: "real (an offset)" },
+    unless: { path: "type", isNot: "none" },
+  }),
+  type: choice(["none", ...tensorTypes, ...typeMixes], "none", {
+    label: "GGUF type",
+    help: "Round onto the grid of a GGUF type, or of llama.cpp’s mix of them, which settles bits, group size and zero points of each layer.",
+    flag: "type",
+    rule: "type",
+    titles: { none: "none: the grid above" },
   }),
   qep: {
     /** α in W*(α) = W + α·W·C·(H + λI)⁻¹. */

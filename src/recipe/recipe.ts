@@ -86,7 +86,8 @@ export function recipeTitle(recipe: Recipe): string {
   const qep = isBase(recipe) ? "" : ` + QEP α ${alphaTitle(recipe)}`;
   const rules = recipe.rules.length ? ` + ${recipe.rules.length} ${recipe.rules.length === 1 ? "rule" : "rules"}` : "";
   const tags = tagsOf(recipe).map((tag) => ` ${tag}`);
-  return `${methods[recipe.method].name}${recipe.rotation === null ? "" : " rotated"} ${recipe.bits}-bit${group}${tags.join("")}${qep}${rules}${blocks}`;
+  const grid = recipe.type === "none" ? `${recipe.bits}-bit${group}` : recipe.type;
+  return `${methods[recipe.method].name}${recipe.rotation === null ? "" : " rotated"} ${grid}${tags.join("")}${qep}${rules}${blocks}`;
 }
 
 /** How α is set, in a word: "0.5", "0.5 guarded", "per layer". */
@@ -97,6 +98,8 @@ export function alphaTitle({ qep }: Recipe): string {
 
 /** The tags of the fields that are switched on, among the recipe's own and its method's options. */
 function tagsOf(recipe: Recipe): string[] {
-  const used = rows.filter((row) => usersOf(row)?.includes(recipe.method) ?? true);
+  const used = rows.filter(
+    (row) => (row.path !== "symmetric" || recipe.type === "none") && (usersOf(row)?.includes(recipe.method) ?? true),
+  );
   return used.flatMap((row) => (row.field.tag && fieldValue(recipe, row) === true ? [row.field.tag] : []));
 }

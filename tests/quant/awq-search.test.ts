@@ -28,7 +28,7 @@ async function stageOver(ops: Ops, tokens: number) {
   const weight = ops.fromFloats(random(out * n, 7), [out, n]);
   const counted = { rows: 0 };
   const view: StageView = {
-    ...{ block: 0, H: null, C: null, factor: null, tokens, length, chunks: chunks.length, foldable: true },
+    ...{ block: 0, H: null, C: null, diagonal: null, factor: null, tokens, length, chunks: chunks.length, foldable: true },
     layers: [{ kind: "v_proj", name: "layer", weight, grid: { bits: 3, groupSize: -1, symmetric: false }, rest: null }],
     x: (c) => chunks[c],
     moduleOutput: (x, [w]) => {

@@ -34,6 +34,7 @@ async function stageOn(ops: Ops, recipe: Recipe, kind: GridKind): Promise<{ view
     block: 0,
     layers,
     H,
+    diagonal: null,
     C,
     factor: null,
     tokens: x.shape[0],

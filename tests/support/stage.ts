@@ -24,6 +24,7 @@ export function stageOf(recipe: Recipe, weight: Tensor, H: Tensor | null, C: Ten
     block: 0,
     layers,
     H,
+    diagonal: null,
     C,
     factor: null,
     tokens: 1,

@@ -8,6 +8,7 @@ export interface CpuGrid {
   kind: GridKind;
   scales: CpuTensor;
   zeros: CpuTensor;
+  factors?: CpuTensor;
 }
 
 export function grid(W: CpuTensor, spec: GridSpec, rest?: CpuTensor | null): CpuGrid {

@@ -1,5 +1,5 @@
 import { toF16 } from "../../io/dtype";
-import { type GridKind, gridKinds, pointOf } from "../grid-kinds";
+import { type GridKind, gridKinds, pointOf, type SearchedKind } from "../grid-kinds";
 import type { GridSpec } from "../ops";
 
 /** Half to even, as WGSL's `round` and numpy's `rint`; Math.round is half up. */
@@ -47,7 +47,7 @@ function extent(w: Float64Array): Range {
 
 const scaleOf = ({ min, max }: Range, bits: number): number => Math.max(toF16((max - min) / (2 ** bits - 1)), leastF16);
 
-const makers: Readonly<Record<GridKind, Maker>> = {
+const makers: Readonly<Record<Exclude<GridKind, SearchedKind>, Maker>> = {
   "integer-zero": {
     /** The range always holds 0, and is [−1, 1] for a group of zeros. */
     range(w, symmetric) {
@@ -79,6 +79,8 @@ const makers: Readonly<Record<GridKind, Maker>> = {
 
 /** clamp(round(w/S) + z, 0, top), or clamp(round((w + M)/S), 0, top); top = 2^b − 1. */
 export function codeOf(kind: GridKind, scale: number, zero: number, w: number, top: number): number {
+  // Of a group whose points are one.
+  if (scale === 0) return 0;
   const code = gridKinds[kind].zeros === "real" ? roundHalfEven((w + zero) / scale) : roundHalfEven(w / scale) + zero;
   return clamp(code, 0, top);
 }
@@ -91,7 +93,7 @@ const shrinks = 80;
 
 /** One group's scale (rounded to f16) and zero; with `mse` those of the shrunken range that errs least. */
 export function groupScaling(w: Float64Array, { bits, symmetric, kind = "integer-zero", mse = false }: GridSpec): Scaling {
-  const { range, shrunken, scaling } = makers[kind];
+  const { range, shrunken, scaling } = makers[kind as keyof typeof makers];
   const whole = range(w, symmetric);
   if (!mse) return scaling(whole, { bits, symmetric });
   const candidates = Array.from({ length: shrinks }, (_, i) => scaling(shrunken(whole, 1 - i / 100), { bits, symmetric }));

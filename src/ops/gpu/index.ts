@@ -8,6 +8,7 @@ import * as grids from "./grids";
 import { Matmul, quads, tiles } from "./matmul";
 import { type KernelChoices, type PickedMatmul, pickMatmul } from "./pick";
 import * as rows from "./rows";
+import { searchGrid } from "./searched";
 import * as solve from "./solve";
 import { flush, fromBytes, readBytes, upload } from "./transfer";
 
@@ -128,6 +129,7 @@ function opsOver(gpu: Gpu, { matmul, rate }: PickedMatmul): GpuOps {
     gatherColumns: (A, index) => columns.permuteColumns(gpu, own(A), own(index), false),
     scatterColumns: (A, index) => columns.permuteColumns(gpu, own(A), own(index), true),
 
+    searchGrid: (W, spec, importance) => searchGrid(gpu, own(W), spec, importance && own(importance)),
     grid: (W, spec, rest) => grids.grid(gpu, own(W), spec, rest && own(rest)),
     encode: (W, grid, bits) => grids.encode(gpu, own(W), grid, bits),
     decode: (codes, grid, groupOf, half) => grids.decode(gpu, own(codes), grid, groupOf && own(groupOf), half),

@@ -16,6 +16,7 @@ import diagonalMean from "../../../shaders/diagonal_mean.wgsl?raw";
 import diagonalRank from "../../../shaders/diagonal_rank.wgsl?raw";
 import encode from "../../../shaders/encode.wgsl?raw";
 import grid from "../../../shaders/grid.wgsl?raw";
+import groupFits from "../../../shaders/group_fits.wgsl?raw";
 import keepTriangle from "../../../shaders/keep_triangle.wgsl?raw";
 import matmul from "../../../shaders/matmul.wgsl?raw";
 import matmulQuad from "../../../shaders/matmul_quad.wgsl?raw";
@@ -29,14 +30,19 @@ import rope from "../../../shaders/rope.wgsl?raw";
 import roundColumns from "../../../shaders/round_columns.wgsl?raw";
 import scale from "../../../shaders/scale.wgsl?raw";
 import scaleBy from "../../../shaders/scale_by.wgsl?raw";
+import f16Near from "../../../shaders/shared/f16_near.wgsl?raw";
+import fitting from "../../../shaders/shared/fitting.wgsl?raw";
 import gridCode from "../../../shaders/shared/grid_code.wgsl?raw";
 import matmulParams from "../../../shaders/shared/matmul_params.wgsl?raw";
 import nearExp from "../../../shaders/shared/near_exp.wgsl?raw";
 import roundQuotient from "../../../shaders/shared/round_quotient.wgsl?raw";
 import rowReduction from "../../../shaders/shared/row_reduction.wgsl?raw";
 import twoSum from "../../../shaders/shared/two_sum.wgsl?raw";
+import signedPoints from "../../../shaders/signed_points.wgsl?raw";
 import softmax from "../../../shaders/softmax.wgsl?raw";
 import sums from "../../../shaders/sums.wgsl?raw";
+import superFactors from "../../../shaders/super_factors.wgsl?raw";
+import superPoints from "../../../shaders/super_points.wgsl?raw";
 import swiglu from "../../../shaders/swiglu.wgsl?raw";
 import triangleInverse from "../../../shaders/triangle_inverse.wgsl?raw";
 import unpack from "../../../shaders/unpack.wgsl?raw";
@@ -46,6 +52,8 @@ import { joinAll } from "./join";
 
 /** Pieces that several kernels share, by the names in their "uses" lines: code that decides bits is written once. */
 export const shared = {
+  f16_near: f16Near,
+  fitting,
   grid_code: gridCode,
   matmul_params: matmulParams,
   near_exp: nearExp,
@@ -67,6 +75,7 @@ const sources = {
   diagonalMean,
   encode,
   grid,
+  groupFits,
   matmul,
   matmulQuad,
   mirror,
@@ -88,7 +97,10 @@ const sources = {
   diagonal,
   scaleBy,
   keepTriangle,
+  signedPoints,
   sums,
+  superFactors,
+  superPoints,
   swiglu,
   triangleInverse,
   unpack,

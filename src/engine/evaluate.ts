@@ -4,7 +4,8 @@ import type { TokenWindows } from "../model/calibration";
 import type { Model } from "../model/checkpoint";
 import { createGeometry } from "../model/forward";
 import { tokenLosses } from "../model/vocabulary";
-import type { Activations } from "../ops/activations";
+import type { Activation, Activations } from "../ops/activations";
+import type { PackedMatrix } from "../ops/packed";
 import type { QuantizedModel } from "../quant/coded";
 import type { Evaluation, Perplexity } from "../results/measures";
 import type { BlockReport } from "../results/report";
@@ -14,6 +15,7 @@ import { growth } from "./growth";
 import { type Emit, Progress } from "./progress";
 import { becomeQuantized } from "./quantized";
 import { Stream } from "./stream";
+import { embedRounded, roundedHead } from "./tables";
 import { blockWork } from "./work";
 
 export interface EvaluationInput {
@@ -48,7 +50,7 @@ export function evaluate(input: EvaluationInput, quantized: QuantizedModel): Pro
   const progress = evaluationProgress(input, 2);
   return activations.job(async () => {
     const chunks = chunksOf(tokens, perChunk);
-    const [full, other] = await startStreams(input, chunks, 2);
+    const [full, other] = await startStreams(input, chunks, 2, await embedRounded(activations, quantized, chunks));
     const blocks: BlockReport[] = [];
     for await (const block of wholeBlocksOf(activations.ops, model)) {
       await passAll(input, full, block, progress);
@@ -65,7 +67,7 @@ export function evaluate(input: EvaluationInput, quantized: QuantizedModel): Pro
       );
     }
     const perplexityBefore = await streamPerplexity(input, full, chunks);
-    const perplexityAfter = await streamPerplexity(input, other, chunks);
+    const perplexityAfter = await streamPerplexity(input, other, chunks, await roundedHead(model.spec, quantized));
     progress.finish("Done");
     return {
       perplexityBefore,
@@ -78,15 +80,22 @@ export function evaluate(input: EvaluationInput, quantized: QuantizedModel): Pro
   });
 }
 
-/** Several streams that start from the same embeddings. */
+/** Several streams that start from the same embeddings, or the last one from rounded ones. */
 async function startStreams(
   { activations, model, tokens }: EvaluationInput,
   chunks: readonly Int32Array[],
   count: number,
+  rounded: readonly Activation[] | null = null,
 ): Promise<Stream[]> {
   const geometry = createGeometry(activations.ops, model.spec, tokens.length);
-  const start = (await embedChunks(activations, model, chunks)).map((h) => ({ h, geometry }));
-  return Array.from({ length: count }, () => new Stream(activations, start));
+  const start = await embedChunks(activations, model, chunks);
+  return Array.from({ length: count }, (_, i) => {
+    const from = i === count - 1 ? (rounded ?? start) : start;
+    return new Stream(
+      activations,
+      from.map((h) => ({ h, geometry })),
+    );
+  });
 }
 
 async function passAll(
@@ -107,11 +116,12 @@ async function streamPerplexity(
   { activations, model, tokens, signal }: EvaluationInput,
   stream: Stream,
   chunks: readonly Int32Array[],
+  head: PackedMatrix | null = null,
 ): Promise<number> {
   const last = chunks.map((ids, c) => ({ h: stream.h(c), ids, length: tokens.length }));
   let sum = 0;
   let count = 0;
-  for (const losses of await tokenLosses(activations, model, last, signal))
+  for (const losses of await tokenLosses(activations, model, last, head, signal))
     for (const loss of losses)
       if (!Number.isNaN(loss)) {
         sum += loss;

@@ -29,8 +29,11 @@ const tokensOf = ({ tokens, heldOut }: Calibration): number => tokens.ids.length
 
 /** Bytes of a layer as a run keeps it: codes with f32 scales and zeros of a byte or f32, or f16 weights. */
 function layerBytes({ shape, method, grid }: LayerPlan): number {
+  return quantizers[method].packable ? packedBytes(shape, grid) : 2 * shape[0] * shape[1];
+}
+
+function packedBytes(shape: readonly [number, number], grid: LayerPlan["grid"]): number {
   const [out, n] = shape;
-  if (!quantizers[method].packable) return 2 * out * n;
   // Of super-blocks two small integers a group, and two factors for all of them.
   const perGroup = isSuper(grid.kind) ? 2 + 8 * (grid.groupSize / superSize) : 4 + (gridKinds[grid.kind].zeros === "real" ? 4 : 1);
   return out * (4 * Math.ceil((n * grid.bits) / 32) + groupsOf(shape, grid) * perGroup);
@@ -40,7 +43,8 @@ function layerBytes({ shape, method, grid }: LayerPlan): number {
 export function keptBytes({ model, plan, calibration, committed = 0 }: PlannedRun): number {
   const layers = plan.layers.filter(({ block }) => block >= committed).reduce((sum, layer) => sum + layerBytes(layer), 0);
   const streams = calibration && model.spec ? 2 * 4 * tokensOf(calibration) * model.spec.hidden : 0;
-  return layers + 2 * streams;
+  const tables = plan.tables.reduce((sum, { shape, grid }) => sum + packedBytes(shape, grid), 0);
+  return layers + tables + 2 * streams;
 }
 
 /** Bytes of activations: of both streams with what a method holds beside them, and of a recording. */

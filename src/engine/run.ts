@@ -19,6 +19,7 @@ import { type Emit, Progress } from "./progress";
 import type { RunStore } from "./run-store";
 import { Stream } from "./stream";
 import { startMessage, summaryOf } from "./summary";
+import { embedFrom, RoundedTables } from "./tables";
 import { blockWork, loadOf, quantizeWork, runWork } from "./work";
 
 export interface RunInput {
@@ -64,9 +65,11 @@ async function runFrom(input: RunInput): Promise<void> {
   }
   if (!store.isComplete) {
     const { shards, digest } = watched(readingBlocksAhead(model, from));
-    const start = await startFor({ ...input, model: { ...model, shards } });
+    const tables = new RoundedTables(input);
+    const start = await startFor({ ...input, model: { ...model, shards } }, tables);
     const embeddings = (await digest()) ?? recording?.embeddings ?? null;
-    for await (const { outcome, residuals } of runBlocks({ ...input, model: { ...model, shards } }, start, progress, replay)) {
+    for await (const { outcome: block, residuals } of runBlocks({ ...input, model: { ...model, shards } }, start, progress, replay)) {
+      const outcome = await tables.joined(block);
       const inputs = outcome.index === 0 ? [embeddings, await digest()] : [await digest()];
       await store.put(outcome, outcome.index + 1 < plan.blocks ? residuals : null, inputs, activations);
       if (outcome.report.block) emit({ type: "block", block: outcome.report.block });
@@ -134,11 +137,16 @@ interface Start {
 }
 
 /** Both streams before the first block that is not committed. A recording that does not reach that block cannot be continued. */
-async function startFor({ activations, model, calibration, store, perChunk, recording = null }: RunInput): Promise<Start> {
+async function startFor(
+  { activations, model, calibration, store, perChunk, recording = null }: RunInput,
+  tables: RoundedTables,
+): Promise<Start> {
   const kept = await store.residuals(activations);
   if (kept) return { start: kept, recording: recording && recording.residuals.length >= store.committed ? recording : null };
-  const h: readonly Activation[] = recording?.start ?? (await embedChunks(activations, model, runChunks(calibration, perChunk)));
-  return { start: { full: h, quantized: h }, recording };
+  const chunks = runChunks(calibration, perChunk);
+  const h: readonly Activation[] = recording?.start ?? (await embedChunks(activations, model, chunks));
+  const embeddings = await tables.embeddings();
+  return { start: { full: h, quantized: embeddings ? await embedFrom(activations, embeddings, chunks) : h }, recording };
 }
 
 /** The report of a run, complete or interrupted, from what is committed. */

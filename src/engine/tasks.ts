@@ -11,6 +11,7 @@ import { embedChunks } from "./chunks";
 import { type Emit, Progress } from "./progress";
 import { becomeQuantized } from "./quantized";
 import { Stream } from "./stream";
+import { embedRounded, roundedHead } from "./tables";
 
 export interface TasksInput {
   activations: Activations;
@@ -119,11 +120,8 @@ async function lossesOf(
 ): Promise<Float64Array[]> {
   const { ops } = activations;
   const geometries = new Map(passes.map(({ length }) => [length, createGeometry(ops, model.spec, length)]));
-  const start = await embedChunks(
-    activations,
-    model,
-    passes.map(({ ids }) => ids),
-  );
+  const ids = passes.map((pass) => pass.ids);
+  const start = (quantized && (await embedRounded(activations, quantized, ids))) ?? (await embedChunks(activations, model, ids));
   const stream = new Stream(
     activations,
     start.map((h, p) => ({ h, geometry: geometries.get(passes[p].length)! })),
@@ -140,7 +138,7 @@ async function lossesOf(
     }
   }
   const last = passes.map(({ ids, length }, p) => ({ h: stream.h(p), ids, length }));
-  const losses = await tokenLosses(activations, model, last, signal);
+  const losses = await tokenLosses(activations, model, last, quantized ? await roundedHead(model.spec, quantized) : null, signal);
   step(passes.reduce((sum, { rows }) => sum + rows.length, 0));
   return losses;
 }

@@ -1,6 +1,7 @@
 import { QuantError, throwIfCancelled } from "../errors";
 import { type Activation, type Activations, using } from "../ops/activations";
 import { type FloatDtype, mostColumns, type Ops, type Tensor } from "../ops/ops";
+import { type PackedMatrix, restore, rowsOf, valuesOfRows } from "../ops/packed";
 import { loadTensor, type Model } from "./checkpoint";
 import { embeddingName, finalNormName, headName } from "./layers";
 import type { ModelSpec } from "./spec";
@@ -31,10 +32,14 @@ export function embedded(ops: Ops, model: Model, rows: Uint8Array): Tensor {
   return ops.fromBytes(rows, dtype as FloatDtype, [rows.length / rowBytes, model.spec.hidden]);
 }
 
+/** The same from a table that a run rounded. */
+export const embeddedFrom = (ops: Ops, table: PackedMatrix, ids: ArrayLike<number>): Tensor =>
+  ops.fromFloats(valuesOfRows(table, ids), [ids.length, table.shape[1]]);
+
 const sliceBytes = 32 * 2 ** 20;
 
 /** Ranges of at most `bytes` and `most` rows, so that the embeddings and head of a large vocabulary are never in memory whole. */
-function* slices(rows: number, rowBytes: number, bytes = sliceBytes, most = rows): Generator<{ from: number; to: number }> {
+export function* slices(rows: number, rowBytes: number, bytes = sliceBytes, most = rows): Generator<{ from: number; to: number }> {
   const step = Math.max(1, Math.min(most, Math.floor(bytes / rowBytes)));
   for (let from = 0; from < rows; from += step) yield { from, to: Math.min(rows, from + step) };
 }
@@ -56,12 +61,14 @@ export interface LastChunk {
 /**
  * Negative log-likelihood (in nats) of the id that follows each position, one array per chunk; NaN at the last position of a window.
  * The head is read in slices of the vocabulary, each once for all chunks; neither a slice nor a chunk's logits for it take more than `bytes`.
+ * @param rounded the head as a run rounded it; null: the checkpoint's.
  * @throws QuantError `non-finite-activations`.
  */
 export async function tokenLosses(
   activations: Activations,
   model: Model,
   chunks: readonly LastChunk[],
+  rounded: PackedMatrix | null = null,
   signal?: AbortSignal,
   bytes = sliceBytes,
 ): Promise<Float64Array[]> {
@@ -77,7 +84,7 @@ export async function tokenLosses(
   const name = model.spec.tied ? embeddingName : headName;
   const longest = chunks.reduce((most, { ids }) => Math.max(most, ids.length), 1);
   for (const rows of slices(model.spec.vocabulary, Math.max(model.spec.hidden, longest) * 4, bytes, mostColumns(ops.adapter))) {
-    const head = await loadTensor(ops, model, name, rows);
+    const head = rounded ? restore(ops, rowsOf(rounded, rows.from, rows.to)) : await loadTensor(ops, model, name, rows);
     for (const { x, state, targets } of states) {
       const logits = await using(x, (tensor) => ops.linear(tensor, head));
       ops.crossEntropyUpdate(state, logits, targets, rows.from);

@@ -1,5 +1,5 @@
 import { unpackBits } from "./bits";
-import type { GridKind } from "./grid-kinds";
+import { type GridKind, pointOf } from "./grid-kinds";
 import { type Ops, type Tensor, tensorsOf } from "./ops";
 
 /** A quantized matrix on the host: packed codes and their grid; `pointOf` gives ŵ. Exports are made from it, and packed checkpoints are read into it. */
@@ -38,4 +38,29 @@ export function restore(ops: Ops, { words, shape: [out, n], bits, gridKind, scal
   const W = ops.decode(codes, grid, groups, half);
   ops.free(packed, codes, ...tensorsOf(grid), ...(groups ? [groups] : []));
   return W;
+}
+
+/** Rows [from, to) of a matrix whose groups are in order. Shares its arrays. */
+export function rowsOf<T extends PackedMatrix>(matrix: T, from: number, to: number): T {
+  const [out, n] = matrix.shape;
+  const part = <A extends Uint32Array | Uint8Array | Float32Array>(values: A) =>
+    values.subarray((values.length / out) * from, (values.length / out) * to) as A;
+  const { words, scales, zeros, factors } = matrix;
+  const rows = { words: part(words), scales: part(scales), zeros: part(zeros), ...(factors && { factors: part(factors) }) };
+  return { ...matrix, ...rows, shape: [to - from, n] };
+}
+
+/** Ŵ of some rows, one after the other: [rows, in], in f32 as on the device. */
+export function valuesOfRows(matrix: PackedMatrix, rows: ArrayLike<number>): Float32Array {
+  const [out, n] = matrix.shape;
+  const groups = matrix.scales.length / out;
+  const values = new Float32Array(rows.length * n);
+  for (let i = 0; i < rows.length; i++) {
+    const codes = codesOf(matrix, rows[i], rows[i] + 1);
+    for (let c = 0; c < n; c++) {
+      const g = rows[i] * groups + Math.floor((c * groups) / n);
+      values[i * n + c] = pointOf(matrix.gridKind, matrix.scales[g], matrix.zeros[g], codes[c]);
+    }
+  }
+  return values;
 }

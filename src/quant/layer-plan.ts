@@ -20,6 +20,16 @@ export interface LayerPlan extends LinearLayer {
   readonly damp: number;
 }
 
+/** The embeddings, or the head: a table of one row for each token, which is rounded to nearest. */
+export interface TablePlan {
+  /** Without ".weight". */
+  readonly name: string;
+  /** [vocabulary, hidden] */
+  readonly shape: readonly [number, number];
+  readonly type: TensorType;
+  readonly grid: GridSpec & { kind: GridKind };
+}
+
 /** What a recipe does to a checkpoint, settled before any work. */
 export interface RunPlan {
   readonly recipe: Recipe;
@@ -28,6 +38,8 @@ export interface RunPlan {
   readonly quantizedBlocks: number;
   /** The layers that are quantized, in the order in which a run comes to them. */
   readonly layers: readonly LayerPlan[];
+  /** Embeddings and head, where they are rounded too. */
+  readonly tables: readonly TablePlan[];
   /** Windows are kept out of H and C, for a choice of α. */
   readonly holdsOut: boolean;
 }

@@ -35,6 +35,15 @@ const mixes: Readonly<Record<TypeMix, (place: Place) => TensorType>> = {
   Q5_K_M: dearer("Q5_K"),
 };
 
+/** The type of most layers of a mix. */
+const bases: Readonly<Record<TypeMix, TensorType>> = { Q2_K_M: "Q2_K", Q3_K_M: "Q3_K", Q4_K_S: "Q4_K", Q4_K_M: "Q4_K", Q5_K_M: "Q5_K" };
+
 export const isMix = (type: string): type is TypeMix => Object.hasOwn(mixes, type);
+
+/** The types of embeddings that are not the head, and of the head, beside layers of this type or mix. */
+export function tableTypes(wanted: TensorType | TypeMix): { embeddings: TensorType; head: TensorType } {
+  const base = isMix(wanted) ? bases[wanted] : wanted;
+  return { embeddings: base === "Q2_0" ? "Q4_K" : base, head: base === "Q8_0" ? "Q8_0" : "Q6_K" };
+}
 
 export const typeInMix = (mix: TypeMix, place: Place): TensorType => mixes[mix](place);

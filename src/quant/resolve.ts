@@ -1,15 +1,15 @@
 import { QuantError } from "../errors";
 import type { Checkpoint } from "../model/checkpoint";
 import { blockCount } from "../model/generic";
-import { type LinearLayer, type Stage, stages } from "../model/layers";
+import { embeddingName, headName, type LinearLayer, type Stage, stages } from "../model/layers";
 import { packingTitle } from "../model/packing";
 import type { ModelSpec } from "../model/spec";
 import { isBase, layerKinds, methodOptions, needsHeldOut, type Recipe } from "../recipe/recipe";
 import { matches, settingsOf } from "../recipe/rules";
 import { parseRecipe } from "../recipe/schema";
 import type { TensorType, TypeMix } from "../recipe/types";
-import { byMethod, type LayerPlan, type RunPlan, stageLayers } from "./layer-plan";
-import { isMix, typeInMix } from "./mixes";
+import { byMethod, type LayerPlan, type RunPlan, stageLayers, type TablePlan } from "./layer-plan";
+import { isMix, tableTypes, typeInMix } from "./mixes";
 import { gridSpec } from "./quantizer";
 import { quantizers } from "./registry";
 import { typeFor, types } from "./types";
@@ -25,7 +25,8 @@ export function resolve(recipe: Recipe, checkpoint: Checkpoint): RunPlan {
   const quantizedBlocks = Math.min(recipe.blocks ?? blocks, blocks);
   const all = checkpoint.layers.map((layer) => planOf(recipe, layer, checkpoint, blocks));
   const layers = all.filter((layer) => layer.block < quantizedBlocks);
-  const plan = { recipe, blocks, quantizedBlocks, layers, holdsOut: needsHeldOut(recipe) };
+  const tables = checkpoint.spec ? tablesOf(recipe, checkpoint.spec) : [];
+  const plan = { recipe, blocks, quantizedBlocks, layers, tables, holdsOut: needsHeldOut(recipe) };
   if (checkpoint.spec) checkRunnable(plan, checkpoint.spec);
   else checkRounding(plan, all, checkpoint.architecture);
   for (const layer of all) checkLayer(layer, all);
@@ -45,6 +46,17 @@ function planOf(recipe: Recipe, layer: LinearLayer, { spec }: Checkpoint, blocks
     choice: alphaFixed ? "given" : recipe.qep.choice,
     damp: recipe.qep.damp,
   };
+}
+
+/** Embeddings and head on the types that llama.cpp gives them; tied, they are the head. */
+function tablesOf({ type, vocabulary }: Recipe, { vocabulary: rows, hidden, tied }: ModelSpec): TablePlan[] {
+  if (type === "none" || vocabulary === "kept") return [];
+  const wanted = tableTypes(type);
+  const table = (tensor: string, of: TensorType): TablePlan => {
+    const found = typeFor(of, hidden);
+    return { name: tensor.replace(/\.weight$/, ""), shape: [rows, hidden], type: found, grid: types[found].grid };
+  };
+  return tied ? [table(embeddingName, wanted.head)] : [table(embeddingName, wanted.embeddings), table(headName, wanted.head)];
 }
 
 function typeOf(wanted: TensorType | TypeMix, { kind, block, shape }: LinearLayer, spec: ModelSpec | null, blocks: number): TensorType {

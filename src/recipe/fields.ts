@@ -53,6 +53,13 @@ export const fields = {
     rule: "type",
     titles: { none: "none: the grid above" },
   }),
+  vocabulary: choice(["rounded", "kept"], "rounded", {
+    label: "Embeddings and head",
+    help: "Round embeddings and head too, as llama.cpp does beside a type: the head to Q6_K, embeddings of their own to the type; or keep them.",
+    flag: "vocabulary",
+    titles: { rounded: "rounded, as in llama.cpp", kept: "kept as they are" },
+    unless: { path: "type", is: "none" },
+  }),
   qep: {
     /** α in W*(α) = W + α·W·C·(H + λI)⁻¹. */
     alpha: real(0.5, {

@@ -22,7 +22,7 @@ test("the head is read in slices of which neither weights nor logits are larger 
   const tokens = tinyTokens(4, 16);
   const stream = await forward(ops, model, tokens);
   const losses = (bytes?: number) =>
-    tokenLosses(activationsOf(ops), model, [{ h: stream.h(0), ids: tokens.ids, length: tokens.length }], undefined, bytes);
+    tokenLosses(activationsOf(ops), model, [{ h: stream.h(0), ids: tokens.ids, length: tokens.length }], null, undefined, bytes);
   const [whole] = await losses();
   expect(logits).toEqual([4 * 64 * 50]);
   const [sliced] = await losses(2000);

@@ -7,7 +7,7 @@ import { groupsOf, type LayerPlan } from "../../quant/layer-plan";
 import type { Recipe } from "../../recipe/recipe";
 import { safetensors } from "../containers/safetensors";
 import type { Format } from "./format";
-import { inSourceOrder, type LayerEntry, onGrid, withDtype } from "./source-order";
+import { inSourceOrder, type LayerEntry, onGrid, type RoundedPlan, withDtype } from "./source-order";
 
 /**
  * GPTQ's packed layout: qweight [in·b/32, out] with the bit stream down the inputs, qzeros [G, out·b/32] along the outputs,
@@ -27,7 +27,7 @@ export const gptq: Format = {
   notes,
 };
 
-function gptqEntries({ name, shape, grid }: LayerPlan): LayerEntry[] {
+function gptqEntries({ name, shape, grid }: RoundedPlan): LayerEntry[] {
   const [out, n] = shape;
   const groups = groupsOf(shape, grid);
   const entry = (part: string, dtype: string, shape: number[], bytes: (layer: PackedLayer) => Iterable<Uint8Array>): LayerEntry => ({

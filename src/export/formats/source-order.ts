@@ -7,6 +7,9 @@ import type { LayerPlan } from "../../quant/layer-plan";
 import type { EntrySpec } from "../containers/container";
 import type { Entry, ExportJob } from "./format";
 
+/** A layer, or a table, that is rounded. */
+export type RoundedPlan = Pick<LayerPlan, "name" | "shape" | "grid">;
+
 /** A tensor of a quantized layer. */
 export interface LayerEntry {
   readonly spec: EntrySpec;
@@ -19,9 +22,9 @@ export interface LayerEntry {
  */
 export function inSourceOrder(
   { model, plan, changes }: ExportJob,
-  layerEntries: (layer: LayerPlan, wide: boolean) => LayerEntry[],
+  layerEntries: (layer: RoundedPlan, wide: boolean) => LayerEntry[],
 ): Entry[] {
-  const layers = new Map(plan.layers.map((layer) => [layer.name, layer]));
+  const layers = new Map([...plan.layers, ...plan.tables].map((layer): [string, RoundedPlan] => [layer.name, layer]));
   return [...model.shards.tensors.values()].flatMap(({ name, dtype, shape }): Entry[] => {
     const layer = name.endsWith(".weight") && layers.get(name.replace(/\.weight$/, ""));
     const wide = changes.wide.has(name);

@@ -48,14 +48,14 @@ export const fields = {
   }),
   type: choice(["none", ...tensorTypes, ...typeMixes], "none", {
     label: "GGUF type",
-    help: "Round onto the grid of a GGUF type, or of llama.cpp’s mix of them, which settles bits, group size and zero points of each layer.",
+    help: "Round onto the grid of a GGUF type, or of llama-quantize’s mix of types, which settles bits, group size and zero points of each layer.",
     flag: "type",
     rule: "type",
     titles: { none: "none: the grid above" },
   }),
   vocabulary: choice(["rounded", "kept"], "rounded", {
     label: "Embeddings and head",
-    help: "Round embeddings and head too, as llama.cpp does beside a type: the head to Q6_K, embeddings of their own to the type; or keep them.",
+    help: "Round embeddings and head too, as llama-quantize does beside a type (the head to Q6_K, embeddings of their own to the type), or keep them.",
     flag: "vocabulary",
     titles: { rounded: "rounded, as in llama.cpp", kept: "kept as they are" },
     unless: { path: "type", is: "none" },

@@ -23,7 +23,7 @@ export function fitsRecording(spec: ModelSpec, calibration: Calibration): boolea
 }
 
 /** Bits of one quantized weight in the format's file, or in a packed one: its code, and its share of its group's scale and zero. */
-export function bitsPerWeight({ layers, recipe }: RunPlan): number {
+export function bitsPerWeight({ layers, recipe }: Pick<RunPlan, "layers" | "recipe">): number {
   const { bitsPerWeight: bitsOf = packedBits } = formats[recipe.format];
   let weights = 0;
   let total = 0;

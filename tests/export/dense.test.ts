@@ -79,7 +79,7 @@ describe("a dense export", () => {
     const { model, report, files } = await exported();
     expect(text(files.get("README.md"))).toContain("RTN 3-bit + QEP α 0.5");
     expect(text(files.get("README.md"))).toContain(
-      "| All settings, as options | `--method rtn --bits 3 --group-size -1 --zeros integer --alpha 0.5 ",
+      "| All settings, as options | `--method rtn --bits 3 --group-size -1 --zeros integer --type none --alpha 0.5 ",
     );
     const evaluation = { perplexityBefore: 3, perplexity: 4, blocks: report.blocks, tokens: 8, windows: 1, ms: 1 };
     const card = modelCard(

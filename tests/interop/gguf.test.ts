@@ -10,6 +10,7 @@ import { f16Word } from "../../src/io/dtype";
 import { mulberry32 } from "../../src/model/random";
 import { createCpuOps } from "../../src/ops/cpu";
 import type { Recipe } from "../../src/recipe/recipe";
+import { tensorTypes } from "../../src/recipe/types";
 import { demoTokens, openDemo } from "../support/demo";
 import { evaluate } from "../support/engine";
 import { decode, parseGguf } from "../support/ggml";
@@ -52,6 +53,10 @@ const types: [name: string, recipe: Partial<Recipe>, off: number][] = [
   // m, at most 15/15 of the range, is rounded to f16, and so is the sum.
   ["Q4_1", { bits: 4, groupSize: 64 }, 2 ** -10],
   ["Q4_1 with real zeros", { bits: 4, groupSize: 32, zeros: "real" }, 2 ** -11],
+  // Their points are no f16 values, to which the dense export rounds them.
+  ...tensorTypes.map((type): (typeof types)[number] => [`type ${type}`, { type }, 2 ** -11]),
+  ["type Q4_K_M", { type: "Q4_K_M" }, 2 ** -11],
+  ["type Q2_K_M", { type: "Q2_K_M", method: "gptq", vocabulary: "kept" }, 2 ** -11],
 ];
 
 beforeAll(() => {
@@ -81,7 +86,7 @@ describe("the file has the dense export's weights, names, rows, rope and biases"
 
 describe("each type is read as it was meant", () => {
   const matrix = types.flatMap((type) => (whole ? allFamilies : ["llama3"]).map((family) => [family, ...type] as const));
-  const usual = matrix.filter(([, name]) => ["Q4_0", "Q2_K", "Q3_K", "Q4_1"].includes(name));
+  const usual = matrix.filter(([, name]) => ["Q4_0", "Q2_K", "Q3_K", "Q4_1", "type Q4_K_M"].includes(name));
   test.each(whole ? matrix : usual)("%s as %s", (family, _, change, off) => compare(family, change, off));
 });
 

@@ -12,6 +12,8 @@ interface Decoder {
 const half = (b: DataView, at: number) => f16ToNumber(b.getUint16(at, true));
 const f = Math.fround;
 const nibble = (b: DataView, at: number, i: number) => (b.getUint8(at + (i % 16)) >> (i < 16 ? 0 : 4)) & 15;
+/** Bit i of a string of them, lowest first. */
+const bit = (b: DataView, at: number, i: number) => (b.getUint8(at + (i >> 3)) >> (i & 7)) & 1;
 /** Two bits of value i in K types: halves of 128, in them runs of 32. */
 const pair = (b: DataView, at: number, i: number) => (b.getUint8(at + 32 * (i >> 7) + (i & 31)) >> (2 * ((i >> 5) & 3))) & 3;
 /** Four bits of value i in Q4_K and Q5_K. */
@@ -37,6 +39,13 @@ export const decoders: Readonly<Record<string, Decoder>> = {
   F16: { id: 1, values: 1, bytes: 2, value: half },
   Q4_0: { id: 2, values: 32, bytes: 18, value: (b, at, i) => f(half(b, at) * (nibble(b, at + 2, i) - 8)) },
   Q4_1: { id: 3, values: 32, bytes: 20, value: (b, at, i) => f(f(half(b, at) * nibble(b, at + 4, i)) + half(b, at + 2)) },
+  Q5_0: { id: 6, values: 32, bytes: 22, value: (b, at, i) => f(half(b, at) * (nibble(b, at + 6, i) + 16 * bit(b, at + 2, i) - 16)) },
+  Q5_1: {
+    id: 7,
+    values: 32,
+    bytes: 24,
+    value: (b, at, i) => f(f(half(b, at) * (nibble(b, at + 8, i) + 16 * bit(b, at + 4, i))) + half(b, at + 2)),
+  },
   Q8_0: { id: 8, values: 32, bytes: 34, value: (b, at, i) => f(half(b, at) * b.getInt8(at + 2 + i)) },
   Q2_0: {
     id: 42,

@@ -3,9 +3,10 @@ import type { ModelSpec } from "../../model/spec";
 import type { LayerPlan } from "../../quant/layer-plan";
 import { gridSpec } from "../../quant/quantizer";
 import { layerKinds, type Recipe } from "../../recipe/recipe";
+import type { TensorType } from "../../recipe/types";
 import { gguf as ggufFile } from "../containers/gguf";
 import { networkNotes } from "../gguf/architectures";
-import { bitsPerWeight, blockTypeOf, fittingType, type GridType, offsetBeyond } from "../gguf/block-types";
+import { bitsPerWeight, blockTypeOf, fittingType, offsetBeyond } from "../gguf/block-types";
 import { metadataOf } from "../gguf/metadata";
 import { ggufEntries } from "../gguf/tensors";
 import type { Format } from "./format";
@@ -26,8 +27,8 @@ export const gguf: Format = {
   },
   bitsPerWeight: (layer) => bitsPerWeight(blockTypeOf(layer)),
   entries: ggufEntries,
-  async container({ model, plan: { layers } }) {
-    const type = mainType(layers);
+  async container({ model, plan: { layers, recipe } }) {
+    const type = recipe.type === "none" ? mainType(layers) : recipe.type;
     const name = nameOf(model.source.label);
     return ggufFile(`${name}-${type}.gguf`, await metadataOf(model, model.spec!, name, type));
   },
@@ -36,8 +37,8 @@ export const gguf: Format = {
 };
 
 /** The type of most weights. */
-function mainType(layers: readonly LayerPlan[]): GridType {
-  const weights = new Map<GridType, number>();
+function mainType(layers: readonly LayerPlan[]): TensorType {
+  const weights = new Map<TensorType, number>();
   for (const layer of layers) {
     const type = blockTypeOf(layer);
     weights.set(type, (weights.get(type) ?? 0) + layer.shape[0] * layer.shape[1]);
@@ -54,9 +55,10 @@ const nameOf = (label: string): string =>
 
 function notes(recipe: Recipe, { spec }: { spec: ModelSpec | null }): string[] {
   if (!spec) return [];
-  const types = typesOf(recipe, spec);
+  const types = recipe.type === "none" ? typesOf(recipe, spec).join(" and ") : recipe.type;
+  const tables = recipe.type !== "none" && recipe.vocabulary === "rounded" ? "rounded as llama-quantize does" : "as F16";
   const sentences = [
-    `Loads in llama.cpp and what is built on it (LM Studio, Ollama, Jan, wllama): layers as ${types.join(" and ")}, embeddings and head as F16.`,
+    `Loads in llama.cpp and what is built on it (LM Studio, Ollama, Jan, wllama): layers as ${types}, embeddings and head ${tables}.`,
   ];
   if (types.includes("Q2_0"))
     sentences.push("Q2_0 needs a llama.cpp of July 2026 or newer; Ollama and LM Studio built on an older one refuse the file.");
@@ -64,8 +66,8 @@ function notes(recipe: Recipe, { spec }: { spec: ModelSpec | null }): string[] {
 }
 
 /** The types of the layers that no rule changes. */
-function typesOf({ bits, groupSize, symmetric, zeros }: Recipe, spec: ModelSpec): GridType[] {
+function typesOf({ bits, groupSize, symmetric, zeros }: Recipe, spec: ModelSpec): TensorType[] {
   const grid = gridSpec({ bits, groupSize, symmetric, kind: `${zeros}-zero` });
-  const found = layerKinds.map((kind) => fittingType({ name: kind, shape: layerShape(spec, kind), grid }));
+  const found = layerKinds.map((kind) => fittingType({ shape: layerShape(spec, kind), grid, type: null }));
   return [...new Set(found.filter((type) => type !== undefined))];
 }

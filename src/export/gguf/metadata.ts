@@ -1,6 +1,7 @@
 import type { Source } from "../../io/types";
 import type { Checkpoint } from "../../model/checkpoint";
 import type { ModelSpec } from "../../model/spec";
+import type { TypeMix } from "../../recipe/types";
 import { architectureOf, networkKeys } from "./architectures";
 import { type Metadata, text, u32 } from "./metadata-values";
 import { specialKeys } from "./tokenizer/specials";
@@ -8,11 +9,13 @@ import { tokenizerJson, vocabularyKeys, vocabularyOf } from "./tokenizer/vocabul
 import type { GgmlType } from "./types";
 
 /** `general.file_type` (llama.h, `enum llama_ftype`), a label only: a file whose layers are mostly of this type. */
-const fileTypes: Readonly<Record<GgmlType, number>> = {
+const fileTypes: Readonly<Record<GgmlType | TypeMix, number>> = {
   F32: 0,
   F16: 1,
   Q4_0: 2,
   Q4_1: 3,
+  Q5_0: 8,
+  Q5_1: 9,
   Q8_0: 7,
   Q2_K: 10,
   Q3_K: 11,
@@ -20,15 +23,25 @@ const fileTypes: Readonly<Record<GgmlType, number>> = {
   Q5_K: 16,
   Q6_K: 18,
   Q2_0: 41,
+  Q2_K_M: 10,
+  Q3_K_M: 12,
+  Q4_K_S: 14,
+  Q4_K_M: 15,
+  Q5_K_M: 17,
 };
 
 /**
  * All keys of a model's file.
  * @param name what clients show.
- * @param type of most of its layers.
+ * @param type of most of its layers, or their mix.
  * @throws QuantError `bad-format` for what llama.cpp does otherwise, `missing-file` without a tokenizer.
  */
-export async function metadataOf({ source, config }: Checkpoint, spec: ModelSpec, name: string, type: GgmlType): Promise<Metadata> {
+export async function metadataOf(
+  { source, config }: Checkpoint,
+  spec: ModelSpec,
+  name: string,
+  type: GgmlType | TypeMix,
+): Promise<Metadata> {
   return new Map([
     ["general.architecture", text(architectureOf(spec).id)],
     ["general.name", text(name)],

@@ -28,6 +28,25 @@ export function q4_1(out: Uint8Array, at: number, codes: Uint8Array, from: numbe
   nibbles(out, at + 4, codes, from, 0);
 }
 
+/** d·(v − 16), v 0 … 31: d; a bit string of fifth bits; nibbles. */
+export function q5_0(out: Uint8Array, at: number, codes: Uint8Array, from: number, d: number): void {
+  word16(out, at, d);
+  fifthBits(out, at + 2, codes, from);
+}
+
+/** d·v + m, v 0 … 31: d; m; as in Q5_0. */
+export function q5_1(out: Uint8Array, at: number, codes: Uint8Array, from: number, d: number, m: number): void {
+  word16(out, at, d);
+  word16(out, at + 2, m);
+  fifthBits(out, at + 4, codes, from);
+}
+
+/** 20 bytes: bit j is the fifth bit of value j, then the nibbles of the other four. */
+function fifthBits(out: Uint8Array, at: number, codes: Uint8Array, from: number): void {
+  for (let j = 0; j < 32; j++) out[at + (j >>> 3)] |= (codes[from + j] >>> 4) << (j & 7);
+  for (let j = 0; j < 16; j++) out[at + 4 + j] = (codes[from + j] & 15) | ((codes[from + j + 16] & 15) << 4);
+}
+
 /** d·v, v = code − zero: d; 32 bytes with sign. */
 export function q8_0(out: Uint8Array, at: number, codes: Uint8Array, from: number, d: number, zero: number): void {
   word16(out, at, d);

@@ -6,10 +6,11 @@ import type { ModelSpec } from "../../model/spec";
 import { elements } from "../../ops/ops";
 import { codesOf } from "../../ops/packed";
 import type { PackedLayer } from "../../quant/coded";
+import type { TensorType } from "../../recipe/types";
 import type { EntrySpec } from "../containers/container";
 import type { Entry, ExportJob, Parts } from "../formats/format";
 import { packedOf } from "../formats/source-order";
-import { blockTypeOf, type GridType, packRow } from "./block-types";
+import { blockTypeOf, type Gridded, packRow } from "./block-types";
 import { type Place, placesOf } from "./places";
 import { interleaved, interleavedRows } from "./row-order";
 import { bytesOf, type GgmlType } from "./types";
@@ -17,7 +18,7 @@ import { bytesOf, type GgmlType } from "./types";
 /** Every entry, in the order of the file. Norms and biases are F32, as llama.cpp wants them; other copies F16, or F32 where f16 cannot hold them. */
 export function ggufEntries({ model, plan, changes }: ExportJob): Entry[] {
   const spec = model.spec!;
-  const layers = new Map(plan.layers.map((layer) => [`${layer.name}.weight`, layer]));
+  const layers = new Map([...plan.layers, ...plan.tables].map((layer): [string, Gridded] => [`${layer.name}.weight`, layer]));
   const entries = placesOf(spec).map((place): Entry => {
     const layer = layers.get(place.source);
     if (layer) return layerEntry(place, layer.name, blockTypeOf(layer));
@@ -30,7 +31,7 @@ export function ggufEntries({ model, plan, changes }: ExportJob): Entry[] {
 
 const specOf = ({ name, shape }: Place, dtype: GgmlType): EntrySpec => ({ name, dtype, shape });
 
-function layerEntry(place: Place, layer: string, type: GridType): Entry {
+function layerEntry(place: Place, layer: string, type: TensorType): Entry {
   return {
     spec: specOf(place, type),
     copies: null,
@@ -43,10 +44,11 @@ function layerEntry(place: Place, layer: string, type: GridType): Entry {
 const rowsAtOnce = 64;
 
 /** A layer's rows as blocks, some at a time. */
-function* blockRows(layer: PackedLayer, type: GridType, headDim?: number): Generator<Uint8Array> {
+function* blockRows(layer: PackedLayer, type: TensorType, headDim?: number): Generator<Uint8Array> {
   const [out, n] = layer.shape;
   const groups = layer.scales.length / out;
   const rowBytes = bytesOf(type, n);
+  const perRow = (layer.factors?.length ?? 0) / out;
   const step = headDim ?? rowsAtOnce;
   for (let from = 0; from < out; from += step) {
     const to = Math.min(out, from + step);
@@ -55,8 +57,13 @@ function* blockRows(layer: PackedLayer, type: GridType, headDim?: number): Gener
     for (let r = 0; r < to - from; r++) {
       const row = headDim ? interleaved(r, headDim) : r;
       const grid = [(from + row) * groups, (from + row + 1) * groups] as const;
-      const { scales, zeros } = layer;
-      const parts = { codes: codes.subarray(row * n, (row + 1) * n), scales: scales.subarray(...grid), zeros: zeros.subarray(...grid) };
+      const { scales, zeros, factors } = layer;
+      const parts = {
+        codes: codes.subarray(row * n, (row + 1) * n),
+        scales: scales.subarray(...grid),
+        zeros: zeros.subarray(...grid),
+        factors: factors?.subarray((from + row) * perRow, (from + row + 1) * perRow),
+      };
       packRow(type, parts, blocks, r * rowBytes);
     }
     yield blocks;

@@ -15,6 +15,8 @@ export const ggmlTypes = {
   F16: { id: 1, values: 1, bytes: 2 },
   Q4_0: { id: 2, values: 32, bytes: 18 },
   Q4_1: { id: 3, values: 32, bytes: 20 },
+  Q5_0: { id: 6, values: 32, bytes: 22 },
+  Q5_1: { id: 7, values: 32, bytes: 24 },
   Q8_0: { id: 8, values: 32, bytes: 34 },
   Q2_K: { id: 10, values: 256, bytes: 84 },
   Q3_K: { id: 11, values: 256, bytes: 110 },

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { type KPacker, q2K, q3K, q4K, q5K, q6K } from "../../../src/export/gguf/k-blocks";
-import { q2_0, q4_0, q4_1, q8_0 } from "../../../src/export/gguf/plain-blocks";
+import { q2_0, q4_0, q4_1, q5_0, q5_1, q8_0 } from "../../../src/export/gguf/plain-blocks";
 import { ggmlTypes } from "../../../src/export/gguf/types";
 import { f16ToNumber, f16Word } from "../../../src/io/dtype";
 import { mulberry32 } from "../../../src/model/random";
@@ -21,6 +21,8 @@ describe("plain blocks hold d·(code − zero) and d·code + m", () => {
     ["Q4_0", 16, (out, codes) => q4_0(out, 3, codes, 5, d, 8), (q) => D * (q - 8)],
     ["Q4_0", 4, (out, codes) => q4_0(out, 3, codes, 5, d, 2), (q) => D * (q - 2)],
     ["Q4_1", 16, (out, codes) => q4_1(out, 3, codes, 5, d, m), (q) => Math.fround(D * q) + M],
+    ["Q5_0", 32, (out, codes) => q5_0(out, 3, codes, 5, d), (q) => D * (q - 16)],
+    ["Q5_1", 32, (out, codes) => q5_1(out, 3, codes, 5, d, m), (q) => Math.fround(D * q) + M],
     ["Q8_0", 256, (out, codes) => q8_0(out, 3, codes, 5, d, 128), (q) => D * (q - 128)],
     ["Q2_0", 4, (out, codes) => q2_0(out, 3, codes, 5, f16Word(-D)), (q) => D * (q - 2)],
   ];

@@ -51,7 +51,8 @@ export const fields = {
     help: "Round onto the grid of a GGUF type, or of llama-quantize’s mix of types, which settles bits, group size and zero points of each layer.",
     flag: "type",
     rule: "type",
-    titles: { none: "none: the grid above" },
+    titles: { none: "none: bits and groups as given" },
+    front: true,
   }),
   vocabulary: choice(["rounded", "kept"], "rounded", {
     label: "Embeddings and head",

@@ -1,4 +1,4 @@
-import { rowAt } from "../../recipe/access";
+import { isUsed, rowAt } from "../../recipe/access";
 import { fields } from "../../recipe/fields";
 import { isRunnable } from "../../store/next";
 import { SelectField } from "../parts/fields";
@@ -30,10 +30,13 @@ export function RecipePanel() {
         {text.title}
       </legend>
       <RecipeField row={rowAt("method")} hint={null} possible={runnable ? undefined : ["rtn"]} />
-      <div className={css.pair}>
-        <RecipeField row={rowAt("bits")} hint={null} />
-        <RecipeField row={rowAt("groupSize")} hint={null} error={fault === "groupSize" ? error?.message : null} />
-      </div>
+      {(recipe.format === "gguf" || recipe.type !== "none") && <RecipeField row={rowAt("type")} hint={null} />}
+      {isUsed(recipe, rowAt("bits")) && (
+        <div className={css.pair}>
+          <RecipeField row={rowAt("bits")} hint={null} />
+          <RecipeField row={rowAt("groupSize")} hint={null} error={fault === "groupSize" ? error?.message : null} />
+        </div>
+      )}
       <div className={css.pair}>
         <SelectField
           label={fields.blocks.label}
@@ -41,9 +44,7 @@ export function RecipePanel() {
           options={[{ value: null, title: text.allBlocks(blocks) }, ...firsts]}
           onChange={(n) => editRecipe({ blocks: n })}
         />
-        <div className={css.low}>
-          <RecipeField row={rowAt("symmetric")} hint={null} />
-        </div>
+        <div className={css.low}>{isUsed(recipe, rowAt("symmetric")) && <RecipeField row={rowAt("symmetric")} hint={null} />}</div>
       </div>
       {runnable && <AlphaFields />}
       <RecipeField

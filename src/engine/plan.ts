@@ -22,17 +22,20 @@ export function fitsRecording(spec: ModelSpec, calibration: Calibration): boolea
   return recordingBytes(spec, tokens + heldTokens) <= recordingBudget;
 }
 
-/** Bits of one quantized weight in a packed file: its code, and its share of its group's scale and zero. */
-export function bitsPerWeight(layers: readonly LayerPlan[]): number {
+/** Bits of one quantized weight in the format's file, or in a packed one: its code, and its share of its group's scale and zero. */
+export function bitsPerWeight({ layers, recipe }: RunPlan): number {
+  const { bitsPerWeight: bitsOf = packedBits } = formats[recipe.format];
   let weights = 0;
   let total = 0;
-  for (const { shape, grid } of layers) {
-    const groups = groupsOf(shape, grid);
-    weights += shape[0] * shape[1];
-    total += shape[0] * (shape[1] * grid.bits + groups * groupBits(grid.kind, grid.bits));
+  for (const layer of layers) {
+    const count = layer.shape[0] * layer.shape[1];
+    weights += count;
+    total += count * bitsOf(layer);
   }
   return total / weights;
 }
+
+const packedBits = ({ shape, grid }: LayerPlan): number => grid.bits + (groupsOf(shape, grid) * groupBits(grid.kind, grid.bits)) / shape[1];
 
 /** What becomes of a run's full-precision stream: it is not recorded, it is recorded for the next run, or it is replayed from an earlier run's recording. */
 export type StreamState = "unrecorded" | "recorded" | "replayed";
@@ -65,7 +68,7 @@ export async function planSummary(
   return {
     bytesIn: census(model.original ?? model).bytes,
     bytesOut: (await layoutOf(exportJob(model, plan))).fileBytes,
-    bitsPerWeight: bitsPerWeight(layers),
+    bitsPerWeight: bitsPerWeight(plan),
     quantizedWeights: layers.reduce((sum, { shape }) => sum + shape[0] * shape[1], 0),
     tokens: load.tokens,
     windows: tokens.windows,
@@ -86,7 +89,9 @@ function warnings({ spec, source, original }: Model, recipe: Recipe, tokens: Tok
       `${tokens.ids.length} calibration tokens are fewer than the widest layer's ${widest} inputs: the correction will be noisy. Use more windows.`,
     );
   if (original?.spec?.tied) sentences.push("The rotation unties the head from the embeddings: the file holds it twice.");
-  if (formats[recipe.format].packed && !findFile(source, "tokenizer.json"))
+  if (recipe.format === "gptq" && !findFile(source, "tokenizer.json"))
     sentences.push("GPTQModel loads no checkpoint without a tokenizer: add tokenizer.json for it. transformers does not ask.");
+  if (formats[recipe.format].library === "transformers.js" && !findFile(source, "tokenizer.json"))
+    sentences.push("transformers.js needs a tokenizer: add tokenizer.json for it.");
   return sentences;
 }

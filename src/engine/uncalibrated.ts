@@ -116,7 +116,7 @@ export async function planUncalibrated(ops: Ops, checkpoint: Checkpoint, plan: R
   return {
     bytesIn: census(checkpoint).bytes,
     bytesOut: (await layoutOf(exportJob(checkpoint, plan))).fileBytes,
-    bitsPerWeight: bitsPerWeight(layers),
+    bitsPerWeight: bitsPerWeight(plan),
     quantizedWeights: sizeOf(layers),
     tokens: 0,
     windows: 0,

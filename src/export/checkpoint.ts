@@ -75,7 +75,7 @@ async function writeTensors({ model, quantized, progress, signal }: ExportInput,
 }
 
 async function writeSmallFiles({ model, report, evaluations }: ExportInput, job: ExportJob, sink: Sink, written: readonly string[]) {
-  const files = formats[report.recipe.format].files(job);
+  const files = await formats[report.recipe.format].files(job);
   for (const [name, value] of Object.entries(files)) await writeFile(sink, name, writeJson(value));
   await writeFile(sink, "recipe.json", writeJson(report.recipe));
   await writeFile(sink, "README.md", new TextEncoder().encode(modelCard(model, report, evaluations)));

@@ -44,16 +44,20 @@ export interface Parts {
 export interface Format {
   /** Holds layers on grids only. */
   readonly packed: boolean;
+  /** The library that loads it, as the Hub names it; without it, transformers. */
+  readonly library?: string;
   /** Whether it can hold layers on grids of this kind. */
   accepts(kind: GridKind): boolean;
   /** @throws QuantError `bad-format` when it cannot hold these layers, or needs all of the model's and these are not (`whole` is false). */
   check(layers: readonly LayerPlan[], recipe: Recipe, whole: boolean): void;
+  /** Bits that a weight of this layer takes, scales included; absent: its code, and its share of its group's scale and zero. */
+  bitsPerWeight?(layer: LayerPlan): number;
   /** Every entry, in the order of the files. */
   entries(job: ExportJob): Entry[];
   /** The kind of file that they go into. @throws QuantError where the checkpoint's small files do not have what that must say. */
   container(job: ExportJob): Promise<Container>;
   /** JSON files beside it, by name. */
-  files(job: ExportJob): Record<string, unknown>;
+  files(job: ExportJob): Record<string, unknown> | Promise<Record<string, unknown>>;
   /** Sentences about which clients can load this model's export, shown beside the choice of format. */
   notes(recipe: Recipe, model: Pick<Checkpoint, "spec" | "config">): string[];
 }

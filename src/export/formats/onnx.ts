@@ -62,7 +62,7 @@ function notes(recipe: Recipe, { spec }: Pick<Checkpoint, "spec">, float: Float)
     `Loads in transformers.js 4, as dtype "${dtype}", which its config names; in onnxruntime and onnxruntime-web with the data files beside onnx/${graphName(dtype)}.`,
     float === "F32"
       ? "Computes in f32, on WebGPU, WebAssembly and CPUs alike."
-      : "Computes in f16, to which everything is rounded: half the memory, for WebGPU with shader-f16. CPUs run it too.",
+      : "Computes in f16, to which everything is rounded: embeddings, head and cache take half the memory. For WebGPU with shader-f16; CPUs run it too.",
     ...(recipe.bits === 3 ? ["onnxruntime multiplies with 2, 4 or 8 bits: codes of 3 take 4 here."] : []),
     ...(spec && positionsOf(spec) < spec.maxPositions
       ? [`Its rotary tables end after ${positionsOf(spec).toLocaleString("en")} tokens.`]

@@ -91,5 +91,7 @@ function warnings({ spec, source, original }: Model, recipe: Recipe, tokens: Tok
   if (original?.spec?.tied) sentences.push("The rotation unties the head from the embeddings: the file holds it twice.");
   if (recipe.format === "gptq" && !findFile(source, "tokenizer.json"))
     sentences.push("GPTQModel loads no checkpoint without a tokenizer: add tokenizer.json for it. transformers does not ask.");
+  if (formats[recipe.format].library === "transformers.js" && !findFile(source, "tokenizer.json"))
+    sentences.push("transformers.js needs a tokenizer: add tokenizer.json for it.");
   return sentences;
 }

@@ -74,7 +74,7 @@ async function writeTensors({ model, quantized, progress, signal }: ExportInput,
 
 async function writeSmallFiles({ model, report, evaluations }: ExportInput, job: ExportJob, sink: Sink, written: readonly string[]) {
   const format = formats[report.recipe.format];
-  const files = format.files(job);
+  const files = await format.files(job);
   for (const [name, value] of Object.entries(files)) await writeFile(sink, name, writeJson(value));
   await writeFile(sink, "recipe.json", writeJson(report.recipe));
   await writeFile(sink, "README.md", new TextEncoder().encode(modelCard(model, report, evaluations)));

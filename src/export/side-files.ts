@@ -13,8 +13,8 @@ const stale = /\.index\.json$|^(adapter_config|params|quantize_config|quant_conf
  * describes them, hidden files, and files that the export writes itself.
  */
 export function sideFiles({ files }: Source, written: readonly string[]): SourceFile[] {
-  // Some disks ignore the case of names.
-  const taken = new Set(written.map((name) => name.toLowerCase()));
+  // Some disks ignore the case of names. A folder's name is taken too.
+  const taken = new Set(written.flatMap((name) => [name, name.split("/")[0]]).map((name) => name.toLowerCase()));
   return files.filter(({ name, size }) => {
     const key = name.toLowerCase();
     if (size > largest || name.startsWith(".") || !isPlainName(name) || weights.test(name) || stale.test(name) || taken.has(key))

@@ -32,8 +32,7 @@ async function readFully(handle: fs.FileHandle, name: string, start: number, end
 }
 
 /** A file that must keep the size and modification time given here. It is opened for each read: reads are large, and no handle leaks. */
-function diskFile(path: string, size: number, mtimeMs: number): SourceFile {
-  const name = basename(path);
+function diskFile(path: string, size: number, mtimeMs: number, name = basename(path)): SourceFile {
   const check = async (handle: fs.FileHandle) => {
     const now = await handle.stat();
     if (now.size !== size || now.mtimeMs !== mtimeMs)
@@ -78,6 +77,16 @@ export async function folderSource(dir: string): Promise<Source> {
     if (errno(e) === "ENOTDIR") throw new QuantError("bad-file", `${shown(dir)} is not a folder`, "Give the model's folder.", { cause: e });
     throw readError(e, dir);
   }
+}
+
+/** The files of these names, which may lie in a folder of `dir`. */
+async function writtenSource(dir: string, names: readonly string[], label: string): Promise<Source> {
+  const files: SourceFile[] = [];
+  for (const name of names) {
+    const { size, mtimeMs } = await fs.stat(join(dir, name));
+    files.push(diskFile(join(dir, name), size, mtimeMs, name));
+  }
+  return { label, files };
 }
 
 /** One file on disk as a SourceFile. Throws missing-file, bad-file. */
@@ -192,14 +201,18 @@ export async function folderSink(outDir: string, options: FolderSinkOptions = {}
   let unmakeParent = () => {};
   let dispose = async () => {};
   let state: "unfinished" | "moving" | "finished" = "unfinished";
+  const written: string[] = [];
   const sink = makeSink({
     async open(name) {
-      const opened = await openForWriting(join(temp, name));
+      const path = join(temp, name);
+      if (name.includes("/")) await fs.mkdir(dirname(path), { recursive: true });
+      const opened = await openForWriting(path);
       dispose = opened.dispose;
+      written.push(name);
       return opened.file;
     },
     async finish(check) {
-      await check(async () => ({ ...(await folderSource(temp)), label: basename(out) }));
+      await check(() => writtenSource(temp, written, basename(out)));
       // Between its two renames the folder that is being replaced is under a temporary name: the process must not exit then.
       state = "moving";
       try {

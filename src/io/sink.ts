@@ -1,6 +1,6 @@
 /** What every sink shares: order, names, exact sizes, one kind of error. A platform only opens, writes, closes, removes. */
 import { QuantError } from "../errors";
-import { isPlainName, shown } from "./text";
+import { isPlainPath, shown } from "./text";
 import type { Sink, SinkFile, Source } from "./types";
 
 /** The platform's part. None of these needs to check anything; anything they throw is explained by makeSink. */
@@ -62,14 +62,19 @@ function exactly(name: string, size: number, file: SinkFile, usable: () => boole
 /** A Sink over a platform. Throws disk-full, write-failed; internal when the caller breaks the contract. */
 export function makeSink(backend: SinkBackend): Sink {
   const names = new Set<string>();
+  const folders = new Set<string>();
   let state: "idle" | "writing" | "finishing" | "finished" | "aborted" = "idle";
   return {
     async create(name, size) {
       if (state !== "idle") throw misuse(`${shown(name)} was created while the sink was ${state}`);
       // Case-insensitive disks would silently merge two names that differ in case only.
-      if (!isPlainName(name) || names.has(name.toLowerCase())) throw misuse(`the output file name ${shown(name)} is unsafe or used twice`);
+      const key = name.toLowerCase();
+      const folder = key.includes("/") ? key.slice(0, key.indexOf("/")) : null;
+      if (!isPlainPath(name) || names.has(key) || folders.has(key) || (folder !== null && names.has(folder)))
+        throw misuse(`the output file name ${shown(name)} is unsafe or used twice`);
       if (!Number.isSafeInteger(size) || size < 0) throw misuse(`${shown(name)} was announced with ${size} bytes`);
-      names.add(name.toLowerCase());
+      names.add(key);
+      if (folder !== null) folders.add(folder);
       state = "writing";
       const file = await explained(name, () => backend.open(name, size));
       return exactly(

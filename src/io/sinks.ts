@@ -1,9 +1,9 @@
 /** A Sink into a folder that the person chose in the browser. */
 import { QuantError } from "../errors";
-import { filesSource } from "./browser";
+import { blobFile } from "./browser";
 import { makeSink, writeError } from "./sink";
 import { isPlainName, shown } from "./text";
-import type { Sink, SinkFile } from "./types";
+import type { Sink, SinkFile, SourceFile } from "./types";
 
 /** Chrome's writables are slow per call (on Windows above all): small tensors are gathered up to this many bytes. */
 const GATHER = 4 * 2 ** 20;
@@ -40,6 +40,15 @@ async function takeFolder(parent: FileSystemDirectoryHandle, name: string): Prom
   return folder;
 }
 
+/** The handle of a file that may lie in a folder of `root`; with `create`, both are made if need be. */
+async function fileHandle(root: FileSystemDirectoryHandle, path: string, create = false): Promise<FileSystemFileHandle> {
+  const parts = path.split("/");
+  const name = parts.pop()!;
+  let folder = root;
+  for (const part of parts) folder = await folder.getDirectoryHandle(part, { create });
+  return folder.getFileHandle(name, { create });
+}
+
 /**
  * A Sink into the subfolder `name` of a folder the person chose; each file appears when it is closed, and abort removes
  * the subfolder. Throws output-exists, disk-full, write-failed.
@@ -54,7 +63,7 @@ export async function directorySink(parent: FileSystemDirectoryHandle, name: str
   let current: FileSystemWritableFileStream | undefined;
   return makeSink({
     async open(fileName) {
-      const handle = await folder.getFileHandle(fileName, { create: true });
+      const handle = await fileHandle(folder, fileName, true);
       const stream = await handle.createWritable();
       current = stream;
       return gathered({
@@ -68,9 +77,9 @@ export async function directorySink(parent: FileSystemDirectoryHandle, name: str
     },
     async finish(check) {
       await check(async () => {
-        const files: File[] = [];
-        for (const each of written) files.push(await (await folder.getFileHandle(each)).getFile());
-        return { ...filesSource(files), label: name };
+        const files: SourceFile[] = [];
+        for (const each of written) files.push({ ...blobFile(await (await fileHandle(folder, each)).getFile()), name: each });
+        return { label: name, files };
       });
     },
     async abort() {

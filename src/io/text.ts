@@ -19,6 +19,12 @@ export function isPlainName(name: string): boolean {
   return !/[/\\:\p{Cc}]/u.test(name);
 }
 
+/** True for a plain name, or one in a folder with a plain name. */
+export function isPlainPath(path: string): boolean {
+  const parts = path.split("/");
+  return parts.length <= 2 && parts.every(isPlainName);
+}
+
 /** Bytes as text. Throws `code` when they are not UTF-8; a byte order mark is kept, so that the parser sees it. */
 export function decodeUtf8(bytes: Uint8Array, fileName: string, code: "bad-safetensors" | "bad-json"): string {
   try {

@@ -2,7 +2,7 @@
 
 /** A file that can be read at any offset (browser File, Node file, URL with Range). Reads past the end, or of a file that changed, throw QuantError. */
 export interface SourceFile {
-  /** Plain file name, no folder. */
+  /** Plain file name; of an export's files that lie in a folder, with it: onnx/model.onnx. */
   readonly name: string;
   readonly size: number;
   /** Differs after the content changes, where the platform can tell without reading (modification time). */
@@ -26,7 +26,7 @@ export interface SinkFile {
 
 /** An output folder that looks finished only after `finish`. */
 export interface Sink {
-  /** `size` is the exact number of bytes that will be written. Files are created one at a time. */
+  /** `size` is the exact number of bytes that will be written. Files are created one at a time; a name may begin with one folder. */
   create(name: string, size: number): Promise<SinkFile>;
   /** `check` may look at what was written before it counts as finished. If it throws, so does `finish`, and the output can still be aborted. */
   finish(check?: (written: Source) => Promise<void>): Promise<void>;

@@ -1,12 +1,19 @@
 import type { RopeScaling } from "./rope-settings";
 import type { ModelSpec } from "./spec";
 
-/** cos and sin [length, headDim/2] of the rotary embedding, in float64, as transformers' rope utilities compute them for a sequence of that length. */
-export function ropeTables(spec: ModelSpec, length: number): { cos: Float64Array; sin: Float64Array; half: number } {
+/**
+ * cos and sin [rows, headDim/2] of the rotary embedding, in float64, as transformers' rope utilities compute them for a sequence of that length.
+ * @param rows the positions that are wanted, of `length`.
+ */
+export function ropeTables(
+  spec: ModelSpec,
+  length: number,
+  { from, to } = { from: 0, to: length },
+): { cos: Float64Array; sin: Float64Array; half: number } {
   const half = spec.headDim / 2;
   const frequencies = frequenciesOf(spec, length);
-  const angle = (_: unknown, i: number) => Math.floor(i / half) * frequencies[i % half];
-  const angles = Float64Array.from({ length: length * half }, angle);
+  const angle = (_: unknown, i: number) => (from + Math.floor(i / half)) * frequencies[i % half];
+  const angles = Float64Array.from({ length: (to - from) * half }, angle);
   const factor = spec.ropeScaling.kind === "yarn" ? spec.ropeScaling.attentionFactor : 1;
   return { cos: angles.map((x) => factor * Math.cos(x)), sin: angles.map((x) => factor * Math.sin(x)), half };
 }

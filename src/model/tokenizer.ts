@@ -64,14 +64,20 @@ export async function tokenizerOf(json: object, config: object): Promise<(text: 
 
 const mostTemplate = 2 ** 20;
 
+/** The text of chat_template.jinja; null where there is none, or one too large to be one. */
+export async function chatTemplateFile(source: Source): Promise<string | null> {
+  const file = findFile(source, "chat_template.jinja");
+  return file && file.size <= mostTemplate ? decodeUtf8(await file.read(0, file.size), file.name, "bad-json") : null;
+}
+
 /** The model's chat template, with the special tokens that it may name as variables; null where there is no template. */
 export async function chatTemplateOf(source: Source): Promise<{ template: string; variables: Record<string, string> } | null> {
   const settings = findFile(source, "tokenizer_config.json");
   const config = (settings ? await readJson(settings, limit) : {}) as Record<string, unknown>;
-  const file = findFile(source, "chat_template.jinja");
+  const file = await chatTemplateFile(source);
   const given = config.chat_template;
   const named = Array.isArray(given) ? (given.find((t) => t?.name === "default") ?? given[0])?.template : given;
-  const template = file && file.size <= mostTemplate ? decodeUtf8(await file.read(0, file.size), file.name, "bad-json") : named;
+  const template = file ?? named;
   if (typeof template !== "string" || template.length > mostTemplate) return null;
   const tokens = ["bos_token", "eos_token", "unk_token", "pad_token"].map((name) => [name, contentOf(config[name])]);
   return { template, variables: Object.fromEntries(tokens.filter(([, text]) => text !== null)) };

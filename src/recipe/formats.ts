@@ -3,6 +3,8 @@ export const formatNames = {
   dense: { title: "Dense f16 (loads where the original does)", short: "f16 dense" },
   gptq: { title: "GPTQ (packed)", short: "GPTQ packed" },
   gguf: { title: "GGUF (llama.cpp)", short: "GGUF" },
+  onnx: { title: "ONNX (transformers.js, onnxruntime-web)", short: "ONNX" },
+  "onnx-f16": { title: "ONNX in f16 (the same, on GPUs with f16)", short: "ONNX f16" },
 };
 
 export type FormatId = keyof typeof formatNames;

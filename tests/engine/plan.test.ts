@@ -13,17 +13,20 @@ const calibration = { tokens: tinyTokens(8, 16), heldOut: tinyTokens(2, 16) };
 const circumstances = { rate: 1e-6, stream: "unrecorded" as const, perChunk: 1000, budget: defaultBudget };
 const wide = { ...tinyConfig, hidden_size: 32, head_dim: 8, intermediate_size: 64, tie_word_embeddings: true };
 
-async function warningsOf(recipe: Recipe, more: string[] = []): Promise<string> {
-  const source = tinySource(wide);
+async function warningsOf(recipe: Recipe, more: string[] = [], config = wide): Promise<string> {
+  const source = tinySource(config);
   const files = [...source.files, ...more.map((name) => bytesFile(name, "{}"))];
   const opened = await openModel({ ...source, files });
   const model = recipe.rotation === null ? opened : await rotateModel(opened, recipe.rotation);
   return (await planSummary(model, resolve(recipe, model), calibration, circumstances)).warnings.join(" ");
 }
 
-test("says before any work what GPTQModel will refuse, and what a rotation costs", async () => {
+test("says before any work what GPTQModel and transformers.js will refuse, and what a rotation costs", async () => {
   expect(await warningsOf(recipeWith({ format: "gptq" }))).toMatch(/GPTQModel loads no checkpoint without a tokenizer/);
   expect(await warningsOf(recipeWith({ format: "gptq" }), ["tokenizer.json"])).toBe("");
+  const heads = { ...wide, head_dim: 16 };
+  expect(await warningsOf(recipeWith({ format: "onnx" }), [], heads)).toBe("transformers.js needs a tokenizer: add tokenizer.json for it.");
+  expect(await warningsOf(recipeWith({ format: "onnx" }), ["tokenizer.json"], heads)).toBe("");
   expect(await warningsOf(recipeWith())).toBe("");
   expect(await warningsOf(recipeWith({ rotation: 0 }))).toMatch(/holds it twice/);
 });
@@ -36,6 +39,12 @@ test("counts rules in bits and bytes, and held-out windows in work", async () =>
   // down_proj is 2048 of a block's 8192 + 512 weights; its rows' zeros grow too.
   const weights = all.quantizedWeights / 3;
   expect(down.bitsPerWeight - all.bitsPerWeight).toBeCloseTo((4 * 2048 + 4 * 32) / weights, 9);
+  // 3-bit codes in 4 bits, one f32 scale and one 4-bit zero for each 32 inputs.
+  const heads = await openModel(tinySource({ ...wide, head_dim: 16 }));
+  const onnx = await planSummary(heads, resolve(recipeWith({ bits: 3, groupSize: 32, format: "onnx" }), heads), calibration, circumstances);
+  expect(onnx.bitsPerWeight).toBeGreaterThan(4 + (32 + 4) / 32);
+  // A row of 32 inputs has a zero of 4 bits in a byte of its own.
+  expect(onnx.bitsPerWeight).toBeLessThan(4 + (32 + 8) / 32);
   const many = { tokens: tinyTokens(1, 16), heldOut: tinyTokens(16, 16) };
   const few = { tokens: tinyTokens(16, 16), heldOut: tinyTokens(1, 16) };
   const best = resolve(recipeWith({}, { choice: "best" }), model);

@@ -33,13 +33,21 @@ describe("every sink", () => {
     expect(await failure(sink.create("b", 0))).toMatch(/^internal: b was created while the sink was writing/);
     expect(await failure(sink.finish())).toMatch(/^internal: the sink was finished while writing/);
     await file.close();
-    for (const name of ["a", "A", "../x", "x/y", ""])
+    for (const name of ["a", "A", "../x", "/x", "x/", "x//y", "x/../y", "x/y/z", "a/x", ""])
       expect(await failure(sink.create(name, 0))).toMatch(/^internal: the output file name/);
     expect(await failure(sink.create("b", -1))).toMatch(/^internal: b was announced with -1 bytes/);
     await sink.finish();
     expect(await failure(sink.create("c", 0))).toMatch(/^internal: c was created while the sink was finished/);
     await sink.abort();
     expect((sink as ReturnType<typeof memorySink>).files.size).toBe(1);
+  });
+
+  it("takes files in a folder, whose name is taken then", async () => {
+    const sink = await fresh();
+    await writeFile(sink, "onnx/a", bytes("1"));
+    await writeFile(sink, "onnx/b", bytes("2"));
+    for (const name of ["onnx", "ONNX", "Onnx/A"]) expect(await failure(sink.create(name, 0))).toMatch(/^internal: the output file name/);
+    expect([...(sink as ReturnType<typeof memorySink>).files.keys()]).toEqual(["onnx/a", "onnx/b"]);
   });
 
   it("takes no bytes after an abort", async () => {
@@ -65,6 +73,19 @@ describe("every sink", () => {
   });
 });
 
+/** What is read back of a file in a folder, and of one beside it. */
+async function folders(sink: Sink): Promise<string[]> {
+  await writeFile(sink, "onnx/a", bytes("in"));
+  await writeFile(sink, "onnx/b", bytes("too"));
+  await writeFile(sink, "c", bytes("beside"));
+  const read: string[] = [];
+  await sink.finish(async ({ files }) => {
+    for (const file of files) read.push(`${file.name}: ${new TextDecoder().decode(await file.read(0, file.size))}`);
+  });
+  return read.sort();
+}
+const inFolders = ["c: beside", "onnx/a: in", "onnx/b: too"];
+
 describe("folderSink", () => {
   let dir: string;
   beforeEach(async () => {
@@ -86,10 +107,15 @@ describe("folderSink", () => {
     expect((await readFile(join(dir, "new", "out", "b.bin"))).equals(Buffer.alloc(3_000_000, 7))).toBe(true);
   });
 
+  it("writes files in a folder, and reads them back", async () => {
+    expect(await folders(await folderSink(join(dir, "out")))).toEqual(inFolders);
+    expect([await readdir(join(dir, "out")), await text("out", "onnx", "b")]).toEqual([["c", "onnx"], "too"]);
+  });
+
   it("leaves nothing after an abort, even in the middle of a file", async () => {
     const sink = await folderSink(join(dir, "deep", "er", "out"));
     await writeFile(sink, "a", bytes("x"));
-    await (await sink.create("b", 10)).write(bytes("half"));
+    await (await sink.create("in/b", 10)).write(bytes("half"));
     await sink.abort();
     await sink.abort();
     expect(await readdir(dir)).toEqual([]);
@@ -195,6 +221,12 @@ describe("directorySink", () => {
     expect(root.folder("out").content("a")).toBe("abcd");
     await sink.finish();
     expect([...root.entries.keys()]).toEqual(["out"]);
+  });
+
+  it("writes files in a folder, and reads them back", async () => {
+    const root = new FakeDirectory("chosen");
+    expect(await folders(await directorySink(root.handle, "out"))).toEqual(inFolders);
+    expect(root.folder("out").folder("onnx").content("b")).toBe("too");
   });
 
   it("removes its subfolder on abort, in the middle of a file too", async () => {

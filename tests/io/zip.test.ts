@@ -27,6 +27,7 @@ function target() {
 const files: [string, Uint8Array][] = [
   ["config.json", new TextEncoder().encode('{"é":1}')],
   ["empty.bin", new Uint8Array(0)],
+  ["onnx/model.onnx", new TextEncoder().encode("graph")],
   ["model.safetensors", Uint8Array.from({ length: 300_000 }, (_, i) => (i * i) & 255)],
 ];
 
@@ -66,7 +67,7 @@ describe("zipSink", () => {
     const to = target();
     const sink = zipSink(to, "top");
     await fill(sink);
-    await sink.finish();
+    await sink.finish(async (written) => expect(written.files.map(({ name }) => name)).toEqual(files.map(([name]) => name)));
     expect(await pythonReads(to.bytes())).toEqual(await expected());
     expect(to.calls).toEqual(["close"]);
   });

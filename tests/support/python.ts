@@ -16,6 +16,9 @@ export interface Job {
   dtype?: "float16" | "float32";
   /** What it must be. */
   perplexity?: number;
+  /** A text to go on with, greedily, by so many tokens. */
+  prompt?: string;
+  more?: number;
 }
 
 export interface Report {
@@ -29,6 +32,12 @@ export interface Report {
   weight_difference?: number;
   logit_difference?: number;
   perplexity?: number;
+  /** ONNX's: layers that are quantized, how far logits of a whole prompt and in parts are off, those of its last token, and the text that follows. */
+  quantized?: number;
+  whole?: number;
+  steps?: number;
+  last?: number[];
+  text?: string;
 }
 
 export interface Clients {
@@ -36,7 +45,8 @@ export interface Clients {
   stop(): void;
 }
 
-export const startClients = (): Clients => startJobs<Job, Report>("check_export.py");
+/** @param script in tests/interop, which answers `Job`s with `Report`s. */
+export const startClients = (script = "check_export.py"): Clients => startJobs<Job, Report>(script);
 
 /** One Python process for many jobs, a line of JSON each: importing torch alone takes seconds. @param script in tests/interop. */
 export function startJobs<J, R>(script: string, env: Record<string, string> = {}): { check(job: J): Promise<R>; stop(): void } {

@@ -63,7 +63,7 @@ export interface Format {
   /** The kind of file that they go into. @throws QuantError where the checkpoint's small files do not have what that must say. */
   container(job: ExportJob): Promise<Container>;
   /** JSON files beside it, by name. */
-  files(job: ExportJob): Record<string, unknown>;
+  files(job: ExportJob): Record<string, unknown> | Promise<Record<string, unknown>>;
   /** Sentences about which clients can load this model's export, shown beside the choice of format. */
   notes(recipe: Recipe, model: Pick<Checkpoint, "spec" | "config">): string[];
 }

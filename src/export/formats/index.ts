@@ -2,3 +2,4 @@
 export { dense } from "./dense";
 export { gguf } from "./gguf";
 export { gptq } from "./gptq";
+export { onnx, onnxF16 as "onnx-f16" } from "./onnx";

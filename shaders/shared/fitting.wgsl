@@ -5,7 +5,6 @@ override SPAN: u32 = 32; // inputs of a block, whose mean square is part of what
 override TOP: u32 = 15;
 override IMPORTANCE: bool = false;
 override DOUBLE: bool = false; // σ² counts twice
-override FLAT: bool = false;
 
 var<private> x: array<f32, 64>;
 var<private> count: array<f32, 64>;
@@ -19,10 +18,7 @@ fn load_group(start: u32, input: u32) {
   for (var i = 0u; i < SIZE; i++) {
     let w = W[start + i];
     x[i] = w;
-    if (FLAT) {
-      count[i] = 1.0;
-      if (IMPORTANCE) { count[i] = importance[input + i]; }
-    } else if (IMPORTANCE) {
+    if (IMPORTANCE) {
       count[i] = importance[input + i] * sqrt(select(mean, 2.0 * mean, DOUBLE) + w * w);
     } else {
       count[i] = sqrt(mean) + abs(w);

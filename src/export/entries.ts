@@ -21,7 +21,7 @@ export const exportJob = (model: Checkpoint, plan: RunPlan, changes: RunChanges 
  */
 export function entriesOf(job: ExportJob): Entry[] {
   const { model, plan } = job;
-  const { recipe, layers } = plan;
+  const { recipe, layers, tables } = plan;
   const format = formats[recipe.format];
   if (format.packed && !model.spec)
     throw new QuantError(
@@ -31,6 +31,12 @@ export function entriesOf(job: ExportJob): Entry[] {
     );
   if (format.packed) checkPackable(layers);
   checkKinds(recipe.format, format, layers);
+  if (tables.length && !format.holdsTables)
+    throw new QuantError(
+      "bad-format",
+      `${tables[0].name} would be rounded, and the ${recipe.format} format has no place for it`,
+      "Keep embeddings and head (--vocabulary kept), or use the dense or the GGUF format.",
+    );
   format.check(layers, recipe, layers.length === model.layers.length);
   return format.entries(job);
 }

@@ -47,9 +47,7 @@ export async function quantizeColumns(
   const P = U && more ? more(ops, U, order) : null;
   const layers: QuantizedLayer[] = [];
   for (const layer of stage.layers) {
-    const result = U
-      ? roundLayer(layer, stage.diagonal, factor, U, P, options, ops)
-      : roundToNearest(layer.weight, layer.grid, ops, layer.rest);
+    const result = U ? roundLayer(layer, factor, U, P, options, ops) : roundToNearest(layer.weight, layer.grid, ops, layer.rest);
     layers.push({ ...result, damping: tried, fallback: U ? null : "the Hessian was not positive definite: rounded to nearest" });
     await ops.flush();
     throwIfCancelled(signal);
@@ -61,7 +59,6 @@ export async function quantizeColumns(
 /** One layer: its grids, then its columns block by block. */
 function roundLayer(
   { weight, rest, grid: wanted }: StageLayer,
-  diagonal: Tensor | null,
   { order, dead }: InverseFactor,
   U: Tensor,
   P: Tensor | null,
@@ -71,8 +68,9 @@ function roundLayer(
   const [out, n] = weight.shape;
   const spec: GridSpec = { ...wanted, mse: options.gptq.mse };
   const live = ops.zeroColumns(weight, dead);
+  // A grid that is searched for counts all inputs alike: error feedback weighs them by H itself, and both together overdo it.
   // The one grid of a whole row is made with the weights of dead inputs too, as in the reference codes.
-  const grid = gridOf(spec.groupSize < 0 ? weight : live, spec, ops, rest, process.env.QEP_I ? diagonal : null);
+  const grid = gridOf(spec.groupSize < 0 ? weight : live, spec, ops, rest, null);
   const W = order ? ops.gatherColumns(live, order) : live;
   if (order) ops.free(live);
   const codes = ops.zeros([out, n], "uint");

@@ -1,19 +1,21 @@
 /** Embeddings and head that a run rounds: they are committed with its blocks, measured as they are exported, and in the quantized stream from the start. */
 import { expect, test } from "vitest";
 import { exportCheckpoint } from "../../src/export/checkpoint";
+import { entriesOf, exportJob } from "../../src/export/entries";
 import { bytesFile, memorySink, memorySource } from "../../src/io/memory";
 import { memoryScratch } from "../../src/io/scratch";
 import { openModel } from "../../src/model/checkpoint";
 import { createCpuOps } from "../../src/ops/cpu";
 import { valuesOfRows } from "../../src/ops/packed";
 import type { PackedLayer } from "../../src/quant/coded";
+import { resolve } from "../../src/quant/resolve";
 import type { Recipe } from "../../src/recipe/recipe";
 import { evaluate, perplexityOf, run } from "../support/engine";
 import { recipeWith } from "../support/recipe";
 import { tinyConfig, tinySource, tinyTokens } from "../support/tiny";
 
 const config = { ...tinyConfig, hidden_size: 256, head_dim: 64, intermediate_size: 256, num_hidden_layers: 2 };
-const tokens = tinyTokens(2, 16);
+const tokens = tinyTokens(2, 8);
 const ops = createCpuOps();
 
 async function ran(change: Partial<Recipe>, tied = false) {
@@ -60,4 +62,13 @@ test("an interrupted run goes on with the same tables", async () => {
     expect(await of(resumed)).toEqual(await of(whole));
   }
   expect(resumed.report.blocks).toEqual(whole.report.blocks);
+});
+
+test("a format that has no place for them refuses them before the run", async () => {
+  const model = await openModel(tinySource(config));
+  const rules = [{ match: "*_proj", type: "none" as const }];
+  const refused = (change: Partial<Recipe>) => () =>
+    entriesOf(exportJob(model, resolve(recipeWith({ type: "Q4_0", rules, groupSize: 32, format: "gptq", ...change }), model)));
+  expect(refused({})).toThrow(/model\.embed_tokens would be rounded, and the gptq format has no place for it/);
+  expect(refused({ vocabulary: "kept" })).not.toThrow();
 });

@@ -14,6 +14,7 @@ const rowsAtOnce = 256;
  */
 export const dense: Format = {
   packed: false,
+  holdsTables: true,
   holdsBeyondF16: () => true,
   accepts: () => true,
   entries: (job) =>

@@ -52,6 +52,8 @@ export interface Format {
   beyondF16?(layer: PackedLayer): Beyond | null;
   /** Its files are the whole model: no config.json, and nothing else of the source is copied beside them. */
   readonly selfContained?: boolean;
+  /** Whether it has a place for embeddings and a head that the run rounded. */
+  readonly holdsTables?: boolean;
   /** Whether it can hold layers on grids of this kind. */
   accepts(kind: GridKind): boolean;
   /** @throws QuantError `bad-format` when it cannot hold these layers, or needs all of the model's and these are not (`whole` is false). */

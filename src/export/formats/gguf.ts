@@ -17,6 +17,7 @@ import type { Format } from "./format";
  */
 export const gguf: Format = {
   packed: true,
+  holdsTables: true,
   library: null,
   holdsBeyondF16: () => true,
   beyondF16: offsetBeyond,

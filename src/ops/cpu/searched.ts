@@ -47,9 +47,6 @@ function fillSuper(grid: CpuGrid, kind: keyof typeof superKinds, index: number, 
 /** What the square of each weight's error counts. */
 function counts(x: Float64Array, importance: Float64Array | null, bits: number): Float64Array {
   const mean = x.reduce((sum, v) => sum + v * v, 0) / x.length;
-  const mode = process.env.QEP_W ?? "llama";
-  if (mode === "flat") return x.map(() => 1);
-  if (mode === "imp") return importance ? importance.slice() : x.map(() => 1);
   if (importance) return x.map((v, i) => importance[i] * Math.sqrt((bits === 4 || bits === 5 ? 2 : 1) * mean + v * v));
   return x.map((v) => Math.sqrt(mean) + Math.abs(v));
 }

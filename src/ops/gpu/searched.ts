@@ -18,7 +18,6 @@ export function searchGrid(gpu: Gpu, W: GpuTensor, spec: GridSpec & { kind: Sear
     TOP: 2 ** bits - 1,
     IMPORTANCE: importance ? 1 : 0,
     DOUBLE: bits === 4 || bits === 5 ? 1 : 0,
-    FLAT: process.env.QEP_W === "flat" ? 1 : 0,
   };
   const signed = !isSuper(kind) || !superKinds[kind].mins;
   gpu.rowwise([W, fits], (at, { count }) =>

@@ -5,18 +5,20 @@ import type { StageLayer, StageView } from "./quantizer";
 import { roundToNearest } from "./rtn";
 
 /** Exponents r = i/20 of mean|x|^r that are tried. */
-const exponents = 20;
+export const exponents = 20;
 /**
  * Rounds of the search. Each looks at one window in `step`, or at as many as hold `tokens`, and keeps the exponents of the least errors. All windows choose
  * among the last.
  */
 const rounds = [
-  { step: 16, tokens: 2048, keep: 5 },
-  { step: 4, tokens: 8192, keep: 2 },
+  { step: 16, tokens: 512, keep: 5 },
+  { step: 4, tokens: 2048, keep: 2 },
 ];
+/** Fewer tokens than these are looked at whole from the first. */
+const sampledFrom = 4096;
 /** The rounds whose samples are less than all of so many tokens. */
 const roundsFor = (tokens: number) =>
-  rounds
+  (tokens < sampledFrom ? [] : rounds)
     .map(({ step, tokens: least, keep }) => ({ step: Math.min(step, Math.floor(tokens / least)), keep }))
     .filter(({ step }) => step > 1);
 
@@ -36,21 +38,45 @@ interface Trial {
 /**
  * AWQ's scale s = mean|x|^r of a stage's inputs, with the least squared error of the module's output; of equals, the one with the smallest r.
  *
- * The paper's authors try every exponent on every token, which costs the module's forward pass twenty times. Here samples of the windows leave fewer and
- * fewer of them to try: it is the same exponent in the end, unless a sample of thousands of tokens ranks the best of twenty behind five others. (On the demo,
- * samples of 512 tokens miss it now and then; its perplexities stay within the oracle's tolerances.)
+ * The paper's authors try every exponent on every token, which costs the module's forward pass twenty times. Two things make it cheaper here. Where the
+ * module is the one layer itself (o and down), its error is Σ_i Δ_i·XᵀX·Δ_iᵀ over the rows of Δ = Q(W·s)/s − W, and XᵀX is the same for all exponents.
+ * Elsewhere samples of the windows leave fewer and fewer exponents to try: it is the same in the end, unless a sample of hundreds of tokens ranks the best of
+ * twenty behind five others.
  */
 export async function searchScale(stage: StageView, ops: Ops, signal?: AbortSignal): Promise<Float64Array> {
   const magnitude = await meanMagnitude(stage, ops);
-  const all = await trialsOf(stage, ops, signal);
-  let scales = Array.from({ length: exponents }, (_, i) => scaleOf(magnitude, i / exponents));
+  const scales = Array.from({ length: exponents }, (_, i) => scaleOf(magnitude, i / exponents));
+  return isModule(stage.layers.length) ? bestByGram(stage, scales, ops, signal) : bestByOutputs(stage, scales, ops, signal);
+}
+
+/** Whether a stage of so many layers is a module by itself, linear in its weights. */
+export const isModule = (layers: number): boolean => layers === 1;
+
+async function bestByOutputs(stage: StageView, all: Float64Array[], ops: Ops, signal?: AbortSignal): Promise<Float64Array> {
+  const trials = await trialsOf(stage, ops, signal);
+  let scales = all;
   for (const { step, keep } of roundsFor(stage.tokens)) {
-    const sample = await sampled(stage, all, step, ops);
-    scales = await leastErrors(stage, sample, scales, keep, ops, signal);
+    const sample = await sampled(stage, trials, step, ops);
+    scales = await leastErrors(scales, keep, (scale) => trialError(stage, sample, scale, ops, signal));
     for (const trial of sample) for (const activation of [trial.x, trial.reference]) activation.free();
   }
-  const [best] = await leastErrors(stage, all, scales, 1, ops, signal);
-  for (const { reference } of all) reference.free();
+  const [best] = await leastErrors(scales, 1, (scale) => trialError(stage, trials, scale, ops, signal));
+  for (const { reference } of trials) reference.free();
+  return best;
+}
+
+async function bestByGram(stage: StageView, scales: Float64Array[], ops: Ops, signal?: AbortSignal): Promise<Float64Array> {
+  const [layer] = stage.layers;
+  const n = layer.weight.shape[1];
+  const gram = ops.zeros([n, n]);
+  for (let c = 0; c < stage.chunks; c++) {
+    await using(stage.x(c), (x) => ops.gram(gram, x));
+    await ops.flush();
+    throwIfCancelled(signal);
+  }
+  ops.mirror(gram);
+  const [best] = await leastErrors(scales, 1, (scale) => gramError(layer, gram, scale, ops, signal));
+  ops.free(gram);
   return best;
 }
 
@@ -81,18 +107,15 @@ async function sampled(stage: StageView, trials: readonly Trial[], step: number,
   return sample;
 }
 
-/** The `count` scales with the least errors over the trials, in their order. */
+/** The `count` scales with the least errors, in their order. */
 async function leastErrors(
-  stage: StageView,
-  trials: readonly Trial[],
   scales: readonly Float64Array[],
   count: number,
-  ops: Ops,
-  signal?: AbortSignal,
+  errorOf: (scale: Float64Array) => Promise<number>,
 ): Promise<Float64Array[]> {
   const errors: number[] = [];
   for (const scale of scales) {
-    const error = await trialError(stage, trials, scale, ops, signal);
+    const error = await errorOf(scale);
     errors.push(Number.isNaN(error) ? Number.POSITIVE_INFINITY : error);
   }
   // A comparison of its own, as ∞ − ∞ is no order; sorting keeps equals in theirs.
@@ -139,9 +162,28 @@ async function trialError(
   }
   const sums = await ops.read(partials);
   ops.free(s, ...weights, ...partials);
-  let error = 0;
-  for (const pairs of sums) for (let i = 0; i < pairs.length; i += 2) error += pairs[i];
-  return error;
+  return sums.reduce((error, pairs) => error + sumOfFirsts(pairs), 0);
+}
+
+/** Σ_i Δ_i·XᵀX·Δ_iᵀ for the layer rounded under this scale. @param gram XᵀX [in, in], mirrored. */
+async function gramError(layer: StageLayer, gram: Tensor, scale: Float64Array, ops: Ops, signal?: AbortSignal): Promise<number> {
+  const s = ops.fromFloats(scale, [scale.length]);
+  const rounded = roundedUnder(layer, s, ops);
+  const change = ops.add(rounded, layer.weight, -1);
+  ops.free(s, rounded);
+  const product = ops.matmul(change, gram);
+  const partials = ops.innerProducts(product, change);
+  const [pairs] = await ops.read([partials]);
+  ops.free(change, product, partials);
+  throwIfCancelled(signal);
+  return sumOfFirsts(pairs);
+}
+
+/** The first of each pair of partial sums, added up in float64. */
+function sumOfFirsts(pairs: ArrayLike<number>): number {
+  let sum = 0;
+  for (let i = 0; i < pairs.length; i += 2) sum += pairs[i];
+  return sum;
 }
 
 /** Q(W·s)/s: the weights that would act on the unscaled inputs. */

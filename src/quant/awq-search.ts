@@ -6,27 +6,23 @@ import { roundToNearest } from "./rtn";
 
 /** Exponents r = i/20 of mean|x|^r that are tried. */
 export const exponents = 20;
-/**
- * Rounds of the search. Each looks at one window in `step`, or at as many as hold `tokens`, and keeps the exponents of the least errors. All windows choose
- * among the last.
- */
+/** Rounds of the search. Each looks at one window in `step`, or at as many as hold `tokens`, and keeps the exponents of the least errors. */
 const rounds = [
   { step: 16, tokens: 512, keep: 5 },
-  { step: 4, tokens: 2048, keep: 2 },
+  { step: 4, tokens: 2048, keep: 1 },
 ];
-/** Fewer tokens than these are looked at whole from the first. */
+/** Fewer tokens than these are looked at whole, by all exponents. */
 const sampledFrom = 4096;
-/** The rounds whose samples are less than all of so many tokens. */
 const roundsFor = (tokens: number) =>
-  (tokens < sampledFrom ? [] : rounds)
-    .map(({ step, tokens: least, keep }) => ({ step: Math.min(step, Math.floor(tokens / least)), keep }))
-    .filter(({ step }) => step > 1);
+  tokens < sampledFrom
+    ? [{ step: 1, keep: 1 }]
+    : rounds.map(({ step, tokens: least, keep }) => ({ step: Math.min(step, Math.floor(tokens / least)), keep }));
 
-/** How often `searchScale` takes all tokens through the module. */
+/** How often `searchScale` takes all tokens through the module: in each round as it is, and under each exponent that is left. */
 export function modulePasses(tokens: number): number {
-  let [passes, left] = [1, exponents];
-  for (const { step, keep } of roundsFor(tokens)) [passes, left] = [passes + left / step, keep];
-  return passes + left;
+  let [passes, left] = [0, exponents];
+  for (const { step, keep } of roundsFor(tokens)) [passes, left] = [passes + (1 + left) / step, keep];
+  return passes;
 }
 
 /** Inputs of the module, and its output for them with the weights as they are. */
@@ -40,8 +36,7 @@ interface Trial {
  *
  * The paper's authors try every exponent on every token, which costs the module's forward pass twenty times. Two things make it cheaper here. Where the
  * module is the one layer itself (o and down), its error is Σ_i Δ_i·XᵀX·Δ_iᵀ over the rows of Δ = Q(W·s)/s − W, and XᵀX is the same for all exponents.
- * Elsewhere samples of the windows leave fewer and fewer exponents to try: it is the same in the end, unless a sample of hundreds of tokens ranks the best of
- * twenty behind five others.
+ * Elsewhere samples of the windows decide: hundreds of tokens which five exponents are worth a look, thousands which of these it is.
  */
 export async function searchScale(stage: StageView, ops: Ops, signal?: AbortSignal): Promise<Float64Array> {
   const magnitude = await meanMagnitude(stage, ops);
@@ -53,16 +48,13 @@ export async function searchScale(stage: StageView, ops: Ops, signal?: AbortSign
 export const isModule = (layers: number): boolean => layers === 1;
 
 async function bestByOutputs(stage: StageView, all: Float64Array[], ops: Ops, signal?: AbortSignal): Promise<Float64Array> {
-  const trials = await trialsOf(stage, ops, signal);
   let scales = all;
   for (const { step, keep } of roundsFor(stage.tokens)) {
-    const sample = await sampled(stage, trials, step, ops);
-    scales = await leastErrors(scales, keep, (scale) => trialError(stage, sample, scale, ops, signal));
-    for (const trial of sample) for (const activation of [trial.x, trial.reference]) activation.free();
+    const trials = await trialsOf(stage, step, ops, signal);
+    scales = await leastErrors(scales, keep, (scale) => trialError(stage, trials, scale, ops, signal));
+    for (const { x, reference } of trials) for (const activation of step === 1 ? [reference] : [x, reference]) activation.free();
   }
-  const [best] = await leastErrors(scales, 1, (scale) => trialError(stage, trials, scale, ops, signal));
-  for (const { reference } of trials) reference.free();
-  return best;
+  return scales[0];
 }
 
 async function bestByGram(stage: StageView, scales: Float64Array[], ops: Ops, signal?: AbortSignal): Promise<Float64Array> {
@@ -80,31 +72,23 @@ async function bestByGram(stage: StageView, scales: Float64Array[], ops: Ops, si
   return best;
 }
 
-async function trialsOf(stage: StageView, ops: Ops, signal?: AbortSignal): Promise<Trial[]> {
+/** Trials on the first of each chunk's windows, so many that they are one in `step` of all. Their x are copies, except with all windows. */
+async function trialsOf(stage: StageView, step: number, ops: Ops, signal?: AbortSignal): Promise<Trial[]> {
   const weights = stage.layers.map((l) => l.weight);
   const trials: Trial[] = [];
+  let seen = 0;
   for (let c = 0; c < stage.chunks; c++) {
-    const x = stage.x(c);
+    const windows = stage.x(c).shape[0] / stage.length;
+    const count = Math.ceil((seen + windows) / step) - Math.ceil(seen / step);
+    seen += windows;
+    if (count === 0) continue;
+    const first = () => using(stage.x(c), (tensor) => ops.everyRow(tensor, 0, 1, count * stage.length));
+    const x = step === 1 ? stage.x(c) : await stage.hold(await first());
     trials.push({ x, reference: await stage.hold(await using(x, (tensor) => stage.moduleOutput(tensor, weights))) });
     await ops.flush();
     throwIfCancelled(signal);
   }
   return trials;
-}
-
-/** A trial on the first of each chunk's windows, so many that they are one in `step` of all. A copy, which the caller frees. */
-async function sampled(stage: StageView, trials: readonly Trial[], step: number, ops: Ops): Promise<Trial[]> {
-  const sample: Trial[] = [];
-  let seen = 0;
-  for (const { x, reference } of trials) {
-    const windows = x.shape[0] / stage.length;
-    const count = Math.ceil((seen + windows) / step) - Math.ceil(seen / step);
-    seen += windows;
-    if (count === 0) continue;
-    const first = (activation: Activation) => using(activation, (tensor) => ops.everyRow(tensor, 0, 1, count * stage.length));
-    sample.push({ x: await stage.hold(await first(x)), reference: await stage.hold(await first(reference)) });
-  }
-  return sample;
 }
 
 /** The `count` scales with the least errors, in their order. */

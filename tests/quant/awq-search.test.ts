@@ -79,8 +79,8 @@ async function bestOfAll(ops: Ops, { layers, x, chunks, tokens }: StageView): Pr
 
 test.each([
   { tokens: 2048, passes: 21, why: "so few are looked at whole" },
-  { tokens: 4096, passes: 1 + 20 / 8 + 5 / 2 + 2, why: "two samples, of 512 tokens and of half the windows" },
-  { tokens: 32768, passes: 1 + 20 / 16 + 5 / 4 + 2, why: "two samples" },
+  { tokens: 4096, passes: (1 + 20) / 8 + (1 + 5) / 2, why: "two samples, of 512 tokens and of half the windows" },
+  { tokens: 32768, passes: (1 + 20) / 16 + (1 + 5) / 4, why: "two samples" },
 ])(
   "over $tokens tokens, all go through the module $passes times ($why), and the exponent is the best of all",
   async ({ tokens, passes }) => {

@@ -5,26 +5,24 @@ import type { StageLayer, StageView } from "./quantizer";
 import { roundToNearest } from "./rtn";
 
 /** Exponents r = i/20 of mean|x|^r that are tried. */
-const exponents = 20;
-/**
- * Rounds of the search. Each looks at one window in `step`, or at as many as hold `tokens`, and keeps the exponents of the least errors. All windows choose
- * among the last.
- */
+export const exponents = 20;
+/** Rounds of the search. Each looks at one window in `step`, or at as many as hold `tokens`, and keeps the exponents of the least errors. */
 const rounds = [
-  { step: 16, tokens: 2048, keep: 5 },
-  { step: 4, tokens: 8192, keep: 2 },
+  { step: 16, tokens: 512, keep: 5 },
+  { step: 4, tokens: 2048, keep: 1 },
 ];
-/** The rounds whose samples are less than all of so many tokens. */
+/** Fewer tokens than these are looked at whole, by all exponents. */
+const sampledFrom = 4096;
 const roundsFor = (tokens: number) =>
-  rounds
-    .map(({ step, tokens: least, keep }) => ({ step: Math.min(step, Math.floor(tokens / least)), keep }))
-    .filter(({ step }) => step > 1);
+  tokens < sampledFrom
+    ? [{ step: 1, keep: 1 }]
+    : rounds.map(({ step, tokens: least, keep }) => ({ step: Math.min(step, Math.floor(tokens / least)), keep }));
 
-/** How often `searchScale` takes all tokens through the module. */
+/** How often `searchScale` takes all tokens through the module: in each round as it is, and under each exponent that is left. */
 export function modulePasses(tokens: number): number {
-  let [passes, left] = [1, exponents];
-  for (const { step, keep } of roundsFor(tokens)) [passes, left] = [passes + left / step, keep];
-  return passes + left;
+  let [passes, left] = [0, exponents];
+  for (const { step, keep } of roundsFor(tokens)) [passes, left] = [passes + (1 + left) / step, keep];
+  return passes;
 }
 
 /** Inputs of the module, and its output for them with the weights as they are. */
@@ -36,29 +34,56 @@ interface Trial {
 /**
  * AWQ's scale s = mean|x|^r of a stage's inputs, with the least squared error of the module's output; of equals, the one with the smallest r.
  *
- * The paper's authors try every exponent on every token, which costs the module's forward pass twenty times. Here samples of the windows leave fewer and
- * fewer of them to try: it is the same exponent in the end, unless a sample of thousands of tokens ranks the best of twenty behind five others. (On the demo,
- * samples of 512 tokens miss it now and then; its perplexities stay within the oracle's tolerances.)
+ * The paper's authors try every exponent on every token, which costs the module's forward pass twenty times. Two things make it cheaper here. Where the
+ * module is the one layer itself (o and down), its error is Σ_i Δ_i·XᵀX·Δ_iᵀ over the rows of Δ = Q(W·s)/s − W, and XᵀX is the same for all exponents.
+ * Elsewhere samples of the windows decide: hundreds of tokens which five exponents are worth a look, thousands which of these it is.
  */
 export async function searchScale(stage: StageView, ops: Ops, signal?: AbortSignal): Promise<Float64Array> {
   const magnitude = await meanMagnitude(stage, ops);
-  const all = await trialsOf(stage, ops, signal);
-  let scales = Array.from({ length: exponents }, (_, i) => scaleOf(magnitude, i / exponents));
+  const scales = Array.from({ length: exponents }, (_, i) => scaleOf(magnitude, i / exponents));
+  return isModule(stage.layers.length) ? bestByGram(stage, scales, ops, signal) : bestByOutputs(stage, scales, ops, signal);
+}
+
+/** Whether a stage of so many layers is a module by itself, linear in its weights. */
+export const isModule = (layers: number): boolean => layers === 1;
+
+async function bestByOutputs(stage: StageView, all: Float64Array[], ops: Ops, signal?: AbortSignal): Promise<Float64Array> {
+  let scales = all;
   for (const { step, keep } of roundsFor(stage.tokens)) {
-    const sample = await sampled(stage, all, step, ops);
-    scales = await leastErrors(stage, sample, scales, keep, ops, signal);
-    for (const trial of sample) for (const activation of [trial.x, trial.reference]) activation.free();
+    const trials = await trialsOf(stage, step, ops, signal);
+    scales = await leastErrors(scales, keep, (scale) => trialError(stage, trials, scale, ops, signal));
+    for (const { x, reference } of trials) for (const activation of step === 1 ? [reference] : [x, reference]) activation.free();
   }
-  const [best] = await leastErrors(stage, all, scales, 1, ops, signal);
-  for (const { reference } of all) reference.free();
+  return scales[0];
+}
+
+async function bestByGram(stage: StageView, scales: Float64Array[], ops: Ops, signal?: AbortSignal): Promise<Float64Array> {
+  const [layer] = stage.layers;
+  const n = layer.weight.shape[1];
+  const gram = ops.zeros([n, n]);
+  for (let c = 0; c < stage.chunks; c++) {
+    await using(stage.x(c), (x) => ops.gram(gram, x));
+    await ops.flush();
+    throwIfCancelled(signal);
+  }
+  ops.mirror(gram);
+  const [best] = await leastErrors(scales, 1, (scale) => gramError(layer, gram, scale, ops, signal));
+  ops.free(gram);
   return best;
 }
 
-async function trialsOf(stage: StageView, ops: Ops, signal?: AbortSignal): Promise<Trial[]> {
+/** Trials on the first of each chunk's windows, so many that they are one in `step` of all. Their x are copies, except with all windows. */
+async function trialsOf(stage: StageView, step: number, ops: Ops, signal?: AbortSignal): Promise<Trial[]> {
   const weights = stage.layers.map((l) => l.weight);
   const trials: Trial[] = [];
+  let seen = 0;
   for (let c = 0; c < stage.chunks; c++) {
-    const x = stage.x(c);
+    const windows = stage.x(c).shape[0] / stage.length;
+    const count = Math.ceil((seen + windows) / step) - Math.ceil(seen / step);
+    seen += windows;
+    if (count === 0) continue;
+    const first = () => using(stage.x(c), (tensor) => ops.everyRow(tensor, 0, 1, count * stage.length));
+    const x = step === 1 ? stage.x(c) : await stage.hold(await first());
     trials.push({ x, reference: await stage.hold(await using(x, (tensor) => stage.moduleOutput(tensor, weights))) });
     await ops.flush();
     throwIfCancelled(signal);
@@ -66,33 +91,15 @@ async function trialsOf(stage: StageView, ops: Ops, signal?: AbortSignal): Promi
   return trials;
 }
 
-/** A trial on the first of each chunk's windows, so many that they are one in `step` of all. A copy, which the caller frees. */
-async function sampled(stage: StageView, trials: readonly Trial[], step: number, ops: Ops): Promise<Trial[]> {
-  const sample: Trial[] = [];
-  let seen = 0;
-  for (const { x, reference } of trials) {
-    const windows = x.shape[0] / stage.length;
-    const count = Math.ceil((seen + windows) / step) - Math.ceil(seen / step);
-    seen += windows;
-    if (count === 0) continue;
-    const first = (activation: Activation) => using(activation, (tensor) => ops.everyRow(tensor, 0, 1, count * stage.length));
-    sample.push({ x: await stage.hold(await first(x)), reference: await stage.hold(await first(reference)) });
-  }
-  return sample;
-}
-
-/** The `count` scales with the least errors over the trials, in their order. */
+/** The `count` scales with the least errors, in their order. */
 async function leastErrors(
-  stage: StageView,
-  trials: readonly Trial[],
   scales: readonly Float64Array[],
   count: number,
-  ops: Ops,
-  signal?: AbortSignal,
+  errorOf: (scale: Float64Array) => Promise<number>,
 ): Promise<Float64Array[]> {
   const errors: number[] = [];
   for (const scale of scales) {
-    const error = await trialError(stage, trials, scale, ops, signal);
+    const error = await errorOf(scale);
     errors.push(Number.isNaN(error) ? Number.POSITIVE_INFINITY : error);
   }
   // A comparison of its own, as ∞ − ∞ is no order; sorting keeps equals in theirs.
@@ -139,9 +146,28 @@ async function trialError(
   }
   const sums = await ops.read(partials);
   ops.free(s, ...weights, ...partials);
-  let error = 0;
-  for (const pairs of sums) for (let i = 0; i < pairs.length; i += 2) error += pairs[i];
-  return error;
+  return sums.reduce((error, pairs) => error + sumOfFirsts(pairs), 0);
+}
+
+/** Σ_i Δ_i·XᵀX·Δ_iᵀ for the layer rounded under this scale. @param gram XᵀX [in, in], mirrored. */
+async function gramError(layer: StageLayer, gram: Tensor, scale: Float64Array, ops: Ops, signal?: AbortSignal): Promise<number> {
+  const s = ops.fromFloats(scale, [scale.length]);
+  const rounded = roundedUnder(layer, s, ops);
+  const change = ops.add(rounded, layer.weight, -1);
+  ops.free(s, rounded);
+  const product = ops.matmul(change, gram);
+  const partials = ops.innerProducts(product, change);
+  const [pairs] = await ops.read([partials]);
+  ops.free(change, product, partials);
+  throwIfCancelled(signal);
+  return sumOfFirsts(pairs);
+}
+
+/** The first of each pair of partial sums, added up in float64. */
+function sumOfFirsts(pairs: ArrayLike<number>): number {
+  let sum = 0;
+  for (let i = 0; i < pairs.length; i += 2) sum += pairs[i];
+  return sum;
 }
 
 /** Q(W·s)/s: the weights that would act on the unscaled inputs. */

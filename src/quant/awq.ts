@@ -2,7 +2,7 @@ import { throwIfCancelled } from "../errors";
 import { using } from "../ops/activations";
 import { isSearched } from "../ops/grid-kinds";
 import type { Ops, Tensor } from "../ops/ops";
-import { modulePasses, searchScale } from "./awq-search";
+import { exponents, isModule, modulePasses, searchScale } from "./awq-search";
 import type { QuantizedLayer, Quantizer, StageView } from "./quantizer";
 import { roundToNearest } from "./rtn";
 
@@ -25,9 +25,15 @@ export const awq: Quantizer = {
   holdsOutputs: true,
   cost: (rows, n, tokens) => {
     const all = rows.reduce((a, b) => a + b, 0);
-    // Trials of the module, each taken to cost twice its first layers; then the clip search's quadratic form, ten times.
+    // The clip search's quadratic form, ten times.
+    const clip = 20 * all * n * n;
+    if (isModule(rows.length)) {
+      const search = n * n * tokens + 2 * exponents * all * n * n;
+      return { work: search + clip, elements: n * n + Math.max(4 * all * n, tokens * n) };
+    }
+    // Trials of the module, each taken to cost twice its first layers.
     return {
-      work: modulePasses(tokens) * 4 * tokens * all * n + 20 * all * n * n,
+      work: modulePasses(tokens) * 4 * tokens * all * n + clip,
       elements: 2 * all * n + n * n + 3 * tokens * Math.max(all, n),
     };
   },

@@ -68,7 +68,7 @@ function roundLayer(
   const [out, n] = weight.shape;
   const spec: GridSpec = { ...wanted, mse: options.gptq.mse };
   const live = ops.zeroColumns(weight, dead);
-  // A grid that is searched for counts all inputs alike: error feedback weighs them by H itself, and both together overdo it.
+  // A grid that is searched for counts all inputs alike: error feedback weighs them by H itself, and doing both gained nothing.
   // The one grid of a whole row is made with the weights of dead inputs too, as in the reference codes.
   const grid = gridOf(spec.groupSize < 0 ? weight : live, spec, ops, rest, null);
   const W = order ? ops.gatherColumns(live, order) : live;

@@ -15,8 +15,13 @@ function random(count: number, seed: number): Float32Array {
   return Float32Array.from({ length: count }, () => next() / 2 ** 32 - 0.5);
 }
 
-/** A stage of one v_proj whose module is the layer itself; it counts the rows that go through the module. */
-async function stageOver(ops: Ops, tokens: number) {
+/** What the module gives, without counting: the layers' outputs added up. */
+function moduleOf(ops: Ops, x: Tensor, weights: readonly Tensor[]): Tensor {
+  return weights.map((w) => ops.linear(x, w)).reduce((a, b) => ops.add(a, b));
+}
+
+/** A stage of so many v_projs; it counts the rows that go through the module. */
+async function stageOver(ops: Ops, tokens: number, layers = 2) {
   const activations = activationsOf(ops);
   const spread = Float32Array.from({ length: n }, (_, j) => 2 ** (j % 6));
   const chunks: Activation[] = [];
@@ -25,23 +30,28 @@ async function stageOver(ops: Ops, tokens: number) {
     const x = random(rows * n, first + 1).map((value, i) => value * spread[i % n]);
     chunks.push(await activations.hold(ops.fromFloats(x, [rows, n])));
   }
-  const weight = ops.fromFloats(random(out * n, 7), [out, n]);
   const counted = { rows: 0 };
   const view: StageView = {
     ...{ block: 0, H: null, C: null, diagonal: null, factor: null, tokens, length, chunks: chunks.length, foldable: true },
-    layers: [{ kind: "v_proj", name: "layer", weight, grid: { bits: 3, groupSize: -1, symmetric: false }, rest: null }],
+    layers: Array.from({ length: layers }, (_, i) => ({
+      kind: "v_proj",
+      name: `layer ${i}`,
+      weight: ops.fromFloats(random(out * n, 7 + i), [out, n]),
+      grid: { bits: 3, groupSize: -1, symmetric: false },
+      rest: null,
+    })),
     x: (c) => chunks[c],
-    moduleOutput: (x, [w]) => {
+    moduleOutput: (x, weights) => {
       counted.rows += x.shape[0];
-      return ops.linear(x, w);
+      return moduleOf(ops, x, weights);
     },
     hold: (tensor: Tensor) => activations.hold(tensor),
   };
   return { view, counted };
 }
 
-/** mean|x|^r for the r among 20 with the least ‖WX − Q(Ws)X/s‖², found the long way. */
-async function bestOfAll(ops: Ops, { layers: [layer], x, chunks, tokens }: StageView): Promise<Float64Array> {
+/** mean|x|^r for the r among 20 with the least ‖module(X) − module with Q(Ws)/s(X)‖², found the long way. */
+async function bestOfAll(ops: Ops, { layers, x, chunks, tokens }: StageView): Promise<Float64Array> {
   const sums = ops.zeros([n]);
   for (let c = 0; c < chunks; c++) ops.addColumnSums(sums, await x(c).acquire());
   const [totals] = await ops.read([sums]);
@@ -50,13 +60,16 @@ async function bestOfAll(ops: Ops, { layers: [layer], x, chunks, tokens }: Stage
     const raw = Float64Array.from(totals, (sum) => Math.max((sum / tokens) ** (i / 20), 1e-4));
     const scale = raw.map((v) => v / Math.sqrt(Math.max(...raw) * Math.min(...raw)));
     const s = ops.fromFloats(scale, [n]);
-    const scaled = ops.scaleColumns(layer.weight, s);
-    const grid = ops.grid(scaled, layer.grid);
-    const acting = ops.scaleColumns(ops.decode(ops.encode(scaled, grid, 3), grid), s, true);
+    const acting = layers.map((layer) => {
+      const scaled = ops.scaleColumns(layer.weight, s);
+      const grid = ops.grid(scaled, layer.grid);
+      return ops.scaleColumns(ops.decode(ops.encode(scaled, grid, 3), grid), s, true);
+    });
     let error = 0;
     for (let c = 0; c < chunks; c++) {
       const inputs = await x(c).acquire();
-      const [pairs] = await ops.read([ops.squaredDifference(ops.linear(inputs, layer.weight), ops.linear(inputs, acting))]);
+      const whole = layers.map(({ weight }) => weight);
+      const [pairs] = await ops.read([ops.squaredDifference(moduleOf(ops, inputs, whole), moduleOf(ops, inputs, acting))]);
       for (let k = 0; k < pairs.length; k += 2) error += pairs[k];
     }
     if (error < best.error) best = { error, scale };
@@ -65,9 +78,9 @@ async function bestOfAll(ops: Ops, { layers: [layer], x, chunks, tokens }: Stage
 }
 
 test.each([
-  { tokens: 2048, passes: 21, why: "no sample would be smaller than the text" },
-  { tokens: 4096, passes: 1 + 20 / 2 + 5, why: "one sample, of half the windows" },
-  { tokens: 32768, passes: 1 + 20 / 16 + 5 / 4 + 2, why: "two samples" },
+  { tokens: 2048, passes: 21, why: "so few are looked at whole" },
+  { tokens: 4096, passes: (1 + 20) / 8 + (1 + 5) / 2, why: "two samples, of 512 tokens and of half the windows" },
+  { tokens: 32768, passes: (1 + 20) / 16 + (1 + 5) / 4, why: "two samples" },
 ])(
   "over $tokens tokens, all go through the module $passes times ($why), and the exponent is the best of all",
   async ({ tokens, passes }) => {
@@ -75,6 +88,17 @@ test.each([
     const { view, counted } = await stageOver(ops, tokens);
     const { fold } = await awq.quantize(view, recipeWith({ method: "awq" }), ops);
     expect(counted.rows / tokens).toBe(passes);
+    expect(fold).toEqual(await bestOfAll(ops, view));
+  },
+);
+
+test.each([2048, 4096])(
+  "a layer that is the module itself goes by XᵀX of all %i tokens: the exponent is the best of all",
+  async (tokens) => {
+    const ops = createCpuOps();
+    const { view, counted } = await stageOver(ops, tokens, 1);
+    const { fold } = await awq.quantize(view, recipeWith({ method: "awq" }), ops);
+    expect(counted.rows).toBe(0);
     expect(fold).toEqual(await bestOfAll(ops, view));
   },
 );

@@ -115,6 +115,14 @@ export function toF16(x: number): number {
   return f16ToNumber(f16Word(x));
 }
 
+/** The value nearest to x ≥ 0 among those that f16 holds in so many significant bits (f16 has 11), ties to even; Infinity beyond f16's range. */
+export function toShortF16(x: number, digits: number): number {
+  double[0] = x;
+  const exponent = ((doubleBits[1] >>> 20) & 0x7ff) - 1023;
+  const step = Math.max(2 ** (exponent - digits + 1), 2 ** -24);
+  return toF16(roundEven(x / step) * step);
+}
+
 /** The f16 word for f32 bits; the same as f16Word, in integer arithmetic. */
 function f16FromBits(bits: number): number {
   const sign = (bits >>> 16) & 0x8000;

@@ -6,6 +6,7 @@
  * `read`, `readUints` and `flush` wait. Each returned tensor is new and belongs to the caller, who frees it. Shapes that do not fit throw
  * a `gpu-fault`/`internal` QuantError naming the operation.
  */
+import type { FloatDtype } from "../io/dtype";
 import type { AdapterFacts } from "../results/adapter";
 import type { GridKind } from "./grid-kinds";
 
@@ -18,7 +19,7 @@ export interface Tensor {
   readonly kind: "float" | "uint";
 }
 
-export type FloatDtype = "F32" | "F16" | "BF16";
+export type { FloatDtype };
 export type Floats = Float32Array | Float64Array;
 
 export interface AttentionShape {

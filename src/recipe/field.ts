@@ -13,6 +13,8 @@ interface About<Word extends string> {
   tag?: string;
   /** The field has no effect while the one at this path has this value. */
   unless?: { path: string; is: string | boolean };
+  /** The field has an effect only while the one at this path has this value. */
+  onlyIf?: { path: string; is: string | boolean };
   /** RecipePanel places its control by hand. All other fields are listed under "Advanced" on the page, in the table's order. */
   front?: true;
 }

@@ -108,6 +108,13 @@ export const fields = {
     titles: formatTitles,
     front: true,
   }),
+  denseDtype: choice(["auto", "f16", "bf16", "f32"], "auto", {
+    label: "Dense weights in",
+    help: "Number format of a dense export’s weights: “auto” is f16 (f32 where f16 cannot hold a value) for quantized layers and leaves all others as they are.",
+    flag: "dense-dtype",
+    titles: { auto: "f16, others as in the source" },
+    onlyIf: { path: "format", is: "dense" },
+  }),
 };
 
 export type Fields = typeof fields;

@@ -1,6 +1,6 @@
 /** The export formats by their ids in a recipe, with the names people read. Each is implemented by the file of that id in export/formats/. */
 export const formatNames = {
-  dense: { title: "Dense f16 (loads where the original does)", short: "f16 dense" },
+  dense: { title: "Dense (loads where the original does)", short: "dense" },
   gptq: { title: "GPTQ (packed)", short: "GPTQ packed" },
 };
 

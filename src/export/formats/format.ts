@@ -40,10 +40,15 @@ export interface Parts {
   copy(name: string): AsyncIterable<Uint8Array>;
 }
 
+/** Whether a client multiplies with this tensor; buffers under other names (such as a mask of −∞) are not weights. */
+export const isWeight = (name: string) => /\.(weight|bias)$/.test(name);
+
 /** An export format: the plug-in contract of this folder. */
 export interface Format {
   /** Holds layers on grids only. */
   readonly packed: boolean;
+  /** Whether it has a place for weights that f16 cannot hold; without it, it has none. */
+  holdsBeyondF16?(recipe: Recipe): boolean;
   /** Whether it can hold layers on grids of this kind. */
   accepts(kind: GridKind): boolean;
   /** @throws QuantError `bad-format` when it cannot hold these layers, or needs all of the model's and these are not (`whole` is false). */

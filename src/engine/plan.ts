@@ -87,6 +87,6 @@ function warnings({ spec, source, original }: Model, recipe: Recipe, tokens: Tok
     );
   if (original?.spec?.tied) sentences.push("The rotation unties the head from the embeddings: the file holds it twice.");
   if (formats[recipe.format].packed && !findFile(source, "tokenizer.json"))
-    sentences.push("GPTQModel loads no checkpoint without a tokenizer: add tokenizer.json for it. transformers does not ask.");
+    sentences.push("GPTQModel and mlx-lm load no checkpoint without a tokenizer: add tokenizer.json for them. transformers does not ask.");
   return sentences;
 }

@@ -47,7 +47,7 @@ export function modelCard(model: Checkpoint, report: RunReport, evaluations: rea
     ]);
   return [
     "---",
-    "library_name: transformers",
+    `library_name: ${formats[recipe.format].library ?? "transformers"}`,
     "tags: [quantized, qep]",
     "---",
     "",

@@ -60,7 +60,7 @@ export function madeBeyondF16(layers: Iterable<Coded>, replaced: ReadonlyMap<str
 
 /** @throws QuantError `weight-overflow` where the recipe's format cannot hold this layer. */
 export function checkPackedRange(layer: Coded, recipe: Recipe): void {
-  const found = !holdsBeyondF16(recipe) && layerBeyond(layer);
+  const found = !holdsBeyondF16(recipe) && (layerBeyond(layer) ?? (layer.kind === "packed" && formats[recipe.format].beyondF16?.(layer)));
   if (found) throw overflow(`${layer.name}.weight`, found, recipe);
 }
 

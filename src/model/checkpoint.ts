@@ -159,7 +159,7 @@ function biasNotes(shards: Shards, { biases, architecture }: ModelSpec, layers: 
 
 /** A note on other tensors that the architecture has no place for. Not on the rotary frequencies in old files: they are computed here. */
 function strayNotes({ tensors }: Shards, spec: ModelSpec, layers: readonly LinearLayer[]): string[] {
-  const own = new Set([headName, ...[...expectedTensors(spec)].map(([name]) => name)]);
+  const own = ownTensors(spec).add(headName);
   const parts = ["weight", "bias", ...(spec.packing ? ["qweight", "qzeros", "scales", "g_idx"] : [])];
   for (const { name } of layers) for (const part of parts) own.add(`${name}.${part}`);
   const stray = [...tensors.keys()].filter((name) => !own.has(name) && !name.endsWith(".rotary_emb.inv_freq"));
@@ -172,6 +172,9 @@ const linearLayers = (spec: ModelSpec): LinearLayer[] =>
   Array.from({ length: spec.blocks }, (_, block) =>
     layerKinds.map((kind) => ({ name: layerName(block, kind), kind, block, shape: layerShape(spec, kind) })),
   ).flat();
+
+/** The names of the tensors that the forward pass needs, but for those of the linear layers' weights. */
+export const ownTensors = (spec: ModelSpec): Set<string> => new Set([...expectedTensors(spec)].map(([name]) => name));
 
 function* expectedTensors(spec: ModelSpec): Generator<[string, number[]]> {
   yield [embeddingName, [spec.vocabulary, spec.hidden]];

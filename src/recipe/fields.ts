@@ -24,7 +24,7 @@ export const fields = {
   symmetric: yesNo({ label: "Symmetric", help: "Use grids that are symmetric around zero.", flag: "sym", tag: "sym", front: true }),
   zeros: choice(["integer", "real"], "integer", {
     label: "Zero points",
-    help: "Integers, as most packed formats have them, or an offset in f16, which fits a group’s range better (dense exports only).",
+    help: "Integers, as most packed formats have them, or an offset in f16, which fits a group’s range better (dense and MLX exports only).",
     flag: "zeros",
     titles: { integer: "integers", real: "real (an offset)" },
   }),

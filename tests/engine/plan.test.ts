@@ -22,7 +22,7 @@ async function warningsOf(recipe: Recipe, more: string[] = []): Promise<string> 
 }
 
 test("says before any work what GPTQModel will refuse, and what a rotation costs", async () => {
-  expect(await warningsOf(recipeWith({ format: "gptq" }))).toMatch(/GPTQModel loads no checkpoint without a tokenizer/);
+  expect(await warningsOf(recipeWith({ format: "gptq" }))).toMatch(/GPTQModel and mlx-lm load no checkpoint without a tokenizer/);
   expect(await warningsOf(recipeWith({ format: "gptq" }), ["tokenizer.json"])).toBe("");
   expect(await warningsOf(recipeWith())).toBe("");
   expect(await warningsOf(recipeWith({ rotation: 0 }))).toMatch(/holds it twice/);

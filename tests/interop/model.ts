@@ -15,6 +15,8 @@ export interface Size {
   heads: number;
   /** Qwen2 has biases, Qwen3 norms for queries and keys. */
   family?: keyof typeof architectures;
+  /** Fields of config.json in place of the usual ones; undefined leaves one out. */
+  config?: Record<string, unknown>;
 }
 
 const architectures = { llama: "LlamaForCausalLM", qwen2: "Qwen2ForCausalLM", qwen3: "Qwen3ForCausalLM" };
@@ -34,7 +36,7 @@ const tokenizer = {
 };
 
 /** Writes config.json, model.safetensors, a tokenizer and tokens.npy into a new folder. */
-export function makeModel(folder: string, { hidden, intermediate, heads, family = "llama" }: Size): void {
+export function makeModel(folder: string, { hidden, intermediate, heads, family = "llama", config: change }: Size): void {
   const config = {
     ...tinyConfig,
     architectures: [architectures[family]],
@@ -49,6 +51,7 @@ export function makeModel(folder: string, { hidden, intermediate, heads, family 
     tie_word_embeddings: true,
     // Else GPTQModel pads with the token of that number in Qwen's own vocabulary.
     pad_token_id: 0,
+    ...change,
   };
   mkdirSync(folder);
   writeFileSync(join(folder, "config.json"), JSON.stringify(config));

@@ -29,6 +29,10 @@ export interface Report {
   weight_difference?: number;
   logit_difference?: number;
   perplexity?: number;
+  /** MLX's: layers that are packed and that are not, and how far weights are off, in the largest step. */
+  packed?: number;
+  float_layers?: number;
+  steps?: number;
 }
 
 export interface Clients {
@@ -36,11 +40,11 @@ export interface Clients {
   stop(): void;
 }
 
-/** One Python process for many jobs: importing torch alone takes seconds. */
-export function startClients(): Clients {
+/** One Python process for many jobs: importing torch alone takes seconds. @param script in tests/interop, which answers `Job`s with `Report`s. */
+export function startClients(script = "check_export.py"): Clients {
   const python = readyPython();
   if (!python) throw new Error("Run `npm run setup -- --tests` first: the Python environment is missing.");
-  const child = spawn(python, [`${root}tests/interop/check_export.py`, "-"]);
+  const child = spawn(python, [`${root}tests/interop/${script}`, "-"]);
   const waiting: { resolve(report: Report): void; reject(error: Error): void }[] = [];
   let noise = "";
   child.stderr.on("data", (text) => {
@@ -48,14 +52,14 @@ export function startClients(): Clients {
   });
   createInterface(child.stdout).on("line", (line) => waiting.shift()?.resolve(JSON.parse(line)));
   child.on("close", (code, signal) => {
-    for (const { reject } of waiting.splice(0)) reject(new Error(`check_export.py ended (${code ?? signal}): ${noise}`));
+    for (const { reject } of waiting.splice(0)) reject(new Error(`${script} ended (${code ?? signal}): ${noise}`));
   });
   // A process that has ended is reported by "close".
   child.stdin.on("error", () => {});
   return {
     check: (job) =>
       new Promise((resolve, reject) => {
-        if (child.exitCode !== null) return reject(new Error(`check_export.py has ended: ${noise}`));
+        if (child.exitCode !== null) return reject(new Error(`${script} has ended: ${noise}`));
         waiting.push({ resolve, reject });
         child.stdin.write(`${JSON.stringify(job)}\n`);
       }),

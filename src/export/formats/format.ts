@@ -1,7 +1,7 @@
 import { QuantError } from "../../errors";
 import type { Checkpoint } from "../../model/checkpoint";
 import { type GridKind, gridKinds } from "../../ops/grid-kinds";
-import type { Coded } from "../../quant/coded";
+import type { Beyond, Coded, PackedLayer } from "../../quant/coded";
 import type { LayerPlan, RunPlan } from "../../quant/layer-plan";
 import type { FormatId, Recipe } from "../../recipe/recipe";
 import type { Container, EntrySpec } from "../containers/container";
@@ -47,8 +47,12 @@ export const isWeight = (name: string) => /\.(weight|bias)$/.test(name);
 export interface Format {
   /** Holds layers on grids only. */
   readonly packed: boolean;
+  /** The library that loads it, as the Hub names it; without it, transformers. */
+  readonly library?: string;
   /** Whether it has a place for weights that f16 cannot hold; without it, it has none. */
   holdsBeyondF16?(recipe: Recipe): boolean;
+  /** A number of a layer's, other than ŵ, that its clients compute with in f16 and that f16 cannot hold; its place is that of the first weight that it is for. */
+  beyondF16?(layer: PackedLayer): Beyond | null;
   /** Whether it can hold layers on grids of this kind. */
   accepts(kind: GridKind): boolean;
   /** @throws QuantError `bad-format` when it cannot hold these layers, or needs all of the model's and these are not (`whole` is false). */

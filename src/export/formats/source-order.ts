@@ -18,15 +18,18 @@ export interface LayerEntry {
  * The source's tensors in its order. A quantized layer's come where its weight was; what a fold changed is f16, or f32 where f16 cannot hold it.
  * @param layerEntries the tensors of one layer; `wide`: in f32, because f16 cannot hold them, which is never asked of a packed format.
  * @param floats the dtype of every other weight, whatever it was in the source or a fold made of it; without it the source's stay as they are.
+ * @param isLeftOut names of tensors that do not come into the export.
  */
 export function inSourceOrder(
   { model, plan, changes }: ExportJob,
   layerEntries: (layer: LayerPlan, wide: boolean) => LayerEntry[],
   floats?: FloatDtype,
+  isLeftOut: (name: string) => boolean = () => false,
 ): Entry[] {
   const layers = new Map(plan.layers.map((layer) => [layer.name, layer]));
   return [...model.shards.tensors.values()].flatMap((tensor): Entry[] => {
     const { name, shape } = tensor;
+    if (isLeftOut(name)) return [];
     const layer = name.endsWith(".weight") && layers.get(name.replace(/\.weight$/, ""));
     const wide = changes.wide.has(name);
     if (changes.replaced.has(name)) return [foldedEntry(name, shape, floats ?? (wide ? "F32" : "F16"))];
@@ -61,11 +64,17 @@ function copiedEntry({ name, dtype, shape }: TensorInfo, floats: FloatDtype | un
   };
 }
 
+/** A layer that must be on a grid. @throws QuantError `internal`, as the plan was checked. */
+export function packedOf(layer: Coded): PackedLayer {
+  if (layer.kind === "dense") throw new QuantError("internal", `${layer.name} is on no grid`);
+  return layer;
+}
+
 /** A layer that must be on a grid of this kind. @throws QuantError `internal`, as the plan was checked. */
 export function onGrid(layer: Coded, kind: GridKind): PackedLayer {
-  if (layer.kind === "dense") throw new QuantError("internal", `${layer.name} is on no grid`);
-  if (layer.gridKind !== kind) throw new QuantError("internal", `${layer.name} is on a grid with ${gridKinds[layer.gridKind].label}`);
-  return layer;
+  const packed = packedOf(layer);
+  if (packed.gridKind !== kind) throw new QuantError("internal", `${layer.name} is on a grid with ${gridKinds[packed.gridKind].label}`);
+  return packed;
 }
 
 /** config.json with the dtype of what is written: clients that load in the config's dtype must not round f16 to bf16 again, nor f32 to f16. */

@@ -9,6 +9,8 @@ interface FormatName {
 const names = {
   dense: { title: "Dense (loads where the original does)", short: "dense" },
   gptq: { title: "GPTQ (packed)", short: "GPTQ packed" },
+  awq: { title: "AWQ GEMM (packed, 4 bits)", short: "AWQ packed" },
+  "compressed-tensors": { title: "compressed-tensors (packed)", short: "compressed-tensors" },
   mlx: { title: "MLX (packed, for Apple silicon)", short: "MLX packed", roundsProducts: true },
 } satisfies Record<string, FormatName>;
 

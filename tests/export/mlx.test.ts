@@ -1,40 +1,25 @@
 import { describe, expect, test } from "vitest";
 import { modelCard } from "../../src/export/card";
-import { exportCheckpoint } from "../../src/export/checkpoint";
 import { entriesOf, exportJob, formats } from "../../src/export/entries";
 import { checkPackedRange } from "../../src/export/range";
 import { verifyCheckpoint } from "../../src/export/verify";
 import { f16ToNumber, toF16, toFloats } from "../../src/io/dtype";
-import { bytesFile, memorySink, memorySource } from "../../src/io/memory";
-import { openShards } from "../../src/io/shards";
+import { bytesFile, memorySource } from "../../src/io/memory";
 import { openModel } from "../../src/model/checkpoint";
-import { createCpuOps } from "../../src/ops/cpu";
 import { pointOf } from "../../src/ops/grid-kinds";
 import { codesOf } from "../../src/ops/packed";
 import type { PackedLayer } from "../../src/quant/coded";
 import { resolve } from "../../src/quant/resolve";
 import type { Recipe } from "../../src/recipe/recipe";
-import { run } from "../support/engine";
+import { bitsAt, exportedTo, packableConfig } from "../support/exported";
 import { recipeWith } from "../support/recipe";
 import { packed } from "../support/stage";
-import { safetensors, tinyConfig, tinySource, tinyTensors, tinyTokens } from "../support/tiny";
+import { safetensors, type Tensors, tinySource, tinyTensors } from "../support/tiny";
 
-/** Rows of 64 and 96 inputs. */
-const config = { ...tinyConfig, hidden_size: 64, head_dim: 16, num_key_value_heads: 2, intermediate_size: 96, num_hidden_layers: 2 };
+const config = packableConfig;
 const recipe = (change: Partial<Recipe>) => recipeWith({ format: "mlx", ...change });
-
-async function exported(change: Partial<Recipe>, shape: Record<string, unknown> = config, tensors = tinyTensors(shape)) {
-  const model = await openModel(tinySource(shape, tensors));
-  const result = await run({ ops: createCpuOps(), model, tokens: tinyTokens(), recipe: recipe(change) });
-  const sink = memorySink();
-  await exportCheckpoint({ model, ...result, evaluations: [], sink });
-  const source = memorySource(
-    "out",
-    [...sink.files].map(([name, bytes]) => bytesFile(name, bytes)),
-  );
-  const written = JSON.parse(new TextDecoder().decode(sink.files.get("config.json")));
-  return { model, ...result, source, shards: await openShards(source), files: sink.files, config: written };
-}
+const exported = (change: Partial<Recipe>, ...rest: [shape?: Record<string, unknown>, tensors?: Tensors]) =>
+  exportedTo({ format: "mlx", ...change }, ...rest);
 
 /** A naive second reading of MLX's layout, value by value, in f16 as MLX computes. */
 function dequantized(
@@ -47,11 +32,7 @@ function dequantized(
   const groups = scales.length / out;
   return Array.from({ length: out * n }, (_, i) => {
     const [row, column] = [Math.floor(i / n), i % n];
-    let code = 0;
-    for (let b = 0; b < bits; b++) {
-      const bit = row * n * bits + column * bits + b;
-      code |= ((words.getUint8(bit >> 3) >> (bit & 7)) & 1) << b;
-    }
+    const code = bitsAt(words, bits, (row * n + column) * bits);
     const at = row * groups + Math.floor((column * groups) / n);
     return toF16(toF16(scales[at] * code) + biases[at]);
   });

@@ -1,4 +1,6 @@
 /** Every format under its id in a recipe, one line each. */
+export { awq } from "./awq";
+export { compressedTensors as "compressed-tensors" } from "./compressed-tensors";
 export { dense } from "./dense";
 export { gptq } from "./gptq";
 export { mlx } from "./mlx";

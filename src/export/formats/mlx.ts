@@ -99,7 +99,7 @@ function check(layers: readonly LayerPlan[]): void {
     throw new QuantError(
       "bad-format",
       `MLX holds groups of 32, 64 or 128, and none of them divides the ${layer.shape[1]} inputs of ${layer.name}`,
-      "Use the dense format.",
+      "Use compressed-tensors, which holds rows of any length, or the dense format.",
     );
 }
 

@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from layouts import LAYOUTS, Failed, require
 from safetensors import safe_open
-from transformers import AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM
 
 INDEX = "model.safetensors.index.json"
 FLOATS = ("float16", "bfloat16", "float32")
@@ -220,6 +220,7 @@ def check(job, report):
     windows = torch.from_numpy(np.load(job["tokens"]).astype(np.int64))
     config = read_json(job["export"], "config.json")
     check_structure(job["export"], config, read_tensors(job["export"], report))
+    report["said"] = str(AutoConfig.from_pretrained(job["export"]).dtype).removeprefix("torch.")
     model = load(client, job["export"], config, getattr(torch, dtype))
     if job.get("dense"):
         check_weights(model, config, read_tensors(job["dense"], {}), report)

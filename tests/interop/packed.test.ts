@@ -1,4 +1,4 @@
-/** compressed-tensors and AWQ in transformers. */
+/** compressed-tensors, AWQ and dense exports in a chosen dtype, in transformers. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,7 +7,7 @@ import { bitWidths, defaultRecipe, type Recipe } from "../../src/recipe/recipe";
 import { startClients } from "../support/python";
 import { recipeWith } from "../support/recipe";
 import { patched, words } from "./patch";
-import { exportTwice, madeModel } from "./studio";
+import { exportTwice, madeModel, perplexityOf, quantize } from "./studio";
 
 const folder = mkdtempSync(join(tmpdir(), "qep-packed-"));
 const clients = startClients();
@@ -71,15 +71,25 @@ afterAll(() => console.log(`Largest deviation of perplexity: ${worst}`));
 
 async function exported(name: keyof typeof subjects, change: Partial<Recipe>) {
   const subject = subjects[name];
-  const { packed, dense, perplexity } = await exportTwice(subject, recipeWith(change), mkdtempSync(join(folder, "case-")));
-  return { job: { export: packed, dense, tokens: subject.evaluation, dtype: "float16" as const }, perplexity };
+  const { packed, dense, perplexity, reopened } = await exportTwice(subject, recipeWith(change), mkdtempSync(join(folder, "case-")));
+  return { job: { export: packed, dense, tokens: subject.evaluation, dtype: "float16" as const }, perplexity, reopened };
 }
 
 test.each(process.env.QEP_INTEROP === "all" ? [...usual, ...matrix()] : usual)("%s %j", async (name, change) => {
-  const { job, perplexity } = await exported(name, change);
+  const { job, perplexity, reopened } = await exported(name, change);
   const report = await clients.check({ ...job, perplexity });
   expect(report).toMatchObject({ exit: 0, message: "agrees", weight_difference: 0 });
   worst = Math.max(worst, Math.abs(report.perplexity! / perplexity - 1));
+  expect(reopened).toBe(perplexity);
+});
+
+test.each(["f16", "bf16", "f32"] as const)("a dense export in %s", async (denseDtype) => {
+  const subject = subjects.qwen2;
+  const out = quantize(subject, join(folder, denseDtype), ["--bits", "4", "--dense-dtype", denseDtype, "--cpu"]);
+  const perplexity = perplexityOf(out, subject, ["--cpu"]);
+  const dtype = { f16: "float16", bf16: "bfloat16", f32: "float32" }[denseDtype];
+  const report = await clients.check({ export: out, tokens: subject.evaluation, dtype: "float32", perplexity });
+  expect(report).toMatchObject({ exit: 0, message: "agrees", dtypes: [dtype], said: dtype });
 });
 
 describe("the check sees", () => {

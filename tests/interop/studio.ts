@@ -54,7 +54,8 @@ export const perplexityOf = (folder: string, { evaluation }: Subject, flags: rea
   JSON.parse(studio("evaluate", folder, "--tokens", evaluation, "--json", ...flags)).perplexity;
 
 /**
- * The packed export of a run on the float64 reference and a dense one of the same codes, in `out`; and the perplexity that the run's weights have, in f16.
+ * The packed export of a run on the float64 reference and a dense one of the same codes, in `out`; and the perplexity that the run's weights have, in f16, and that of the
+ * packed export, opened again.
  * @param format that it is packed in, where that is not the recipe's.
  */
 export async function exportTwice(
@@ -62,7 +63,7 @@ export async function exportTwice(
   recipe: Recipe,
   out: string,
   format: FormatId = recipe.format,
-): Promise<{ packed: string; dense: string; perplexity: number }> {
+): Promise<{ packed: string; dense: string; perplexity: number; reopened: number }> {
   const ops = createCpuOps();
   const opened = await openModel(await folderSource(folder));
   const model = recipe.rotation === null ? opened : await rotateModel(opened, recipe.rotation);
@@ -81,14 +82,10 @@ export async function exportTwice(
     return join(out, id);
   };
   const [packed, dense] = [await write(format), await write("dense")];
-  const measured = await openModel(await folderSource(dense));
-  const { perplexity } = await perplexityIn({
-    ops,
-    model: measured,
-    tokens: windowsFromNpy("tokens.npy", readFileSync(evaluation), 256),
-    emit: () => {},
-  });
-  return { packed, dense, perplexity };
+  const tokens = windowsFromNpy("tokens.npy", readFileSync(evaluation), 256);
+  const measure = async (path: string) =>
+    (await perplexityIn({ ops, model: await openModel(await folderSource(path)), tokens, emit: () => {} })).perplexity;
+  return { packed, dense, perplexity: await measure(dense), reopened: await measure(packed) };
 }
 
 /** One is enough: it matters only that both exports hold what one run made. */

@@ -25,6 +25,8 @@ export interface Report {
   files?: number;
   tensors?: number;
   dtypes?: string[];
+  /** The dtype that transformers takes config.json to name. */
+  said?: string;
   weights_compared?: number;
   weight_difference?: number;
   logit_difference?: number;

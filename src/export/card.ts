@@ -1,7 +1,7 @@
 import type { Checkpoint } from "../model/checkpoint";
 import { blockCount } from "../model/generic";
 import { flagsText } from "../recipe/flags";
-import { alphaTitle, formatTitles, isBase, methodTitles, recipeTitle } from "../recipe/recipe";
+import { alphaTitle, formatTitles, isBase, methodTitles, type Recipe, recipeTitle } from "../recipe/recipe";
 import { ruleText } from "../recipe/rules";
 import type { Evaluation } from "../results/measures";
 import type { RunReport } from "../results/report";
@@ -14,6 +14,15 @@ const plain = (text: string) => text.replace(/[^\p{L}\p{N} ._-]/gu, "·").slice(
 export interface NamedEvaluation {
   text: string;
   evaluation: Evaluation;
+}
+
+/** What became of the weights that were not quantized. */
+function others(recipe: Recipe): string {
+  const dtype = formats[recipe.format].othersIn?.(recipe);
+  const converted = dtype ? `, in ${dtype}` : "";
+  return recipe.rotation === null
+    ? `Layers that are not quantized are as in the source${converted}.`
+    : `Embeddings, norms, head and biases are the source's, rotated${converted}.`;
 }
 
 /** The model card that goes beside the weights: what was done, with what, and what was measured. */
@@ -60,9 +69,7 @@ export function modelCard(model: Checkpoint, report: RunReport, evaluations: rea
     ...rows.map(([name, value]) => `| ${name} | ${value} |`),
     "",
     ...formats[recipe.format].notes(recipe, model),
-    recipe.rotation === null
-      ? "Layers that are not quantized are as in the source."
-      : "Embeddings, norms, head and biases are the source's, rotated.",
+    others(recipe),
     "`recipe.json` reproduces the run.",
     "",
   ].join("\n");

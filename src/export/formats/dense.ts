@@ -23,6 +23,7 @@ const chosen = ({ denseDtype }: Recipe): FloatDtype | undefined => (denseDtype =
  */
 export const dense: Format = {
   packed: false,
+  othersIn: ({ denseDtype }) => (denseDtype === "auto" ? undefined : denseDtype),
   holdsBeyondF16: ({ denseDtype }) => denseDtype !== "f16",
   accepts: () => true,
   entries: (job) => {

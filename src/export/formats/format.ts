@@ -49,6 +49,8 @@ export interface Format {
   readonly packed: boolean;
   /** The library that loads it, as the Hub names it; without it, transformers. */
   readonly library?: string;
+  /** The number format that weights are converted to which the run did not make; without it, or undefined, they stay as in the source. */
+  othersIn?(recipe: Recipe): string | undefined;
   /** Whether it has a place for weights that f16 cannot hold; without it, it has none. */
   holdsBeyondF16?(recipe: Recipe): boolean;
   /** A number of a layer's, other than ŵ, that its clients compute with in f16 and that f16 cannot hold; its place is that of the first weight that it is for. */

@@ -20,6 +20,7 @@ import { inSourceOrder, type LayerEntry, packedOf } from "./source-order";
 export const mlx: Format = {
   packed: true,
   library: "mlx",
+  othersIn: () => "f16",
   accepts: (kind) => kind === "integer-zero" || kind === "real-zero",
   beyondF16: productBeyondF16,
   entries: (job) => inSourceOrder(job, mlxEntries, "F16", strayIn(job)),

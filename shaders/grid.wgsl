@@ -1,6 +1,6 @@
 // grid.wgsl - S = f16(range / (2ᵇ − 1)), z = clamp(round(−min / S), 0, 2ᵇ − 1); symmetric: S = f16(2·max|w| / (2ᵇ − 1)), z = 2ᵇ⁻¹; real zeros: M = f16(−min)
 // W [rows, all·size], and only if WITH_REST `rest` of the same shape, the weights being W + rest. One invocation a group: `span` groups of each row from `first`
-// on, `groups` in all. scales, zeros [rows, all] as bits: f32 of f16 values (S at least 2⁻²⁴, ±∞ beyond f16), or z.
+// on, `groups` in all. scales, zeros [rows, all] as bits: f32 of f16 values (S at least 2⁻²⁴ and of SCALE_BITS significant bits, ±∞ beyond f16), or z.
 // MSE: of the ranges that are f = 1, 0.99, … 0.21 of the whole, the one with the least Σ|w − ŵ|^2.4. A range with an integer zero holds 0 and shrinks to 0, one
 // with a real zero is the weights' own and shrinks to its middle.
 // All roundings are exact (half to even): S·integer is exact in f32, so the quotient's rounding is settled by comparing products, not quotients.
@@ -9,6 +9,7 @@ override WG: u32 = 64; // 1..256
 override SYMMETRIC: bool = false;
 override MSE: bool = false;
 override WITH_REST: bool = false;
+override SCALE_BITS: u32 = 11; // 1..11, all that f16 has
 struct Params { groups: u32, span: u32, first: u32, all: u32, size: u32, top: u32 }
 @group(0) @binding(0) var<storage, read> W: array<f32>;
 @group(0) @binding(1) var<storage, read> rest: array<f32>;
@@ -16,11 +17,11 @@ struct Params { groups: u32, span: u32, first: u32, all: u32, size: u32, top: u3
 @group(0) @binding(3) var<storage, read_write> zeros: array<u32>;
 @group(1) @binding(0) var<uniform> p: Params;
 
-// (high + low) / top rounded to f16, half to even; inputs positive. The f32 quotient first, then a step up where the true one is beyond the midpoint.
-fn f16_quotient(high: f32, low: f32, top: f32) -> f32 {
+// (high + low) / top rounded to so many significant bits of f16, half to even; inputs positive. The f32 quotient first, then a step up where the true one is beyond the midpoint.
+fn f16_quotient(high: f32, low: f32, top: f32, digits: u32) -> f32 {
   let q = high / top;
-  // Neighbouring f16 values around q differ by step = 2^(exponent − 10), 2⁻²⁴ at least; its reciprocal by bits too, as a division may be off.
-  let field = max(bitcast<u32>(q) >> 23u, 113u) - 10u;
+  // Neighbouring values around q differ by step = 2^(exponent + 1 − digits), 2⁻²⁴ at least; its reciprocal by bits too, as a division may be off.
+  let field = max((bitcast<u32>(q) >> 23u) + 1u, 103u + digits) - digits;
   let step = bitcast<f32>(field << 23u);
   let count = floor(q * bitcast<f32>((254u - field) << 23u));
   // How far the true quotient lies beyond (count + ½)·step, times top; the product is exact.
@@ -45,7 +46,7 @@ fn weight(i: u32) -> Two {
 // Never −0.
 fn f16_of(a: Two) -> f32 {
   let negative = a.high < 0.0;
-  let size = f16_quotient(abs(a.high), select(a.low, -a.low, negative), 1.0);
+  let size = f16_quotient(abs(a.high), select(a.low, -a.low, negative), 1.0, 11u);
   return select(size, -size, negative && size > 0.0);
 }
 
@@ -54,7 +55,7 @@ fn point(low: Two, high: Two) -> Point {
   // A rounded range could fall on the other side of a midpoint.
   let range = two_sum(high.high, -low.high);
   let top = f32(p.top);
-  let S = max(f16_quotient(range.high, range.low + (high.low - low.low), top), 0x1p-24f);
+  let S = max(f16_quotient(range.high, range.low + (high.low - low.low), top, SCALE_BITS), 0x1p-24f);
   if (REAL_ZERO) { return Point(S, f16_of(minus(low))); }
   return Point(S, select(clamp(round_quotient(-low.high, -low.low, S), 0.0, top), f32((p.top + 1u) / 2u), SYMMETRIC));
 }

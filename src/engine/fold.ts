@@ -33,7 +33,8 @@ export async function foldBefore(job: BlockJob, block: Block, stage: Stage, s: F
   if (stage.id === "gate_up") return divide(names.postAttention, block.norms.postAttention);
   const kind: LayerKind = stage.id === "o" ? "v_proj" : "up_proj";
   const name = layerName(block.index, kind);
-  made.layers.set(name, divideRows(made.layers.get(name)!, s));
+  const { grid } = job.plan.layers.find((layer) => layer.name === name)!;
+  made.layers.set(name, divideRows(made.layers.get(name)!, s, grid));
   const bias = block.biases[kind];
   if (bias) await divide(`${name}.bias`, bias);
 }

@@ -89,9 +89,13 @@ function warnings({ spec, source, original }: Model, recipe: Recipe, tokens: Tok
       `${tokens.ids.length} calibration tokens are fewer than the widest layer's ${widest} inputs: the correction will be noisy. Use more windows.`,
     );
   if (original?.spec?.tied) sentences.push("The rotation unties the head from the embeddings: the file holds it twice.");
-  if (recipe.format === "gptq" && !findFile(source, "tokenizer.json"))
-    sentences.push("GPTQModel loads no checkpoint without a tokenizer: add tokenizer.json for it. transformers does not ask.");
-  if (formats[recipe.format].library === "transformers.js" && !findFile(source, "tokenizer.json"))
-    sentences.push("transformers.js needs a tokenizer: add tokenizer.json for it.");
+  const { packed, selfContained, library } = formats[recipe.format];
+  if (!findFile(source, "tokenizer.json")) {
+    if (library === "transformers.js") sentences.push("transformers.js needs a tokenizer: add tokenizer.json for it.");
+    else if (packed && !selfContained)
+      sentences.push(
+        "GPTQModel and mlx-lm load no checkpoint without a tokenizer: add tokenizer.json for them. transformers does not ask.",
+      );
+  }
   return sentences;
 }

@@ -16,6 +16,20 @@ export interface NamedEvaluation {
   evaluation: Evaluation;
 }
 
+/** What became of the weights that were not quantized. */
+function others(recipe: Recipe): string {
+  const dtype = formats[recipe.format].othersIn?.(recipe);
+  const converted = dtype ? `, in ${dtype}` : "";
+  return recipe.rotation === null
+    ? `What is not quantized is as in the source${converted}.`
+    : `Embeddings, norms, head and biases are the source's, rotated${converted}.`;
+}
+
+function gridRow({ type, bits, symmetric, groupSize }: Recipe): [string, string] {
+  if (type !== "none") return ["GGUF type", type];
+  return ["Bits", `${bits}, ${symmetric ? "symmetric" : "asymmetric"}, ${groupSize < 0 ? "one scale per row" : `groups of ${groupSize}`}`];
+}
+
 /** The model card that goes beside the weights: what was done, with what, and what was measured. */
 export function modelCard(model: Checkpoint, report: RunReport, evaluations: readonly NamedEvaluation[]): string {
   const { recipe } = report;
@@ -24,10 +38,7 @@ export function modelCard(model: Checkpoint, report: RunReport, evaluations: rea
     ["Source", `${plain(model.source.label)} (${plain(model.architecture)}, ${blockCount(model.layers)} blocks)`],
     ["Method", methodTitles[recipe.method]],
     ["Format", formatTitles[recipe.format]],
-    [
-      "Bits",
-      `${recipe.bits}, ${recipe.symmetric ? "symmetric" : "asymmetric"}, ${recipe.groupSize < 0 ? "one scale per row" : `groups of ${recipe.groupSize}`}`,
-    ],
+    gridRow(recipe),
     ["Quantized blocks", recipe.blocks === null ? "all" : `the first ${recipe.blocks}`],
     ["QEP", isBase(recipe) ? "off" : `α ${alphaTitle(recipe)}, damping ${recipe.qep.damp}`],
     ...(recipe.rotation === null
@@ -59,18 +70,10 @@ export function modelCard(model: Checkpoint, report: RunReport, evaluations: rea
     ...rows.map(([name, value]) => `| ${name} | ${value} |`),
     "",
     ...formats[recipe.format].notes(recipe, model),
-    untouched(recipe),
+    others(recipe),
     "`recipe.json` reproduces the run.",
     "",
   ].join("\n");
-}
-
-/** What became of the tensors that were not quantized. */
-function untouched({ format, rotation }: Recipe): string {
-  const rounded = formats[format].selfContained ? ", in f16 and f32" : "";
-  return rotation === null
-    ? `What is not quantized is as in the source${rounded}.`
-    : `Embeddings, norms, head and biases are the source's, rotated${rounded}.`;
 }
 
 /** What the Hub finds a model by. */

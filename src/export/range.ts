@@ -9,10 +9,8 @@ import type { Beyond, Coded, PackedLayer, QuantizedModel } from "../quant/coded"
 import type { RunPlan } from "../quant/layer-plan";
 import type { Recipe } from "../recipe/recipe";
 import { entriesOf, exportJob, formats } from "./entries";
-import type { ExportJob } from "./formats/format";
+import { type ExportJob, isWeight } from "./formats/format";
 
-/** Whether a client multiplies with this tensor; buffers under other names (such as a mask of −∞) are not weights. */
-export const isWeight = (name: string) => /\.(weight|bias)$/.test(name);
 const scanBytes = 8 * 2 ** 20;
 
 /**
@@ -40,11 +38,11 @@ export async function checkCopies(model: Checkpoint, plan: RunPlan, signal?: Abo
 async function copiesBeyond(job: ExportJob, signal?: AbortSignal): Promise<Map<string, Beyond>> {
   const { model, plan } = job;
   const wide = new Map<string, Beyond>();
-  for (const { copies } of entriesOf(job)) {
+  for (const { copies, spec } of entriesOf(job)) {
     if (copies === null) continue;
     const found = await knownOr(model, copies, () => copiedBeyond(copies, model, signal));
-    // An unknown architecture keeps its own dtype, so nothing that is copied is rounded.
-    if (!found || (!model.spec && Number.isFinite(found.value))) continue;
+    // The config of an unknown architecture keeps its own dtype, so nothing is rounded that is not written as f16.
+    if (!found || (!model.spec && spec.dtype !== "F16" && Number.isFinite(found.value))) continue;
     refuse(copies, found, plan.recipe);
     wide.set(copies, found);
   }
@@ -53,8 +51,10 @@ async function copiesBeyond(job: ExportJob, signal?: AbortSignal): Promise<Map<s
 
 function refuse(name: string, found: Beyond, recipe: Recipe): void {
   if (!Number.isFinite(found.value)) throw nonFinite(name, found);
-  if (!formats[recipe.format].holdsBeyondF16?.(recipe)) throw overflow(name, found);
+  if (!holdsBeyondF16(recipe)) throw overflow(name, found, recipe);
 }
+
+const holdsBeyondF16 = (recipe: Recipe) => formats[recipe.format].holdsBeyondF16?.(recipe) ?? false;
 
 /** The tensors that a run made and f16 cannot hold, by name, each with the first such value. */
 export function madeBeyondF16(layers: Iterable<Coded>, replaced: ReadonlyMap<string, Float32Array>): Map<string, Beyond> {
@@ -68,8 +68,8 @@ export function madeBeyondF16(layers: Iterable<Coded>, replaced: ReadonlyMap<str
 /** @throws QuantError `weight-overflow` where the recipe's format cannot hold this layer. */
 export function checkPackedRange(layer: Coded, recipe: Recipe): void {
   const { packed, beyondF16 } = formats[recipe.format];
-  const found = packed && (layerBeyond(layer) ?? (layer.kind === "packed" && beyondF16?.(layer)));
-  if (found) throw overflow(`${layer.name}.weight`, found);
+  const found = (packed || !holdsBeyondF16(recipe)) && (layerBeyond(layer) ?? (layer.kind === "packed" && beyondF16?.(layer)));
+  if (found) throw overflow(`${layer.name}.weight`, found, recipe);
 }
 
 /** The first ŵ of a layer that rounds to infinity in f16. A dense layer has none: `codeLayer` refuses it. */
@@ -132,9 +132,13 @@ const nonFinite = (name: string, { index }: Beyond) =>
     "The checkpoint is damaged: download it again.",
   );
 
-const overflow = (name: string, { index, value }: Beyond) =>
-  new QuantError(
-    "weight-overflow",
-    `${shown(name)} holds ${Number(value.toPrecision(6))} at index ${index}, and clients of packed files compute in f16 (65504 at most)`,
-    "Use the dense format, which keeps such a tensor in f32.",
-  );
+function overflow(name: string, { index, value }: Beyond, { format }: Recipe): QuantError {
+  const held = `${shown(name)} holds ${Number(value.toPrecision(6))} at index ${index}`;
+  return formats[format].packed
+    ? new QuantError(
+        "weight-overflow",
+        `${held}, and clients of packed files compute in f16 (65504 at most)`,
+        "Use the dense format, which keeps such a tensor in f32.",
+      )
+    : new QuantError("weight-overflow", `${held}, and f16 holds 65504 at most`, "Choose bf16, f32 or auto for dense weights.");
+}

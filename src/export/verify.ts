@@ -8,8 +8,9 @@ import type { QuantizedModel } from "../quant/coded";
 import type { RunPlan } from "../quant/layer-plan";
 import type { WrittenEntry } from "./containers/container";
 import { entriesOf, formats } from "./entries";
+import { isWeight } from "./formats/format";
 import { partsOf } from "./parts";
-import { finishedJob, isWeight } from "./range";
+import { finishedJob } from "./range";
 
 /**
  * Reads a written checkpoint back with the strict reader: every tensor has its dtype and shape, is byte for byte what the run measured or the source holds,

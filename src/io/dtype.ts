@@ -58,6 +58,8 @@ function u32(bytes: Uint8Array): Uint32Array {
 
 const double = new Float64Array(1);
 const doubleBits = new Uint32Array(double.buffer);
+const single = new Float32Array(1);
+const singleBits = new Uint32Array(single.buffer);
 
 /** The number that an f16 word stands for, exactly. */
 export function f16ToNumber(word: number): number {
@@ -115,6 +117,14 @@ export function toF16(x: number): number {
   return f16ToNumber(f16Word(x));
 }
 
+/** The value nearest to x ≥ 0 among those that f16 holds in so many significant bits (f16 has 11), ties to even; Infinity beyond f16's range. */
+export function toShortF16(x: number, digits: number): number {
+  double[0] = x;
+  const exponent = ((doubleBits[1] >>> 20) & 0x7ff) - 1023;
+  const step = Math.max(2 ** (exponent - digits + 1), 2 ** -24);
+  return toF16(roundEven(x / step) * step);
+}
+
 /** The f16 word for f32 bits; the same as f16Word, in integer arithmetic. */
 function f16FromBits(bits: number): number {
   const sign = (bits >>> 16) & 0x8000;
@@ -140,6 +150,39 @@ export function toF16Words(values: Float32Array | Float64Array): Uint16Array {
   const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
   for (let i = 0; i < out.length; i++) out[i] = f16FromBits(bits[i]);
   return out;
+}
+
+/** The bf16 word nearest to a double (ties to even; beyond bf16's range infinity). */
+export function bf16Word(x: number): number {
+  double[0] = x;
+  const exponent = Math.max(((doubleBits[1] >>> 20) & 0x7ff) - 1023, -126);
+  const step = 2 ** (exponent - 7);
+  single[0] = Math.sign(x) * roundEven(Math.abs(x) / step) * step;
+  return singleBits[0] >>> 16;
+}
+
+/** f32 values as bf16 words, as `bf16Word` rounds them, in integer arithmetic. */
+function toBf16Words(values: Float32Array): Uint16Array {
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  const out = new Uint16Array(bits.length);
+  for (let i = 0; i < out.length; i++) {
+    const x = bits[i];
+    const isNan = (x & 0x7fffffff) > 0x7f800000;
+    out[i] = isNan ? (x >>> 16) | 0x40 : (x + 0x7fff + ((x >>> 16) & 1)) >>> 16;
+  }
+  return out;
+}
+
+export type FloatDtype = "F32" | "F16" | "BF16";
+
+export const isFloat = (dtype: string): dtype is FloatDtype => dtype === "F32" || dtype === "F16" || dtype === "BF16";
+
+/** Little-endian floats in another dtype, each rounded once, half to even. */
+export function convertFloats(bytes: Uint8Array, from: FloatDtype, to: FloatDtype): Uint8Array {
+  if (from === to) return bytes;
+  const values = toFloats(bytes, from);
+  const made = to === "F32" ? values : to === "F16" ? toF16Words(values) : toBf16Words(values);
+  return new Uint8Array(made.buffer, made.byteOffset, made.byteLength);
 }
 
 /** Where NaN or infinity sits in a tensor: the first element's index and how many there are. */

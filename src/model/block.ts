@@ -3,7 +3,7 @@ import { restore } from "../ops/packed";
 import { type LayerKind, layerKinds } from "../recipe/recipe";
 import { loadTensor, type Model } from "./checkpoint";
 import { layerName, layerShape, normNames } from "./layers";
-import { readPacked } from "./packed";
+import { isPacked, readPacked } from "./packing";
 import type { ModelSpec } from "./spec";
 
 /** One block's tensors on the device. */
@@ -103,7 +103,8 @@ export class LoadedBlock implements Block {
     const { ops, model } = this;
     const { spec, shards } = model;
     const name = layerName(this.index, kind);
-    if (!spec.packing || shards.tensors.has(`${name}.weight`)) return loadTensor(ops, model, `${name}.weight`);
-    return restore(ops, await readPacked(shards, name, layerShape(spec, kind), spec.packing));
+    const { packing } = spec;
+    if (!isPacked(shards, packing, name)) return loadTensor(ops, model, `${name}.weight`);
+    return restore(ops, await readPacked(shards, name, layerShape(spec, kind), packing));
   }
 }

@@ -13,7 +13,7 @@ import { leftoverSettings, refuseForeign } from "./foreign";
 import { genericLayers } from "./generic";
 import { hasOtherHead } from "./head";
 import { embeddingName, finalNormName, headName, type LinearLayer, layerName, layerShape, normNames } from "./layers";
-import { packedShapes } from "./packing";
+import { isPacked, packedParts, packedTensors } from "./packing";
 import { type ModelSpec, parseSpec } from "./spec";
 
 /** An open checkpoint: its tensors and its other files. No tensor's data is loaded yet. */
@@ -93,10 +93,10 @@ async function readConfig(source: Source, file: SourceFile): Promise<Opened> {
   const named = (config as Json).transformers_weights;
   const shards = await openShards(source, typeof named === "string" ? named : undefined);
   refuseForeign(config as Json, shards);
-  const field = leftoverSettings(config as Json, shards);
-  if (!field) return { source, config: config as Json, kept, shards, notes: shards.notes };
-  const without = (json: Json) => Object.fromEntries(Object.entries(json).filter(([key]) => key !== field));
-  const note = `config.json's ${field} is left over from a quantization that the weights show no trace of; it is ignored and not copied.`;
+  const fields = leftoverSettings(config as Json, shards);
+  if (!fields.length) return { source, config: config as Json, kept, shards, notes: shards.notes };
+  const without = (json: Json) => Object.fromEntries(Object.entries(json).filter(([key]) => !fields.includes(key)));
+  const note = `config.json's ${fields.join(" and ")} is left over from a quantization that the weights show no trace of; it is ignored and not copied.`;
   return { source, config: without(config as Json), kept: without(kept), shards, notes: [...shards.notes, note] };
 }
 
@@ -113,7 +113,7 @@ export function runnable(checkpoint: Checkpoint): Model {
 
 /** A checkpoint of an unknown architecture; null where nothing can be done with it: it is quantized already, or no layer is recognised. */
 function openUnknown({ source, config, kept, shards, notes }: Opened, unsupported: QuantError): Checkpoint | null {
-  if (config.quantization_config) return null;
+  if (config.quantization_config || config.quantization) return null;
   const layers = genericLayers(shards);
   return layers.length
     ? { source, spec: null, unsupported, architecture: architectureName(config), config: kept, shards, notes, layers }
@@ -122,6 +122,7 @@ function openUnknown({ source, config, kept, shards, notes }: Opened, unsupporte
 
 async function openKnown({ source, config, kept, shards, notes: fileNotes }: Opened): Promise<Model> {
   const parsed = parseSpec(config);
+  if (parsed.packing) checkTables(shards);
   for (const [name, shape] of expectedTensors(parsed)) checkTensor(shards, name, shape, floatDtypes);
   const layers = linearLayers(parsed);
   for (const { name, shape } of layers) checkLayer(shards, parsed, name, shape);
@@ -159,8 +160,8 @@ function biasNotes(shards: Shards, { biases, architecture }: ModelSpec, layers: 
 
 /** A note on other tensors that the architecture has no place for. Not on the rotary frequencies in old files: they are computed here. */
 function strayNotes({ tensors }: Shards, spec: ModelSpec, layers: readonly LinearLayer[]): string[] {
-  const own = new Set([headName, ...[...expectedTensors(spec)].map(([name]) => name)]);
-  const parts = ["weight", "bias", ...(spec.packing ? ["qweight", "qzeros", "scales", "g_idx"] : [])];
+  const own = ownTensors(spec).add(headName);
+  const parts = ["weight", "bias", ...(spec.packing ? packedParts(spec.packing) : [])];
   for (const { name } of layers) for (const part of parts) own.add(`${name}.${part}`);
   const stray = [...tensors.keys()].filter((name) => !own.has(name) && !name.endsWith(".rotary_emb.inv_freq"));
   if (!stray.length) return [];
@@ -172,6 +173,9 @@ const linearLayers = (spec: ModelSpec): LinearLayer[] =>
   Array.from({ length: spec.blocks }, (_, block) =>
     layerKinds.map((kind) => ({ name: layerName(block, kind), kind, block, shape: layerShape(spec, kind) })),
   ).flat();
+
+/** The names of the tensors that the forward pass needs, but for those of the linear layers' weights. */
+export const ownTensors = (spec: ModelSpec): Set<string> => new Set([...expectedTensors(spec)].map(([name]) => name));
 
 function* expectedTensors(spec: ModelSpec): Generator<[string, number[]]> {
   yield [embeddingName, [spec.vocabulary, spec.hidden]];
@@ -185,17 +189,25 @@ function* expectedTensors(spec: ModelSpec): Generator<[string, number[]]> {
   if (!spec.tied) yield [headName, [spec.vocabulary, spec.hidden]];
 }
 
-/** Checks a linear layer's tensors: its weight, or in a packed checkpoint qweight, qzeros, scales and g_idx. */
+/** mlx-lm's own converter packs embeddings and head too. */
+function checkTables({ tensors }: Shards): void {
+  const table = [embeddingName, headName].find((name) => tensors.has(name.replace(/weight$/, "scales")));
+  if (table)
+    throw new QuantError(
+      "unsupported-architecture",
+      `${table} is packed as the layers are`,
+      "Only packed linear layers can be read: use the original checkpoint.",
+    );
+}
+
+/** Checks a linear layer's tensors: its weight, or what it is packed in. */
 function checkLayer(shards: Shards, { packing }: ModelSpec, name: string, shape: readonly [number, number]): void {
-  if (!packing || shards.tensors.has(`${name}.weight`)) {
+  if (!isPacked(shards, packing, name)) {
     checkTensor(shards, `${name}.weight`, shape, floatDtypes);
     return;
   }
-  for (const [part, expected] of Object.entries(packedShapes(packing, shape))) {
-    // Old exports leave g_idx out where it is trivial.
-    if (part === "g_idx" && !shards.tensors.has(`${name}.g_idx`)) continue;
-    checkTensor(shards, `${name}.${part}`, expected, part === "scales" ? floatDtypes : ["I32"]);
-  }
+  for (const [part, { shape: expected, dtypes, optional }] of packedTensors(packing, shards, name, shape))
+    if (!optional || shards.tensors.has(`${name}.${part}`)) checkTensor(shards, `${name}.${part}`, expected, dtypes);
 }
 
 function checkTensor(shards: Shards, name: string, shape: readonly number[], dtypes: readonly string[]): void {
@@ -253,13 +265,19 @@ export function checkFinite(name: string, bytes: Uint8Array, dtype: FloatDtype):
     );
 }
 
-/** Parameters, bytes and dtypes (most bytes first) of all tensors. A packed word counts as the weights it holds; scales, zeros and g_idx count as none. */
-export function census({ shards, spec }: Pick<Checkpoint, "shards" | "spec">): { parameters: number; bytes: number; dtypes: string[] } {
+/** Parameters, bytes and dtypes (most bytes first) of all tensors. A packed layer counts as the weights it holds. */
+export function census({ shards, spec, layers }: Pick<Checkpoint, "shards" | "spec" | "layers">): {
+  parameters: number;
+  bytes: number;
+  dtypes: string[];
+} {
+  const packing = spec?.packing ?? null;
+  const packed = layers.filter(({ name }) => isPacked(shards, packing, name));
+  const parts = new Set(packing && packed.flatMap(({ name }) => packedParts(packing).map((part) => `${name}.${part}`)));
   const bytesOf = new Map<string, number>();
-  let parameters = 0;
+  let parameters = packed.reduce((sum, { shape }) => sum + elements(shape), 0);
   for (const t of shards.tensors.values()) {
-    if (t.name.endsWith(".qweight") && spec?.packing) parameters += (elements(t.shape) * 32) / spec.packing.bits;
-    else if (!/\.(qzeros|scales|g_idx)$/.test(t.name)) parameters += elements(t.shape);
+    if (!parts.has(t.name)) parameters += elements(t.shape);
     bytesOf.set(t.dtype, (bytesOf.get(t.dtype) ?? 0) + t.end - t.start);
   }
   const dtypes = [...bytesOf].sort((a, b) => b[1] - a[1]).map(([d]) => d);

@@ -42,11 +42,11 @@ const byPrefix: readonly [string, string][] = [
 /** Families whose linear layers are stored [in, out] (GPT-2's Conv1D). */
 const transposedArchitectures: readonly string[] = ["gpt2", "openai-gpt", "imagegpt", "decision_transformer"];
 
-/** What quantized the checkpoint; null where nothing did, or where its config says that it is GPTQ, which can be read. */
+/** What quantized the checkpoint; null where nothing did, or where its config says that it is something that can be read. */
 function quantizedBy(config: Json, { tensors }: Shards): { by: string; where: string } | null {
   const settings = (config.quantization_config ?? config.compression_config) as Json | null | undefined;
   const method = typeof settings === "object" && settings !== null ? String(settings.quant_method ?? settings.format ?? "") : "";
-  if (method === "gptq" || isAutoGptq(settings)) return null;
+  if (settings && config.quantization_config && isReadable(settings, method)) return null;
   const names = [...tensors.keys()];
   const said = method ? (titlesByMethod[method] ?? (config.compression_config ? "compressed-tensors" : shown(method))) : undefined;
   for (const [pattern, by] of byTensor) {
@@ -57,6 +57,13 @@ function quantizedBy(config: Json, { tensors }: Shards): { by: string; where: st
   return eight ? { by: said ?? "FP8", where: `${shown(eight.name)} is ${eight.dtype}` } : null;
 }
 
+/** What packings/ reads, or refuses for what it finds within. */
+function isReadable(settings: Json, method: string): boolean {
+  if (method === "awq") return /^gemm$/i.test(String(settings.version ?? settings.format ?? "gemm"));
+  if (method === "compressed-tensors") return settings.format === "pack-quantized";
+  return method === "gptq" || isAutoGptq(settings);
+}
+
 /** Whether a quantization_config is AutoRound's for GPTQ's layout, which it writes under its own name. */
 export const isAutoGptq = (settings: unknown): settings is Json =>
   typeof settings === "object" &&
@@ -65,7 +72,7 @@ export const isAutoGptq = (settings: unknown): settings is Json =>
   /^auto_round:(auto_)?gptq$/.test(String((settings as Json).packing_format));
 
 /**
- * Refuses a checkpoint that is quantized by anything but GPTQ, a LoRA adapter, tensor names that a wrapper changed, and transposed layers.
+ * Refuses a checkpoint that is quantized in a way that cannot be read, a LoRA adapter, tensor names that a wrapper changed, and transposed layers.
  * @throws QuantError quantized-already, missing-file, contradiction, unsupported-architecture.
  */
 export function refuseForeign(config: Json, shards: Shards): void {
@@ -94,12 +101,14 @@ export function refuseForeign(config: Json, shards: Shards): void {
     );
 }
 
-/** The config.json field with quantization settings of which the weights show no trace (merged or dequantized models keep it by mistake), or null. */
-export function leftoverSettings(config: Json, { tensors }: Shards): string | null {
-  const field = ["quantization_config", "compression_config"].find((name) => config[name] !== undefined && config[name] !== null);
-  if (!field) return null;
+/** The config.json fields with quantization settings of which the weights show no trace (merged or dequantized models keep them by mistake). */
+export function leftoverSettings(config: Json, { tensors }: Shards): string[] {
+  const fields = ["quantization_config", "compression_config", "quantization"].filter(
+    (name) => config[name] !== undefined && config[name] !== null,
+  );
+  if (!fields.length) return [];
   const packed = [...tensors.values()].some(
     (t) => /^[UI](8|16|32)$|^F8/.test(t.dtype) || byTensor.some(([pattern]) => pattern.test(t.name)),
   );
-  return packed ? null : field;
+  return packed ? [] : fields;
 }

@@ -1,56 +1,55 @@
+/** Packed checkpoints, ours or other programs': which scheme they are of, and how a layer is read. A new scheme is one file in packings/ and one line here. */
 import { QuantError } from "../errors";
-import { isAutoGptq } from "./foreign";
+import type { Shards } from "../io/types";
+import type { PackedMatrix } from "../ops/packed";
+import { type AwqPacking, awq } from "./packings/awq";
+import { type CompressedTensorsPacking, compressedTensors } from "./packings/compressed-tensors";
+import { type GptqPacking, gptq } from "./packings/gptq";
+import { type MlxPacking, mlx } from "./packings/mlx";
+import { type Json, type PackedTensor, type Scheme, shownValue, unsupported } from "./packings/scheme";
 
-/** GPTQ's packed layout as a config declares it: that of AutoGPTQ and GPTQModel, described in export/formats/gptq.ts. */
-export interface Packing {
-  bits: 2 | 3 | 4 | 8;
-  /** Inputs that share a scale; −1: the whole row. */
-  groupSize: number;
-  /** What is added to a stored zero: 1 in v1, 0 in v2. */
-  zeroOffset: 0 | 1;
-}
+/** How a checkpoint's linear layers are packed, as its config declares it. */
+export type Packing = GptqPacking | AwqPacking | CompressedTensorsPacking | MlxPacking;
 
-const supportedPacking = "GPTQ with 2, 3, 4 or 8 bits in int32 words can be opened; for anything else use the original checkpoint.";
-const unsupported = (what: string) => new QuantError("unsupported-architecture", `quantization_config: ${what}`, supportedPacking);
+const schemes = { gptq, awq, "compressed-tensors": compressedTensors, mlx };
+const schemeOf = (packing: Packing) => schemes[packing.scheme] as Scheme<Packing>;
 
 /**
- * Reads an untrusted quantization_config; null where there is none. Without a format it is v1, as in every client.
- * @throws QuantError `unsupported-architecture` naming what cannot be read.
+ * Reads the packing from an untrusted config.json; null where it names none. MLX calls its settings `quantization`, and repeats them.
+ * @throws QuantError `unsupported-architecture` naming what cannot be read, `bad-config`.
  */
-export function parsePacking(input: unknown): Packing | null {
-  if (input === undefined || input === null) return null;
-  if (typeof input !== "object" || Array.isArray(input))
+export function parsePacking(config: Json): Packing | null {
+  const settings = config.quantization_config ?? config.quantization;
+  if (settings === undefined || settings === null) return null;
+  if (typeof settings !== "object" || Array.isArray(settings))
     throw new QuantError("bad-config", "config.json: quantization_config is not an object");
-  const config = input as Record<string, unknown>;
-  const shown = (value: unknown) => String(value).slice(0, 40);
-  const method = config.quant_method;
-  if (method !== "gptq" && !isAutoGptq(input)) throw unsupported(`quant_method is ${shown(method)}`);
-  const { bits, group_size: groupSize = 128 } = config;
-  if (bits !== 2 && bits !== 3 && bits !== 4 && bits !== 8) throw unsupported(`bits is ${shown(bits)}`);
-  if (typeof groupSize !== "number" || !Number.isSafeInteger(groupSize) || groupSize === 0 || groupSize < -1)
-    throw unsupported(`group_size is ${shown(groupSize)}`);
-  if ((config.pack_dtype ?? "int32") !== "int32") throw unsupported(`pack_dtype is ${shown(config.pack_dtype)}`);
-  // Rules that only leave layers out ("-:pattern") are read in the files themselves: such a layer has a weight.
-  const rules = typeof config.dynamic === "object" && config.dynamic !== null ? Object.entries(config.dynamic) : [];
-  const other = rules.find(([pattern, change]) => !pattern.startsWith("-:") && Object.keys(Object(change)).length);
-  if (other) throw unsupported(`layers have different settings (dynamic: ${shown(other[0])})`);
-  if (isAutoGptq(input) && Object.keys(Object(config.extra_config)).length)
-    throw unsupported("layers have different settings (extra_config)");
-  const format = config.checkpoint_format ?? config.format ?? "gptq";
-  if (format !== "gptq" && format !== "gptq_v2") throw unsupported(`checkpoint_format is ${shown(format)}`);
-  return { bits, groupSize, zeroOffset: format === "gptq" ? 1 : 0 };
+  for (const scheme of Object.values(schemes)) {
+    const packing = scheme.parse(settings as Json);
+    if (packing) return packing;
+  }
+  throw unsupported(`quant_method is ${shownValue((settings as Json).quant_method)}`);
 }
 
 /** For people: "GPTQ 4-bit, groups of 64". */
-export function packingTitle({ bits, groupSize, zeroOffset }: Packing): string {
-  return `GPTQ ${bits}-bit, ${groupSize < 0 ? "one scale per row" : `groups of ${groupSize}`}${zeroOffset ? "" : ", v2"}`;
+export const packingTitle = (packing: Packing): string => schemeOf(packing).title(packing);
+
+/** The last names of a packed layer's tensors. */
+export const packedParts = (packing: Packing): readonly string[] => schemeOf(packing).parts;
+
+/** Whether a layer is packed: single layers may have been left as floats. */
+export function isPacked({ tensors }: Shards, packing: Packing | null, name: string): packing is Packing {
+  if (!packing) return false;
+  // MLX's packed weight goes by a float's name.
+  return packing.scheme === "mlx" ? tensors.has(`${name}.scales`) : !tensors.has(`${name}.weight`);
 }
 
-/** Shapes of a packed [out, in] layer's tensors, by their last name; g_idx may be absent. */
-export function packedShapes(
-  { bits, groupSize }: Packing,
-  [out, n]: readonly [number, number],
-): Record<"qweight" | "qzeros" | "scales" | "g_idx", number[]> {
-  const groups = groupSize < 0 ? 1 : Math.ceil(n / groupSize);
-  return { qweight: [(n * bits) / 32, out], qzeros: [groups, (out * bits) / 32], scales: [groups, out], g_idx: [n] };
-}
+/** The tensors of a packed [out, in] layer by their last names. @throws QuantError `wrong-shape`. */
+export const packedTensors = (packing: Packing, shards: Shards, name: string, shape: readonly [number, number]): [string, PackedTensor][] =>
+  Object.entries(schemeOf(packing).tensors(packing, shards, name, shape));
+
+/**
+ * One packed layer. @param name of the layer, without ".weight". @param shape [out, in].
+ * @throws QuantError `non-finite-weights`, `contradiction`.
+ */
+export const readPacked = (shards: Shards, name: string, shape: readonly [number, number], packing: Packing): Promise<PackedMatrix> =>
+  schemeOf(packing).read(packing, shards, name, shape);

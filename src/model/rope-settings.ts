@@ -31,7 +31,7 @@ const unsupported = (detail: string) =>
   new QuantError("unsupported-architecture", detail, "Rope types default, linear, dynamic, llama3 and yarn can be run.");
 
 /** transformers 4 wrote rope_theta and rope_scaling, 5 writes rope_parameters. Where both are given, only rope_scaling is read, as in transformers. */
-function ropeSettingsOf(config: Json): { settings: Json; field: string } {
+export function ropeSettingsOf(config: Json): { settings: Json; field: string } {
   for (const field of ["rope_scaling", "rope_parameters"]) {
     const value = config[field];
     if (value === undefined || value === null || value === false) continue;

@@ -81,7 +81,7 @@ export function parseSpec(input: unknown): ModelSpec {
     biases: biasedKinds(config, family),
     maxPositions,
     qkNorm: family.qkNorm ?? false,
-    packing: parsePacking(config.quantization_config),
+    packing: parsePacking(config),
   };
   const headDim = config.head_dim ?? defaults.head_dim;
   if (headDim === undefined) requireDivides(spec.heads, spec.hidden, "num_attention_heads", "hidden_size");

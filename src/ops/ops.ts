@@ -6,6 +6,7 @@
  * `read`, `readUints` and `flush` wait. Each returned tensor is new and belongs to the caller, who frees it. Shapes that do not fit throw
  * a `gpu-fault`/`internal` QuantError naming the operation.
  */
+import type { FloatDtype } from "../io/dtype";
 import type { AdapterFacts } from "../results/adapter";
 import type { GridKind, SearchedKind } from "./grid-kinds";
 
@@ -18,7 +19,7 @@ export interface Tensor {
   readonly kind: "float" | "uint";
 }
 
-export type FloatDtype = "F32" | "F16" | "BF16";
+export type { FloatDtype };
 export type Floats = Float32Array | Float64Array;
 
 export interface AttentionShape {
@@ -38,6 +39,9 @@ export interface RopeShape {
   length: number;
 }
 
+/** Significant bits of an f16 number. */
+export const f16Digits = 11;
+
 export interface GridSpec {
   bits: number;
   /** Input columns that share a scale; −1: the whole row. Divides the number of columns. */
@@ -46,6 +50,8 @@ export interface GridSpec {
   symmetric: boolean;
   /** Default "integer-zero". */
   kind?: GridKind;
+  /** Significant bits of S; default: the 11 of f16. With fewer, clients that round products S·code to f16 make the same weights of it. */
+  scaleBits?: number;
   /** Shrink each range (1, 0.99, … 0.21 of it) to the least Σ|w − ŵ|^2.4. */
   mse?: boolean;
 }
@@ -53,7 +59,7 @@ export interface GridSpec {
 /** The points of a grid: one (S, M) a row and group, [out, G] float each. */
 export interface Grid {
   readonly kind: GridKind;
-  /** S, rounded to f16 already. */
+  /** S, rounded to f16 (or shorter) already. */
   readonly scales: Tensor;
   /** z or M, by the kind. */
   readonly zeros: Tensor;
@@ -198,7 +204,7 @@ export interface Ops {
 
   // --- grids: each kind has one rule, for every method but QuIP
   /**
-   * Scale and zero per row and group of W: S = (max − min)/(2^b − 1), rounded to f16 (half to even, at least 2⁻²⁴; beyond f16's range +∞).
+   * Scale and zero per row and group of W: S = (max − min)/(2^b − 1), rounded to f16 or to fewer significant bits (half to even, at least 2⁻²⁴; beyond f16's range +∞).
    * Integer zero: the range always holds 0, z = clamp(round(−min/S)); symmetric S = 2·max|w|/(2^b − 1), z = 2^(b−1); an all-zero group has range [−1, 1].
    * Real zero: the range is the weights' own, M = f16(−min), ±∞ beyond f16's range.
    * @param rest [out, in], added to W: what W lost when it was rounded to the tensor's own precision. Without it, a rounded range can land on the wrong side of a midpoint.

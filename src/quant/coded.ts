@@ -1,7 +1,7 @@
 import { QuantError } from "../errors";
-import { toF16, toF16Words, toFloats } from "../io/dtype";
+import { toF16, toF16Words, toFloats, toShortF16 } from "../io/dtype";
 import { type GridKind, gridKinds } from "../ops/grid-kinds";
-import { type GridSpec, type Ops, type Tensor, tensorsOf } from "../ops/ops";
+import { f16Digits, type GridSpec, type Ops, type Tensor, tensorsOf } from "../ops/ops";
 import { type PackedMatrix, restore } from "../ops/packed";
 import { onSuperBlocks, partsOf, pointsOf, type SuperMatrix } from "../ops/super-matrix";
 import type { QuantizedLayer } from "./quantizer";
@@ -100,10 +100,11 @@ export function valuesOf(layer: DenseLayer): Float32Array {
 }
 
 /**
- * The layer with row o divided by s[o]: codes stay; scales, real zeros and the weights of a dense layer are divided and rounded to f16 again.
+ * The layer with row o divided by s[o]: codes stay; scales, real zeros and the weights of a dense layer are divided and rounded to f16 again, scales to
+ * the significant bits of its grid.
  * @throws QuantError `scale-overflow`, `weight-overflow`.
  */
-export function divideRows(layer: Coded, s: ArrayLike<number>): Coded {
+export function divideRows(layer: Coded, s: ArrayLike<number>, { scaleBits = f16Digits }: Pick<GridSpec, "scaleBits"> = {}): Coded {
   const [out] = layer.shape;
   if (layer.kind === "dense") {
     const n = layer.shape[1];
@@ -117,10 +118,14 @@ export function divideRows(layer: Coded, s: ArrayLike<number>): Coded {
   }
   if (onSuperBlocks(layer)) return divideFactors(layer, s);
   const groups = layer.scales.length / out;
-  const divided = (x: number, i: number) => toF16(x / s[Math.floor(i / groups)]);
-  const scales = layer.scales.map((x, i) => notZero(divided(x, i), x));
+  const divided = (x: number, i: number) => x / s[Math.floor(i / groups)];
+  const scales = layer.scales.map((x, i) => notZero(toShortF16(divided(x, i), scaleBits), x));
   if (layer.gridKind === "signed") return finite({ ...layer, scales, zeros: scales.map((x) => x * 2 ** (layer.bits - 1)) });
-  return finite({ ...layer, scales, zeros: gridKinds[layer.gridKind].zeros === "real" ? layer.zeros.map(divided) : layer.zeros });
+  return finite({
+    ...layer,
+    scales,
+    zeros: gridKinds[layer.gridKind].zeros === "real" ? layer.zeros.map((x, i) => toF16(divided(x, i))) : layer.zeros,
+  });
 }
 
 /** A scale must not round to 0: 2⁻²⁴ is the smallest f16 above it. */

@@ -88,8 +88,8 @@ export interface Quantizer {
 }
 
 /** The grid of a layer's settings. @throws QuantError `bad-recipe` where the kind has no symmetric grids. */
-export function gridSpec({ bits, groupSize, symmetric, kind = "integer-zero" }: GridSpec): GridSpec & { kind: GridKind } {
+export function gridSpec({ bits, groupSize, symmetric, kind = "integer-zero", scaleBits }: GridSpec): GridSpec & { kind: GridKind } {
   if (symmetric && !gridKinds[kind].symmetric)
     throw new QuantError("bad-recipe", `a grid with ${gridKinds[kind].label} is never symmetric`, "Switch Symmetric off.");
-  return { bits, groupSize, symmetric, kind };
+  return { bits, groupSize, symmetric, kind, ...(scaleBits !== undefined && { scaleBits }) };
 }

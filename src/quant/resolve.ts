@@ -4,6 +4,7 @@ import { blockCount } from "../model/generic";
 import { embeddingName, headName, type LinearLayer, type Stage, stages } from "../model/layers";
 import { packingTitle } from "../model/packing";
 import type { ModelSpec } from "../model/spec";
+import { scaleBits } from "../recipe/formats";
 import { isBase, layerKinds, methodOptions, needsHeldOut, type Recipe } from "../recipe/recipe";
 import { matches, settingsOf } from "../recipe/rules";
 import { parseRecipe } from "../recipe/schema";
@@ -41,7 +42,9 @@ function planOf(recipe: Recipe, layer: LinearLayer, { spec }: Checkpoint, blocks
     method,
     options: methodOptions(recipe),
     type,
-    grid: type ? types[type].grid : gridSpec({ bits, groupSize, symmetric, kind: `${zeros}-zero` }),
+    grid: type
+      ? types[type].grid
+      : gridSpec({ bits, groupSize, symmetric, kind: `${zeros}-zero`, scaleBits: scaleBits(recipe.format, bits) }),
     alpha,
     choice: alphaFixed ? "given" : recipe.qep.choice,
     damp: recipe.qep.damp,

@@ -25,11 +25,9 @@ export const methodsOf = ({ method, rules }: Recipe): MethodId[] => [method, ...
 
 /** Whether a field has any effect in this recipe. */
 export function isUsed(recipe: Recipe, row: RecipeRow): boolean {
-  const { unless } = row.field;
-  if (unless) {
-    const value = fieldValue(recipe, rowAt(unless.path as Path));
-    if ("is" in unless ? value === unless.is : value !== unless.isNot) return false;
-  }
+  const { unless, onlyIf } = row.field;
+  const holds = ({ path, is }: { path: string; is: string | boolean }) => fieldValue(recipe, rowAt(path as Path)) === is;
+  if ((unless && holds(unless)) || (onlyIf && !holds(onlyIf))) return false;
   const users = usersOf(row);
   return users === null || methodsOf(recipe).some((method) => users.includes(method));
 }

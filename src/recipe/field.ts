@@ -11,8 +11,10 @@ interface About<Word extends string> {
   rule?: Word;
   /** Shown in a run's title where the field is true. */
   tag?: string;
-  /** The field has no effect while the one at this path has this value, or has another one. */
-  unless?: { path: string; is: string | boolean } | { path: string; isNot: string | boolean };
+  /** The field has no effect while the one at this path has this value. */
+  unless?: { path: string; is: string | boolean };
+  /** The field has an effect only while the one at this path has this value. */
+  onlyIf?: { path: string; is: string | boolean };
   /** RecipePanel places its control by hand. All other fields are listed under "Advanced" on the page, in the table's order. */
   front?: true;
 }

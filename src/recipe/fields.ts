@@ -19,7 +19,7 @@ export const fields = {
     help: "Bits of a quantized weight.",
     flag: "bits",
     rule: "bits",
-    unless: { path: "type", isNot: "none" },
+    onlyIf: { path: "type", is: "none" },
     front: true,
   }),
   groupSize: choice([-1, 32, 64, 128], -1, {
@@ -28,7 +28,7 @@ export const fields = {
     flag: "group-size",
     rule: "group",
     titles: { [-1]: "whole row (-1)" },
-    unless: { path: "type", isNot: "none" },
+    onlyIf: { path: "type", is: "none" },
     front: true,
   }),
   symmetric: yesNo({
@@ -36,15 +36,15 @@ export const fields = {
     help: "Use grids that are symmetric around zero.",
     flag: "sym",
     tag: "sym",
-    unless: { path: "type", isNot: "none" },
+    onlyIf: { path: "type", is: "none" },
     front: true,
   }),
   zeros: choice(["integer", "real"], "integer", {
     label: "Zero points",
-    help: "Integers, as most packed formats have them, or an offset in f16, which fits a group’s range better (dense and GGUF exports only).",
+    help: "Integers, as most packed formats have them, or an offset in f16, which fits a group’s range better (dense, GGUF and MLX exports only).",
     flag: "zeros",
     titles: { integer: "integers", real: "real (an offset)" },
-    unless: { path: "type", isNot: "none" },
+    onlyIf: { path: "type", is: "none" },
   }),
   type: choice(["none", ...tensorTypes, ...typeMixes], "none", {
     label: "GGUF type",
@@ -140,6 +140,13 @@ export const fields = {
     flag: "format",
     titles: formatTitles,
     front: true,
+  }),
+  denseDtype: choice(["auto", "f16", "bf16", "f32"], "auto", {
+    label: "Dense weights in",
+    help: "Number format of a dense export’s weights: “auto” is f16 (f32 where f16 cannot hold a value) for quantized layers and leaves all others as they are.",
+    flag: "dense-dtype",
+    titles: { auto: "f16, others as in the source" },
+    onlyIf: { path: "format", is: "dense" },
   }),
 };
 

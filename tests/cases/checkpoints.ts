@@ -288,15 +288,32 @@ export const refusedCases: Case[] = [
   },
   { what: "An empty config.json", says: "config.json is empty", make: () => source(text("config.json", ""), weights()) },
   {
-    what: "AWQ",
+    what: "AWQ in another layout than GEMM",
     says: "quantized already: by AWQ",
-    make: () => model({ quantization_config: { quant_method: "awq" } }, (t) => put(t, `${q}.qweight`, [24, 3], "I32")),
+    make: () => model({ quantization_config: { quant_method: "awq", version: "gemv" } }, (t) => put(t, `${q}.qweight`, [24, 3], "I32")),
   },
   { what: "bitsandbytes", says: "by bitsandbytes", make: () => model({}, (t) => put(t, `${q}.weight.absmax`, [9])) },
   {
     what: "compressed-tensors, its old key too",
     says: "by compressed-tensors",
     make: () => model({ compression_config: { format: "pack-quantized" } }, (t) => put(t, `${q}.weight_packed`, [24, 3], "I32")),
+  },
+  {
+    what: "compressed-tensors of another format than pack-quantized",
+    says: "by compressed-tensors",
+    make: () =>
+      model({ quantization_config: { quant_method: "compressed-tensors", format: "float-quantized" } }, (t) =>
+        put(t, `${q}.weight_scale`, [24, 1]),
+      ),
+  },
+  {
+    what: "MLX with packed embeddings, as mlx-lm's converter makes it",
+    says: "embed_tokens.weight is packed as the layers are",
+    make: () =>
+      model({ quantization: { group_size: 64, bits: 4 }, quantization_config: { group_size: 64, bits: 4 } }, (t) => {
+        put(t, "model.embed_tokens.scales", [50, 1]);
+        put(t, `${q}.weight`, [24, 3], "I32");
+      }),
   },
   { what: "FP8, with or without its settings", says: "by FP8", make: () => model({}, (t) => put(t, `${q}.weight`, [24, 24], "F8_E4M3")) },
   {

@@ -22,7 +22,7 @@ async function warningsOf(recipe: Recipe, more: string[] = [], config = wide): P
 }
 
 test("says before any work what GPTQModel and transformers.js will refuse, and what a rotation costs", async () => {
-  expect(await warningsOf(recipeWith({ format: "gptq" }))).toMatch(/GPTQModel loads no checkpoint without a tokenizer/);
+  expect(await warningsOf(recipeWith({ format: "gptq" }))).toMatch(/GPTQModel and mlx-lm load no checkpoint without a tokenizer/);
   expect(await warningsOf(recipeWith({ format: "gptq" }), ["tokenizer.json"])).toBe("");
   const heads = { ...wide, head_dim: 16 };
   expect(await warningsOf(recipeWith({ format: "onnx" }), [], heads)).toBe("transformers.js needs a tokenizer: add tokenizer.json for it.");

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { modelCard } from "../../src/export/card";
 import { exportCheckpoint } from "../../src/export/checkpoint";
 import { verifyCheckpoint } from "../../src/export/verify";
-import { f16ToNumber, toF16 } from "../../src/io/dtype";
+import { bf16Word, f16ToNumber, toF16, toFloats } from "../../src/io/dtype";
 import { bytesFile, memorySink, memorySource } from "../../src/io/memory";
 import { openShards } from "../../src/io/shards";
 import { openModel } from "../../src/model/checkpoint";
@@ -13,9 +13,9 @@ import { recipeWith } from "../support/recipe";
 import { packed } from "../support/stage";
 import { tinyConfig, tinySource, tinyTensors, tinyTokens } from "../support/tiny";
 
-async function exported(config: Record<string, unknown> = tinyConfig, change = {}) {
+async function exported(config: Record<string, unknown> = tinyConfig, change = {}, tensors = tinyTensors(config)) {
   const ops = createCpuOps();
-  const source = tinySource(config);
+  const source = tinySource(config, tensors);
   const model = await openModel({
     ...source,
     label: '<img src=x onerror="alert(1)">',
@@ -104,6 +104,64 @@ describe("a dense export", () => {
     const shards = await openShards(written);
     const name = "model.layers.2.mlp.up_proj.weight";
     expect(await shards.readTensor(name)).toEqual(await model.shards.readTensor(name));
+  });
+});
+
+describe("a dense export in a chosen dtype", () => {
+  const roundings = {
+    f16: { dtype: "F16", config: "float16", round: toF16 },
+    bf16: {
+      dtype: "BF16",
+      config: "bfloat16",
+      round: (x: number) => toFloats(new Uint8Array(Uint16Array.of(bf16Word(x)).buffer), "BF16")[0],
+    },
+    f32: { dtype: "F32", config: "float32", round: Math.fround },
+  } as const;
+
+  test.each(["f16", "bf16", "f32"] as const)(
+    "%s: quantized, folded and copied weights, each rounded once, and a config that says so",
+    async (denseDtype) => {
+      const { dtype, config, round } = roundings[denseDtype];
+      // AWQ folds scales into norms; blocks 1 and 2 are copied.
+      const result = await exported(tinyConfig, { denseDtype, method: "awq", blocks: 1, zeros: "real" });
+      const { model, written, files, quantized, plan } = result;
+      expect(JSON.parse(text(files.get("config.json"))).torch_dtype).toBe(config);
+      await verifyCheckpoint(written, model, plan, quantized);
+      const shards = await openShards(written);
+      expect(new Set([...shards.tensors.values()].map((t) => t.dtype))).toEqual(new Set([dtype]));
+      const values = async (name: string) => [...toFloats(await shards.readTensor(name), dtype)];
+      for (const layer of await packed(result)) {
+        const codes = codesOf(layer);
+        const n = layer.shape[1];
+        const points = Array.from(codes, (code, i) => round(layer.scales[Math.floor(i / n)] * code - layer.zeros[Math.floor(i / n)]));
+        expect(await values(`${layer.name}.weight`)).toEqual(points);
+      }
+      expect(quantized.replaced.size).toBeGreaterThan(0);
+      for (const [name, folded] of quantized.replaced) expect(await values(name)).toEqual([...folded].map(round));
+      for (const name of ["model.embed_tokens.weight", "model.layers.2.mlp.up_proj.weight", "lm_head.weight"])
+        expect(await values(name)).toEqual([...toFloats(await model.shards.readTensor(name), "F16")].map(round));
+    },
+  );
+
+  test("applies to layers that are on no grid, too", async () => {
+    const result = await exported(tinyConfig, { denseDtype: "f32", method: "quip" });
+    const name = "model.layers.1.self_attn.o_proj";
+    const layer = await result.quantized.layer(name);
+    if (layer?.kind !== "dense") throw new Error("the layer is on a grid");
+    const written = toFloats(await (await openShards(result.written)).readTensor(`${name}.weight`), "F32");
+    expect([...written]).toEqual([...layer.words].map(f16ToNumber));
+  });
+
+  test("leaves buffers and integers as they are", async () => {
+    const tensors = tinyTensors();
+    const mask = { name: "model.layers.0.self_attn.mask", dtype: "F32" as const, shape: [2] };
+    const ids = { name: "model.layers.0.ids.weight", dtype: "I64" as const, shape: [1] };
+    tensors.set(mask.name, { spec: mask, bytes: new Uint8Array(new Float32Array([0, Number.NEGATIVE_INFINITY]).buffer) });
+    tensors.set(ids.name, { spec: ids, bytes: new Uint8Array(8).fill(7) });
+    const { written } = await exported(tinyConfig, { denseDtype: "bf16" }, tensors);
+    const shards = await openShards(written);
+    expect(shards.tensors.get(mask.name)!.dtype).toBe("F32");
+    expect(await shards.readTensor(ids.name)).toEqual(new Uint8Array(8).fill(7));
   });
 });
 

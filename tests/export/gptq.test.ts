@@ -207,6 +207,7 @@ describe("a packed checkpoint from elsewhere", () => {
 
   test.each([
     [{ quant_method: "awq" }, "quantized already: by AWQ"],
+    [{ quant_method: "awq", version: "GEMM" }, "q_proj.qweight in model.safetensors is 8 × 64, but config.json implies 64 × 8"],
     [{ bits: 5 }, "bits is 5"],
     [{ checkpoint_format: "marlin" }, "checkpoint_format is marlin"],
     [{ dynamic: { "+:.*": { bits: 8 } } }, "different settings (dynamic: +:.*)"],

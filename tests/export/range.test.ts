@@ -85,6 +85,20 @@ describe("a weight that f16 cannot hold", () => {
     await expect(quantized(tensors, { format: "gptq", symmetric: true })).rejects.toThrow(/model\.norm\.weight holds 69632 at index 5/);
   });
 
+  test.each(["bf16", "f32"] as const)("fits a dense export in %s, whose config says so", async (denseDtype) => {
+    const { sink, source } = await written(await quantized(bf16With(down, 3, 1e5), { denseDtype }));
+    const dtype = denseDtype === "bf16" ? "BF16" : "F32";
+    expect(configOf(sink.files).torch_dtype).toBe(denseDtype === "bf16" ? "bfloat16" : "float32");
+    const values = toFloats(await (await openShards(source)).readTensor(down), dtype);
+    expect(values.some((x) => Math.abs(x) > 65504)).toBe(true);
+  });
+
+  test("is refused by a dense export in f16, quantized or copied", async () => {
+    const words = /holds -?\d{5,6}.* at index \d+, and f16 holds 65504 at most.*Choose bf16, f32 or auto/;
+    await expect(quantized(bf16With(down, 3, 1e5), { denseDtype: "f16" })).rejects.toThrow(words);
+    await expect(quantized(bf16With(norm, 5, 70_000), { denseDtype: "f16" })).rejects.toThrow(words);
+  });
+
   test("leaves an ordinary export in f16", async () => {
     expect(configOf((await written(await quantized(bf16With(down, 3, 1), {}))).sink.files).torch_dtype).toBe("float16");
   });

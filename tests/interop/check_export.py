@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Loads exported checkpoints with the real clients on the CPU and compares what they compute with what was meant.
+"""Loads exported checkpoints (dense, GPTQ, AWQ, compressed-tensors) with the real clients on the CPU and compares what they compute with what was meant.
 
     check_export.py EXPORT TOKENS.npy [--dense DIR] [--client transformers|gptqmodel] [--dtype float16] [--perplexity X]
     check_export.py -      the same as JSON on stdin, one job a line: {"export": ..., "tokens": ..., "dense": ...}
@@ -25,8 +25,9 @@ os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", CUDA_VISIBLE_DEV
 
 import numpy as np
 import torch
+from layouts import LAYOUTS, Failed, require
 from safetensors import safe_open
-from transformers import AutoModelForCausalLM, GPTQConfig
+from transformers import AutoConfig, AutoModelForCausalLM
 
 INDEX = "model.safetensors.index.json"
 FLOATS = ("float16", "bfloat16", "float32")
@@ -34,17 +35,6 @@ FLOATS = ("float16", "bfloat16", "float32")
 LOGITS = {"float16": 1e-2, "float32": 1e-4}
 # Relative, against a forward pass in f32 that is not the client's.
 PERPLEXITY = {"float16": 2e-3, "float32": 1e-4}
-
-
-class Failed(Exception):
-    def __init__(self, code, message):
-        super().__init__(message)
-        self.code = code
-
-
-def require(holds, code, message):
-    if not holds:
-        raise Failed(code, message)
 
 
 def read_json(folder, name):
@@ -61,19 +51,19 @@ def some(names):
 # ---- structure: what config.json promises and what the files hold
 
 
-def linear_parts(out, inp, packing):
-    """Tensors of one linear layer: name -> (types, shape). GPTQ packs codes down the inputs, zeros along the outputs."""
+def layout_of(config):
+    """How layers are packed, by layouts.py; None where they are not."""
+    packing = config.get("quantization_config")
     if packing is None:
-        return {"weight": (FLOATS, (out, inp))}
-    bits, size = packing["bits"], inp if packing["group_size"] == -1 else packing["group_size"]
-    require(inp % size == 0 and inp * bits % 32 == 0 and out * bits % 32 == 0, 3, f"{out}x{inp} cannot be packed in {bits} bits and groups of {size}")
-    groups = inp // size
-    return {
-        "qweight": (("int32",), (inp * bits // 32, out)),
-        "qzeros": (("int32",), (groups, out * bits // 32)),
-        "scales": (("float16", "bfloat16"), (groups, out)),
-        "g_idx": (("int32",), (inp,)),
-    }
+        return None
+    require(packing["quant_method"] in LAYOUTS, 3, f"quant_method is {packing['quant_method']}")
+    return LAYOUTS[packing["quant_method"]](packing)
+
+
+def packed_linears(config):
+    """Name -> (outputs, inputs) of the layers that are packed."""
+    layout = layout_of(config)
+    return {name: shape for name, shape in linears(config).items() if layout and layout.packs(name)}
 
 
 def linears(config):
@@ -111,10 +101,11 @@ def promised(config):
     if config["model_type"] == "qwen3":
         names = [f"model.layers.{n}.self_attn.{norm}.weight" for n in range(config["num_hidden_layers"]) for norm in ("q_norm", "k_norm")]
         tensors |= {name: (FLOATS, (config["head_dim"],)) for name in names}
+    layout, packed = layout_of(config), packed_linears(config)
     for name, shape in linears(config).items():
         if has_bias(config, name):
             tensors[f"{name}.bias"] = (FLOATS, shape[:1])
-        for part, spec in linear_parts(*shape, config.get("quantization_config")).items():
+        for part, spec in (layout.parts(name, *shape) if name in packed else {"weight": (FLOATS, shape)}).items():
             tensors[f"{name}.{part}"] = spec
     return tensors
 
@@ -153,41 +144,16 @@ def check_structure(folder, config, tensors):
         found = str(tensor.dtype).removeprefix("torch.")
         require(found in types and tuple(tensor.shape) == shape, 3, f"{name} is {found} {list(tensor.shape)}, config.json calls for {types[0]} {list(shape)}")
         require(not tensor.is_floating_point() or bool(torch.isfinite(tensor).all()), 6, f"{name} holds NaN or infinity")
-    if "quantization_config" in config:
-        check_packing(folder, config, tensors)
-
-
-def check_packing(folder, config, tensors):
-    """What no shape shows, and one of the clients or servers relies on."""
-    packing = config["quantization_config"]
-    require(packing["quant_method"] == "gptq", 3, f"quant_method is {packing['quant_method']}")
-    require(packing.get("checkpoint_format") == packing.get("format") in ("gptq", "gptq_v2"), 3, "format and checkpoint_format are not one known format")
-    require(read_json(folder, "quantize_config.json") == packing, 3, "quantize_config.json and config.json disagree")
-    bits, size = packing["bits"], packing["group_size"]
-    for name, (_, inp) in linears(config).items():
-        groups = tensors[f"{name}.g_idx"]
-        require(0 <= int(groups.min()) and int(groups.max()) < len(tensors[f"{name}.scales"]), 3, f"{name}.g_idx names a group that is not there")
-        in_order = torch.arange(inp) // (inp if size == -1 else size)
-        require(packing["desc_act"] or bool((groups == in_order).all()), 3, f"{name}.g_idx is not in order, and desc_act is false")
-        # vLLM's kernels for symmetric grids never read the zeros.
-        zeros = unpack(tensors[f"{name}.qzeros"], bits) + (packing["format"] == "gptq")
-        require(not packing["sym"] or bool((zeros == 2 ** (bits - 1)).all()), 3, f"{name}.qzeros are not those of a symmetric grid")
-
-
-def unpack(words, bits):
-    """A stream of bits along the rows, lowest first."""
-    stream = np.unpackbits(words.numpy().view(np.uint8), axis=1, bitorder="little").reshape(len(words), -1, bits)
-    return stream.astype(np.int32) @ (1 << np.arange(bits))
+    if layout := layout_of(config):
+        layout.check(folder, packed_linears(config), tensors)
 
 
 # ---- what the clients make of it
 
 
 def load_transformers(folder, config, dtype):
-    options = {}
-    if "quantization_config" in config:
-        # Only `backend` is taken from here: the default one on a CPU computes in bf16, with 10 % of noise in the logits.
-        options = {"quantization_config": GPTQConfig(bits=config["quantization_config"]["bits"], backend="torch"), "device_map": {"": "cpu"}}
+    layout = layout_of(config)
+    options = layout.options() if layout else {}
     model, info = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, output_loading_info=True, local_files_only=True, **options)
     holes = {kind: some(names) for kind, names in info.items() if names}
     require(not holes, 3, f"transformers loaded it with holes: {holes}")
@@ -214,11 +180,12 @@ def load(client, folder, config, dtype):
 
 def weights_of(model, config):
     """Name -> tensor as the client itself sees it: parameters, and what its modules make of the packed tensors."""
+    layout = layout_of(config)
+    if layout and layout.unpacks_late:
+        model(input_ids=torch.zeros((1, 1), dtype=torch.int64))
     weights = dict([*model.named_parameters(), *model.named_buffers()])
-    for name in linears(config) if "quantization_config" in config else ():
-        module = model.get_submodule(name)
-        require(hasattr(module, "dequantize_weight"), 2, f"the client took {name} for a plain {type(module).__name__}")
-        weights[f"{name}.weight"] = module.dequantize_weight().T
+    for name in packed_linears(config):
+        weights[f"{name}.weight"] = layout.weight_of(name, model.get_submodule(name))
     return weights
 
 
@@ -253,6 +220,7 @@ def check(job, report):
     windows = torch.from_numpy(np.load(job["tokens"]).astype(np.int64))
     config = read_json(job["export"], "config.json")
     check_structure(job["export"], config, read_tensors(job["export"], report))
+    report["said"] = str(AutoConfig.from_pretrained(job["export"]).dtype).removeprefix("torch.")
     model = load(client, job["export"], config, getattr(torch, dtype))
     if job.get("dense"):
         check_weights(model, config, read_tensors(job["dense"], {}), report)

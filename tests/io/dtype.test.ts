@@ -1,6 +1,17 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { f16ToNumber, f16Word, findNonFinite, tensorBytes, toF16, toF16Words, toFloats } from "../../src/io/dtype";
+import {
+  bf16Word,
+  convertFloats,
+  f16ToNumber,
+  f16Word,
+  findNonFinite,
+  tensorBytes,
+  toF16,
+  toF16Words,
+  toFloats,
+  toShortF16,
+} from "../../src/io/dtype";
 import type { Dtype } from "../../src/io/types";
 import { failure } from "./helpers";
 
@@ -111,6 +122,72 @@ describe("rounding", () => {
       { numRuns: 5000, seed: 1 },
     );
   });
+});
+
+describe("rounding to bf16", () => {
+  const value = (word: number) => toFloats(new Uint8Array(Uint16Array.of(word).buffer), "BF16")[0];
+  /** By way of bytes, as tensors go. */
+  const viaBytes = (x: number) => {
+    const bytes = convertFloats(new Uint8Array(Float32Array.of(x).buffer), "F32", "BF16");
+    return bytes[0] | (bytes[1] << 8);
+  };
+
+  it("takes ties between neighbours to the even one, and what is beside them to the nearer", () => {
+    for (let w = 0; w < 0x7f7f; w++) {
+      const [low, high] = [value(w), value(w + 1)];
+      const tie = (low + high) / 2;
+      const even = w & 1 ? w + 1 : w;
+      const [below, above] = [tie - (high - low) / 2 ** 20, tie + (high - low) / 2 ** 20];
+      const got = [bf16Word(tie), bf16Word(below), bf16Word(above), bf16Word(-tie), viaBytes(tie), viaBytes(-tie)];
+      const want = [even, w, w + 1, even | 0x8000, even, even | 0x8000];
+      if (got.join() !== want.join()) expect.fail(`after word ${w}: ${got} instead of ${want}`);
+    }
+  });
+
+  it("does not round twice, goes to infinity beyond the largest, and keeps zeros' signs and NaN", () => {
+    const x = 1 + 2 ** -8 + 2 ** -40;
+    expect([bf16Word(x), bf16Word(Math.fround(x))]).toEqual([0x3f81, 0x3f80]);
+    expect([3.3895e38, 3.4e38, 1e300, -3.4e38, Number.POSITIVE_INFINITY, -0].map(bf16Word)).toEqual([
+      0x7f7f, 0x7f80, 0x7f80, 0xff80, 0x7f80, 0x8000,
+    ]);
+    expect(viaBytes(3.4e38)).toBe(0x7f80);
+    expect(value(bf16Word(Number.NaN))).toBeNaN();
+    expect(value(viaBytes(Number.NaN))).toBeNaN();
+  });
+
+  it("converts among all three dtypes as the numbers say, at any offset", () => {
+    const numbers = [1.0009765625, -2.71, 65504, 1e-7, 0, 1e30];
+    const f32 = new Uint8Array(Float32Array.from(numbers).buffer);
+    const shifted = new Uint8Array(f32.length + 1);
+    shifted.set(f32, 1);
+    const floats = [...toFloats(f32, "F32")];
+    const rounded = { F32: floats, F16: floats.map(toF16), BF16: floats.map((x) => value(bf16Word(x))) };
+    for (const to of ["F32", "F16", "BF16"] as const) {
+      expect([...toFloats(convertFloats(shifted.subarray(1), "F32", to), to)]).toEqual(rounded[to]);
+      const half = convertFloats(f32, "F32", "F16");
+      const again = to === "BF16" ? rounded.F16.map((x) => value(bf16Word(x))) : rounded.F16;
+      expect([...toFloats(convertFloats(half, "F16", to), to)]).toEqual(again);
+    }
+  });
+});
+
+it("toShortF16 keeps so many significant bits, subnormals and the range", () => {
+  expect([0, 1, 1.0625, 1.03, 2 ** -24, 2.4 * 2 ** -24, 3 * 2 ** -23 + 2 ** -24].map((x) => toShortF16(x, 4))).toEqual([
+    0,
+    1,
+    1,
+    1,
+    2 ** -24,
+    2 * 2 ** -24,
+    7 * 2 ** -24,
+  ]);
+  expect(toShortF16(1.1875, 4)).toBe(1.25);
+  expect([63487, 63488, Number.POSITIVE_INFINITY].map((x) => toShortF16(x, 4))).toEqual([
+    61440,
+    Number.POSITIVE_INFINITY,
+    Number.POSITIVE_INFINITY,
+  ]);
+  for (let i = 0; i < 2000; i++) expect(toShortF16(1.7 ** (i % 60) * i * 1e-6, 11)).toBe(toF16(1.7 ** (i % 60) * i * 1e-6));
 });
 
 describe("toFloats", () => {

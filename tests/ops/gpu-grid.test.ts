@@ -47,6 +47,64 @@ describe("the scale is rounded to f16 half to even", () => {
   });
 });
 
+describe("a scale of fewer significant bits", () => {
+  /** Every positive value of so many significant bits that f16 has, ascending. */
+  const short = (digits: number) =>
+    halves.filter((h) => h < 2 ** (digits - 24) || Number.isInteger((h * 2 ** (digits - 1)) / 2 ** Math.floor(Math.log2(h))));
+
+  it.each([3, 7, 8, 9])("is rounded to %i, half to even, at every midpoint of two and just beside it", async (digits) => {
+    const bits = 11 - digits;
+    const top = 2 ** bits - 1;
+    const values = short(digits);
+    const middles = Array.from(values.subarray(1), (h, i) => ({
+      w: (top * (h + values[i])) / 2,
+      low: values[i],
+      high: h,
+      even: i % 2 ? values[i] : h,
+    }));
+    const cases = middles.flatMap(({ w, low, high, even }) => [
+      { w, want: even },
+      { w: beside(w, -1), want: low },
+      { w: beside(w, 1), want: high },
+    ]);
+    const W = Float32Array.from(cases, ({ w }) => w);
+    const spec = { bits, groupSize: -1, symmetric: false, scaleBits: digits };
+    for (const o of [gpu, cpu]) {
+      const [scales] = await inScope(o, () => o.read([o.grid(o.fromFloats(W, [W.length, 1]), spec).scales]));
+      expect(cases.filter(({ want }, i) => scales[i] !== want)).toEqual([]);
+    }
+  });
+
+  it.each(["integer-zero", "real-zero"] as const)(
+    "leaves products with codes exact in f16, with %s, a search or a rest too",
+    async (kind) => {
+      const W = random([40, 64]).map((x, i) => (i % 13 === 0 ? 50 * x : x));
+      const rest = W.map((x) => x * 2 ** -27);
+      for (const bits of [2, 3, 4])
+        for (const [mse, symmetric] of [
+          [false, false],
+          [true, false],
+          [false, kind === "integer-zero"],
+        ]) {
+          const spec = { bits, groupSize: 32, symmetric, kind, mse, scaleBits: 11 - bits };
+          const grids = async (o: Ops) =>
+            inScope(o, async () => {
+              const g = o.grid(o.fromFloats(W, [40, 64]), spec, o.fromFloats(rest, [40, 64]));
+              const [scales, zeros] = await o.read([g.scales, g.zeros]);
+              return { scales: [...scales], zeros: [...zeros] };
+            });
+          const [made, reference] = [await grids(gpu), await grids(cpu)];
+          if (!mse) expect(made).toEqual(reference);
+          for (const s of [...made.scales, ...reference.scales])
+            for (let code = 0; code < 2 ** bits; code++) expect(toF16(s * code)).toBe(s * code);
+          // M of a real zero keeps all that f16 has.
+          if (kind === "real-zero")
+            expect(made.zeros.some((m) => !Number.isInteger(m / 2 ** (Math.floor(Math.log2(Math.abs(m))) - 9)))).toBe(true);
+        }
+    },
+  );
+});
+
 describe("what W lost when it was rounded decides at a midpoint", () => {
   const bits = 4;
   const top = 2 ** bits - 1;

@@ -42,6 +42,15 @@ describe("dividing the rows of a layer", () => {
     expect([...scales]).toEqual([smallest, smallest, 1, smallest]);
   });
 
+  test("rounds scales to the significant bits of the layer's grid, and real zeros to f16", () => {
+    const zeros = Float32Array.of(3, 6, 5, 10);
+    const { scales, zeros: offsets } = divideRows(packed([3, 6, 5, 10], { zeros, gridKind: "real-zero" }), [2, 3], {
+      scaleBits: 7,
+    }) as PackedLayer;
+    expect([...scales]).toEqual([1.5, 3, 1.671875, 3.34375]);
+    expect([...offsets]).toEqual([1.5, 3, 1.6669921875, 3.333984375]);
+  });
+
   test("divides weights that are on no grid as f16", () => {
     const { words } = divideRows(dense([3, 6, 5, 10]), [2, 3]) as DenseLayer;
     expect([...valuesOf({ ...dense([0, 0, 0, 0]), words })]).toEqual([1.5, 3, 1.6669921875, 3.333984375]);

@@ -20,7 +20,11 @@ describe("the table", () => {
   });
 
   it("names only paths that there are", () => {
-    expect(rows.flatMap(({ field }) => field.unless?.path ?? []).filter((path) => !paths.includes(path))).toEqual([]);
+    expect(
+      rows
+        .flatMap(({ field }) => [field.unless, field.onlyIf].flatMap((other) => other?.path ?? []))
+        .filter((path) => !paths.includes(path)),
+    ).toEqual([]);
     expect(methodIds.flatMap((id) => methods[id].borrows).filter((path) => !paths.includes(path))).toEqual([]);
     const options = methodIds.flatMap((id) => Object.keys(methods[id].options).map((key) => `${id}.${key}`));
     expect(options.filter((path) => !paths.includes(path))).toEqual([]);
@@ -57,7 +61,7 @@ describe("a method's options", () => {
     expect(usersOf(rowAt(path))).toEqual(users);
   });
 
-  it("are used by the recipe's method and by its rules'", () => {
+  it("are used by the recipe's method and by its rules', others by what they depend on", () => {
     const used = (recipe: Recipe) => isUsed(recipe, rowAt("quip.seed"));
     expect([recipeWith(), recipeWith({ method: "quip" }), recipeWith({ rules: [{ match: "o_proj", method: "quip" }] })].map(used)).toEqual([
       false,
@@ -66,6 +70,8 @@ describe("a method's options", () => {
     ]);
     expect(isUsed(recipeWith(), rowAt("qep.heldOut"))).toBe(false);
     expect(isUsed(recipeWith({}, { choice: "best" }), rowAt("qep.heldOut"))).toBe(true);
+    expect(isUsed(recipeWith({ format: "gptq" }), rowAt("denseDtype"))).toBe(false);
+    expect(isUsed(recipeWith({ format: "dense" }), rowAt("denseDtype"))).toBe(true);
   });
 });
 

@@ -52,7 +52,9 @@ const withoutComments = (text: string) => text.replace(/\/\*[\s\S]*?\*\//g, " ")
 
 function importsOf(code: string): Import[] {
   const found: Import[] = [];
-  for (const [, type, names = "", target] of code.matchAll(/\b(?:import|export)\s+(type\s)?(?:([^"';()]*?)\sfrom\s*)?"([^"]+)"/g)) {
+  // Names in quotation marks (`export { x as "x-y" }`) look like what is imported.
+  const plain = code.replace(/\bas "[^"]*"/g, "");
+  for (const [, type, names = "", target] of plain.matchAll(/\b(?:import|export)\s+(type\s)?(?:([^"';()]*?)\sfrom\s*)?"([^"]+)"/g)) {
     const listed = /^\s*\{([^}]*)\}\s*$/
       .exec(names)?.[1]
       .split(",")

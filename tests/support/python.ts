@@ -28,10 +28,15 @@ export interface Report {
   files?: number;
   tensors?: number;
   dtypes?: string[];
+  /** The dtype that transformers takes config.json to name. */
+  said?: string;
   weights_compared?: number;
   weight_difference?: number;
   logit_difference?: number;
   perplexity?: number;
+  /** MLX's: layers that are packed and that are not; `steps`: how far weights are off, in the largest step. */
+  packed?: number;
+  float_layers?: number;
   /** ONNX's: layers that are quantized, how far logits of a whole prompt and in parts are off, those of its last token, and the text that follows. */
   quantized?: number;
   whole?: number;

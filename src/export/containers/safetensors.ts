@@ -5,10 +5,10 @@ import type { Container, WrittenEntry } from "./container";
 
 const maxShardBytes = 4e9;
 
-/** safetensors files with at most 4 GB of tensors each, and an index where there are several. */
-export const safetensors: Container<Dtype> = {
+/** safetensors files with at most 4 GB of tensors each, and an index where there are several. @param format what their metadata names as the library they are for. */
+const safetensorsFor = (format: "pt" | "mlx"): Container<Dtype> => ({
   layout(entries) {
-    const laid = layoutShards(entries, maxShardBytes);
+    const laid = layoutShards(entries, maxShardBytes, new Map([["format", format]]));
     const shards = laid.shards.reduce((sum, shard) => sum + shard.size, 0);
     return {
       dataBytes: laid.totalSize,
@@ -25,4 +25,8 @@ export const safetensors: Container<Dtype> = {
       ]),
     );
   },
-};
+});
+
+/** As transformers asks for. */
+export const safetensors = safetensorsFor("pt");
+export const mlxSafetensors = safetensorsFor("mlx");

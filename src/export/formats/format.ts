@@ -40,12 +40,17 @@ export interface Parts {
   copy(name: string, unit?: number): AsyncIterable<Uint8Array>;
 }
 
+/** Whether a client multiplies with this tensor; buffers under other names (such as a mask of −∞) are not weights. */
+export const isWeight = (name: string) => /\.(weight|bias)$/.test(name);
+
 /** An export format: the plug-in contract of this folder. */
 export interface Format {
   /** Holds layers on grids only. */
   readonly packed: boolean;
   /** The library that loads it, as the Hub names it; without it, transformers; null where the Hub has no name. */
   readonly library?: string | null;
+  /** The number format that weights are converted to which the run did not make; without it, or undefined, they stay as in the source. */
+  othersIn?(recipe: Recipe): string | undefined;
   /** Whether it has a place for weights that f16 cannot hold; without it, it has none. Layers on grids are refused by packed formats all the same. */
   holdsBeyondF16?(recipe: Recipe): boolean;
   /** A number of a layer's, other than ŵ, that f16 cannot hold though the file has it in f16; its place is that of the first weight that it is for. */

@@ -18,6 +18,7 @@ import type { Format } from "./format";
 export const gguf: Format = {
   packed: true,
   holdsTables: true,
+  othersIn: () => "f16 and f32",
   library: null,
   holdsBeyondF16: () => true,
   beyondF16: offsetBeyond,

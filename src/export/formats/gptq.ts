@@ -1,11 +1,11 @@
 import { version } from "../../../package.json";
 import { QuantError } from "../../errors";
-import { toF16Words } from "../../io/dtype";
 import { packBits } from "../../ops/bits";
 import type { PackedLayer } from "../../quant/coded";
 import { groupsOf, type LayerPlan } from "../../quant/layer-plan";
 import type { Recipe } from "../../recipe/recipe";
 import { safetensors } from "../containers/safetensors";
+import { scalesByGroup } from "./by-group";
 import type { Format } from "./format";
 import { inSourceOrder, type LayerEntry, onGrid, type RoundedPlan, withDtype } from "./source-order";
 
@@ -37,7 +37,7 @@ function gptqEntries({ name, shape, grid }: RoundedPlan): LayerEntry[] {
   return [
     entry("qweight", "I32", [(n * grid.bits) / 32, out], weights),
     entry("qzeros", "I32", [groups, (out * grid.bits) / 32], (layer) => [zeros(layer)]),
-    entry("scales", "F16", [groups, out], (layer) => [scales(layer)]),
+    entry("scales", "F16", [groups, out], (layer) => [scalesByGroup(layer)]),
     entry("g_idx", "I32", [n], (layer) => [groupIndex(layer)]),
   ];
 }
@@ -87,11 +87,6 @@ function zeros({ zeros, scales, shape: [out], bits, symmetric }: PackedLayer): U
   return new Uint8Array(all.buffer);
 }
 
-function scales({ scales, shape: [out] }: PackedLayer): Uint8Array {
-  const groups = scales.length / out;
-  return new Uint8Array(toF16Words(Float32Array.from(scales, (_, i) => scales[(i % out) * groups + Math.floor(i / out)])).buffer);
-}
-
 function groupIndex({ scales, shape: [out, n] }: PackedLayer): Uint8Array {
   const size = (n * out) / scales.length;
   return new Uint8Array(Int32Array.from({ length: n }, (_, i) => Math.floor(i / size)).buffer);
@@ -99,14 +94,18 @@ function groupIndex({ scales, shape: [out, n] }: PackedLayer): Uint8Array {
 
 function check(layers: readonly LayerPlan[], { bits, groupSize, blocks }: Recipe, whole: boolean): void {
   if (!whole)
-    throw new QuantError("bad-format", `only the first ${blocks} blocks would be packed`, "Quantize all blocks, or use the dense format.");
+    throw new QuantError(
+      "bad-format",
+      `only the first ${blocks} blocks would be packed`,
+      "Quantize all blocks, or use compressed-tensors.",
+    );
   for (const { name, shape, grid } of layers) {
     // Only GPTQModel loads mixed bits (its `dynamic`); transformers fails on them.
     if (grid.bits !== bits || grid.groupSize !== groupSize)
       throw new QuantError(
         "bad-format",
         `a rule gives ${name} other bits or groups than the recipe, and a GPTQ file has one of each`,
-        "Use the dense format, or rules that leave bits and groups alone.",
+        "Use compressed-tensors or MLX, which hold several, or rules that leave bits and groups alone.",
       );
     checkWords(name, shape, bits);
   }
@@ -121,7 +120,7 @@ function checkWords(name: string, [out, n]: readonly [number, number], bits: num
       throw new QuantError(
         "bad-format",
         `the ${size} ${what} of ${name} at ${bits} bits do not fill whole 32-bit words`,
-        "Use other bits (8 and 4 fit most sizes), or the dense format.",
+        "Use other bits (8 and 4 fit most sizes), or compressed-tensors, which holds rows of any length.",
       );
 }
 

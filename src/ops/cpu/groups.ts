@@ -1,6 +1,6 @@
-import { toF16 } from "../../io/dtype";
+import { toF16, toShortF16 } from "../../io/dtype";
 import { type GridKind, gridKinds, pointOf, type SearchedKind } from "../grid-kinds";
-import type { GridSpec } from "../ops";
+import { f16Digits, type GridSpec } from "../ops";
 
 /** Half to even, as WGSL's `round` and numpy's `rint`; Math.round is half up. */
 export function roundHalfEven(x: number): number {
@@ -26,7 +26,7 @@ interface Range {
   max: number;
 }
 
-type Rule = Pick<GridSpec, "bits" | "symmetric">;
+type Rule = Pick<GridSpec, "bits" | "symmetric" | "scaleBits">;
 
 /** What a kind makes of a group's weights. */
 interface Maker {
@@ -45,7 +45,8 @@ function extent(w: Float64Array): Range {
   return range;
 }
 
-const scaleOf = ({ min, max }: Range, bits: number): number => Math.max(toF16((max - min) / (2 ** bits - 1)), leastF16);
+const scaleOf = ({ min, max }: Range, { bits, scaleBits = f16Digits }: Rule): number =>
+  Math.max(toShortF16((max - min) / (2 ** bits - 1), scaleBits), leastF16);
 
 const makers: Readonly<Record<Exclude<GridKind, SearchedKind>, Maker>> = {
   "integer-zero": {
@@ -60,8 +61,9 @@ const makers: Readonly<Record<Exclude<GridKind, SearchedKind>, Maker>> = {
       return min === 0 && max === 0 ? { min: -1, max: 1 } : { min, max };
     },
     shrunken: ({ min, max }, share) => ({ min: share * min, max: share * max }),
-    scaling(range, { bits, symmetric }) {
-      const scale = scaleOf(range, bits);
+    scaling(range, rule) {
+      const { bits, symmetric } = rule;
+      const scale = scaleOf(range, rule);
       return { scale, zero: symmetric ? 2 ** (bits - 1) : clamp(roundHalfEven(-range.min / scale), 0, 2 ** bits - 1) };
     },
   },
@@ -73,7 +75,7 @@ const makers: Readonly<Record<Exclude<GridKind, SearchedKind>, Maker>> = {
       return { min: min + cut, max: max - cut };
     },
     // Never −0.
-    scaling: (range, { bits }) => ({ scale: scaleOf(range, bits), zero: toF16(-range.min) || 0 }),
+    scaling: (range, rule) => ({ scale: scaleOf(range, rule), zero: toF16(-range.min) || 0 }),
   },
 };
 
@@ -91,12 +93,13 @@ export const nearestPoint = (kind: GridKind, { scale, zero }: Scaling, w: number
 
 const shrinks = 80;
 
-/** One group's scale (rounded to f16) and zero; with `mse` those of the shrunken range that errs least. */
-export function groupScaling(w: Float64Array, { bits, symmetric, kind = "integer-zero", mse = false }: GridSpec): Scaling {
+/** One group's scale (rounded to f16, or shorter) and zero; with `mse` those of the shrunken range that errs least. */
+export function groupScaling(w: Float64Array, spec: GridSpec): Scaling {
+  const { bits, symmetric, kind = "integer-zero", mse = false } = spec;
   const { range, shrunken, scaling } = makers[kind as keyof typeof makers];
   const whole = range(w, symmetric);
-  if (!mse) return scaling(whole, { bits, symmetric });
-  const candidates = Array.from({ length: shrinks }, (_, i) => scaling(shrunken(whole, 1 - i / 100), { bits, symmetric }));
+  if (!mse) return scaling(whole, spec);
+  const candidates = Array.from({ length: shrinks }, (_, i) => scaling(shrunken(whole, 1 - i / 100), spec));
   const top = 2 ** bits - 1;
   const errors = candidates.map((at) => w.reduce((sum, x) => sum + Math.abs(nearestPoint(kind, at, x, top) - x) ** 2.4, 0));
   return candidates[errors.indexOf(Math.min(...errors))];

@@ -1,5 +1,5 @@
 import { type GridKind, gridKinds } from "../grid-kinds";
-import { elements, type Grid, type GridSpec, type Tensor } from "../ops";
+import { elements, f16Digits, type Grid, type GridSpec, type Tensor } from "../ops";
 import type { Gpu, GpuTensor } from "./gpu";
 import { dims, isMatrix, requireShape } from "./shape";
 
@@ -24,7 +24,7 @@ export function regrid(
   gpu: Gpu,
   { kind, scales, zeros }: Grid,
   W: GpuTensor,
-  { bits, groupSize, symmetric, mse }: GridSpec,
+  { bits, groupSize, symmetric, mse, scaleBits = f16Digits }: GridSpec,
   from: number,
   to: number,
   rest?: GpuTensor | null,
@@ -40,7 +40,13 @@ export function regrid(
   );
   const span = (to - from) / run;
   requireShape(!rest || dims(rest) === dims(W), "regrid", `${dims(W)} with a rest of ${rest ? dims(rest) : ""}`);
-  const constants = { ...zeroConstant(kind), SYMMETRIC: symmetric ? 1 : 0, MSE: mse ? 1 : 0, WITH_REST: rest ? 1 : 0 };
+  const constants = {
+    ...zeroConstant(kind),
+    SYMMETRIC: symmetric ? 1 : 0,
+    MSE: mse ? 1 : 0,
+    WITH_REST: rest ? 1 : 0,
+    SCALE_BITS: scaleBits,
+  };
   gpu.rowwise([W, own(scales), own(zeros), ...(rest ? [rest] : [])], (at, { count }) =>
     gpu.each("grid", count * span, {
       constants,

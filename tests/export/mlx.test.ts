@@ -76,7 +76,7 @@ describe("what else is written", () => {
     const others = [...shards.tensors.values()].filter(({ dtype }) => dtype !== "U32");
     expect(new Set(others.map(({ dtype }) => dtype))).toEqual(new Set(["F16"]));
     expect(modelCard(model, report, [])).toContain("library_name: mlx");
-    expect(modelCard(model, report, [])).toContain("Layers that are not quantized are as in the source, in f16.");
+    expect(modelCard(model, report, [])).toContain("What is not quantized is as in the source, in f16.");
   });
 
   test("f32 and bf16 become f16", async () => {

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { GpuOptions } from "../../src/ops/gpu/index";
 import type { GpuTensor } from "../../src/ops/gpu/panels";
 import { boundaries, panelBytes, rowsPerPanel } from "../../src/ops/gpu/panels";
-import type { GridSpec, Ops, Tensor } from "../../src/ops/ops";
+import { type GridSpec, type Ops, type Tensor, tensorsOf } from "../../src/ops/ops";
 import { openGpuOps } from "../support/gpu";
 import { inScope, randoms } from "./helpers";
 
@@ -187,6 +187,12 @@ const cases: Partial<Record<keyof Ops, Case>> = {
       const g = ops.grid(matrix(ops, out, n), { ...spec, kind, mse: true }, matrix(ops, out, n, 3));
       return [g.scales, g.zeros];
     }),
+  searchGrid: (ops, { out }) => {
+    const W = matrix(ops, out, 256);
+    const plain = ops.searchGrid(W, { kind: "signed", bits: 4, groupSize: 32, symmetric: true }, null);
+    const supers = ops.searchGrid(W, { kind: "q4_k", bits: 4, groupSize: 32, symmetric: false }, vector(ops, 256));
+    return [...tensorsOf(plain), ...tensorsOf(supers)];
+  },
   encode: (ops, { out, n }) => [ops.encode(matrix(ops, out, n), ops.grid(matrix(ops, out, n, 3), spec), 3)],
   decode: (ops, { out, n }) => {
     const W = matrix(ops, out, n);

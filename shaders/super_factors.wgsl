@@ -3,8 +3,8 @@
 // uses: f16_near
 override WG: u32 = 64; // 1..256
 override GROUPS: u32 = 8; // of a super-block
-override MOST: u32 = 63;
-override WITH_MINS: bool = true;
+override MOST: u32 = 63; // the largest multiple
+override WITH_MINS: bool = true; // two factors
 struct Params { blocks: u32 }
 @group(0) @binding(0) var<storage, read> fits: array<vec4f>;
 @group(0) @binding(1) var<storage, read_write> factors: array<vec2f>;

@@ -3,9 +3,9 @@
 // uses: fitting
 override WG: u32 = 64; // 1..256
 override GROUPS: u32 = 8; // of a super-block
-override LEAST: i32 = 0;
-override MOST: i32 = 63;
-override WITH_MINS: bool = true;
+override BELOW: u32 = 0; // s and m are from −BELOW
+override MOST: u32 = 63; // to MOST
+override WITH_MINS: bool = true; // M = dmin·m
 struct Params { groups: u32, n: u32 }
 @group(0) @binding(0) var<storage, read> W: array<f32>;
 @group(0) @binding(1) var<storage, read> importance: array<f32>;
@@ -17,7 +17,7 @@ struct Params { groups: u32, n: u32 }
 
 fn multiple(v: f32, d: f32) -> i32 {
   if (d == 0.0) { return 0; }
-  return i32(clamp(round(v / d), f32(LEAST), f32(MOST)));
+  return i32(clamp(round(v / d), -f32(BELOW), f32(MOST)));
 }
 
 @compute @workgroup_size(WG)
@@ -35,7 +35,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) nwg: vec3u, @
   let around = select(0, 1, WITH_MINS);
   for (var i = -1; i <= 1; i++) {
     for (var j = -around; j <= around; j++) {
-      if (s + i < LEAST || s + i > MOST || m + j < LEAST || m + j > MOST) { continue; }
+      if (min(s + i, m + j) < -i32(BELOW) || max(s + i, m + j) > i32(MOST)) { continue; }
       let S1 = f.x * f32(s + i);
       let M1 = select(S1 * half, f.y * f32(m + j), WITH_MINS);
       let error = error_of(S1, M1);

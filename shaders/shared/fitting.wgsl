@@ -2,8 +2,8 @@
 // The kernel names W, importance (only if IMPORTANCE), SIZE and TOP. Which of several near errors is least may depend on the adapter; that it is near may not.
 override SIZE: u32 = 32; // inputs of a group, 64 at most
 override SPAN: u32 = 32; // inputs of a block, whose mean square is part of what an error counts
-override TOP: u32 = 15;
-override IMPORTANCE: bool = false;
+override TOP: u32 = 15; // the largest code
+override IMPORTANCE: bool = false; // errors count by the inputs too
 override DOUBLE: bool = false; // σ² counts twice
 
 var<private> x: array<f32, 64>;

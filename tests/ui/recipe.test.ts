@@ -2,7 +2,7 @@ import { createElement } from "react";
 import { renderToStaticMarkup } from "react-dom/server";
 import { expect, it } from "vitest";
 import { createStore } from "zustand/vanilla";
-import { changeRecipe } from "../../src/recipe/access";
+import { changeRecipe, isUsed } from "../../src/recipe/access";
 import { methodIds } from "../../src/recipe/methods";
 import { defaultRecipe, type RecipeChange } from "../../src/recipe/recipe";
 import { rows } from "../../src/recipe/rows";
@@ -20,14 +20,23 @@ function labels(change: RecipeChange): string[] {
 
 it("every field that has an effect stands on the page once", () => {
   const rules = methodIds.map((method) => ({ match: "o_proj", method }));
-  const all = labels({ rules, rotation: 0, qep: { choice: "best" } });
-  for (const { field, path } of rows) {
-    const same = rows.filter((row) => row.field.label === field.label).length;
-    expect(
-      all.filter((label) => label === field.label),
-      path,
-    ).toHaveLength(same);
+  const everything = { rules, rotation: 0, qep: { choice: "best" } } as const;
+  const seen = new Set<string>();
+  // A type is offered where the format is GGUF, and settles other fields.
+  for (const change of [everything, { ...everything, format: "gguf" }, { ...everything, format: "gguf", type: "Q4_K" }] as const) {
+    const all = labels(change);
+    const recipe = changeRecipe(defaultRecipe, change);
+    const used = rows.filter((row) => isUsed(recipe, row) && (row.path !== "type" || recipe.format === "gguf"));
+    for (const { field, path } of used) {
+      const same = used.filter((row) => row.field.label === field.label).length;
+      expect(
+        all.filter((label) => label === field.label),
+        path,
+      ).toHaveLength(same);
+      seen.add(path);
+    }
   }
+  expect([...seen].sort()).toEqual(rows.map(({ path }) => path).sort());
 });
 
 it("a method's options stand under the first method that uses them, the recipe's own first", () => {

@@ -67,7 +67,7 @@ function superPoints(gpu: Gpu, parts: Parts, kind: keyof typeof superKinds, fitt
   );
   gpu.rowwise([W, fits, factors, scales, zeros], (at, { count }) =>
     gpu.each("superPoints", count * groups, {
-      constants: { ...fitting, ...shape, LEAST: bounds[0], MOST: bounds[1] },
+      constants: { ...fitting, ...shape, BELOW: -bounds[0], MOST: bounds[1] },
       bind: [at(W), importance ?? at(W), at(fits), at(factors), at(scales), at(zeros)],
       u32: [count * groups, n],
       work: 150 * count * n,

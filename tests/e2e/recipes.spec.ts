@@ -19,7 +19,7 @@ test("rules, a rotation and α on held-out windows", async ({ page }) => {
 
   const rules = panel.getByLabel("Rules for some layers");
   await rules.fill("down_proj: size=8");
-  await expect(panel).toContainText("“size=8” is not one of method=, bits=, group=, alpha=");
+  await expect(panel).toContainText("“size=8” is not one of method=, bits=, group=, type=, alpha=");
   await rules.fill("z_proj: bits=8");
   await expect(panel).toContainText("“z_proj” matches no layer");
   await expect(button(page, "Run")).toBeDisabled();

@@ -66,7 +66,7 @@ const suites = [
   { name: "unit", needs: [ensureBrowser], command: vitest("unit"), count: countVitest, minutes: 45, turn: 3 },
   {
     name: "e2e",
-    needs: [ensureBrowser],
+    needs: [ensureBrowser, ensureClients],
     command: () => [tool("@playwright/test", "playwright"), ["test", "--grep-invert", "@whole", "--reporter=list,json"]],
     count: countPlaywright,
     minutes: 45,

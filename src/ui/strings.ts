@@ -223,7 +223,7 @@ export const strings = {
     title: "Export",
     button: "Export",
     zip: "Download as zip",
-    what: "Writes a Hugging Face folder, as clients expect it: weights, config, tokenizer, recipe.json and a model card.",
+    what: "Writes the model as its clients expect it, with recipe.json and a model card.",
     none: "Finish a run first.",
     lost: "The selected run is no longer held by the worker. Bring it back under Run, or run it again, to export it.",
     selected: (n: number, title: string, format: string) => `Exports the selected run ${n}: ${title}. ${format}.`,

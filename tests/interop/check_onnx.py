@@ -71,7 +71,9 @@ def compare_weights(model, dense, half):
             continue
         require(name in tensors, 3, f"missing: {name}")
         want = tensor.float().numpy()
-        rounded = want.astype(np.float16).astype(np.float32) if half and tensor.dim() < 2 else want
+        # Vectors of an f16 graph, and matrices whose source is bf16, are in f16.
+        narrow = half if tensor.dim() < 2 else tensor.dtype == torch.bfloat16
+        rounded = want.astype(np.float16).astype(np.float32) if narrow else want
         require(np.array_equal(tensors[name], rounded), 4, f"other weights: {name}")
     return made
 

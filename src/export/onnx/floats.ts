@@ -31,10 +31,13 @@ export function vectorEntry({ model, changes }: ExportJob, name: string, float: 
   };
 }
 
-/** A matrix, byte for byte the source's, unless that is wider than what the graph computes in: it is large, and the graph can widen it. */
+/**
+ * A matrix in 16 bits where the source has 16, as it is large, and the graph can widen it: in f16, because onnxruntime-web has no kernel that widens bf16. That
+ * is exact but for weights below 2⁻¹⁴, which are rounded to multiples of 2⁻²⁴; values beyond f16 are refused.
+ */
 export function matrixEntry({ model }: ExportJob, name: string, float: Float): Entry {
   const { dtype: source, shape } = model.shards.tensors.get(name)!;
-  const dtype = source === "F32" ? float : source;
+  const dtype = source === "F32" ? float : "F16";
   return { spec: { name, dtype, shape }, copies: name, bytes: (parts) => recasts(parts.copy(name), source, dtype) };
 }
 

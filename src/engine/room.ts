@@ -69,7 +69,7 @@ export function roomOf(
   { budget: given = defaultBudget, runsAgain }: Pick<Platform, "budget" | "runsAgain">,
 ): Pick<PlanSummary, "peakHostBytes" | "scratchBytes"> {
   const { model, plan, calibration, budget = given } = run;
-  const working = readingBytes(model) + codedBytes(plan);
+  const working = readingBytes(model) + codedBytes(plan) + tableBytes(plan);
   if (!calibration || !model.spec) return { peakHostBytes: working, scratchBytes: keptBytes(run) };
   const { streams, recording } = activationBytes(model.spec, plan, calibration, runsAgain);
   const beside = Math.max(0, streams - budget.device);
@@ -91,6 +91,10 @@ function codedBytes({ layers, quantizedBlocks }: RunPlan): number {
   for (const layer of layers) blocks[layer.block] += layerBytes(layer);
   return Math.max(...blocks);
 }
+
+/** Bytes of the largest table while it is there whole: its codes, and S and M of every group in f32. */
+const tableBytes = ({ tables }: RunPlan): number =>
+  tables.reduce((most, { shape, grid }) => Math.max(most, packedBytes(shape, grid) + 8 * shape[0] * groupsOf(shape, grid)), 0);
 
 /** The plan with where its data lies, and a warning if there is not so much room where the run is kept. */
 export async function withRoom(platform: Platform, plan: UnroomedPlan, run: PlannedRun): Promise<PlanSummary> {

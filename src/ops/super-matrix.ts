@@ -3,7 +3,7 @@ import { isSuper, type SuperKind, superKinds, superSize } from "./grid-kinds";
 import type { PackedMatrix } from "./packed";
 
 /** The small integers, [out, G] each; without mins, m is empty. */
-export interface SuperParts {
+interface SuperParts {
   s: Int8Array;
   m: Int8Array;
 }

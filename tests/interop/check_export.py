@@ -25,9 +25,10 @@ os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", CUDA_VISIBLE_DEV
 
 import numpy as np
 import torch
-from layouts import LAYOUTS, Failed, require
+from layouts import LAYOUTS
 from safetensors import safe_open
 from transformers import AutoConfig, AutoModelForCausalLM
+from verdict import Failed, require, verdict
 
 INDEX = "model.safetensors.index.json"
 FLOATS = ("float16", "bfloat16", "float32")
@@ -235,17 +236,6 @@ def check(job, report):
         require(off <= PERPLEXITY[dtype], 7, f"perplexity {report['perplexity']:.5f} instead of {job['perplexity']:.5f}")
 
 
-def report_of(job):
-    report = {"exit": 0, "message": "agrees"}
-    try:
-        check(job, report)
-    except Failed as failure:
-        report.update(exit=failure.code, message=str(failure))
-    except Exception as error:
-        report.update(exit=2, message=f"{type(error).__name__}: {error}")
-    return report
-
-
 def jobs():
     if sys.argv[1:] == ["-"]:
         return (json.loads(line) for line in iter(sys.stdin.readline, ""))
@@ -267,7 +257,7 @@ def main():
     os.dup2(2, 1)
     code = 0
     for job in jobs():
-        report = report_of(job)
+        report = verdict(check, job)
         print(json.dumps(report), file=out, flush=True)
         code = code or report["exit"]
     sys.exit(code)

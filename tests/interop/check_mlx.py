@@ -24,21 +24,11 @@ import numpy as np
 from mlx.utils import tree_flatten
 from mlx_lm import load
 from safetensors import safe_open
+from verdict import Failed, require, verdict
 
 # Relative, against a forward pass in f32: MLX's is in f16.
 PERPLEXITY = 2e-3
 LINEARS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-
-
-class Failed(Exception):
-    def __init__(self, code, message):
-        super().__init__(message)
-        self.code = code
-
-
-def require(holds, code, message):
-    if not holds:
-        raise Failed(code, message)
 
 
 def read_dense(folder):
@@ -102,24 +92,13 @@ def check(job, report):
         check_weights(model, read_dense(job["dense"]), report)
 
 
-def report_of(job):
-    report = {"exit": 0, "message": "agrees"}
-    try:
-        check(job, report)
-    except Failed as failure:
-        report.update(exit=failure.code, message=str(failure))
-    except Exception as error:
-        report.update(exit=2, message=f"{type(error).__name__}: {error}")
-    return report
-
-
 def main():
     mx.set_default_device(mx.cpu)
     # The client prints to stdout; ours holds reports only.
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     for line in iter(sys.stdin.readline, ""):
-        print(json.dumps(report_of(json.loads(line))), file=out, flush=True)
+        print(json.dumps(verdict(check, json.loads(line))), file=out, flush=True)
 
 
 if __name__ == "__main__":

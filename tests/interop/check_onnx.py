@@ -7,6 +7,7 @@ import glob, json, os, sys
 import numpy as np, onnx, onnxruntime, torch, transformers
 from onnx import numpy_helper
 from safetensors import safe_open
+from verdict import require, verdict
 
 # onnxruntime has this operator in ONNX's own domain, where the checker does not know it.
 schema = onnx.defs.OpSchema
@@ -14,17 +15,6 @@ onnx.defs.register_schema(schema(
     "SimplifiedLayerNormalization", "", 1, inputs=[schema.FormalParameter("X", "T"), schema.FormalParameter("scale", "T")], outputs=[schema.FormalParameter("Y", "T")],
     type_constraints=[("T", ["tensor(float)", "tensor(float16)"], "")],
     attributes=[schema.Attribute(name, kind, required=False) for name, kind in (("axis", schema.AttrType.INT), ("epsilon", schema.AttrType.FLOAT), ("stash_type", schema.AttrType.INT))]))
-
-
-class Disagreement(Exception):
-    def __init__(self, code, message):
-        super().__init__(message)
-        self.code = code
-
-
-def require(holds, code, message):
-    if not holds:
-        raise Disagreement(code, message)
 
 
 def unpacked(stored, bits):
@@ -119,7 +109,7 @@ def compare_logits(session, want, ids):
     return off(whole, want), max(off(np.concatenate(steps, 1), want), off(turn, want[:1, half:]))
 
 
-def check(job):
+def check(job, report):
     [path] = glob.glob(os.path.join(job["export"], "onnx", "*.onnx"))
     onnx.checker.check_model(path, full_check=True)
     model = onnx.load(path)
@@ -135,20 +125,13 @@ def check(job):
         whole, steps = compare_logits(Session(path), want, ids)
         # An f32 graph rounds as transformers in f32 does, an f16 one thousands of times more coarsely.
         require(max(whole, steps) < (5e-3 if half else 1e-5), 5, f"other logits: off by {whole:.1e}, in parts {steps:.1e} of the largest")
-        report = {"quantized": len(made), "whole": whole, "steps": steps, "last": want[0, -1].tolist()}
+        report.update(quantized=len(made), whole=whole, steps=steps, last=want[0, -1].tolist())
         if job.get("prompt"):
             tokenizer = transformers.AutoTokenizer.from_pretrained(job["dense"])
             inputs = tokenizer(job["prompt"], return_tensors="pt")
             out = reference.generate(**inputs, max_new_tokens=job["more"], do_sample=False)
             report["text"] = tokenizer.decode(out[0], skip_special_tokens=True)
-    return report | {"exit": 0, "message": "agrees"}
 
 
 for line in sys.stdin:
-    try:
-        report = check(json.loads(line))
-    except Disagreement as e:
-        report = {"exit": e.code, "message": str(e)}
-    except Exception as e:
-        report = {"exit": 2, "message": f"{type(e).__name__}: {e}"[:500]}
-    print(json.dumps(report), flush=True)
+    print(json.dumps(verdict(check, json.loads(line))), flush=True)

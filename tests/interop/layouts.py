@@ -6,19 +6,9 @@ import re
 import numpy as np
 import torch
 from transformers import AwqConfig, CompressedTensorsConfig, GPTQConfig
+from verdict import require
 
 HALVES = ("float16", "bfloat16")
-
-
-class Failed(Exception):
-    def __init__(self, code, message):
-        super().__init__(message)
-        self.code = code
-
-
-def require(holds, code, message):
-    if not holds:
-        raise Failed(code, message)
 
 
 def unpack(words, bits):

@@ -18,7 +18,7 @@ const page = 4096;
 const line = 64;
 
 /** A graph's files: itself, and the data of its tensors in files of at most 2 GB, named as transformers.js expects them. */
-export interface OnnxLayout extends Layout {
+interface OnnxLayout extends Layout {
   readonly dataFiles: number;
 }
 

@@ -5,7 +5,7 @@ import type { Recipe } from "../../recipe/recipe";
 import { safetensors } from "../containers/safetensors";
 import { scalesByGroup } from "./by-group";
 import type { ExportJob, Format } from "./format";
-import { inSourceOrder, type LayerEntry, onGrid, type RoundedPlan, withDtype } from "./source-order";
+import { inSourceOrder, integerEntry, type LayerEntry, type RoundedPlan, withDtype } from "./source-order";
 
 /**
  * AutoAWQ's layout "GEMM", for 4 bits: qweight I32 [in, out/8] and qzeros I32 [G, out/8], eight outputs a word in the order of `nibbles`, zeros as they are;
@@ -31,10 +31,7 @@ const wordsAtOnce = 64;
 function layerEntries({ name, shape, grid }: RoundedPlan): LayerEntry[] {
   const [out, n] = shape;
   const groups = groupsOf(shape, grid);
-  const entry = (part: string, dtype: string, shape: number[], bytes: (layer: PackedLayer) => Iterable<Uint8Array>): LayerEntry => ({
-    spec: { name: `${name}.${part}`, dtype, shape },
-    bytes: (layer) => bytes(onGrid(layer, "integer-zero")),
-  });
+  const entry = integerEntry(name);
   return [
     entry("qweight", "I32", [n, out / 8], weights),
     entry("qzeros", "I32", [groups, out / 8], (layer) => [zeros(layer)]),

@@ -7,7 +7,7 @@ import type { Recipe } from "../../recipe/recipe";
 import { safetensors } from "../containers/safetensors";
 import { scalesByGroup } from "./by-group";
 import type { Format } from "./format";
-import { inSourceOrder, type LayerEntry, onGrid, type RoundedPlan, withDtype } from "./source-order";
+import { inSourceOrder, integerEntry, type LayerEntry, type RoundedPlan, withDtype } from "./source-order";
 
 /**
  * GPTQ's packed layout: qweight [in·b/32, out] with the bit stream down the inputs, qzeros [G, out·b/32] along the outputs,
@@ -30,10 +30,7 @@ export const gptq: Format = {
 function gptqEntries({ name, shape, grid }: RoundedPlan): LayerEntry[] {
   const [out, n] = shape;
   const groups = groupsOf(shape, grid);
-  const entry = (part: string, dtype: string, shape: number[], bytes: (layer: PackedLayer) => Iterable<Uint8Array>): LayerEntry => ({
-    spec: { name: `${name}.${part}`, dtype, shape },
-    bytes: (layer) => bytes(onGrid(layer, "integer-zero")),
-  });
+  const entry = integerEntry(name);
   return [
     entry("qweight", "I32", [(n * grid.bits) / 32, out], weights),
     entry("qzeros", "I32", [groups, (out * grid.bits) / 32], (layer) => [zeros(layer)]),

@@ -80,6 +80,14 @@ export function onGrid(layer: Coded, kind: GridKind): PackedLayer {
   return packed;
 }
 
+/** Makes tensors of a layer whose zeros must be integers: `NAME.part` with bytes from the layer. */
+export const integerEntry =
+  (name: string) =>
+  (part: string, dtype: string, shape: number[], bytes: (layer: PackedLayer) => Iterable<Uint8Array>): LayerEntry => ({
+    spec: { name: `${name}.${part}`, dtype, shape },
+    bytes: (layer) => bytes(onGrid(layer, "integer-zero")),
+  });
+
 /** config.json with the dtype of what is written: clients that load in the config's dtype must not round f16 to bf16 again, nor f32 to f16. */
 export function withDtype(source: Record<string, unknown>, dtype: "float16" | "bfloat16" | "float32"): Record<string, unknown> {
   const { quantization_config: _, dtype: __, ...rest } = source;

@@ -44,7 +44,7 @@ export function architectureOf(spec: ModelSpec): Architecture {
 }
 
 /** The positions up to which llama.cpp computes what the model computes: it attends to everything where the model's window ends. */
-export const contextOf = ({ maxPositions, slidingWindows }: ModelSpec): number =>
+const contextOf = ({ maxPositions, slidingWindows }: ModelSpec): number =>
   slidingWindows.reduce((least, window) => (window ? Math.min(least, window) : least), maxPositions);
 
 /** The keys that describe the network. */

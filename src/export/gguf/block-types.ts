@@ -9,7 +9,7 @@ import { q2_0, q4_0, q4_1, q5_0, q5_1, q8_0 } from "./plain-blocks";
 import { bytesOf, type GgmlType, ggmlTypes } from "./types";
 
 /** A row of a layer on a grid: its codes, and S and z (or M) of each of its groups. */
-export interface GridRow {
+interface GridRow {
   readonly codes: Uint8Array;
   readonly scales: Float32Array;
   readonly zeros: Uint8Array | Float32Array;

@@ -5,7 +5,7 @@ import type { SourceFile } from "../../io/types";
 import { again, bad, HeaderReader, mostBytes, type ReadValue, Short } from "./header-reader";
 import { type GgmlType, ggmlTypes, typeWithId } from "./types";
 
-export interface GgufTensor {
+interface GgufTensor {
   readonly name: string;
   readonly type: GgmlType;
   /** [out, in], as everywhere here; the file has them the other way round. */
@@ -15,7 +15,7 @@ export interface GgufTensor {
   readonly end: number;
 }
 
-export interface GgufHeader {
+interface GgufHeader {
   readonly metadata: ReadonlyMap<string, ReadValue>;
   /** In the order of the file. */
   readonly tensors: readonly GgufTensor[];

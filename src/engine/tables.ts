@@ -54,11 +54,17 @@ export class RoundedTables {
 
 type Arrays = Pick<PackedLayer, "words" | "scales" | "zeros" | "factors">;
 
-/** Rounds a table to nearest, a slice of its rows at a time. @throws what `loadTensor` and `codeLayer` throw, `cancelled` between two slices. */
-async function roundTable(ops: Ops, model: Model, { name, shape, grid }: TablePlan, signal?: AbortSignal): Promise<PackedLayer> {
+/** Rounds a table to nearest, a slice of its rows of at most `bytes` in f32 at a time. @throws what `loadTensor` and `codeLayer` throw, `cancelled` between two slices. */
+export async function roundTable(
+  ops: Ops,
+  model: Model,
+  { name, shape, grid }: TablePlan,
+  signal?: AbortSignal,
+  bytes?: number,
+): Promise<PackedLayer> {
   const [rows, n] = shape;
   let whole: PackedLayer | null = null;
-  for (const range of slices(rows, 4 * n, undefined, mostColumns(ops.adapter))) {
+  for (const range of slices(rows, 4 * n, bytes, mostColumns(ops.adapter))) {
     throwIfCancelled(signal);
     const W = await loadTensor(ops, model, `${name}.weight`, range);
     const { codes, grid: made } = roundToNearest(W, grid, ops);

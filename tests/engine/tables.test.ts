@@ -1,5 +1,6 @@
 /** Embeddings and head that a run rounds: they are committed with its blocks, measured as they are exported, and in the quantized stream from the start. */
 import { expect, test } from "vitest";
+import { roundTable } from "../../src/engine/tables";
 import { exportCheckpoint } from "../../src/export/checkpoint";
 import { entriesOf, exportJob } from "../../src/export/entries";
 import { bytesFile, memorySink, memorySource } from "../../src/io/memory";
@@ -71,4 +72,12 @@ test("a format that has no place for them refuses them before the run", async ()
     entriesOf(exportJob(model, resolve(recipeWith({ type: "Q4_0", rules, groupSize: 32, format: "gptq", ...change }), model)));
   expect(refused({})).toThrow(/model\.embed_tokens would be rounded, and the gptq format has no place for it/);
   expect(refused({ vocabulary: "kept" })).not.toThrow();
+});
+
+test("a table too large for one slice is rounded as in one", async () => {
+  const model = await openModel(tinySource(config));
+  for (const type of ["Q2_K", "Q6_K", "Q4_1"] as const)
+    // Seven rows of 256 floats; 50 rows are seven slices and a row.
+    for (const table of resolve(recipeWith({ type }), model).tables)
+      expect(await roundTable(ops, model, table, undefined, 7 * 1024)).toEqual(await roundTable(ops, model, table));
 });

@@ -1,4 +1,4 @@
-// group_fits.wgsl - S and M of each group for which Σ count·(w − ŵ)² is small, and what the squares of their errors count: (S, M, Σ count·code², Σ count)
+// group_fits.wgsl - S and M of each group for which Σ error_weight·(w − ŵ)² is small, and how much squared errors of S and M weigh: (S, M, Σ error_weight·code², Σ error_weight)
 // Several steps are tried, each refitted by least squares to the codes that it gives. SIGNED: ŵ = S·(code − half), S of either sign; otherwise S, M ≥ 0, and the
 // range holds 0. One invocation a group; W [rows, n], fits [rows, n/SIZE] of four.
 // uses: fitting
@@ -14,7 +14,7 @@ struct Fit { S: f32, M: f32 }
 
 // Least squares for the codes of a fit; S = 0 where they determine none.
 fn refitted(f: Fit) -> Fit {
-  var all = 0.0; // of the counts alone, with w, with codes, with their squares, with codes and w
+  var all = 0.0; // of the error weights alone, with w, with codes, with their squares, with codes and w
   var sx = 0.0;
   var sl = 0.0;
   var sll = 0.0;
@@ -22,11 +22,11 @@ fn refitted(f: Fit) -> Fit {
   for (var i = 0u; i < SIZE; i++) {
     var code = near_code(x[i], f.S, f.M);
     if (SIGNED) { code -= f32((TOP + 1u) / 2u); }
-    all += count[i];
-    sx += count[i] * x[i];
-    sl += count[i] * code;
-    sll += count[i] * code * code;
-    sxl += count[i] * code * x[i];
+    all += error_weight[i];
+    sx += error_weight[i] * x[i];
+    sl += error_weight[i] * code;
+    sll += error_weight[i] * code * code;
+    sxl += error_weight[i] * code * x[i];
   }
   if (SIGNED) {
     let S = select(f.S, sxl / sll, sll > 0.0);
@@ -97,8 +97,8 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) nwg: vec3u, @
   for (var i = 0u; i < SIZE; i++) {
     var code = near_code(x[i], fit.S, fit.M);
     if (SIGNED) { code -= f32((TOP + 1u) / 2u); }
-    of_scale += count[i] * code * code;
-    of_min += count[i];
+    of_scale += error_weight[i] * code * code;
+    of_min += error_weight[i];
   }
   fits[g] = vec4f(fit.S, fit.M, of_scale, of_min);
 }

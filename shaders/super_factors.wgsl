@@ -11,7 +11,7 @@ struct Params { blocks: u32 }
 @group(1) @binding(0) var<uniform> p: Params;
 
 var<private> value: array<f32, 16>;
-var<private> count: array<f32, 16>;
+var<private> error_weight: array<f32, 16>;
 
 fn multiple(v: f32, d: f32) -> f32 {
   if (d == 0.0) { return 0.0; }
@@ -25,8 +25,8 @@ fn refitted(d: f32) -> f32 {
   var sll = 0.0;
   for (var g = 0u; g < GROUPS; g++) {
     let s = multiple(value[g], d);
-    sl += count[g] * s * value[g];
-    sll += count[g] * s * s;
+    sl += error_weight[g] * s * value[g];
+    sll += error_weight[g] * s * s;
   }
   return select(d, sl / sll, sll > 0.0);
 }
@@ -35,7 +35,7 @@ fn error_of(d: f32) -> f32 {
   var sum = 0.0;
   for (var g = 0u; g < GROUPS; g++) {
     let e = value[g] - d * multiple(value[g], d);
-    sum += count[g] * e * e;
+    sum += error_weight[g] * e * e;
   }
   return sum;
 }
@@ -65,14 +65,14 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) nwg: vec3u, @
   if (b >= p.blocks) { return; }
   for (var g = 0u; g < GROUPS; g++) {
     value[g] = fits[b * GROUPS + g].x;
-    count[g] = fits[b * GROUPS + g].z;
+    error_weight[g] = fits[b * GROUPS + g].z;
   }
   let d = step_of();
   var dmin = 0.0;
   if (WITH_MINS) {
     for (var g = 0u; g < GROUPS; g++) {
       value[g] = fits[b * GROUPS + g].y;
-      count[g] = fits[b * GROUPS + g].w;
+      error_weight[g] = fits[b * GROUPS + g].w;
     }
     dmin = step_of();
   }

@@ -212,7 +212,7 @@ export interface Ops {
   grid(W: Tensor, spec: GridSpec, rest?: Tensor | null): Grid;
   /**
    * A grid of a kind that is searched for (kind and bits of `spec`), once for all columns: signed S = f16(s), M = S·2^(b−1), or super-blocks. Each weight's squared
-   * error counts importance·√(σ² + w²) with `importance` [in], σ² the block's mean w² (twice that at 4 and 5 bits); without, σ + |w|.
+   * error is weighted by importance·√(σ² + w²) with `importance` [in], σ² the block's mean w² (twice that at 4 and 5 bits); without, σ + |w|.
    */
   searchGrid(W: Tensor, spec: GridSpec & { kind: SearchedKind }, importance: Tensor | null): Grid;
   /** uint codes clamp(round(w/S) + z, 0, 2^b − 1), of real zeros clamp(round((w + M)/S), 0, 2^b − 1), half to even: [out, in]. */

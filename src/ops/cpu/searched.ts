@@ -16,7 +16,7 @@ export function searchGrid(W: CpuTensor, spec: GridSpec & { kind: SearchedKind }
   if (isSuper(kind)) grid.factors = empty([out, (2 * n) / superSize]);
   for (let at = 0; at < out * n; at += span) {
     const x = W.data.subarray(at, at + span);
-    const w = counts(x, importance?.data.subarray(at % n, (at % n) + span) ?? null, spec.bits);
+    const w = errorWeights(x, importance?.data.subarray(at % n, (at % n) + span) ?? null, spec.bits);
     if (isSuper(kind)) fillSuper(grid, kind, at / span, x, w);
     else fillSigned(grid, at / span, signedFit(x, w, 2 ** (spec.bits - 1)), spec.bits);
   }
@@ -44,8 +44,8 @@ function fillSuper(grid: CpuGrid, kind: keyof typeof superKinds, index: number, 
   }
 }
 
-/** What the square of each weight's error counts. */
-function counts(x: Float64Array, importance: Float64Array | null, bits: number): Float64Array {
+/** The weight of each weight's squared error. */
+function errorWeights(x: Float64Array, importance: Float64Array | null, bits: number): Float64Array {
   const mean = x.reduce((sum, v) => sum + v * v, 0) / x.length;
   if (importance) return x.map((v, i) => importance[i] * Math.sqrt((bits === 4 || bits === 5 ? 2 : 1) * mean + v * v));
   return x.map((v) => Math.sqrt(mean) + Math.abs(v));

@@ -12,7 +12,7 @@ export interface SuperBlock {
   mins: number[];
 }
 
-/** A super-block's groups: weights and what their errors count. */
+/** A super-block's groups: weights x, and the weights w of their squared errors. */
 type Groups = { x: Float64Array; w: Float64Array }[];
 
 /** The points of one super-block with a small Σ w·(x − ŵ)²: fits of single groups, brought onto common factors, and then the integers moved by one where that helps. */
@@ -26,7 +26,7 @@ function withMins(kind: SuperKind, groups: Groups): SuperBlock {
   const fits = groups.map(({ x, w }) => affineFit(x, w, top));
   const d = common(
     fits.map((fit) => fit.scale),
-    groups.map(({ x, w }, g) => slope(x, w, top, fits[g])),
+    groups.map(({ x, w }, g) => scaleWeight(x, w, top, fits[g])),
     bounds[1],
   );
   const dmin = common(
@@ -48,8 +48,8 @@ function withoutMins(kind: SuperKind, groups: Groups): SuperBlock {
   const { bits, scales: bounds } = superKinds[kind];
   const half = 2 ** (bits - 1);
   const fits = groups.map(({ x, w }) => signedFit(x, w, half));
-  const counts = groups.map(({ x, w }, g) => slope(x, w, 2 * half - 1, { scale: fits[g], min: fits[g] * half }, half));
-  const d = toF16(signedFit(fits, counts, -bounds[0]));
+  const weights = groups.map(({ x, w }, g) => scaleWeight(x, w, 2 * half - 1, { scale: fits[g], min: fits[g] * half }, half));
+  const d = toF16(signedFit(fits, weights, -bounds[0]));
   const scales = groups.map(({ x, w }, g) => {
     const [s] = best(around([stepsOf(fits[g], d, bounds)], bounds), ([s]) =>
       errorOf(x, w, 2 * half - 1, { scale: d * s, min: d * s * half }),
@@ -61,32 +61,32 @@ function withoutMins(kind: SuperKind, groups: Groups): SuperBlock {
 
 const total = (w: Float64Array): number => w.reduce((a, b) => a + b, 0);
 
-/** Σ w·code²: what the square of an error of the scale counts. */
-function slope(x: Float64Array, w: Float64Array, top: number, { scale, min }: Fit, offset = 0): number {
+/** Σ w·code²: how much a squared error of the scale weighs. */
+function scaleWeight(x: Float64Array, w: Float64Array, top: number, { scale, min }: Fit, offset = 0): number {
   let sum = 0;
   for (let i = 0; i < x.length; i++) sum += w[i] * (nearest(x[i], scale, min, top) - offset) ** 2;
   return sum;
 }
 
-/** An f16 d with a small Σ count·(value − d·s)² over s = 0 … top, all values at least 0. */
-function common(values: readonly number[], counts: readonly number[], top: number): number {
+/** An f16 d with a small Σ weight·(value − d·s)² over s = 0 … top, all values at least 0. */
+function common(values: readonly number[], weights: readonly number[], top: number): number {
   const most = Math.max(...values);
   if (most === 0) return 0;
   let [found, least] = [most / top, Number.POSITIVE_INFINITY];
   for (let k = -9; k <= 9; k++) {
-    const d = commonRefit(values, counts, top, most / (top + 0.1 * k));
-    const error = values.reduce((sum, v, g) => sum + counts[g] * (v - d * nearest(v, d, 0, top)) ** 2, 0);
+    const d = commonRefit(values, weights, top, most / (top + 0.1 * k));
+    const error = values.reduce((sum, v, g) => sum + weights[g] * (v - d * nearest(v, d, 0, top)) ** 2, 0);
     if (error < least) [found, least] = [d, error];
   }
   return toF16(found);
 }
 
-function commonRefit(values: readonly number[], counts: readonly number[], top: number, d: number): number {
+function commonRefit(values: readonly number[], weights: readonly number[], top: number, d: number): number {
   let [sl, sll] = [0, 0];
   for (const [g, v] of values.entries()) {
     const s = nearest(v, d, 0, top);
-    sl += counts[g] * s * v;
-    sll += counts[g] * s * s;
+    sl += weights[g] * s * v;
+    sll += weights[g] * s * s;
   }
   return sll > 0 ? sl / sll : d;
 }

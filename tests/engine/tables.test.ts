@@ -76,8 +76,8 @@ test("a format that has no place for them refuses them before the run", async ()
 
 test("a table too large for one slice is rounded as in one", async () => {
   const model = await openModel(tinySource(config));
+  // Seven rows of 256 floats; 50 rows are seven slices and a row.
   for (const type of ["Q2_K", "Q6_K", "Q4_1"] as const)
-    // Seven rows of 256 floats; 50 rows are seven slices and a row.
     for (const table of resolve(recipeWith({ type }), model).tables)
       expect(await roundTable(ops, model, table, undefined, 7 * 1024)).toEqual(await roundTable(ops, model, table));
 });

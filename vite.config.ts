@@ -15,6 +15,8 @@ export default defineConfig({
   base: "./",
   plugins: [react(), policyInPage],
   worker: { format: "es" },
+  // The page is the one entry: by itself the dev server would also scan bench/peers, whose libraries are installed on demand.
+  optimizeDeps: { entries: ["index.html"] },
   build: {
     outDir: "dist/page",
     target: "esnext",

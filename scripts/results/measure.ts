@@ -65,7 +65,7 @@ export async function measureOriginal({ activations, model, evaluation, encoder,
 
 export async function measureRecipe(bench: Bench, name: string, flags: string[]): Promise<Measurement> {
   const { activations, model, calibration, evaluation } = bench;
-  const recipe = await recipeOf(parseCommandLine(["model", ...flags], quantizeOptions).options);
+  const recipe = await recipeOf(parseCommandLine(["model", "--preset", "paper", "--method", "rtn", ...flags], quantizeOptions).options);
   const plan = resolve(recipe, model);
   const windows = { tokens: calibration, heldOut: null };
   const identity = await identityOf(model, recipe, plan.blocks, { label: "calibration.npy", calibration: windows });

@@ -10,12 +10,13 @@ export const usage = `qep-studio: quantize Llama-family checkpoints on WebGPU, a
 
   qep-studio inspect  MODEL_DIR [--json]
   qep-studio quantize MODEL_DIR --out DIR --calibration FILE
-             [--recipe recipe.json] [--text-field NAME] [--report FILE.json] [--resume] [--force] [--gpu-memory 2GiB] [--cpu] [recipe options]
+             [--for PLACE] [--preset quick|good|paper] [--recipe recipe.json] [--text-field NAME] [--report FILE.json] [--resume] [--force] [--gpu-memory 2GiB] [--cpu] [recipe options]
   qep-studio evaluate MODEL_DIR --text FILE | --tokens FILE.npy
              [--text-field NAME] [--windows n] [--window-length 256] [--json] [--gpu-memory 2GiB] [--cpu]
   qep-studio tasks    MODEL_DIR --tasks FILE [--limit n] [--json] [--gpu-memory 2GiB] [--cpu]
 
-Recipe options of quantize, which override --recipe's file [defaults in brackets]:
+--for sets format, grid, groups and GGUF type for where the result will run; --preset sets method and QEP: good (the default), quick, or paper.
+Recipe options of quantize, which override these two and --recipe's file [defaults in brackets]:
 ${optionsHelp()}
 
 Calibration and evaluation files: plain text (one document); .jsonl, .json, .csv, .tsv, .parquet (one document per row), gzipped too; .npy (int32 token ids).
@@ -33,6 +34,7 @@ export const otherOptions = {
   calibration: { type: "string" },
   "text-field": { type: "string" },
   recipe: { type: "string" },
+  preset: { type: "string" },
   report: { type: "string" },
   force: { type: "boolean" },
   resume: { type: "boolean" },
@@ -71,7 +73,7 @@ export function parseCommandLine<O extends Options>(args: string[], options: O) 
   }, []);
   let parsed: ReturnType<typeof parseArgs<{ args: string[]; options: O; allowPositionals: true }>>;
   try {
-    parsed = parseArgs({ args: joined, options, allowPositionals: true });
+    parsed = parseArgs({ args: joined, options, allowPositionals: true, allowNegative: true });
   } catch (e) {
     throw wrong((e as Error).message.split("\n")[0].replace(/\.$/, ""));
   }

@@ -26,11 +26,13 @@ export async function quantize(args: string[], signal: AbortSignal): Promise<voi
   const { folder, options } = parseCommandLine(args, quantizeOptions);
   const { out, calibration, report: reportFile } = options;
   if (!out) throw wrong("--out is missing", "Name the folder to write.");
-  const recipe = await recipeOf(options);
+  await recipeOf(options);
   const source = await folderSource(folder);
   const place = runFolder(out);
   await withEngine(options, place, async (engine) => {
-    const { shape } = await engine.open(source);
+    const model = await engine.open(source);
+    const { shape } = model;
+    const recipe = await recipeOf(options, model);
     if (shape && !calibration)
       throw wrong("--calibration is missing", "Give a .txt, .jsonl or .npy file; Δ is measured on it, and QEP needs it.");
     const text = shape ? { file: await textFile(calibration!), field: options["text-field"] } : null;

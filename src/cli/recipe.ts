@@ -1,13 +1,35 @@
 import { givenAs } from "../errors";
 import { readJson } from "../io/json";
 import { diskSourceFile } from "../io/node";
+import { changeRecipe } from "../recipe/access";
 import { type Flags, withFlags } from "../recipe/flags";
+import { type PresetId, presetIds, presets } from "../recipe/presets";
 import type { Recipe } from "../recipe/recipe";
 import { parseRecipe } from "../recipe/schema";
+import { suited } from "../recipe/suiting";
+import { inputWidths, type ModelSummary } from "../results/model";
+import { wrong } from "./args";
 
-/** The recipe file, if one is given, with the flags on top. @throws QuantError bad-argument, bad-recipe, bad-json. */
-export async function recipeOf(flags: Flags & { recipe?: string }): Promise<Recipe> {
-  const { recipe: path } = flags;
+type Given = Flags & { recipe?: string; preset?: string };
+
+/**
+ * The recipe file, if one is given; on top of it the preset, then what the place named by --for wants, then the single options.
+ * @param model null: it is not open yet.
+ * @throws QuantError bad-argument, bad-recipe, bad-json.
+ */
+export async function recipeOf(flags: Given, model: ModelSummary | null = null): Promise<Recipe> {
+  const { recipe: path, preset } = flags;
   const base = parseRecipe(path ? await givenAs("recipe", async () => readJson(await diskSourceFile(path), 2 ** 20)) : {});
-  return parseRecipe(withFlags(base, flags));
+  const chosen = preset === undefined ? base : changeRecipe(base, presets[presetNamed(preset)].sets);
+  const asked = parseRecipe(withFlags(chosen, flags));
+  if (flags.for === undefined) return asked;
+  // Bits decide which type a place is given; the other options may change what the place sets.
+  const fitting = suited({ ...chosen, bits: asked.bits }, asked.destination, model ? inputWidths(model) : []);
+  return parseRecipe(withFlags(fitting, flags));
+}
+
+function presetNamed(name: string): PresetId {
+  const id = presetIds.find((known) => known === name);
+  if (!id) throw wrong(`--preset is "${name}"`, `Name one of ${presetIds.join(", ")}.`);
+  return id;
 }

@@ -8,6 +8,7 @@ import { scaleBits } from "../recipe/formats";
 import { isBase, layerKinds, methodOptions, needsHeldOut, type Recipe } from "../recipe/recipe";
 import { matches, settingsOf } from "../recipe/rules";
 import { parseRecipe } from "../recipe/schema";
+import { unsuited } from "../recipe/suiting";
 import type { TensorType, TypeMix } from "../recipe/types";
 import { byMethod, type LayerPlan, type RunPlan, stageLayers, type TablePlan } from "./layer-plan";
 import { isMix, tableTypes, typeInMix } from "./mixes";
@@ -17,10 +18,12 @@ import { typeFor, types } from "./types";
 
 /**
  * Settles a recipe for a checkpoint, layer by layer. A checkpoint that cannot be run can only be rounded to nearest.
- * @throws QuantError `bad-recipe`, `bad-rule`, `quantized-already`; `group-size` naming the first layer whose inputs the group does not divide.
+ * @throws QuantError `bad-recipe`, `bad-rule`, `quantized-already`; `bad-format` where its destination could not load the result; `group-size` naming the first layer whose inputs the group does not divide.
  */
 export function resolve(recipe: Recipe, checkpoint: Checkpoint): RunPlan {
   parseRecipe(recipe);
+  const fault = unsuited(recipe);
+  if (fault) throw new QuantError("bad-format", fault.what, fault.hint);
   checkRules(recipe, checkpoint.layers);
   const blocks = checkpoint.spec?.blocks ?? blockCount(checkpoint.layers);
   const quantizedBlocks = Math.min(recipe.blocks ?? blocks, blocks);

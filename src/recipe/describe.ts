@@ -3,10 +3,10 @@ import type { Field } from "./field";
 import { methods } from "./methods";
 import { type RecipeRow, rows, usersOf } from "./rows";
 
-/** What an option is written as: "--bits 2|3|4|8", "--rotate, --rotation-seed N". */
+/** What an option is written as: "--bits 2|3|4|8", "--rotate, --rotation-seed N", "--[no-]mse" where it is on by default. */
 export function optionText({ field }: RecipeRow): string {
   const value = placeholder(field);
-  const option = `--${field.flag}${value ? ` ${value}` : ""}`;
+  const option = `--${field.kind === "yes-no" && field.default ? "[no-]" : ""}${field.flag}${value ? ` ${value}` : ""}`;
   return field.kind === "optional" && field.switch ? `--${field.switch.flag}, ${option}` : option;
 }
 
@@ -37,7 +37,8 @@ export function valuesText(field: Field): string {
 /** The value where the option is not given: "all", "0.01", "off". */
 export function defaultText(field: Field): string {
   if (field.kind === "rules") return "none";
-  if (field.kind === "yes-no" || (field.kind === "choice" && field.switch !== undefined)) return "off";
+  if (field.kind === "yes-no") return field.default ? "on" : "off";
+  if (field.kind === "choice" && field.switch !== undefined) return "off";
   return field.default === null && field.kind === "optional" ? field.none : String(field.default);
 }
 

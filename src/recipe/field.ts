@@ -117,9 +117,9 @@ export const optional = <const Word extends string = never>(about: About<Word> &
   ...about,
 });
 
-export const yesNo = <const Word extends string = never>(about: About<Word>): About<Word> & YesNo => ({
+export const yesNo = <const Word extends string = never>(value: boolean, about: About<Word>): About<Word> & YesNo => ({
   kind: "yes-no",
-  default: false,
+  default: value,
   ...about,
 });
 

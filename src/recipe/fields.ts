@@ -1,4 +1,5 @@
 /** The table of a recipe's fields. A new field is one entry here; a method's own options stand with the method, in methods.ts. */
+import { destinationIds, destinationTitles } from "./destinations";
 import { choice, layerRules, optional, real, whole, yesNo } from "./field";
 import { formatIds, formatTitles } from "./formats";
 
@@ -6,7 +7,14 @@ import { methodIds, methodSections, methodTitles } from "./methods";
 import { tensorTypes, typeMixes } from "./types";
 
 export const fields = {
-  method: choice(methodIds, "rtn", {
+  destination: choice(destinationIds, "measure", {
+    label: "Where will you run it?",
+    help: "Keeps format, bits and grids to what that runtime can hold; choosing it on the page or with this option also sets them.",
+    flag: "for",
+    titles: destinationTitles,
+    front: true,
+  }),
+  method: choice(methodIds, "gptq", {
     label: "Method",
     help: "How weights are rounded.",
     flag: "method",
@@ -31,7 +39,7 @@ export const fields = {
     onlyIf: { path: "type", is: "none" },
     front: true,
   }),
-  symmetric: yesNo({
+  symmetric: yesNo(false, {
     label: "Symmetric",
     help: "Use grids that are symmetric around zero.",
     flag: "sym",
@@ -65,12 +73,18 @@ export const fields = {
     /** α in W*(α) = W + α·W·C·(H + λI)⁻¹. */
     alpha: real(0.5, {
       label: "QEP strength α",
-      help: "Strength of QEP’s correction: 0 is the method without QEP, and down_proj has 0 unless a rule names it.",
+      help: "Strength of QEP’s correction: 0 is the method without QEP.",
       flag: "alpha",
       rule: "alpha",
       min: 0,
       max: 1,
       front: true,
+    }),
+    downProj: yesNo(true, {
+      label: "Correct down_proj too",
+      help: "Gives down_proj the same α as the other layers, not 0, which the authors’ code gives it unless a rule names it.",
+      flag: "qep-down-proj",
+      unless: { path: "qep.choice", is: "best" },
     }),
     /** λ = damp · mean(diag H). */
     damp: real(0.01, {
@@ -85,7 +99,7 @@ export const fields = {
       flag: "alpha-choice",
       titles: { given: "the strength above", guarded: "as above, but 0 where it does harm", best: "the best for each layer" },
       helps: {
-        given: "down_proj has 0 unless a rule names it, as in the authors’ code.",
+        given: "Every layer has the same α, unless a rule names another.",
         guarded: "A few windows are held out of calibration; a layer that QEP makes worse on them keeps its weights.",
         best: "A few windows are held out of calibration; each layer’s α is where its error on them is least.",
       },

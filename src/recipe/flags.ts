@@ -35,6 +35,7 @@ function givenFor(row: RecipeRow, recipe: Recipe, flags: Flags): unknown {
   const { field } = row;
   const given = flags[field.flag];
   if (given === true) return switchedTo(field);
+  if (given === false && field.kind === "yes-no") return false;
   if (typeof given === "string") {
     const value = valueFrom(field, given);
     if (isNumeric(field) && !Number.isFinite(value))
@@ -61,6 +62,7 @@ function flagsOf(recipe: Recipe): [flag: string, value?: string][] {
 
 function written(field: Field, value: unknown): [string, string?][] {
   if (field.kind === "rules") return (value as LayerRule[]).map((rule) => [field.flag, ruleText(rule)]);
+  if (field.kind === "yes-no" && value === false) return field.default ? [[`no-${field.flag}`]] : [];
   const switched = switchedTo(field);
   if (switched !== undefined) return value === switched ? [[field.flag]] : [];
   if (value === null) return [];

@@ -27,13 +27,13 @@ export const methods = {
       flag: "damp",
       min: 0,
     }),
-    actOrder: yesNo({
+    actOrder: yesNo(true, {
       label: "Columns by descending Hessian diagonal (act-order)",
       help: "Visit columns by descending Hessian diagonal; groups stay where they are, so every client loads the result.",
       flag: "act-order",
       tag: "act-order",
     }),
-    mse: yesNo({
+    mse: yesNo(true, {
       label: "Search each grid’s range for the least error",
       help: "Search each grid’s range for the least squared error instead of taking the weights’ own range.",
       flag: "mse",

@@ -3,13 +3,14 @@ import { type Fields, fields } from "./fields";
 import { methodSections, methods } from "./methods";
 import { type RecipeRow, rows, shaped, usersOf } from "./rows";
 
+export { type DestinationId, destinationIds, destinations } from "./destinations";
 export { type FormatId, formatIds, formatTitles } from "./formats";
 export { type MethodId, methodIds, methodTitles } from "./methods";
 
 type Value<F> = F extends { kind: "rules" } ? LayerRule[] : F extends { default: infer D } ? D : { [K in keyof F]: Value<F[K]> };
 
 /** The fields of the table (fields.ts), with their values. */
-export type Recipe = { version: 1 } & { -readonly [K in keyof Fields]: Value<Fields[K]> };
+export type Recipe = { version: 2 } & { -readonly [K in keyof Fields]: Value<Fields[K]> };
 
 /** The sections of a recipe: "qep", "calibration", and one for each method that has options. */
 export type Section = { [K in keyof Fields]: Fields[K] extends { kind: string } ? never : K }[keyof Fields];
@@ -57,7 +58,7 @@ export const methodOptions = (recipe: Recipe): MethodOptions =>
   Object.fromEntries(Object.keys(methodSections).map((id) => [id, recipe[id as keyof MethodOptions]])) as MethodOptions;
 
 /** Every field at its default. */
-export const defaultRecipe = { version: 1, ...shaped(({ field }) => field.default) } as Recipe;
+export const defaultRecipe = { version: 2, ...shaped(({ field }) => field.default) } as Recipe;
 
 /** The value of a field. */
 export function fieldValue(recipe: Recipe, { section, key }: RecipeRow): unknown {

@@ -33,11 +33,11 @@ function glob(pattern: string, text: string): boolean {
   return true;
 }
 
-/** The settings of a layer: the recipe's, with its rules on top. α of `down_proj` is 0 unless a rule names it, as in the authors' code. */
+/** The settings of a layer: the recipe's, with its rules on top. Where `qep.downProj` is false, α of down_proj is 0 unless a rule names it. */
 export function settingsOf(recipe: Recipe, name: string): LayerSettings {
   const { match: _, ...changed }: Partial<LayerRule> = Object.assign({}, ...recipe.rules.filter((r) => matches(r.match, name)));
   const common = Object.fromEntries(ruleRows.map((row) => [row.key, fieldValue(recipe, row)])) as Required<Omit<LayerRule, "match">>;
-  const alpha = matches("down_proj", name) ? 0 : common.alpha;
+  const alpha = !recipe.qep.downProj && matches("down_proj", name) ? 0 : common.alpha;
   return { ...common, symmetric: recipe.symmetric, zeros: recipe.zeros, alpha, ...changed, alphaFixed: changed.alpha !== undefined };
 }
 

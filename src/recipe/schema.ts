@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { QuantError } from "../errors";
-import { merge } from "./access";
+import { changeRecipe, merge } from "./access";
 import type { Field } from "./field";
 import { defaultRecipe, type LayerRule, layerKinds, type Recipe } from "./recipe";
 import { sections, shaped } from "./rows";
@@ -58,7 +58,7 @@ const rule = v.pipe(
 
 const schema = object(
   {
-    version: v.literal(1, "must be 1"),
+    version: v.literal(2, "must be 1 or 2"),
     ...shaped(
       ({ field }) => schemaOf(field),
       (section, part) => object(part, `a recipe’s ${section}`),
@@ -67,16 +67,24 @@ const schema = object(
   "a recipe",
 );
 
+/** What a recipe of version 1 means where it leaves a field out, or could not have it: the defaults of 0.1. */
+const before = changeRecipe(defaultRecipe, { method: "rtn", qep: { downProj: false }, gptq: { actOrder: false, mse: false } });
+
+/** A recipe.json of version 1 in today's terms; one without a version is taken for today's, unless it has a field that only version 1 had. */
+function renewed(given: Record<string, unknown>): Record<string, unknown> {
+  const isOld = given.version === 1 || (isObject(given.qep) && given.qep.alphaFor !== undefined);
+  return isOld ? { ...merge(before, withoutAlphaFor(given)), version: 2 } : given;
+}
+
 /**
- * A recipe from untrusted JSON; missing fields take their defaults (recipe.json of an older version, or written by hand).
+ * A recipe from untrusted JSON, of this version or version 1; missing fields take their defaults.
  * @throws QuantError `bad-recipe` naming the first field that is wrong.
  */
 export function parseRecipe(input: unknown): Recipe {
   if (!isObject(input)) throw new QuantError("bad-recipe", "it is not a JSON object");
-  const given = withoutAlphaFor(input);
-  const wrong = sections.find((name) => given[name] !== undefined && !isObject(given[name]));
+  const wrong = sections.find((name) => input[name] !== undefined && !isObject(input[name]));
   if (wrong) throw new QuantError("bad-recipe", `${wrong} must be an object`);
-  const result = v.safeParse(schema, merge(defaultRecipe, given));
+  const result = v.safeParse(schema, merge(defaultRecipe, renewed(input)));
   if (result.success) return result.output as Recipe;
   const issue = result.issues[0];
   throw new QuantError("bad-recipe", `${place(v.getDotPath(issue) ?? "")} ${issue.message}`);

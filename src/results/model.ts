@@ -31,3 +31,7 @@ export interface ModelSummary {
   /** Sentences on what is missing or odd but does not stop the model from opening. */
   warnings: string[];
 }
+
+/** The widths of all linear layers' inputs; empty where they are not known. */
+export const inputWidths = ({ shape }: ModelSummary): number[] =>
+  shape ? [shape.hidden, shape.intermediate, shape.heads * shape.headDim] : [];

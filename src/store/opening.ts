@@ -2,7 +2,8 @@
 import type { StoreApi } from "zustand/vanilla";
 import { asQuantError } from "../errors";
 import { baseOf, defaultRecipe, type Recipe } from "../recipe/recipe";
-import type { ModelSummary } from "../results/model";
+import { regrouped } from "../recipe/suiting";
+import { inputWidths, type ModelSummary } from "../results/model";
 import type { Client } from "../worker/client";
 import type { Say } from "./log";
 import type { Planner } from "./planning";
@@ -68,7 +69,7 @@ export function createOpening(store: StoreApi<State>, session: Session, planner:
 
 /** The recipe for a newly opened model: settings that depend on its size start anew, all others stay as the person set them. */
 export function recipeFor(given: Recipe, bitsChosen: boolean, model: ModelSummary, demo: boolean): Recipe {
-  const recipe = possibleFor(given, model);
+  const recipe = regrouped(possibleFor(given, model), inputWidths(model));
   const length = Math.min(demo ? 128 : 256, model.shape?.maxPositions ?? Number.POSITIVE_INFINITY);
   return {
     ...recipe,
@@ -83,5 +84,14 @@ export function possibleFor(recipe: Recipe, model: ModelSummary | null): Recipe 
   if (!model || model.shape) return recipe;
   const { qep, rules } = baseOf(recipe);
   const rounding = rules.map(({ method: _, ...rule }) => rule).filter((rule) => Object.keys(rule).length > 1);
-  return { ...recipe, qep: { ...qep, choice: "given" }, rules: rounding, method: "rtn", rotation: null, format: "dense" };
+  return {
+    ...recipe,
+    qep: { ...qep, choice: "given" },
+    rules: rounding,
+    method: "rtn",
+    rotation: null,
+    destination: "measure",
+    type: "none",
+    format: "dense",
+  };
 }

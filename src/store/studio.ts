@@ -1,7 +1,10 @@
 /** The page's state and all that a person can do to it. Knows the worker only through `Client`. */
 import { createStore, type StoreApi } from "zustand/vanilla";
 import { changeRecipe } from "../recipe/access";
+import type { DestinationId } from "../recipe/destinations";
 import type { Recipe, RecipeChange } from "../recipe/recipe";
+import { suited } from "../recipe/suiting";
+import { inputWidths } from "../results/model";
 import type { Client } from "../worker/client";
 import { createCaller } from "./calling";
 import { watchLayer } from "./inspecting";
@@ -27,6 +30,8 @@ export interface Studio extends Jobs, Scoring, Resuming, Omit<Opening, "reopen">
   restart(): Promise<void>;
   /** Changes fields of the recipe. A change of α moves the live curve along. */
   editRecipe(change: RecipeChange): void;
+  /** Sets what the place where the result will run wants. */
+  chooseDestination(destination: DestinationId): void;
   /** A whole recipe: a run's, or a file's. */
   loadRecipe(recipe: Recipe): void;
   chooseCalibration(change: Partial<TextChoice>): void;
@@ -89,6 +94,13 @@ export function createStudio(connect: () => Client, now: () => number = () => pe
       }));
       planner.refresh();
       if (change.qep?.alpha !== undefined) follow();
+    },
+    chooseDestination(destination) {
+      store.setState(({ recipe, model }) => ({
+        outcome: { kind: "none" },
+        recipe: suited(recipe, destination, model.summary ? inputWidths(model.summary) : []),
+      }));
+      planner.refresh();
     },
     loadRecipe(recipe) {
       const { summary } = store.getState().model;

@@ -56,6 +56,10 @@ export const strings = {
 
   recipe: {
     title: "Recipe",
+    size: (bytes: string, bits: number) => `As the recipe stands: ${bytes}, ${Number(bits.toFixed(2))} bits per weight.`,
+    preset: "Preset",
+    ownSettings: "Own settings",
+    noPreset: "Something below differs from every preset.",
     alphaSpoken: (a: number) => (a === 0 ? "0, QEP off" : a === 1 ? "1, full correction" : `${a}`),
     alphaHint: (a: number) => (a === 0 ? "Off: the method without QEP." : "Corrects each layer for the error of the layers before it."),
     alphaLater: "After a run you can drag it live.",

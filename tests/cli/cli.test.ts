@@ -86,7 +86,7 @@ describe("quantize", () => {
 
   const demoRun = (out: string, ...more: string[]) => [
     launcher,
-    ...["quantize", demoFolder, "--cpu", "--calibration", join(root, "tests/fixtures/demo/calibration.npy")],
+    ...["quantize", demoFolder, "--cpu", "--method", "rtn", "--calibration", join(root, "tests/fixtures/demo/calibration.npy")],
     ...["--windows", "2", "--window-length", "32", "--blocks", "3", "--out", at(out), ...more],
   ];
 

@@ -47,7 +47,9 @@ describe.each(chosen)("%s, on WebGPU", (name, blocks) => {
 
   test("every Δ_m, on both texts, and of a whole model both perplexities, are within the recipe's own tolerances", async () => {
     const { model, recordings } = await open(blocks);
-    const recipe = await recipeOf(parseCommandLine(["model", ...want.flags], quantizeOptions).options);
+    const recipe = await recipeOf(
+      parseCommandLine(["model", "--preset", "paper", "--method", "rtn", ...want.flags], quantizeOptions).options,
+    );
     const calibration = { tokens: demoTokens("calibration"), heldOut: null };
     const recording = await recordings.of(
       activationsOf(ops),

@@ -20,7 +20,8 @@ let page: Page;
 test.beforeAll(async ({ browser }) => {
   page = await browser.newPage();
   await openStudio(page);
-  await openDemo(page);
+  await openDemo(page, "As in the paper");
+  await recipe(page).getByLabel("Method").selectOption("rtn");
   await recipe(page).getByText("Advanced").click();
   await recipe(page).getByLabel("Own file").check();
   await recipe(page).getByLabel("Calibration text file").setInputFiles(calibration);
@@ -54,7 +55,7 @@ test("RTN 3 bits + QEP: every Δ_m is the oracle's", async () => {
 test("RTN's codes are those of the command line, but for a thousandth", { tag: "@whole" }, async ({ browserName: _ }, info) => {
   const ours = await exported();
   const out = info.outputPath("cli");
-  const flags = ["--method", "rtn", "--bits", "3", "--format", "gptq", "--calibration", calibration];
+  const flags = ["--preset", "paper", "--method", "rtn", "--bits", "3", "--format", "gptq", "--calibration", calibration];
   // Both from the same sources.
   spawnSync(process.execPath, [join(root, "scripts/build.mjs"), "cli", "--if-stale"]);
   const { status: code, stderr } = spawnSync(

@@ -10,9 +10,10 @@ test("from the demo to an exported checkpoint", async ({ page }) => {
   const watch = await openStudio(page);
   const gate = await gateEngine(page);
   expect(await seriousFindings(page)).toEqual([]);
-  await openDemo(page);
+  await expect(recipe(page).getByLabel("Preset")).toHaveValue("good");
+  await openDemo(page, "Good");
   await expect(recipe(page).getByLabel("Bits")).toHaveValue("3");
-  await expect(recipe(page).getByLabel("Method")).toHaveValue("rtn");
+  await expect(recipe(page).getByLabel("Method")).toHaveValue("gptq");
   await expect(recipe(page).getByRole("slider", { name: "QEP strength α" })).toHaveValue("0.5");
   await expect(page.getByRole("region", { name: "Run", exact: true })).toContainText(
     /MB BF16 → .* bits per weight · 2,048 tokens · peak GPU/,
@@ -30,12 +31,12 @@ test("from the demo to an exported checkpoint", async ({ page }) => {
     await expect.poll(async () => (await curves(page))[0]?.length).toBeGreaterThan(0);
     expect((await curves(page))[0].length).toBeLessThan(12);
     await gate.release();
-    await expect(status(page)).toContainText("Done: RTN 3-bit + QEP α 0.5");
+    await expect(status(page)).toContainText("Done: GPTQ 3-bit act-order mse + QEP α 0.5");
     await expect(page.getByRole("table", { name: "Layers" }).locator("tbody tr")).toHaveCount(84);
   });
 
   await test.step("QEP ends below its baseline", async () => {
-    await untilDone(page, "Add baseline run", /Done: RTN 3-bit in/);
+    await untilDone(page, "Add baseline run", /Done: GPTQ 3-bit act-order mse in/);
     const [qep, base] = await curves(page);
     expect(qep).toHaveLength(12);
     expect(base).toHaveLength(12);
@@ -66,7 +67,7 @@ test("from the demo to an exported checkpoint", async ({ page }) => {
     const downloading = page.waitForEvent("download");
     await button(page, "Download as zip").click();
     const download = await downloading;
-    expect(download.suggestedFilename()).toBe("QEP-demo-rtn-3bit-qep-0.5.zip");
+    expect(download.suggestedFilename()).toBe("QEP-demo-gptq-3bit-qep-0.5.zip");
     await expect(status(page)).toContainText("Done: ");
     const files = unzip(readFileSync(await download.path()));
     const names = [...files.keys()].map((path) => path.split("/").at(-1)!);
@@ -193,10 +194,10 @@ test("the whole way by keyboard alone, from open to export", async ({ page }) =>
   await page.keyboard.press("ArrowRight");
   await expect(alpha).toHaveValue("0.05");
   await press("Run");
-  await expect(status(page)).toContainText("Done: RTN 3-bit + QEP α 0.05 first 1 blocks");
+  await expect(status(page)).toContainText("Done: GPTQ 3-bit act-order mse + QEP α 0.05 first 1 blocks");
   await tabTo(page.getByRole("slider", { name: "Drag α" }));
   await page.keyboard.press("End");
-  await expect(status(page)).toContainText("Done: RTN 3-bit + QEP α 1 first 1 blocks");
+  await expect(status(page)).toContainText("Done: GPTQ 3-bit act-order mse + QEP α 1 first 1 blocks");
   await tabTo(page.getByRole("table", { name: "Error by block and kind" }).getByRole("button").first());
   await page.keyboard.press("ArrowDown");
   await page.keyboard.press("Enter");
@@ -206,5 +207,5 @@ test("the whole way by keyboard alone, from open to export", async ({ page }) =>
   await expect(page.getByRole("columnheader", { name: "Output error" })).toHaveAttribute("aria-sort", "descending");
   const downloading = page.waitForEvent("download");
   await press("Download as zip");
-  expect((await downloading).suggestedFilename()).toBe("QEP-demo-rtn-3bit-qep-1-first-1.zip");
+  expect((await downloading).suggestedFilename()).toBe("QEP-demo-gptq-3bit-qep-1-first-1.zip");
 });

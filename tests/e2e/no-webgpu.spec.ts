@@ -22,6 +22,6 @@ test("without WebGPU the page says why and runs the demo on the CPU reference", 
   await page.getByRole("group", { name: "Recipe", exact: true }).getByLabel("Blocks to quantize").selectOption({ label: "first 1" });
   await expect(button(page, "Run")).toBeEnabled();
   await button(page, "Run").click();
-  await expect(status(page)).toContainText("Done: RTN 3-bit");
+  await expect(status(page)).toContainText("Done: GPTQ 3-bit");
   expect(watch).toEqual({ outside: [], faults: [] });
 });

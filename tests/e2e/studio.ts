@@ -33,9 +33,11 @@ export const status = (page: Page) => page.getByRole("status");
 export const recipe = (page: Page) => page.getByRole("group", { name: "Recipe", exact: true });
 export const region = (page: Page) => page.getByRole("region", { name: "Drop a checkpoint" });
 
-export async function openDemo(page: Page): Promise<void> {
+/** @param preset Quick, which is done soonest, unless a test is about another one. */
+export async function openDemo(page: Page, preset: "Quick" | "Good" | "As in the paper" = "Quick"): Promise<void> {
   await button(page, "Use the demo model").click();
   await expect(region(page)).toContainText("LlamaForCausalLM");
+  await recipe(page).getByLabel("Preset").selectOption(preset);
   await expect(button(page, "Run")).toBeEnabled();
 }
 

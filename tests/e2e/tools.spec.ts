@@ -22,14 +22,14 @@ test("a run is renamed, hidden, copied as a command, saved and loaded back", asy
   await button(page, "Copy as command").click();
   await expect(status(page)).toContainText("The command is copied");
   expect(await page.evaluate(() => navigator.clipboard.readText())).toBe(
-    "qep-studio quantize MODEL_DIR --out DIR --calibration public/demo/calibration.jsonl --method rtn --bits 3 --group-size -1 --zeros integer --type none" +
-      " --alpha 0.5 --qep-damp 0.01 --alpha-choice given --windows 4 --window-length 32 --seed 0 --format dense --dense-dtype auto",
+    "qep-studio quantize MODEL_DIR --out DIR --calibration public/demo/calibration.jsonl --for measure --method gptq --bits 3 --group-size -1 --zeros integer" +
+      " --type none --alpha 0.5 --qep-down-proj --qep-damp 0.01 --alpha-choice given --damp 0.01 --act-order --mse --windows 4 --window-length 32 --seed 0 --format dense --dense-dtype auto",
   );
 
   const downloading = page.waitForEvent("download");
   await button(page, "Save recipe.json").click();
   const saved = readFileSync(await (await downloading).path(), "utf8");
-  expect(JSON.parse(saved)).toMatchObject({ method: "rtn", bits: 3, qep: { alpha: 0.5 } });
+  expect(JSON.parse(saved)).toMatchObject({ method: "gptq", bits: 3, qep: { alpha: 0.5 } });
 
   const load = recipe(page).getByLabel("Load recipe.json");
   await load.setInputFiles(text("recipe.json", saved.replace('"bits": 3', '"bits": 2')));
@@ -50,7 +50,7 @@ test("runs are sorted and removed", { tag: "@whole" }, async ({ play }) => {
   await runs.getByRole("button", { name: "Last Δ" }).click();
   await runs.getByRole("button", { name: "Last Δ" }).click();
   await expect(runs.getByRole("columnheader", { name: "Last Δ" })).toHaveAttribute("aria-sort", "descending");
-  await expect(runs.getByRole("radio").first()).toHaveAccessibleName(/^2: RTN 3-bit/);
+  await expect(runs.getByRole("radio").first()).toHaveAccessibleName(/^2: GPTQ 3-bit/);
   await button(page, "Remove 2").click();
   await expect(runs.getByRole("radio")).toHaveCount(1);
   await expect(button(page, "Add baseline run")).toBeEnabled();
@@ -70,14 +70,14 @@ test("runs on several texts stand side by side, and sort by any of them", { tag:
       .filter({ hasText: row })
       .getByRole("cell", { name: /→|not measured/ });
   // Calibration text, the demo's evaluation text, the person's own.
-  await expect(cells("3: RTN")).toHaveText([/→/, "not measured", /→ .*, its calibration text$/]);
-  await expect(cells("2: RTN")).toHaveText([/→/, /→ [\d.]+[+−][\d.]+ %$/, /→ [\d.]+[+−][\d.]+ %$/]);
+  await expect(cells("3: GPTQ")).toHaveText([/→/, "not measured", /→ .*, its calibration text$/]);
+  await expect(cells("2: GPTQ")).toHaveText([/→/, /→ [\d.]+[+−][\d.]+ %$/, /→ [\d.]+[+−][\d.]+ %$/]);
   const onEvaluation = async (row: string) => Number.parseFloat((await cells(row).nth(1).innerText()).split("→ ")[1]);
-  const least = (await onEvaluation("1: RTN")) < (await onEvaluation("2: RTN")) ? 1 : 2;
+  const least = (await onEvaluation("1: GPTQ")) < (await onEvaluation("2: GPTQ")) ? 1 : 2;
   await runs.getByRole("button", { name: "Perplexity on demo evaluation text" }).click();
-  await expect(runs.getByRole("radio").first()).toHaveAccessibleName(new RegExp(`^${least}: RTN 3-bit`));
+  await expect(runs.getByRole("radio").first()).toHaveAccessibleName(new RegExp(`^${least}: GPTQ 3-bit`));
   await runs.getByRole("button", { name: "Perplexity on demo evaluation text" }).click();
-  await expect(runs.getByRole("radio").first()).toHaveAccessibleName(/^3: RTN/);
+  await expect(runs.getByRole("radio").first()).toHaveAccessibleName(/^3: GPTQ/);
 
   const figure = page.getByRole("figure", { name: "Error growth Δ_m" });
   await expect(figure.locator("path.recharts-line-curve")).toHaveCount(3);
@@ -100,7 +100,7 @@ test("a dragged run can be kept", { tag: "@whole" }, async ({ play }) => {
   await button(page, "Keep this run").click();
   await expect(runs).not.toContainText("follows the slider");
   await recipe(page).getByRole("slider").fill("0.9");
-  await expect(status(page)).toContainText("Done: RTN 3-bit + QEP α 0.9");
+  await expect(status(page)).toContainText("Done: GPTQ 3-bit act-order mse + QEP α 0.9");
   await expect(runs.getByRole("radio")).toHaveCount(4);
 });
 
@@ -135,7 +135,7 @@ test("the log is filtered, copied and downloaded", { tag: "@whole" }, async ({ p
   await context.grantPermissions(["clipboard-read", "clipboard-write"]);
   const page = await play("warnings");
   const log = page.getByRole("region", { name: "Log", exact: true });
-  await expect(log).toContainText("Started: RTN 3-bit + QEP α 0.5");
+  await expect(log).toContainText("Started: GPTQ 3-bit act-order mse + QEP α 0.5");
   await log.getByLabel("Levels").selectOption("warnings and errors");
   await expect(log).toContainText("damping tried: 0.01, 0.1");
   await expect(log).not.toContainText("Started");

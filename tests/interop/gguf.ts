@@ -1,4 +1,4 @@
-/** llama.cpp as the clients' package ships it, and exports for it. */
+/** llama.cpp, and exports for it. */
 import { copyFileSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { exportCheckpoint } from "../../src/export/checkpoint";
@@ -8,9 +8,9 @@ import { createCpuOps } from "../../src/ops/cpu";
 import type { FormatId, Recipe } from "../../src/recipe/recipe";
 import { demoFolder, demoTokens } from "../support/demo";
 import { type Finished, run } from "../support/engine";
+import { llamaFolder } from "../support/llama";
 import { startJobs } from "../support/python";
 import { recipeWith } from "../support/recipe";
-import { root } from "../support/tree";
 
 /** What gguf_clients.py finds; `refused` where llama.cpp does not load the file. */
 export interface Found {
@@ -28,15 +28,7 @@ export interface Found {
   gguf?: string | null;
 }
 
-/** Starts it, with the llama.cpp that npm installed for this platform. */
-export function startLlama() {
-  const packages = join(root, "tests/interop/clients/node_modules/@node-llama-cpp");
-  const system = process.platform === "darwin" ? "mac" : process.platform;
-  const platform = readdirSync(packages).find((name) => name.startsWith(`${system}-${process.arch}`));
-  if (!platform) throw new Error(`There is no llama.cpp for ${system}-${process.arch}: run \`npm run setup -- --tests\` first.`);
-  const bins = join(packages, platform, "bins");
-  return startJobs<Record<string, unknown>, Found>("gguf_clients.py", { LLAMA_BIN: join(bins, readdirSync(bins)[0]) });
-}
+export const startLlama = () => startJobs<Record<string, unknown>, Found>("gguf_clients.py", { LLAMA_BIN: llamaFolder() });
 
 /** The checkpoint in a folder, with the demo's tokenizer where it has none. */
 export async function openFolder(folder: string): Promise<Model> {

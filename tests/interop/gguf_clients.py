@@ -207,6 +207,15 @@ def greedy(job):
         return {"prompt": ids, "ids": model.greedy(ids, job["count"])[len(ids) :]}
 
 
+def greedy_text(job):
+    """Text that llama.cpp goes on with."""
+    import llama
+
+    with llama.Model(job["file"]) as model:
+        ids = model.tokenize(job["prompt"])
+        return {"text": model.text(model.greedy(ids, job["count"])[len(ids) :])}
+
+
 def reference_greedy(job):
     import torch
     import transformers
@@ -257,7 +266,7 @@ def dequantize(job):
     return {"values": ours.tobytes().hex(), "gguf": None if theirs is None else theirs.astype(np.float32).tobytes().hex()}
 
 
-JOBS = dict(weights=compare_weights, logits=compare_logits, perplexity=perplexity, greedy=greedy, reference=reference_greedy, tokens=compare_tokens, dequantize=dequantize)
+JOBS = dict(weights=compare_weights, logits=compare_logits, perplexity=perplexity, greedy=greedy, text=greedy_text, reference=reference_greedy, tokens=compare_tokens, dequantize=dequantize)
 
 
 def answer(job):

@@ -98,6 +98,7 @@ signature(llama.llama_get_logits, C.POINTER(float32), pointer)
 signature(llama.llama_model_get_vocab, pointer, pointer)
 signature(llama.llama_vocab_n_tokens, int32, pointer)
 signature(llama.llama_tokenize, int32, pointer, C.c_char_p, int32, C.POINTER(int32), int32, flag, flag)
+signature(llama.llama_token_to_piece, int32, pointer, int32, C.c_char_p, int32, int32, flag)
 signature(llama.llama_get_memory, pointer, pointer)
 signature(llama.llama_memory_clear, None, pointer, flag)
 signature(llama.llama_free, None, pointer)
@@ -161,6 +162,14 @@ class Model:
         room = len(raw) + 16
         ids = (int32 * room)()
         return list(ids[: llama.llama_tokenize(self.vocab, raw, len(raw), ids, room, True, True)])
+
+    def text(self, ids):
+        piece = C.create_string_buffer(256)
+        text = b""
+        for token in ids:
+            size = llama.llama_token_to_piece(self.vocab, int(token), piece, len(piece), 0, False)
+            text += piece.raw[:size]
+        return text.decode(errors="replace")
 
     def logits(self, ids):
         """[tokens, vocabulary] for ids at the beginning of a text."""

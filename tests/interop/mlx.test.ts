@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { folderSource } from "../../src/io/node";
 import { openShards } from "../../src/io/shards";
-import { defaultRecipe, type FormatId, type Recipe } from "../../src/recipe/recipe";
+import type { FormatId, Recipe } from "../../src/recipe/recipe";
 import { startClients } from "../support/python";
-import { recipeWith } from "../support/recipe";
+import { plainRecipe, recipeWith } from "../support/recipe";
 import { exportTwice, madeModel, shortDemo } from "./studio";
 
 /** MLX has no packages for Windows, nor for Linux with a C library other than glibc from 2.35 on. */
@@ -54,7 +54,7 @@ type Case = readonly [subject: keyof typeof subjects, change: Partial<Recipe>];
 
 /** In `npm test`. */
 const usual: Case[] = [
-  ["llama3", { method: "gptq", bits: 3, groupSize: 64, gptq: { ...defaultRecipe.gptq, actOrder: true, mse: true } }],
+  ["llama3", { method: "gptq", bits: 3, groupSize: 64, gptq: { ...plainRecipe.gptq, actOrder: true, mse: true } }],
   ["odd", { bits: 2 }],
   ["qwen2", { method: "gptq", bits: 4, groupSize: 32, zeros: "real" }],
   // It divides the rows of v and up after they were quantized, scales and all.
@@ -83,7 +83,7 @@ function matrix(): Case[] {
     { symmetric: true },
     {},
     { zeros: "real", method: "gptq" },
-    { method: "gptq", gptq: { ...defaultRecipe.gptq, mse: true } },
+    { method: "gptq", gptq: { ...plainRecipe.gptq, mse: true } },
   ];
   return (["demo", "mha", "odd"] as const).flatMap((name) =>
     ([2, 3, 4] as const).flatMap((bits) =>

@@ -3,9 +3,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { bitWidths, defaultRecipe, type Recipe } from "../../src/recipe/recipe";
+import { bitWidths, type Recipe } from "../../src/recipe/recipe";
 import { startClients } from "../support/python";
-import { recipeWith } from "../support/recipe";
+import { plainRecipe, recipeWith } from "../support/recipe";
 import { patched, words } from "./patch";
 import { exportTwice, madeModel, perplexityOf, quantize } from "./studio";
 
@@ -29,7 +29,7 @@ type Case = readonly [subject: keyof typeof subjects, change: Partial<Recipe>];
 
 const tensors = (change: Partial<Recipe>): Partial<Recipe> => ({ format: "compressed-tensors", ...change });
 const awq = (change: Partial<Recipe>): Partial<Recipe> => ({ format: "awq", bits: 4, ...change });
-const actOrder = { ...defaultRecipe.gptq, actOrder: true };
+const actOrder = { ...plainRecipe.gptq, actOrder: true };
 
 /** In `npm test`. */
 const usual: Case[] = [

@@ -4,7 +4,7 @@ import { createCpuOps } from "../../src/ops/cpu";
 import { gptq } from "../../src/quant/gptq";
 import { quantizers } from "../../src/quant/registry";
 import { roundToNearest } from "../../src/quant/rtn";
-import { defaultRecipe, type Recipe } from "../../src/recipe/recipe";
+import type { Recipe } from "../../src/recipe/recipe";
 import { run } from "../support/engine";
 import { openLayer } from "../support/layer";
 import { recipeWith } from "../support/recipe";
@@ -13,7 +13,7 @@ import { tinySource, tinyTokens } from "../support/tiny";
 
 const layer = await openLayer();
 const recipeOf = (change: Partial<Recipe>, options: Partial<Recipe["gptq"]> = {}) =>
-  recipeWith({ method: "gptq", bits: 3, ...change, gptq: { ...defaultRecipe.gptq, ...options } });
+  recipeWith({ method: "gptq", bits: 3, ...change, gptq: options });
 
 /** GPTQ of the fixture's first columns with a Hessian of our own. */
 async function quantized(recipe: Recipe, hessian?: (i: number, j: number) => number) {

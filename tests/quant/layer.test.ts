@@ -8,7 +8,7 @@ import { randomOrthogonal } from "../../src/quant/orthogonal";
 import { crossed, directionOf } from "../../src/quant/qep";
 import { quip } from "../../src/quant/quip";
 import { roundToNearest } from "../../src/quant/rtn";
-import { defaultRecipe, type Recipe } from "../../src/recipe/recipe";
+import type { Recipe } from "../../src/recipe/recipe";
 import { activationsOf } from "../support/engine";
 import { openGpuOps } from "../support/gpu";
 import { openLayer } from "../support/layer";
@@ -18,7 +18,7 @@ import { factored, onGrid, stageOf } from "../support/stage";
 const layer = await openLayer();
 
 const gptqWith = (change: Partial<Recipe>, options: Partial<Recipe["gptq"]> = {}): Recipe =>
-  recipeWith({ method: "gptq", ...change, gptq: { ...defaultRecipe.gptq, ...options } });
+  recipeWith({ method: "gptq", ...change, gptq: options });
 
 /** ‖a − b‖ / ‖b‖ */
 function relative(a: ArrayLike<number>, b: ArrayLike<number>): number {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { otherOptions } from "../../src/cli/args";
-import { isUsed, rowAt } from "../../src/recipe/access";
+import { changeRecipe, isUsed, rowAt } from "../../src/recipe/access";
 import { recipeOptions, withFlags } from "../../src/recipe/flags";
 import { methodIds, methods } from "../../src/recipe/methods";
 import { defaultRecipe, type LayerRule, type Path, type Recipe } from "../../src/recipe/recipe";
@@ -76,7 +76,7 @@ describe("a method's options", () => {
 });
 
 describe("options of the command line", () => {
-  const set = (flags: Parameters<typeof withFlags>[1], recipe = defaultRecipe) => withFlags(recipe, flags);
+  const set = (flags: Parameters<typeof withFlags>[1], recipe: Recipe = defaultRecipe) => withFlags(recipe, flags);
 
   it("keep the names that they had in 0.1", () => {
     const values =
@@ -89,9 +89,8 @@ describe("options of the command line", () => {
 
   it("change what they name and nothing else", () => {
     expect(set({})).toEqual(defaultRecipe);
-    expect(set({ damp: "0.5", "live-groups": true })).toEqual(
-      recipeWith({ gptq: { ...defaultRecipe.gptq, damp: 0.5, groupGrids: "live" } }),
-    );
+    const gptq = { damp: 0.5, groupGrids: "live", mse: false } as const;
+    expect(set({ damp: "0.5", "live-groups": true, mse: false })).toEqual(changeRecipe(defaultRecipe, { gptq }));
     expect(set({ rule: ["o_proj: bits=8"] }, recipeWith({ rules: [{ match: "*", alpha: 0 }] })).rules).toEqual([
       { match: "*", alpha: 0 },
       { match: "o_proj", bits: 8 },

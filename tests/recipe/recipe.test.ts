@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { changeRecipe } from "../../src/recipe/access";
 import { baseOf, defaultRecipe, isBase, type LayerRule, needsHeldOut, recipeTitle } from "../../src/recipe/recipe";
 import { alphaOf, matches, ruleOf, ruleText, settingsOf } from "../../src/recipe/rules";
 import { parseRecipe } from "../../src/recipe/schema";
@@ -99,7 +100,15 @@ test("a title says what was done", () => {
 describe("recipe.json", () => {
   test("round-trips, and missing fields take their defaults", () => {
     expect(parseRecipe(JSON.parse(JSON.stringify(defaultRecipe)))).toEqual(defaultRecipe);
-    expect(parseRecipe({ bits: 2, qep: { alpha: 1 } })).toEqual(recipeWith({ bits: 2 }, { alpha: 1 }));
+    expect(parseRecipe({ bits: 2, qep: { alpha: 1 } })).toEqual(changeRecipe(defaultRecipe, { bits: 2, qep: { alpha: 1 } }));
+  });
+
+  test("of version 1 means what it meant: RTN where it names no method, plain GPTQ, down_proj not corrected", () => {
+    expect(parseRecipe({ version: 1, bits: 3, gptq: { mse: true } })).toEqual({
+      ...changeRecipe(defaultRecipe, { method: "rtn", bits: 3, qep: { downProj: false }, gptq: { actOrder: false, mse: true } }),
+    });
+    expect(parseRecipe({ version: 1, gptq: { actOrder: true } }).gptq.actOrder).toBe(true);
+    expect(() => parseRecipe({ version: 3 })).toThrow("version must be 1 or 2");
   });
 
   test("of version 0.1 keeps its α by kind and by name, the name winning", () => {

@@ -86,13 +86,13 @@ it("the log tells what was done, and for which run", async () => {
   expect(lines.slice(0, 3)).toEqual([
     ["warning", null, "Computing on float64 reference on the CPU, in software."],
     ["info", null, "Opened QEP demo: LlamaForCausalLM, 4 blocks, F16."],
-    ["info", 1, "Started: RTN 3-bit + QEP α 0.5, calibrated on demo calibration text."],
+    ["info", 1, "Started: GPTQ 3-bit act-order mse + QEP α 0.5, calibrated on demo calibration text."],
   ]);
   expect(lines.at(-1)).toEqual(["error", null, "The GPU was lost: in block 2."]);
   expect(lines.at(-2)).toEqual(["info", 1, expect.stringMatching(/^Finished in [\d.]+ s\.$/)]);
   expect(lines.at(-3)).toEqual(["warning", 1, expect.stringMatching(/^\d+ of 28 layers needed more damping/)]);
   const [settings, ...warnings] = lines.slice(3, -3);
-  expect(settings).toEqual(["info", 1, "RTN 3-bit + QEP α 0.5: 1 windows of 8 tokens, damping 0."]);
+  expect(settings).toEqual(["info", 1, "GPTQ 3-bit act-order mse + QEP α 0.5: 1 windows of 8 tokens, damping 0."]);
   expect(warnings.length).toBeGreaterThan(0);
   for (const line of warnings) expect(line).toEqual(["warning", 1, expect.stringMatching(/^block \d, .*damping tried: 0, 0\.0001/)]);
 });

@@ -29,7 +29,8 @@ const recipes: [string, Recipe][] = [
       bits: 2,
       groupSize: 64,
       symmetric: true,
-      qep: { alpha: 0.35, damp: 1e-7, choice: "best", heldOut: 2 },
+      method: "rtn",
+      qep: { alpha: 0.35, downProj: true, damp: 1e-7, choice: "best", heldOut: 2 },
       gptq: { ...defaultRecipe.gptq, actOrder: true, damp: 0.05 },
       rules: [
         { match: "down_proj", alpha: 0.25 },
@@ -41,6 +42,12 @@ const recipes: [string, Recipe][] = [
     },
   ],
   ["QuIP", { ...defaultRecipe, method: "quip", quip: { seed: 3 }, gptq: { ...defaultRecipe.gptq, damp: 0.05 } }],
+  [
+    "as in the paper",
+    { ...defaultRecipe, qep: { ...defaultRecipe.qep, downProj: false }, gptq: { ...defaultRecipe.gptq, actOrder: false, mse: false } },
+  ],
+  ["for vLLM", { ...defaultRecipe, destination: "vllm", format: "compressed-tensors", symmetric: true }],
+  ["for llama.cpp, in plain groups", { ...defaultRecipe, destination: "llama.cpp", format: "gguf", type: "none" }],
   ["GPTAQ", { ...defaultRecipe, method: "gptaq", gptaq: { alpha: 0.75 }, rotation: 0, gptq: { ...defaultRecipe.gptq, actOrder: true } }],
   [
     "everything of GPTQ",

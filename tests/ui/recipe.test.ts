@@ -23,7 +23,12 @@ it("every field that has an effect stands on the page once", () => {
   const everything = { rules, rotation: 0, qep: { choice: "best" } } as const;
   const seen = new Set<string>();
   // A type is offered where the format is GGUF, and settles other fields.
-  for (const change of [everything, { ...everything, format: "gguf" }, { ...everything, format: "gguf", type: "Q4_K" }] as const) {
+  for (const change of [
+    everything,
+    { rotation: 0 },
+    { ...everything, format: "gguf" },
+    { ...everything, format: "gguf", type: "Q4_K" },
+  ] as const) {
     const all = labels(change);
     const recipe = changeRecipe(defaultRecipe, change);
     const used = rows.filter((row) => isUsed(recipe, row) && (row.path !== "type" || recipe.format === "gguf"));
@@ -41,7 +46,7 @@ it("every field that has an effect stands on the page once", () => {
 
 it("a method's options stand under the first method that uses them, the recipe's own first", () => {
   const after = (legend: string, change: RecipeChange) => labels(change).slice(labels(change).indexOf(legend) + 1);
-  expect(labels({})).not.toContain("Damping");
+  expect(labels({ method: "rtn" })).not.toContain("Damping");
   const change: RecipeChange = { method: "gptaq", rules: [{ match: "o_proj", method: "quip" }] };
   expect(after("GPTAQ", change).slice(0, 1)).toEqual(["Damping"]);
   expect(after("QuIP", change).slice(0, 1)).toEqual(["Rotation seed"]);

@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { defaultRecipe } from "../../src/recipe/recipe";
 import { initialState, type State } from "../../src/store/state";
 import { blockTicks, logDomain } from "../../src/ui/chart-scale";
 import { bytes, duration, figure, parameters, percent, roughly } from "../../src/ui/format";
 import { exportName } from "../../src/ui/save";
 import { pageTitle, statusOf } from "../../src/ui/status";
 import { aRun } from "../store/a-run";
+import { plainRecipe } from "../support/recipe";
 
 describe("numbers for people", () => {
   it.each([
@@ -108,7 +108,7 @@ describe("the status line", () => {
 
   it("ends with Done, or with the error's sentence", () => {
     expect(statusOf(ended({ kind: "ran", runId: "run-1", ms: 8200 }))).toMatchObject({
-      text: "Done: RTN 4-bit + QEP α 0.5 in 8.2 s.",
+      text: "Done: GPTQ 4-bit act-order mse + QEP α 0.5 in 8.2 s.",
       tone: "done",
     });
     expect(statusOf(ended({ kind: "measured", runs: 1, ms: 900 })).text).toBe("Done: perplexity of 1 run in 0.9 s.");
@@ -141,17 +141,17 @@ describe("the status line", () => {
 
 describe("names of exports", () => {
   it("say what was done", () => {
-    expect(exportName("TinyLlama 1.1B", defaultRecipe)).toBe("TinyLlama-1.1B-rtn-4bit-qep-0.5");
-    expect(exportName("m", { ...defaultRecipe, groupSize: 64, symmetric: true, blocks: 3, qep: { ...defaultRecipe.qep, alpha: 0 } })).toBe(
+    expect(exportName("TinyLlama 1.1B", plainRecipe)).toBe("TinyLlama-1.1B-rtn-4bit-qep-0.5");
+    expect(exportName("m", { ...plainRecipe, groupSize: 64, symmetric: true, blocks: 3, qep: { ...plainRecipe.qep, alpha: 0 } })).toBe(
       "m-rtn-4bit-g64-sym-first-3",
     );
   });
 
   it("are safe on every file system", () => {
-    const name = exportName('../..<img src=x onerror="alert(1)">', defaultRecipe);
+    const name = exportName('../..<img src=x onerror="alert(1)">', plainRecipe);
     expect(name).toMatch(/^[\w][\w.-]*$/);
     expect(name).not.toContain("..-");
-    expect(exportName("日本語", defaultRecipe)).toBe("rtn-4bit-qep-0.5");
-    expect(exportName("x".repeat(300), defaultRecipe).length).toBeLessThanOrEqual(100);
+    expect(exportName("日本語", plainRecipe)).toBe("rtn-4bit-qep-0.5");
+    expect(exportName("x".repeat(300), plainRecipe).length).toBeLessThanOrEqual(100);
   });
 });

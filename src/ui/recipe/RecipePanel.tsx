@@ -1,4 +1,5 @@
 import { isUsed, rowAt } from "../../recipe/access";
+import { destinations } from "../../recipe/destinations";
 import { fields } from "../../recipe/fields";
 import { isRunnable } from "../../store/next";
 import { SelectField } from "../parts/fields";
@@ -6,6 +7,7 @@ import { StepNumber } from "../parts/Heading";
 import { strings } from "../strings";
 import { useStudio, useStudioState } from "../studio";
 import { Advanced } from "./Advanced";
+import { Aims } from "./Aims";
 import { AlphaFields } from "./AlphaFields";
 import { faultOf } from "./fault";
 import { RecipeField } from "./RecipeField";
@@ -29,6 +31,7 @@ export function RecipePanel() {
         <StepNumber n={2} />
         {text.title}
       </legend>
+      <Aims />
       <RecipeField row={rowAt("method")} hint={null} possible={runnable ? undefined : ["rtn"]} />
       {(recipe.format === "gguf" || recipe.type !== "none") && <RecipeField row={rowAt("type")} hint={null} />}
       {isUsed(recipe, rowAt("bits")) && (
@@ -49,7 +52,7 @@ export function RecipePanel() {
       {runnable && <AlphaFields />}
       <RecipeField
         row={rowAt("format")}
-        possible={runnable ? undefined : ["dense"]}
+        possible={runnable ? destinations[recipe.destination].formats : ["dense"]}
         hint={notes.join(" ")}
         error={fault === "format" ? error?.message : null}
       />

@@ -1,7 +1,8 @@
+import { riseText, sameTopText, withError } from "../../results/divergence";
 import type { Evaluation } from "../../results/measures";
 import { measuredOn, onCalibration } from "../../store/measuring";
 import type { Run } from "../../store/state";
-import { perplexityText, rise, runTitle } from "../format";
+import { perplexityText, runTitle } from "../format";
 import { LineSample } from "../growth/LineSample";
 import table from "../parts/table.module.css";
 import { strings } from "../strings";
@@ -9,7 +10,7 @@ import css from "./finish.module.css";
 
 const text = strings.perplexity;
 
-/** Perplexities of runs that were measured on the same windows, or each on its own calibration windows. */
+/** Perplexities, and divergences from the original, of runs that were measured on the same windows, or each on its own calibration windows. */
 export function Results({ runs, of }: { runs: Run[]; of: string }) {
   if (!runs.length) return null;
   const { textLabel, evaluation } = measuredOn(runs[0], of)!;
@@ -27,6 +28,12 @@ export function Results({ runs, of }: { runs: Run[]; of: string }) {
             {text.after}
           </th>
           <td />
+          <th scope="col" className={table.number}>
+            {text.kl}
+          </th>
+          <th scope="col" className={table.number}>
+            {text.sameTop}
+          </th>
         </tr>
       </thead>
       <tbody>
@@ -38,7 +45,8 @@ export function Results({ runs, of }: { runs: Run[]; of: string }) {
   );
 }
 
-function Result({ run, evaluation: { perplexityBefore: before, perplexity: after } }: { run: Run; evaluation: Evaluation }) {
+function Result({ run, evaluation }: { run: Run; evaluation: Evaluation }) {
+  const { perplexityBefore: before, perplexity: after, divergence } = evaluation;
   return (
     <tr>
       <th scope="row">
@@ -51,7 +59,9 @@ function Result({ run, evaluation: { perplexityBefore: before, perplexity: after
       <td className={table.number}>
         <strong>{perplexityText(after)}</strong>
       </td>
-      <td className={table.number}>{rise(before, after)}</td>
+      <td className={table.number}>{riseText(divergence)}</td>
+      <td className={table.number}>{withError(divergence.kl)}</td>
+      <td className={table.number}>{sameTopText(divergence)}</td>
     </tr>
   );
 }

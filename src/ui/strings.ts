@@ -208,7 +208,6 @@ export const strings = {
     settings: "Evaluation text",
     windows: "Evaluation windows",
     calibrationToo: "Also on each run’s own calibration text",
-    run: "Recipe",
     before: "before",
     after: "after",
     kl: "KL divergence",

@@ -1,8 +1,8 @@
-import { riseText, sameTopText, withError } from "../../results/divergence";
+import { riseText, withError } from "../../results/divergence";
 import type { Evaluation } from "../../results/measures";
 import { measuredOn, onCalibration } from "../../store/measuring";
 import type { Run } from "../../store/state";
-import { perplexityText, runTitle } from "../format";
+import { perplexityText, points, runTitle, share } from "../format";
 import { LineSample } from "../growth/LineSample";
 import table from "../parts/table.module.css";
 import { strings } from "../strings";
@@ -16,52 +16,57 @@ export function Results({ runs, of }: { runs: Run[]; of: string }) {
   const { textLabel, evaluation } = measuredOn(runs[0], of)!;
   const { windows, tokens } = evaluation;
   return (
-    <table className={table.table}>
+    <table className={`${table.table} ${css.results}`}>
       <caption className={css.caption}>{of === onCalibration ? text.onCalibration : text.on(textLabel, windows, tokens / windows)}</caption>
       <thead>
         <tr>
-          <th scope="col">{text.run}</th>
-          <th scope="col" className={table.number}>
-            {text.before}
-          </th>
-          <th scope="col" className={table.number}>
-            {text.after}
-          </th>
-          <td />
-          <th scope="col" className={table.number}>
-            {text.kl}
-          </th>
-          <th scope="col" className={table.number}>
-            {text.sameTop}
-          </th>
+          {[text.before, text.after, text.kl, text.sameTop].map((title) => (
+            <th key={title} scope="col" className={table.number}>
+              {title}
+            </th>
+          ))}
         </tr>
       </thead>
-      <tbody>
-        {runs.map((run) => (
-          <Result key={run.id} run={run} evaluation={measuredOn(run, of)!.evaluation} />
-        ))}
-      </tbody>
+      {runs.map((run) => (
+        <Result key={run.id} run={run} evaluation={measuredOn(run, of)!.evaluation} />
+      ))}
     </table>
   );
 }
 
 function Result({ run, evaluation }: { run: Run; evaluation: Evaluation }) {
   const { perplexityBefore: before, perplexity: after, divergence } = evaluation;
+  const { sameTop } = divergence;
+  const [kl, klError] = withError(divergence.kl).split(" ± ");
   return (
-    <tr>
-      <th scope="row">
-        <span className={css.run}>
-          <LineSample slot={run.slot} />
-          {run.number}: {runTitle(run)}
-        </span>
-      </th>
-      <td className={table.number}>{perplexityText(before)}</td>
-      <td className={table.number}>
-        <strong>{perplexityText(after)}</strong>
-      </td>
-      <td className={table.number}>{riseText(divergence)}</td>
-      <td className={table.number}>{withError(divergence.kl)}</td>
-      <td className={table.number}>{sameTopText(divergence)}</td>
-    </tr>
+    <tbody>
+      <tr>
+        <th scope="rowgroup" colSpan={4}>
+          <span className={css.run}>
+            <LineSample slot={run.slot} />
+            {run.number}: {runTitle(run)}
+          </span>
+        </th>
+      </tr>
+      <tr>
+        <td className={table.number}>{perplexityText(before)}</td>
+        <td className={table.number}>
+          <strong>{perplexityText(after)}</strong>
+          <small className={css.below}>{riseText(divergence)}</small>
+        </td>
+        <Figure value={kl} error={klError} />
+        <Figure value={share(sameTop.mean)} error={Number.isFinite(sameTop.error) ? points(sameTop.error) : undefined} />
+      </tr>
+    </tbody>
+  );
+}
+
+/** A value with its standard error below, as the panel is narrow. */
+function Figure({ value, error }: { value: string; error: string | undefined }) {
+  return (
+    <td className={table.number}>
+      {value}
+      {error && <small className={css.below}>± {error}</small>}
+    </td>
   );
 }

@@ -156,7 +156,7 @@ describe("inspect and evaluate", () => {
   });
 
   test("--against sets a packed checkpoint beside its original: in words, and in one object", () => {
-    expect(quantize("--out", at("packed"), "--format", "gptq", "--group-size", "-1").status).toBe(0);
+    expect(quantize("--out", at("packed"), "--format", "compressed-tensors").status).toBe(0);
     const against = (folder: string, ...more: string[]) =>
       cli("evaluate", folder, "--tokens", at("ids.npy"), "--against", model, "--cpu", ...more);
     const { stdout, status } = against(at("packed"));

@@ -2,10 +2,11 @@
 import { describe, expect, it } from "vitest";
 import { divergenceColumns, readDivergence, type TokenDivergence } from "../../src/ops/divergence";
 import type { Ops } from "../../src/ops/ops";
-import { openGpuOps } from "../support/gpu";
+import { openGpuOps, openHardwareOps } from "../support/gpu";
 import { cpu, inScope, randoms, ulp } from "./helpers";
 
 const gpu = await openGpuOps();
+const gpus = [gpu, await openHardwareOps()];
 const random = randoms(17);
 
 interface Pair {
@@ -131,8 +132,19 @@ function ofSums([[P, eP], [Q, eQ], [D, eD], [G, eG]]: Value[]) {
   return { before: 1.01 * (eP / P), after: 1.01 * (eQ / Q), kl: 1.01 * sum(errors) + 1e-14 };
 }
 
-async function check(pair: Pair): Promise<{ direct: TokenDivergence; bound: number }[]> {
-  const [onGpu, onCpu] = [await statesOn(gpu, pair), await statesOn(cpu, pair)];
+interface Checked {
+  direct: TokenDivergence;
+  bound: number;
+}
+
+async function check(pair: Pair): Promise<Checked[]> {
+  const onCpu = await statesOn(cpu, pair);
+  let checked: Checked[] = [];
+  for (const each of gpus) checked = compared(pair, await statesOn(each, pair), onCpu);
+  return checked;
+}
+
+function compared(pair: Pair, onGpu: ArrayLike<number>[], onCpu: ArrayLike<number>[]): Checked[] {
   return pair.targets.map((_, t) => {
     const [actual, reference, direct, bound] = [readDivergence(onGpu[t]), readDivergence(onCpu[t]), directly(pair, t), bounds(pair, t)];
     expect(actual.sameTop).toBe(direct.sameTop);
@@ -186,7 +198,7 @@ it("a divergence far below what f32 holds beside 1 is right to a few digits", as
 
 it("of equal logits it is exactly 0, and the same token is on top", async () => {
   const pair = near(20, [50, 7, 300], 10, 0);
-  for (const ops of [gpu, cpu])
+  for (const ops of [...gpus, cpu])
     for (const state of await statesOn(ops, pair)) {
       const { kl, sameTop, before, after } = readDivergence(state);
       expect([kl, sameTop]).toEqual([0, true]);
@@ -201,7 +213,7 @@ it("of equally likely tokens the first is on top, in whichever slices and lanes 
   const flat = (rows: Float32Array[]) => Float32Array.from(rows.flatMap((r) => [...r]));
   const pair = { x: flat(x), y: flat(y), targets: [0, 1, 2, 3, 4], slices: [100, 50, 150] };
   const tops = [true, false, true, false, false];
-  for (const ops of [gpu, cpu]) expect((await statesOn(ops, pair)).map((s) => readDivergence(s).sameTop)).toEqual(tops);
+  for (const ops of [...gpus, cpu]) expect((await statesOn(ops, pair)).map((s) => readDivergence(s).sameTop)).toEqual(tops);
   await check(pair);
 });
 

@@ -67,6 +67,7 @@ const promised: Record<number, ErrorCode[]> = {
       "file-changed",
       "bad-file",
       "inputs-changed",
+      "other-vocabulary",
     ] as const),
   ],
   4: ["bad-tokenizer", "bad-text", "text-too-short", "bad-tokens"],

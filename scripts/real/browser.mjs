@@ -67,7 +67,7 @@ export async function measurePerplexity(page, tokens, windows) {
   await button(page, "Measure perplexity").click();
   await says(page, /Done: perplexity/);
   const cells = await here.getByRole("table").first().locator("tbody td").allTextContents();
-  const [before, after] = cells.map((cell) => Number(cell.replaceAll(",", "")));
+  const [before, after] = cells.map((cell) => Number.parseFloat(cell.replaceAll(",", "")));
   return { before, after };
 }
 

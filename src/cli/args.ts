@@ -12,7 +12,7 @@ export const usage = `qep-studio: quantize Llama-family checkpoints on WebGPU, a
   qep-studio quantize MODEL_DIR --out DIR --calibration FILE
              [--for PLACE] [--preset quick|good|paper] [--recipe recipe.json] [--text-field NAME] [--report FILE.json] [--resume] [--force] [--gpu-memory 2GiB] [--cpu] [recipe options]
   qep-studio evaluate MODEL_DIR --text FILE | --tokens FILE.npy
-             [--text-field NAME] [--windows n] [--window-length 256] [--json] [--gpu-memory 2GiB] [--cpu]
+             [--against ORIGINAL_DIR] [--text-field NAME] [--windows n] [--window-length 256] [--json] [--gpu-memory 2GiB] [--cpu]
   qep-studio tasks    MODEL_DIR --tasks FILE [--limit n] [--json] [--gpu-memory 2GiB] [--cpu]
 
 --for sets format, grid, groups and GGUF type for where the result will run; --preset sets method and QEP: good (the default), quick, or paper.
@@ -46,6 +46,7 @@ export const quantizeOptions = { ...recipeOptions, ...otherOptions };
 export const evaluateOptions = {
   text: { type: "string" },
   tokens: { type: "string" },
+  against: { type: "string" },
   "text-field": { type: "string" },
   windows: { type: "string" },
   "window-length": { type: "string" },

@@ -4,6 +4,8 @@ import { diskSourceFile, folderSource } from "../io/node";
 import { openCheckpoint } from "../model/checkpoint";
 import { summarize } from "../model/summary";
 import { readQuestions } from "../model/tasks";
+import { klText, riseText, sameTopText } from "../results/divergence";
+import type { Perplexity, SideBySide } from "../results/measures";
 import { evaluateOptions, inspectOptions, numberOf, parseCommandLine, tasksOptions, wrong } from "./args";
 import { withEngine } from "./engine";
 import { threadHelper } from "./helper";
@@ -30,7 +32,7 @@ export async function inspect(args: string[]): Promise<void> {
   result(lines.map(safe).join("\n"));
 }
 
-/** `qep-studio evaluate`: a checkpoint's perplexity on a text. */
+/** `qep-studio evaluate`: a checkpoint's perplexity on a text and, with --against, how far its predictions are from its original's. */
 export async function evaluate(args: string[], signal: AbortSignal): Promise<void> {
   const { folder, options } = parseCommandLine(args, evaluateOptions);
   const path = options.text ?? options.tokens;
@@ -40,19 +42,30 @@ export async function evaluate(args: string[], signal: AbortSignal): Promise<voi
     windowLength: options["window-length"] === undefined ? 256 : numberOf("window-length", options["window-length"]),
   };
   const source = await folderSource(folder);
+  const original = options.against === undefined ? null : await folderSource(options.against);
   await withEngine(options, null, async (engine) => {
     const started = performance.now();
     await engine.open(source);
     const text = { file: await textFile(path), field: options["text-field"] };
-    const measured = await engine.measureModel(text, cutting, listener(), signal);
+    const measured = original
+      ? await engine.measureAgainst(original, text, cutting, listener(), signal)
+      : await engine.measureModel(text, cutting, listener(), signal);
     const adapter = (await engine.start()).ops.adapter.description;
     const value = { ...measured, adapter, ms: performance.now() - started };
-    result(
-      options.json
-        ? JSON.stringify(value)
-        : `perplexity ${value.perplexity.toFixed(4)} over ${value.windows} windows (${value.tokens} tokens)`,
-    );
+    result(options.json ? JSON.stringify(value) : measuredText(measured));
   });
+}
+
+function measuredText(measured: Perplexity | SideBySide): string {
+  const { perplexity, windows, tokens } = measured;
+  const alone = `perplexity ${perplexity.toFixed(4)} over ${windows} windows (${tokens} tokens)`;
+  if (!("divergence" in measured)) return alone;
+  const { perplexityBefore, divergence } = measured;
+  return [
+    `${alone}, ${perplexityBefore.toFixed(4)} for the original: ${riseText(divergence)}`,
+    `KL divergence ${klText(divergence)}`,
+    `same top token ${sameTopText(divergence)}`,
+  ].join("\n");
 }
 
 /** `qep-studio tasks`: a checkpoint's accuracy on multiple-choice questions. */

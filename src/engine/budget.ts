@@ -1,8 +1,9 @@
 import { QuantError } from "../errors";
 import type { Calibration, TokenWindows } from "../model/calibration";
 import { layerShape, stageInputs, stages } from "../model/layers";
+import { headBytes } from "../model/logits";
+import { lossBytes } from "../model/losses";
 import type { ModelSpec } from "../model/spec";
-import { headBytes } from "../model/vocabulary";
 import { type ActivationBudget, type Activations, defaultBudget } from "../ops/activations";
 import type { RunPlan } from "../quant/layer-plan";
 import { layerKinds } from "../recipe/recipe";
@@ -66,21 +67,36 @@ function tooLittle(plan: RunPlan, { block, stage }: StagePeak, memory: number, n
   );
 }
 
-/** The activations' budget of a forward pass through whole blocks. @throws QuantError `gpu-limit`. */
-function passBudget(spec: ModelSpec, chunk: number, memory: GpuMemory, base: ActivationBudget = defaultBudget): ActivationBudget {
-  if (memory === null) return base;
+/** Bytes that passes of one chunk take on the device: through a whole block, and its residual stream. */
+function passBytes(spec: ModelSpec, chunk: number): { block: number; residual: number } {
   const block = layerKinds.reduce((sum, kind) => sum + layerShape(spec, kind)[0] * layerShape(spec, kind)[1], 0);
   const [qkv, o, gateUp, down] = stages.map((stage) => stage.kinds.reduce((sum, kind) => sum + layerShape(spec, kind)[0], 0));
   // The residual stream before and after, a stage's input, its outputs and what comes of them.
-  const passing = 4 * chunk * (3 * spec.hidden + Math.max(2 * qkv, o, gateUp + spec.intermediate, down + spec.intermediate));
-  const room = usable(memory, spec, chunk);
-  const residual = 4 * chunk * spec.hidden;
-  const [blockBytes, head] = [4 * block + passing, headBytes(spec, chunk)];
-  const working = Math.max(blockBytes, head);
+  const passing = chunk * (3 * spec.hidden + Math.max(2 * qkv, o, gateUp + spec.intermediate, down + spec.intermediate));
+  return { block: 4 * (block + passing), residual: 4 * chunk * spec.hidden };
+}
+
+/**
+ * The activations' budget of a forward pass through whole blocks.
+ * @param specs of the models whose logits are on the device together. @param tokens that are measured. @throws QuantError `gpu-limit`.
+ */
+function passBudget(
+  specs: readonly ModelSpec[],
+  chunk: number,
+  tokens: number,
+  memory: GpuMemory,
+  base: ActivationBudget,
+): ActivationBudget {
+  if (memory === null) return base;
+  const most = (of: (spec: ModelSpec) => number) => Math.max(...specs.map(of));
+  const [block, head] = [most((spec) => passBytes(spec, chunk).block), most((spec) => headBytes(spec, chunk, specs.length))];
+  const working = Math.max(block, head + lossBytes(tokens, specs.length));
+  const residual = most((spec) => passBytes(spec, chunk).residual);
+  const room = memory - most((spec) => memory - usable(memory, spec, chunk));
   if (working + residual <= room) return activationsBeside(room - working, residual, base);
   throw new QuantError(
     "gpu-limit",
-    `${head > blockBytes ? "a slice of the head" : "a block"} and one chunk take ${gibibytes(working + residual + memory - room)} at once, and ${gibibytes(memory)} are allowed`,
+    `${head > block ? "a slice of the head" : "a block"} and one chunk take ${gibibytes(working + residual + memory - room)} at once, and ${gibibytes(memory)} are allowed`,
     "Allow more, or use shorter windows.",
   );
 }
@@ -110,10 +126,11 @@ export class MemoryKeeper {
     return activations;
   }
 
-  /** Prepares a device for passes through whole blocks. @throws QuantError `gpu-limit`. */
-  limitPasses(device: Device, spec: ModelSpec, { length, windows }: Pick<TokenWindows, "length" | "windows">) {
-    const perChunk = this.perChunk(spec, { length });
-    const budget = passBudget(spec, Math.min(perChunk, windows) * length, this.memory, this.base);
+  /** Prepares a device for passes through whole blocks. @param specs of the models whose logits are on the device together. @throws QuantError `gpu-limit`. */
+  limitPasses(device: Device, specs: readonly ModelSpec[], { length, windows }: Pick<TokenWindows, "length" | "windows">) {
+    const perChunk = Math.min(...specs.map((spec) => this.perChunk(spec, { length })));
+    const tokens = Number.isFinite(windows) ? windows * length : 0;
+    const budget = passBudget(specs, Math.min(perChunk, windows) * length, tokens, this.memory, this.base);
     return { activations: this.limit(device, budget), perChunk };
   }
 }

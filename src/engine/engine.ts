@@ -14,13 +14,14 @@ import type { Recipe } from "../recipe/recipe";
 import { tokenizing } from "../results/events";
 import type { LayerFacts } from "../results/facts";
 import type { InterruptedRun } from "../results/interrupted";
-import type { Evaluation, Perplexity, TasksResult } from "../results/measures";
+import type { Evaluation, Perplexity, SideBySide, TasksResult } from "../results/measures";
 import type { ModelSummary } from "../results/model";
 import type { PlanSummary } from "../results/plan";
 import type { RunReport } from "../results/report";
 import { changesOf, scoresOf } from "./accuracy";
+import { checkSameTokens, checkSameVocabulary, openOriginal } from "./against";
 import { type GpuMemory, MemoryKeeper } from "./budget";
-import { evaluate, perplexityOf } from "./evaluate";
+import { evaluate, evaluateAgainst, perplexityOf } from "./evaluate";
 import { layerFacts } from "./facts";
 import { checkInputs } from "./inputs";
 import { checkWidths } from "./limits";
@@ -34,7 +35,7 @@ import { run } from "./run";
 import { type Beginning, type KeptRun, Runs } from "./runs";
 import { type Answer, answerQuestions } from "./tasks";
 import { quickHash, Texts, windowsKey } from "./texts";
-import type { Cutting, GivenText, Reading, WindowsOfRun } from "./tokens";
+import { type Cutting, type GivenText, loadTokens, type Reading, type WindowsOfRun } from "./tokens";
 import { planUncalibrated, runUncalibrated } from "./uncalibrated";
 import { loadOf, runWork } from "./work";
 
@@ -163,12 +164,13 @@ export class Engine {
     return this.carryOn(id, kept, calibration, emit, signal, false);
   }
 
-  /** Perplexity before and after, and Δ_m, of a finished run on another text. */
+  /** Perplexity before and after, KL divergence and Δ_m of a finished run on another text. */
   async measure(id: string, text: GivenText | WindowsOfRun, cutting: Cutting, emit: Emit, signal: AbortSignal): Promise<Evaluation> {
     const { model, store, evaluations } = this.runs.finished(id);
     const { label, tokens } = await this.measuredTokens(text, cutting, emit, signal);
+    const measured = runnable(model);
     const evaluation = await this.recovering(signal, emit, (device, steady) =>
-      evaluate({ ...this.passing(device, tokens), model: runnable(model), tokens, emit: steady, signal }, store),
+      evaluate({ ...this.passing(device, tokens, [measured]), model: measured, tokens, emit: steady, signal }, store),
     );
     evaluations.set(windowsKey(tokens), { text: label, evaluation });
     return evaluation;
@@ -188,6 +190,21 @@ export class Engine {
     const tokens = await this.texts.tokens(this.currentModel, text.file, cutting, this.reading(text, signal, emit));
     return this.recovering(signal, emit, (device, steady) =>
       perplexityOf({ ...this.passing(device, tokens), model: this.currentModel, tokens, emit: steady, signal }),
+    );
+  }
+
+  /**
+   * The open checkpoint beside the original that it was made of, on the open checkpoint's tokens.
+   * @throws QuantError `other-vocabulary` where the original does not have the same ones.
+   */
+  async measureAgainst(source: Source, text: GivenText, cutting: Cutting, emit: Emit, signal: AbortSignal): Promise<SideBySide> {
+    const [model, original] = [this.currentModel, await openOriginal(source)];
+    checkSameVocabulary(model, original);
+    const reading = this.reading(text, signal, emit);
+    const tokens = await this.texts.tokens(model, text.file, cutting, reading);
+    await checkSameTokens(model, original, tokens, () => loadTokens(original, text.file, cutting, reading));
+    return this.recovering(signal, emit, (device, steady) =>
+      evaluateAgainst({ ...this.passing(device, tokens, [original]), model, tokens, emit: steady, signal }, original),
     );
   }
 
@@ -277,9 +294,10 @@ export class Engine {
     return this.keeper.runBudget(spec, kept.plan, calibration, perChunk, stream !== "unrecorded");
   }
 
-  /** Prepares the device for passes of these windows through whole blocks. */
-  private passing(device: Device, windows: Pick<TokenWindows, "length" | "windows">) {
-    return this.keeper.limitPasses(device, this.currentModel.spec, windows);
+  /** Prepares the device for passes of these windows through whole blocks. @param beside models whose logits are compared with the open checkpoint's. */
+  private passing(device: Device, windows: Pick<TokenWindows, "length" | "windows">, beside: readonly Model[] = []) {
+    const specs = [this.currentModel, ...beside].map(({ spec }) => spec);
+    return this.keeper.limitPasses(device, specs, windows);
   }
 
   private async attempt(kept: KeptRun, calibration: Calibration | null, emit: Emit, signal: AbortSignal): Promise<RunReport> {

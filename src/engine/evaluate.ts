@@ -1,32 +1,20 @@
 import { throwIfCancelled } from "../errors";
-import type { Block } from "../model/block";
 import type { TokenWindows } from "../model/calibration";
 import type { Model } from "../model/checkpoint";
-import { createGeometry } from "../model/forward";
-import { tokenLosses } from "../model/vocabulary";
-import type { Activation, Activations } from "../ops/activations";
-import type { PackedMatrix } from "../ops/packed";
+import type { LastStates } from "../model/logits";
+import { type Ids, tokenDivergences, tokenLosses } from "../model/losses";
 import type { QuantizedModel } from "../quant/coded";
-import type { Evaluation, Perplexity } from "../results/measures";
+import type { Evaluation, Perplexity, SideBySide } from "../results/measures";
 import type { BlockReport } from "../results/report";
 import { wholeBlocksOf } from "./blocks";
-import { chunksOf, embedChunks } from "./chunks";
+import { chunksOf } from "./chunks";
+import { divergenceOf, perplexityOfLosses } from "./divergence";
 import { growth } from "./growth";
-import { type Emit, Progress } from "./progress";
+import { type EvaluationInput, evaluationProgress, passAll, passedThrough, startStreams } from "./passes";
+import { partOf } from "./progress";
 import { becomeQuantized } from "./quantized";
-import { Stream } from "./stream";
+import type { Stream } from "./stream";
 import { embedRounded, roundedHead } from "./tables";
-import { blockWork } from "./work";
-
-export interface EvaluationInput {
-  activations: Activations;
-  model: Model;
-  tokens: TokenWindows;
-  /** Windows of a chunk. */
-  perChunk: number;
-  emit: Emit;
-  signal?: AbortSignal;
-}
 
 /** Perplexity of the checkpoint as it is: exp of the mean negative log-likelihood of every token but the first of each window. */
 export function perplexityOf(input: EvaluationInput): Promise<Perplexity> {
@@ -34,16 +22,17 @@ export function perplexityOf(input: EvaluationInput): Promise<Perplexity> {
   const progress = evaluationProgress(input, 1);
   return activations.job(async () => {
     const chunks = chunksOf(tokens, perChunk);
-    const [stream] = await startStreams(input, chunks, 1);
-    for await (const block of wholeBlocksOf(activations.ops, model)) await passAll(input, stream, block, progress);
-    const value = await streamPerplexity(input, stream, chunks);
+    const stream = await passedThrough(input, chunks, progress);
+    const losses = await tokenLosses({ activations, chunks: windowsIn(chunks, tokens), signal }, { model, h: stream.hs, rounded: null });
+    stream.end();
     progress.finish("Done");
     throwIfCancelled(signal);
-    return { perplexity: value, tokens: tokens.ids.length, windows: tokens.windows };
+    const counted = losses.flatMap((of) => Array.from(of.filter((loss) => !Number.isNaN(loss))));
+    return { perplexity: perplexityOfLosses(counted), tokens: tokens.ids.length, windows: tokens.windows };
   });
 }
 
-/** Perplexity before and after on one text, and Δ_m on it: both models side by side, block by block. */
+/** A run beside its checkpoint on one text: perplexity before and after, KL divergence, and Δ_m. Both models go side by side, block by block. */
 export function evaluate(input: EvaluationInput, quantized: QuantizedModel): Promise<Evaluation> {
   const { activations, model, tokens, perChunk } = input;
   const started = performance.now();
@@ -66,83 +55,46 @@ export function evaluate(input: EvaluationInput, quantized: QuantizedModel): Pro
         ),
       );
     }
-    const perplexityBefore = await streamPerplexity(input, full, chunks);
-    const perplexityAfter = await streamPerplexity(input, other, chunks, await roundedHead(model.spec, quantized));
+    const rounded = await roundedHead(model.spec, quantized);
+    const measured = await sideBySide(input, chunks, { model, h: full.hs, rounded: null }, { model, h: other.hs, rounded });
+    for (const stream of [full, other]) stream.end();
     progress.finish("Done");
-    return {
-      perplexityBefore,
-      perplexity: perplexityAfter,
-      blocks,
-      tokens: tokens.ids.length,
-      windows: tokens.windows,
-      ms: performance.now() - started,
-    };
+    return { ...measured, blocks, ms: performance.now() - started };
   });
 }
 
-/** Several streams that start from the same embeddings, or the last one from rounded ones. */
-async function startStreams(
-  { activations, model, tokens }: EvaluationInput,
-  chunks: readonly Int32Array[],
-  count: number,
-  rounded: readonly Activation[] | null = null,
-): Promise<Stream[]> {
-  const geometry = createGeometry(activations.ops, model.spec, tokens.length);
-  const start = await embedChunks(activations, model, chunks);
-  return Array.from({ length: count }, (_, i) => {
-    const from = i === count - 1 ? (rounded ?? start) : start;
-    return new Stream(
-      activations,
-      from.map((h) => ({ h, geometry })),
-    );
+/** A checkpoint beside another one that it was made of, on the same tokens. The two may have different sizes, but must have the same vocabulary. */
+export function evaluateAgainst(input: EvaluationInput, original: Model): Promise<SideBySide> {
+  const { activations, tokens, perChunk, emit } = input;
+  return activations.job(async () => {
+    const chunks = chunksOf(tokens, perChunk);
+    const sides: { stream: Stream; states: LastStates }[] = [];
+    for (const [part, model] of [original, input.model].entries()) {
+      const side = { ...input, model, emit: partOf(emit, part, 2) };
+      const stream = await passedThrough(side, chunks, evaluationProgress(side, 1));
+      sides.push({ stream, states: { model, h: stream.hs, rounded: null } });
+    }
+    const measured = await sideBySide(input, chunks, sides[0].states, sides[1].states);
+    for (const { stream } of sides) stream.end();
+    emit({ type: "progress", done: 1, total: 1, where: "Done" });
+    return measured;
   });
 }
 
-async function passAll(
-  { activations, signal }: EvaluationInput,
-  stream: Stream,
-  block: Block,
-  progress: EvaluationProgress,
-): Promise<void> {
-  for (let c = 0; c < stream.chunks; c++) {
-    await stream.pass(c, block);
-    await activations.ops.flush();
-    throwIfCancelled(signal);
-    progress.block(block.index, stream.chunks);
-  }
-}
-
-async function streamPerplexity(
-  { activations, model, tokens, signal }: EvaluationInput,
-  stream: Stream,
+async function sideBySide(
+  { activations, tokens, signal }: EvaluationInput,
   chunks: readonly Int32Array[],
-  head: PackedMatrix | null = null,
-): Promise<number> {
-  const last = chunks.map((ids, c) => ({ h: stream.h(c), ids, length: tokens.length }));
-  let sum = 0;
-  let count = 0;
-  for (const losses of await tokenLosses(activations, model, last, head, signal))
-    for (const loss of losses)
-      if (!Number.isNaN(loss)) {
-        sum += loss;
-        count++;
-      }
-  stream.end();
-  return Math.exp(sum / count);
-}
-
-interface EvaluationProgress {
-  block(index: number, chunks: number): void;
-  finish(where: string): void;
-}
-
-/** Progress through the blocks of `streams` streams; the logits are the rest of the total, added at the end. */
-function evaluationProgress({ model: { spec }, tokens, emit }: EvaluationInput, streams: number): EvaluationProgress {
-  const perBlock = blockWork(spec, tokens.ids.length, tokens.length);
-  const head = 2 * tokens.ids.length * spec.hidden * spec.vocabulary;
-  const progress = new Progress(streams * (spec.blocks * perBlock + head), emit);
+  original: LastStates,
+  other: LastStates,
+): Promise<SideBySide> {
+  const found = await tokenDivergences({ activations, chunks: windowsIn(chunks, tokens), signal }, [original, other]);
   return {
-    block: (index, chunks) => progress.add(perBlock / chunks, `block ${index + 1} of ${spec.blocks}`),
-    finish: (where) => progress.finish(where),
+    perplexityBefore: perplexityOfLosses(found.before),
+    perplexity: perplexityOfLosses(found.after),
+    divergence: divergenceOf(found),
+    tokens: tokens.ids.length,
+    windows: tokens.windows,
   };
 }
+
+const windowsIn = (chunks: readonly Int32Array[], { length }: TokenWindows): Ids[] => chunks.map((ids) => ({ ids, length }));

@@ -44,6 +44,11 @@ export class Stream {
     return this.states[c].h;
   }
 
+  /** h of every chunk. */
+  get hs(): Activation[] {
+    return this.states.map(({ h }) => h);
+  }
+
   x(c: number): Activation {
     return this.states[c].x;
   }

@@ -1,9 +1,9 @@
 import { QuantError, throwIfCancelled } from "../errors";
 import type { Model } from "../model/checkpoint";
 import { createGeometry } from "../model/forward";
+import { tokenLosses } from "../model/losses";
 import type { Question } from "../model/question";
 import type { Encoder } from "../model/tokenizer";
-import { tokenLosses } from "../model/vocabulary";
 import type { Activations } from "../ops/activations";
 import type { QuantizedModel } from "../quant/coded";
 import { wholeBlocksOf } from "./blocks";
@@ -137,8 +137,8 @@ async function lossesOf(
       step(rows.length);
     }
   }
-  const last = passes.map(({ ids, length }, p) => ({ h: stream.h(p), ids, length }));
-  const losses = await tokenLosses(activations, model, last, quantized ? await roundedHead(model.spec, quantized) : null, signal);
+  const rounded = quantized ? await roundedHead(model.spec, quantized) : null;
+  const losses = await tokenLosses({ activations, chunks: passes, signal }, { model, h: stream.hs, rounded });
   step(passes.reduce((sum, { rows }) => sum + rows.length, 0));
   return losses;
 }

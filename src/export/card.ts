@@ -3,6 +3,7 @@ import { blockCount } from "../model/generic";
 import { flagsText } from "../recipe/flags";
 import { alphaTitle, type FormatId, formatTitles, isBase, methodTitles, type Recipe, recipeTitle } from "../recipe/recipe";
 import { ruleText } from "../recipe/rules";
+import { klText, riseText, sameTopText } from "../results/divergence";
 import type { Evaluation } from "../results/measures";
 import type { RunReport } from "../results/report";
 import { formats } from "./entries";
@@ -51,11 +52,7 @@ export function modelCard(model: Checkpoint, report: RunReport, evaluations: rea
     ["All settings, as options", `\`${flagsText(recipe)}\``],
     ["Adapter", plain(report.adapter)],
   ];
-  for (const { text, evaluation } of evaluations)
-    rows.push([
-      `Perplexity on ${plain(text)}`,
-      `${evaluation.perplexityBefore.toFixed(4)} before, ${evaluation.perplexity.toFixed(4)} after (${evaluation.tokens} tokens)`,
-    ]);
+  for (const { text, evaluation } of evaluations) rows.push(...measuredRows(plain(text), evaluation));
   return [
     "---",
     ...hubKeys(recipe.format),
@@ -74,6 +71,17 @@ export function modelCard(model: Checkpoint, report: RunReport, evaluations: rea
     "`recipe.json` reproduces the run.",
     "",
   ].join("\n");
+}
+
+function measuredRows(text: string, { perplexityBefore, perplexity, divergence, tokens }: Evaluation): [string, string][] {
+  return [
+    [
+      `Perplexity on ${text}`,
+      `${perplexityBefore.toFixed(4)} before, ${perplexity.toFixed(4)} after (${tokens} tokens): ${riseText(divergence)}`,
+    ],
+    [`KL divergence from the source on ${text}`, klText(divergence)],
+    [`Same top token as the source on ${text}`, sameTopText(divergence)],
+  ];
 }
 
 /** What the Hub finds a model by. */

@@ -1,12 +1,14 @@
 import { toFloats } from "../io/dtype";
 import { clipSearch } from "./cpu/clip";
 import * as columns from "./cpu/columns";
+import { divergenceUpdate } from "./cpu/divergence";
 import * as gridding from "./cpu/grid";
 import * as products from "./cpu/products";
 import * as rows from "./cpu/rows";
 import { searchGrid } from "./cpu/searched";
 import * as solve from "./cpu/solve";
 import { type CpuTensor, empty, floats, uints } from "./cpu/tensor";
+import { divergenceColumns } from "./divergence";
 import { elements, type Grid, type Ops, type Tensor } from "./ops";
 import { Tracker } from "./tracker";
 
@@ -91,6 +93,8 @@ export function createCpuOps(): Ops {
       return own(state);
     },
     crossEntropyUpdate: (state, logits, targets, offset) => rows.crossEntropyUpdate(cpu(state), cpu(logits), cpu(targets), offset),
+    divergenceStart: (tokens) => own(empty([tokens, divergenceColumns])),
+    divergenceUpdate: (state, x, y, targets, offset) => divergenceUpdate(cpu(state), cpu(x), cpu(y), cpu(targets), offset),
 
     deadInputs: (H) => own(solve.deadInputs(cpu(H))),
     damp: (A, fraction, dead) => solve.damp(cpu(A), fraction, dead),

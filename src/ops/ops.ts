@@ -169,6 +169,17 @@ export interface Ops {
   /** Folds logits of vocabulary entries offset… ([T, n]) into the state, in place. targets: uint [T]; nll = max + ln Σ − target's logit. */
   crossEntropyUpdate(state: Tensor, logits: Tensor, targets: Tensor, offset: number): void;
 
+  // --- two models' next tokens, p = softmax(x) and q = softmax(y), over a vocabulary seen in slices
+  /** [T, 11], before any logits. */
+  divergenceStart(tokens: number): Tensor;
+  /**
+   * Folds logits x and y of vocabulary entries offset… ([T, n] each, of less than 2²⁴ entries in all) into the state, in place. targets: uint [T]. A row is
+   * (a, x_a, y_a, b, y_b, P, Q, D, G, x of the target, y of the target): a and b are the first entries with the largest x and the largest y. With
+   * r = max(y_a, y_b − 40) and δ = (y − x) − (r − x_a): P = Σ e^(x − x_a), Q = Σ e^(y − r), D = Σ e^(x − x_a)·δ, G = Σ e^(x − x_a)·(e^δ − 1 − δ). So
+   * KL(p‖q) = ln(Q/P) − D/P = ln(1 + (G + D)/P) − D/P; in the second form little cancels where p and q are near each other.
+   */
+  divergenceUpdate(state: Tensor, x: Tensor, y: Tensor, targets: Tensor, offset: number): void;
+
   // --- linear systems
   /** uint [n]: 1 where H_jj = 0 (an input that is never active). H is mirrored. */
   deadInputs(H: Tensor): Tensor;

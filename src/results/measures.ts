@@ -1,13 +1,34 @@
 import type { BlockReport } from "./report";
 
-/** A run's perplexity and Δ on one text. */
-export interface Evaluation {
+/** A mean over tokens with its standard error, as if tokens were independent; the error is NaN for a single token. */
+export interface Mean {
+  mean: number;
+  error: number;
+}
+
+/** How far a model's next-token distributions q are from the original's p, over the tokens that perplexity counts. */
+export interface Divergence {
+  /** KL(p‖q) = Σ p·(ln p − ln q) of a token, in nats: 0 where the two are the same. */
+  kl: Mean & { median: number; p99: number; max: number };
+  /** The share of tokens at which both models find the same token likeliest. */
+  sameTop: Mean;
+  /** By how much the negative log-likelihood rises: ln of the perplexities' ratio, with the error of the paired difference. */
+  lossRise: Mean;
+}
+
+/** A model beside its original on one text. */
+export interface SideBySide {
   perplexityBefore: number;
   perplexity: number;
-  /** Δ_m on the evaluation text, every block. */
-  blocks: BlockReport[];
+  divergence: Divergence;
   tokens: number;
   windows: number;
+}
+
+/** A run beside the checkpoint that it began with, on one text. */
+export interface Evaluation extends SideBySide {
+  /** Δ_m on the evaluation text, every block. */
+  blocks: BlockReport[];
   ms: number;
 }
 

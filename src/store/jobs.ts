@@ -1,6 +1,7 @@
 /** Measure and export: one at a time, cancellable, each ending in an outcome. Running is in quantizing.ts. */
 import type { StoreApi } from "zustand/vanilla";
 import { isBase } from "../recipe/recipe";
+import { sameTopText, withError } from "../results/divergence";
 import type { ExportSummary, ExportTarget } from "../worker/protocol";
 import type { Caller } from "./calling";
 import { partnerRecipe } from "./compare";
@@ -66,8 +67,13 @@ export function createJobs(store: StoreApi<State>, caller: Caller, quantizing: Q
           const evaluation = await call(run.id, (c, listen) => c.call("measure", request, listen));
           const label = labelOf(target, state.evaluation);
           changeRun(run.id, (r) => ({ ...r, measured: [...r.measured, { key, ...label, evaluation }] }));
-          const { perplexityBefore, perplexity } = evaluation;
-          say("info", `Perplexity on ${label.textLabel}: ${perplexityBefore.toFixed(3)} → ${perplexity.toFixed(3)}.`, run.number);
+          const { perplexityBefore, perplexity, divergence } = evaluation;
+          const beside = `KL divergence ${withError(divergence.kl)}, same top token ${sameTopText(divergence)}`;
+          say(
+            "info",
+            `Perplexity on ${label.textLabel}: ${perplexityBefore.toFixed(3)} → ${perplexity.toFixed(3)}. ${beside}.`,
+            run.number,
+          );
         }
         return { kind: "measured", runs: new Set(targets.map((t) => t.run.id)).size, ms: now() - started };
       });

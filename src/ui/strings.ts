@@ -212,9 +212,12 @@ export const strings = {
     settings: "Evaluation text",
     windows: "Evaluation windows",
     calibrationToo: "Also on each run’s own calibration text",
-    run: "Recipe",
     before: "before",
     after: "after",
+    kl: "KL divergence",
+    sameTop: "same top token",
+    compared:
+      "The last two compare each prediction with the original’s, whatever the text really says next. KL divergence: how far the probabilities are apart, 0 if nowhere. Same top token: how often both models would go on with the same token. ± is one standard error: read nothing into a smaller difference.",
     on: (label: string, windows: number, length: number) => `Perplexity on ${label}, ${windows} windows of ${length}`,
     onCalibration: "Perplexity on each run’s own calibration text",
     none: "Finish a run first.",

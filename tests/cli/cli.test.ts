@@ -155,6 +155,29 @@ describe("inspect and evaluate", () => {
     expect(evaluated.stdout.trim().split("\n")).toHaveLength(1);
   });
 
+  test("--against sets a packed checkpoint beside its original: in words, and in one object", () => {
+    expect(quantize("--out", at("packed"), "--format", "compressed-tensors").status).toBe(0);
+    const against = (folder: string, ...more: string[]) =>
+      cli("evaluate", folder, "--tokens", at("ids.npy"), "--against", model, "--cpu", ...more);
+    const { stdout, status } = against(at("packed"));
+    expect(status).toBe(0);
+    expect(stdout).toMatch(
+      /^perplexity [\d.]+ over 3 windows \(30 tokens\), [\d.]+ for the original: [+−][\d.]+ ± [\d.]+ %\nKL divergence 0\.\d+ ± 0\.\d+ nats per token \(median .*\)\nsame top token [\d.]+ ± [\d.]+ %\n$/,
+    );
+    const measured = JSON.parse(against(at("packed"), "--json").stdout);
+    const alone = (folder: string) => JSON.parse(cli("evaluate", folder, "--tokens", at("ids.npy"), "--json", "--cpu").stdout);
+    expect(measured.perplexity).toBeCloseTo(alone(at("packed")).perplexity, 8);
+    expect(measured.perplexityBefore).toBeCloseTo(alone(model).perplexity, 8);
+    const { kl, sameTop, lossRise } = measured.divergence;
+    expect(kl.mean).toBeGreaterThan(1e-3);
+    expect(kl.mean).toBeLessThan(kl.p99);
+    expect(kl.p99).toBeLessThanOrEqual(kl.max);
+    expect(sameTop.mean).toBeLessThan(1);
+    expect(Math.exp(lossRise.mean)).toBeCloseTo(measured.perplexity / measured.perplexityBefore, 8);
+    const same = JSON.parse(against(model, "--json").stdout);
+    expect([same.divergence.kl.max, same.divergence.sameTop.mean, same.perplexity]).toEqual([0, 1, same.perplexityBefore]);
+  });
+
   test("text goes through the demo's tokenizer", () => {
     const text = join(root, "public/demo/evaluation.jsonl");
     const { status, stdout } = cli("evaluate", demoFolder, "--text", text, "--windows", "1", "--window-length", "32", "--json", "--cpu");
@@ -197,6 +220,18 @@ describe("bad input gets one sentence and its exit code", () => {
       () => cli("evaluate", demoFolder, "--text", at("caption.jsonl"), "--cpu"),
       4,
       /its fields are caption/,
+    ],
+    [
+      "another model as the original",
+      () => cli("evaluate", model, "--tokens", at("ids.npy"), "--against", demoFolder, "--cpu"),
+      3,
+      /do not have the same tokens: tiny has 50 tokens and model \d+/,
+    ],
+    [
+      "an original that is damaged",
+      () => cli("evaluate", model, "--tokens", at("ids.npy"), "--against", truncated, "--cpu"),
+      3,
+      /shorter than its header says: truncated: model\.safetensors/,
     ],
     ["text without a tokenizer", () => cli("evaluate", model, "--text", join(model, "config.json"), "--cpu"), 3, /tokenizer\.json/],
   ])("%s", (_, call, status, words) => {

@@ -55,6 +55,14 @@ test("from the demo to an exported checkpoint", async ({ page }) => {
     expect(qep).toBeGreaterThan(before);
     expect(qep).toBeLessThan(base);
     await expect(page.getByText(/On demo evaluation text \d+ % below/)).toBeVisible();
+    // How far predictions are from the original's goes the same way.
+    const measured = page.getByRole("region", { name: "Perplexity" }).getByRole("rowgroup").filter({ hasText: "RTN 3-bit" });
+    const figures = async (row: Locator) => (await row.getByRole("cell").allInnerTexts()).slice(-2).map(Number.parseFloat);
+    const [[qepKl, qepSame], [baseKl, baseSame]] = await Promise.all((await measured.all()).map(figures));
+    expect(qepKl).toBeGreaterThan(0);
+    expect(qepKl).toBeLessThan(baseKl);
+    expect(qepSame).toBeGreaterThan(baseSame);
+    expect(qepSame).toBeLessThan(100);
   });
 
   await test.step("the table shows relative errors too", async () => {

@@ -108,7 +108,7 @@ test("a slice of the head and its logits count, where they are more than a block
   keeper.memory = 2 ** 23;
   const ops = createCpuOps();
   const device = { ops, activations: activationsOf(ops) } as Device;
-  expect(() => keeper.limitPasses(device, spec, { length: 64, windows: 1 })).toThrow(/a slice of the head and one chunk take 0\.02 GiB/);
+  expect(() => keeper.limitPasses(device, [spec], { length: 64, windows: 1 })).toThrow(/a slice of the head and one chunk take 0\.02 GiB/);
   keeper.memory = 2 ** 26;
-  expect(keeper.limitPasses(device, spec, { length: 64, windows: 1 }).perChunk).toBeGreaterThan(0);
+  expect(keeper.limitPasses(device, [spec], { length: 64, windows: 1 }).perChunk).toBeGreaterThan(0);
 });

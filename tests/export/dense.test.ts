@@ -8,6 +8,7 @@ import { openShards } from "../../src/io/shards";
 import { openModel } from "../../src/model/checkpoint";
 import { createCpuOps } from "../../src/ops/cpu";
 import { codesOf } from "../../src/ops/packed";
+import { someDivergence } from "../support/divergence";
 import { run } from "../support/engine";
 import { recipeWith } from "../support/recipe";
 import { packed } from "../support/stage";
@@ -81,13 +82,28 @@ describe("a dense export", () => {
     expect(text(files.get("README.md"))).toContain(
       "| All settings, as options | `--method rtn --bits 3 --group-size -1 --zeros integer --type none --alpha 0.5 ",
     );
-    const evaluation = { perplexityBefore: 3, perplexity: 4, blocks: report.blocks, tokens: 8, windows: 1, ms: 1 };
+    const evaluation = {
+      perplexityBefore: 3,
+      perplexity: 4,
+      divergence: someDivergence,
+      blocks: report.blocks,
+      tokens: 8,
+      windows: 1,
+      ms: 1,
+    };
     const card = modelCard(
       model,
       report,
       ["wiki.txt", '<img onerror="x">| |'].map((name) => ({ text: name, evaluation })),
     );
-    expect(card).toContain("| Perplexity on wiki.txt | 3.0000 before, 4.0000 after (8 tokens) |\n| Perplexity on ·img onerror··x··· · |");
+    expect(card).toContain(
+      [
+        "| Perplexity on wiki.txt | 3.0000 before, 4.0000 after (8 tokens): +6.0 ± 0.2 % |",
+        "| KL divergence from the source on wiki.txt | 0.0421 ± 0.0012 nats per token (median 0.0203, 99 % of tokens below 0.411, at most 1.92) |",
+        "| Same top token as the source on wiki.txt | 93.1 ± 0.3 % |",
+        "| Perplexity on ·img onerror··x··· · |",
+      ].join("\n"),
+    );
     expect(card).not.toMatch(/<img|onerror="/);
   });
 

@@ -4,8 +4,8 @@ import { bytesFile, memorySource } from "../../src/io/memory";
 import { type Model, openModel } from "../../src/model/checkpoint";
 import { randomHadamard } from "../../src/model/hadamard";
 import { embeddingName, headName, layerName, normNames } from "../../src/model/layers";
+import { tokenLosses } from "../../src/model/losses";
 import { rotateModel } from "../../src/model/rotated";
-import { tokenLosses } from "../../src/model/vocabulary";
 import { createCpuOps } from "../../src/ops/cpu";
 import { activationsOf, forward, run } from "../support/engine";
 import { recipeWith } from "../support/recipe";
@@ -71,7 +71,7 @@ async function losses(model: Model): Promise<Float64Array> {
   const ops = createCpuOps();
   const tokens = tinyTokens(3, 12);
   const stream = await forward(ops, model, tokens);
-  return (await tokenLosses(activationsOf(ops), model, [{ h: stream.h(0), ids: tokens.ids, length: tokens.length }]))[0];
+  return (await tokenLosses({ activations: activationsOf(ops), chunks: [tokens] }, { model, h: stream.hs, rounded: null }))[0];
 }
 
 describe("a rotated model", () => {

@@ -150,6 +150,17 @@ const cases: Partial<Record<keyof Ops, Case>> = {
     for (const [i, offset] of [0, n].entries()) ops.crossEntropyUpdate(state, matrix(ops, T, n, i + 1), targets, offset);
     return [state];
   },
+  divergenceStart: (ops) => [ops.divergenceStart(6000)],
+  divergenceUpdate: (ops, { n, T }) => {
+    const state = ops.divergenceStart(T);
+    const targets = ops.fromUints(
+      Array.from({ length: T }, (_, i) => (i * 31) % (2 * n)),
+      [T],
+    );
+    for (const [i, offset] of [0, n].entries())
+      ops.divergenceUpdate(state, matrix(ops, T, n, i + 1), matrix(ops, T, n, i + 3), targets, offset);
+    return [state];
+  },
   deadInputs: (ops, { n }) => [ops.deadInputs(matrix(ops, n, n))],
   damp: (ops, { n }) =>
     (["lifted", "kept"] as const).map((dead) => {

@@ -166,6 +166,19 @@ describe("near_exp", () => {
   });
 });
 
+it("exp_rest is e^r − 1 − r to 2⁻²² of it up to ln 2 / 2 on both sides, however small r is", async () => {
+  const sizes = Array.from({ length: 2000 }, (_, i) => (Math.LN2 / 2) * 0.99999 ** (i * i));
+  const r = [...sizes, ...sizes.map((v) => -v)].map(Math.fround).filter((v) => Math.abs(v) > 2 ** -60 && Math.abs(v) <= Math.LN2 / 2);
+  const got = await apply("near_exp", "y[i] = exp_rest(vec4f(a)).x;", [r]);
+  // The series, as float64 loses digits of small differences too.
+  const series = (v: number) => Array.from({ length: 18 }, (_, k) => k + 2).reduce((sum, k) => sum + v ** k / factorial(k), 0);
+  const worst = r.reduce((most, v, i) => Math.max(most, Math.abs(got[i] / series(v) - 1)), 0);
+  expect(r.length).toBeGreaterThan(3000);
+  expect(worst).toBeLessThan(2 ** -22);
+});
+
+const factorial = (k: number): number => (k < 2 ? 1 : k * factorial(k - 1));
+
 describe("row_reduction", () => {
   const code = (type: string) => `// uses: row_reduction
 alias Partial = ${type};

@@ -4,6 +4,7 @@ import { compareWithPartner, isPair, partnerRecipe } from "../../src/store/compa
 import { applyToJob, secondsLeft } from "../../src/store/inbox";
 import type { Job, Run } from "../../src/store/state";
 import { demoText, sourceOf, textKey } from "../../src/store/texts";
+import { someDivergence } from "../support/divergence";
 import { aRun } from "./a-run";
 
 const run = (id: string, recipe: Recipe, last: number, more: Partial<Run> = {}): Run =>
@@ -59,7 +60,15 @@ it("leaves the full-precision stream out of the times, whichever run computed it
 });
 
 it("does not compare measurements of different windows", () => {
-  const evaluation = { perplexityBefore: 3, perplexity: 3.5, blocks: base.blocks, tokens: 8, windows: 1, ms: 1 };
+  const evaluation = {
+    perplexityBefore: 3,
+    perplexity: 3.5,
+    divergence: someDivergence,
+    blocks: base.blocks,
+    tokens: 8,
+    windows: 1,
+    ms: 1,
+  };
   const measured = (...keys: string[]) => ({ measured: keys.map((key) => ({ key, textLabel: key, own: false, evaluation })) });
   const b = run("b", base.recipe, 2, measured("16 demo", "16 other", "calibration"));
   const texts = (...keys: string[]) =>

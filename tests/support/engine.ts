@@ -4,6 +4,7 @@ import { embedChunks, windowsPerChunk } from "../../src/engine/chunks";
 import * as evaluation from "../../src/engine/evaluate";
 import type { Recording } from "../../src/engine/full-precision";
 import { identityOf } from "../../src/engine/identity";
+import type { EvaluationInput as PassesInput } from "../../src/engine/passes";
 import { run as runPlan } from "../../src/engine/run";
 import { RunStore } from "../../src/engine/run-store";
 import { Stream } from "../../src/engine/stream";
@@ -80,13 +81,15 @@ export async function runUncalibrated(
   return { report, quantized: store, plan };
 }
 
-type EvaluationInput = Omit<WithOps<evaluation.EvaluationInput>, "perChunk">;
+type EvaluationInput = Omit<WithOps<PassesInput>, "perChunk">;
 
-const inChunks = (input: EvaluationInput): evaluation.EvaluationInput =>
+const inChunks = (input: EvaluationInput): PassesInput =>
   withActivations({ ...input, perChunk: windowsPerChunk(input.model.spec, input.tokens.length) });
 
 export const evaluate = (input: EvaluationInput, quantized: Parameters<typeof evaluation.evaluate>[1]) =>
   evaluation.evaluate(inChunks(input), quantized);
+
+export const evaluateAgainst = (input: EvaluationInput, original: Model) => evaluation.evaluateAgainst(inChunks(input), original);
 
 export const perplexityOf = (input: EvaluationInput) => evaluation.perplexityOf(inChunks(input));
 

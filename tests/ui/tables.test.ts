@@ -6,6 +6,7 @@ import { filesOfInput } from "../../src/ui/drop";
 import { dashOf, growthRows, pointsOf } from "../../src/ui/growth/rows";
 import { layerKeys, runKeys, sorted } from "../../src/ui/tables/sorting";
 import { aRun } from "../store/a-run";
+import { someDivergence } from "../support/divergence";
 
 const run = (id: string, deltas: number[], totalBlocks = 4): Run =>
   aRun({ id, totalBlocks, blocks: deltas.map((delta, index) => ({ index, delta, relativeDelta: delta / 100 })) });
@@ -14,7 +15,15 @@ const measuredAs = (key: string, delta: number): Measured => ({
   key,
   textLabel: key,
   own: false,
-  evaluation: { perplexityBefore: 3, perplexity: delta, blocks: [{ index: 0, delta, relativeDelta: 0.1 }], tokens: 8, windows: 1, ms: 1 },
+  evaluation: {
+    perplexityBefore: 3,
+    perplexity: delta,
+    divergence: someDivergence,
+    blocks: [{ index: 0, delta, relativeDelta: 0.1 }],
+    tokens: 8,
+    windows: 1,
+    ms: 1,
+  },
 });
 
 const absolute = { relative: false, text: null };

@@ -115,6 +115,8 @@ function opsOver(gpu: Gpu, { matmul, rate }: PickedMatmul): GpuOps {
 
     crossEntropyStart: (tokens) => upload(gpu, rows.crossEntropyStates(tokens), [tokens, 3]),
     crossEntropyUpdate: (state, logits, targets, offset) => rows.crossEntropyUpdate(gpu, own(state), own(logits), own(targets), offset),
+    divergenceStart: (tokens) => rows.divergenceStart(gpu, tokens),
+    divergenceUpdate: (state, x, y, targets, offset) => rows.divergenceUpdate(gpu, own(state), own(x), own(y), own(targets), offset),
 
     deadInputs: (H) => solve.deadInputs(gpu, own(H)),
     damp: (A, fraction, dead) => solve.damp(gpu, own(A), fraction, dead),

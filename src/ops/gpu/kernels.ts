@@ -14,6 +14,7 @@ import decode from "../../../shaders/decode.wgsl?raw";
 import diagonal from "../../../shaders/diagonal.wgsl?raw";
 import diagonalMean from "../../../shaders/diagonal_mean.wgsl?raw";
 import diagonalRank from "../../../shaders/diagonal_rank.wgsl?raw";
+import divergence from "../../../shaders/divergence.wgsl?raw";
 import encode from "../../../shaders/encode.wgsl?raw";
 import grid from "../../../shaders/grid.wgsl?raw";
 import groupFits from "../../../shaders/group_fits.wgsl?raw";
@@ -81,6 +82,7 @@ const sources = {
   mirror,
   mirrorBelow,
   diagonalRank,
+  divergence,
   packBits,
   permuteColumns,
   permuteSquare,

@@ -1,3 +1,4 @@
+import { divergenceColumns } from "../divergence";
 import { elements, type RopeShape, type Tensor } from "../ops";
 import type { Gpu, GpuTensor } from "./gpu";
 import { isCut, panelOf, panelShape, type Slice } from "./panels";
@@ -95,6 +96,23 @@ export function crossEntropyUpdate(gpu: Gpu, state: GpuTensor, logits: GpuTensor
   gpu.rowwise([state, logits, targets], (at, { count }) => {
     const bind = [at(state), at(logits), at(targets)];
     gpu.eachRow("crossEntropy", count, { bind, u32: [count, columns, offset], work: 20 * count * columns });
+  });
+}
+
+export function divergenceStart(gpu: Gpu, tokens: number): GpuTensor {
+  const state = gpu.make([tokens, divergenceColumns]);
+  gpu.clear(state);
+  return state;
+}
+
+export function divergenceUpdate(gpu: Gpu, state: GpuTensor, x: GpuTensor, y: GpuTensor, targets: GpuTensor, offset: number): void {
+  const { rows, columns } = rowsOf(x);
+  const isState = isMatrix(state) && state.shape[0] === rows && state.shape[1] === divergenceColumns;
+  const fits = isState && isMatrix(y) && y.shape[0] === rows && y.shape[1] === columns && size(targets) === rows && targets.kind === "uint";
+  requireShape(fits, "divergenceUpdate", `${dims(state, x, y)} and targets of ${dims(targets)}`);
+  gpu.rowwise([state, x, y, targets], (at, { count }) => {
+    const bind = [at(state), at(x), at(y), at(targets)];
+    gpu.eachRow("divergence", count, { bind, u32: [count, columns, offset], work: 80 * count * columns });
   });
 }
 

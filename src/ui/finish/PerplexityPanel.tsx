@@ -41,6 +41,7 @@ export function PerplexityPanel() {
         {keys.map((key) => (
           <Results key={key} of={key} runs={runs.filter((r) => measuredOn(r, key))} />
         ))}
+        {runs.some((r) => r.measured.length > 0) && <p className={css.quiet}>{text.compared}</p>}
         <details>
           <summary>{text.settings}</summary>
           <div className={css.inside}>

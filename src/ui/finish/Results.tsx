@@ -1,7 +1,8 @@
+import { riseText, withError } from "../../results/divergence";
 import type { Evaluation } from "../../results/measures";
 import { measuredOn, onCalibration } from "../../store/measuring";
 import type { Run } from "../../store/state";
-import { perplexityText, rise, runTitle } from "../format";
+import { perplexityText, points, runTitle, share } from "../format";
 import { LineSample } from "../growth/LineSample";
 import table from "../parts/table.module.css";
 import { strings } from "../strings";
@@ -9,49 +10,63 @@ import css from "./finish.module.css";
 
 const text = strings.perplexity;
 
-/** Perplexities of runs that were measured on the same windows, or each on its own calibration windows. */
+/** Perplexities, and divergences from the original, of runs that were measured on the same windows, or each on its own calibration windows. */
 export function Results({ runs, of }: { runs: Run[]; of: string }) {
   if (!runs.length) return null;
   const { textLabel, evaluation } = measuredOn(runs[0], of)!;
   const { windows, tokens } = evaluation;
   return (
-    <table className={table.table}>
+    <table className={`${table.table} ${css.results}`}>
       <caption className={css.caption}>{of === onCalibration ? text.onCalibration : text.on(textLabel, windows, tokens / windows)}</caption>
       <thead>
         <tr>
-          <th scope="col">{text.run}</th>
-          <th scope="col" className={table.number}>
-            {text.before}
-          </th>
-          <th scope="col" className={table.number}>
-            {text.after}
-          </th>
-          <td />
+          {[text.before, text.after, text.kl, text.sameTop].map((title) => (
+            <th key={title} scope="col" className={table.number}>
+              {title}
+            </th>
+          ))}
         </tr>
       </thead>
-      <tbody>
-        {runs.map((run) => (
-          <Result key={run.id} run={run} evaluation={measuredOn(run, of)!.evaluation} />
-        ))}
-      </tbody>
+      {runs.map((run) => (
+        <Result key={run.id} run={run} evaluation={measuredOn(run, of)!.evaluation} />
+      ))}
     </table>
   );
 }
 
-function Result({ run, evaluation: { perplexityBefore: before, perplexity: after } }: { run: Run; evaluation: Evaluation }) {
+function Result({ run, evaluation }: { run: Run; evaluation: Evaluation }) {
+  const { perplexityBefore: before, perplexity: after, divergence } = evaluation;
+  const { sameTop } = divergence;
+  const [kl, klError] = withError(divergence.kl).split(" ± ");
   return (
-    <tr>
-      <th scope="row">
-        <span className={css.run}>
-          <LineSample slot={run.slot} />
-          {run.number}: {runTitle(run)}
-        </span>
-      </th>
-      <td className={table.number}>{perplexityText(before)}</td>
-      <td className={table.number}>
-        <strong>{perplexityText(after)}</strong>
-      </td>
-      <td className={table.number}>{rise(before, after)}</td>
-    </tr>
+    <tbody>
+      <tr>
+        <th scope="rowgroup" colSpan={4}>
+          <span className={css.run}>
+            <LineSample slot={run.slot} />
+            {run.number}: {runTitle(run)}
+          </span>
+        </th>
+      </tr>
+      <tr>
+        <td className={table.number}>{perplexityText(before)}</td>
+        <td className={table.number}>
+          <strong>{perplexityText(after)}</strong>
+          <small className={css.below}>{riseText(divergence)}</small>
+        </td>
+        <Figure value={kl} error={klError} />
+        <Figure value={share(sameTop.mean)} error={Number.isFinite(sameTop.error) ? points(sameTop.error) : undefined} />
+      </tr>
+    </tbody>
+  );
+}
+
+/** A value with its standard error below, as the panel is narrow. */
+function Figure({ value, error }: { value: string; error: string | undefined }) {
+  return (
+    <td className={table.number}>
+      {value}
+      {error && <small className={css.below}>± {error}</small>}
+    </td>
   );
 }

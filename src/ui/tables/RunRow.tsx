@@ -3,7 +3,7 @@ import { measuredOn, onCalibration } from "../../store/measuring";
 import { isRunnable } from "../../store/next";
 import type { Measured, Run } from "../../store/state";
 import { textLabel } from "../../store/texts";
-import { bytes, duration, figure, percent, perplexityText, rise, runTitle } from "../format";
+import { bytes, duration, figure, percent, perplexityText, rise, runTitle, share } from "../format";
 import { LineSample } from "../growth/LineSample";
 import table from "../parts/table.module.css";
 import { strings } from "../strings";
@@ -15,7 +15,7 @@ const text = strings.runs;
 interface Props {
   run: Run;
   selected: boolean;
-  /** Keys of the texts; each has a pair of columns. */
+  /** Keys of the texts; each has three columns. */
   texts: string[];
   calibrated: boolean;
 }
@@ -41,11 +41,13 @@ export function RunRow({ run, selected, texts, calibrated }: Props) {
       </th>
       <Delta block={run.blocks.at(-1)} />
       {calibrated && <Perplexity of={run} measured={measuredOn(run, onCalibration)} />}
+      {calibrated && <Beside measured={measuredOn(run, onCalibration)} />}
       {texts.flatMap((key) => {
         const measured = measuredOn(run, key);
         return [
           <Delta key={`delta ${key}`} block={measured?.evaluation.blocks.at(-1)} />,
           <Perplexity key={key} of={run} measured={measured} isOwn={measured?.own} />,
+          <Beside key={`kl ${key}`} measured={measured} />,
         ];
       })}
       <td className={table.number}>{run.bytesOut === null ? "—" : bytes(run.bytesOut)}</td>
@@ -94,6 +96,18 @@ function Perplexity({ of, measured, isOwn = false }: { of: Run; measured: Measur
         {rise(before, after)}
         {isOwn && `, ${text.own}`}
       </small>
+    </td>
+  );
+}
+
+/** How far a run's predictions are from the original's. */
+function Beside({ measured }: { measured: Measured | null }) {
+  if (!measured) return <td className={table.number}>—</td>;
+  const { kl, sameTop } = measured.evaluation.divergence;
+  return (
+    <td className={table.number}>
+      {figure(kl.mean)}
+      <small className={css.quiet}>{text.sameTop(share(sameTop.mean))}</small>
     </td>
   );
 }

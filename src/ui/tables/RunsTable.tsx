@@ -15,7 +15,7 @@ import { Verdict } from "./Verdict";
 
 const text = strings.runs;
 
-/** One row per run, with its Δ and perplexity on its calibration text and on every text that runs were measured on. */
+/** One row per run, with its Δ, perplexity and divergence from the original on its calibration text and on every text that runs were measured on. */
 export function RunsTable() {
   const runs = useStudioState(runsInSight);
   const selected = useStudioState((s) => runs.find((r) => r.id === s.selected) ?? null);
@@ -57,16 +57,16 @@ interface HeadProps {
 }
 
 function Head({ texts, calibrated, ...sort }: HeadProps) {
-  const { recipe, delta, textDelta, perplexity, size, time } = text.columns;
+  const { recipe, delta, textDelta, perplexity, kl, size, time } = text.columns;
   return (
     <thead>
       <tr>
         <td />
-        <th scope="colgroup" colSpan={calibrated ? 2 : 1} className={css.on}>
+        <th scope="colgroup" colSpan={calibrated ? 3 : 1} className={css.on}>
           {text.onCalibration}
         </th>
         {texts.map(({ key, label, windows, windowLength }) => (
-          <th key={key} scope="colgroup" colSpan={2} className={css.on}>
+          <th key={key} scope="colgroup" colSpan={3} className={css.on}>
             {text.on(label)} <small className={css.quiet}>{text.cut(windows, windowLength)}</small>
           </th>
         ))}
@@ -84,6 +84,7 @@ function Head({ texts, calibrated, ...sort }: HeadProps) {
             {...sort}
           />
         )}
+        {calibrated && <SortHeader column={`kl ${onCalibration}`} title={kl} label={text.sortOn(kl, text.own)} numeric {...sort} />}
         {texts.flatMap(({ key, label }) => [
           <SortHeader
             key={`delta ${key}`}
@@ -101,6 +102,7 @@ function Head({ texts, calibrated, ...sort }: HeadProps) {
             numeric
             {...sort}
           />,
+          <SortHeader key={`kl ${key}`} column={`kl ${key}`} title={kl} label={text.sortOn(kl, label)} numeric {...sort} />,
         ])}
         <SortHeader column="size" title={size} numeric {...sort} />
         <SortHeader column="time" title={time} numeric {...sort} />

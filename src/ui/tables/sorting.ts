@@ -28,7 +28,7 @@ export const layerKeys: Record<LayerColumn, (layer: LayerReport) => Key> = {
 
 const none = Number.POSITIVE_INFINITY;
 
-/** What the runs are sorted by: one of their own columns, or "delta " or "perplexity " followed by a text's key. */
+/** What the runs are sorted by: one of their own columns, or "delta ", "perplexity " or "kl " followed by a text's key. */
 export function runKeys(texts: readonly string[]): Record<string, (run: Run) => Key> {
   return {
     recipe: runTitle,
@@ -39,6 +39,7 @@ export function runKeys(texts: readonly string[]): Record<string, (run: Run) => 
       texts.flatMap((key) => [
         [`delta ${key}`, (r: Run) => measuredOn(r, key)?.evaluation.blocks.at(-1)?.delta ?? none],
         [`perplexity ${key}`, (r: Run) => measuredOn(r, key)?.evaluation.perplexity ?? none],
+        [`kl ${key}`, (r: Run) => measuredOn(r, key)?.evaluation.divergence.kl.mean ?? none],
       ]),
     ),
   };

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { openModel } from "../../src/model/checkpoint";
-import { tokenLosses } from "../../src/model/vocabulary";
+import { tokenLosses } from "../../src/model/losses";
 import { createCpuOps } from "../../src/ops/cpu";
 import type { Ops } from "../../src/ops/ops";
 import { activationsOf, forward } from "../support/engine";
@@ -22,7 +22,7 @@ test("the head is read in slices of which neither weights nor logits are larger 
   const tokens = tinyTokens(4, 16);
   const stream = await forward(ops, model, tokens);
   const losses = (bytes?: number) =>
-    tokenLosses(activationsOf(ops), model, [{ h: stream.h(0), ids: tokens.ids, length: tokens.length }], null, undefined, bytes);
+    tokenLosses({ activations: activationsOf(ops), chunks: [tokens], bytes }, { model, h: stream.hs, rounded: null });
   const [whole] = await losses();
   expect(logits).toEqual([4 * 64 * 50]);
   const [sliced] = await losses(2000);

@@ -4,7 +4,7 @@ import { say } from "./terminal";
 
 const cleanups: (() => boolean)[] = [];
 
-/** @param cleanup is called before the command exits in the middle of its job: removes what would be left behind; false where that cannot be done now. */
+/** @param cleanup is called before the command exits in the middle of its job: removes what would be left behind, or says what is kept; false where that cannot be done now. */
 export const beforeLeaving = (cleanup: () => boolean): void => void cleanups.push(cleanup);
 
 /** A job that checks its signal stops well within this. */

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Engine } from "../engine/engine";
 import type { Beginning } from "../engine/runs";
 import type { GivenText } from "../engine/tokens";
-import { asQuantError, type QuantError } from "../errors";
+import { asQuantError } from "../errors";
 import { folderSink, folderSource } from "../io/node";
 import { claimFolder } from "../io/node-scratch";
 import { type Recipe, recipeTitle } from "../recipe/recipe";
@@ -87,17 +87,21 @@ async function runKept(engine: Engine, recipe: Recipe, text: GivenText | null, b
     if (event.type === "commit") done = event.done;
     listen(event);
   };
+  let isTold = false;
+  const sayKept = () => {
+    if (done > 0 && !isTold)
+      say(`${done} of ${blocks} blocks are done and kept: the same command with --resume goes on with block ${done + 1}.`);
+    isTold = true;
+    return true;
+  };
+  beforeLeaving(sayKept);
   try {
     return await engine.run({ id, recipe, text, beginning }, count, signal);
   } catch (e) {
-    if (done > 0) sayKept(asQuantError(e), done, blocks);
+    const { code } = asQuantError(e);
+    if (code !== "other-run" && code !== "run-exists") sayKept();
     throw e;
   }
-}
-
-function sayKept({ code }: QuantError, done: number, blocks: number): void {
-  if (code === "other-run" || code === "run-exists") return;
-  say(`${done} of ${blocks} blocks are done and kept: the same command with --resume goes on with block ${done + 1}.`);
 }
 
 function sayPlan(

@@ -12,6 +12,7 @@ export const fields = {
     help: "Keeps format, bits and grids to what that runtime can hold; choosing it on the page or with this option also sets them.",
     flag: "for",
     titles: destinationTitles,
+    unless: { path: "destination", is: "measure" },
     front: true,
   }),
   method: choice(methodIds, "gptq", {

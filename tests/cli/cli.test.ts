@@ -8,9 +8,10 @@ import { nodePlatform, runFolder } from "../../src/cli/platform";
 import { Engine } from "../../src/engine/engine";
 import { bytesFile } from "../../src/io/memory";
 import { folderSource } from "../../src/io/node";
+import { defaultRecipe } from "../../src/recipe/recipe";
 import { demoFolder } from "../support/demo";
 import { npy } from "../support/npy";
-import { recipeWith } from "../support/recipe";
+
 import { safetensors, tinyConfig, tinyTensors, tinyTokens } from "../support/tiny";
 
 const root = new URL("../../", import.meta.url).pathname;
@@ -74,7 +75,7 @@ describe("quantize", () => {
     const engine = new Engine(platform);
     await engine.open(await folderSource(model));
     const text = { file: bytesFile("ids.npy", npy(tinyTokens(3, 10))) };
-    await engine.run({ id: "run", recipe: recipeWith({ bits: 4 }), text }, () => {}, new AbortController().signal);
+    await engine.run({ id: "run", recipe: defaultRecipe, text }, () => {}, new AbortController().signal);
     await engine.close();
     await platform.close();
     expect(quantize("--out", out)).toMatchObject({ status: 6, stderr: expect.stringContaining("3 of its 3 blocks are done") });

@@ -36,7 +36,7 @@ const object = (properties: Json, required = Object.keys(properties)): Json => (
 
 const recipeSchema: Json = {
   description: "The recipe as run; `--recipe` reads it.",
-  ...object({ version: { const: 1 }, ...shaped(described, (_, part) => object(part)) }),
+  ...object({ version: { const: 2 }, ...shaped(described, (_, part) => object(part)) }),
 };
 
 /** Arrays of plain values on one line where they fit, as the formatter writes them. */

@@ -25,7 +25,7 @@ it("every field that has an effect stands on the page once", () => {
   // A type is offered where the format is GGUF, and settles other fields.
   for (const change of [
     everything,
-    { rotation: 0 },
+    { rotation: 0, destination: "web", format: "onnx" },
     { ...everything, format: "gguf" },
     { ...everything, format: "gguf", type: "Q4_K" },
   ] as const) {

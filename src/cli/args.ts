@@ -14,6 +14,7 @@ export const usage = `qep-studio: quantize Llama-family checkpoints on WebGPU, a
   qep-studio evaluate MODEL_DIR --text FILE | --tokens FILE.npy
              [--text-field NAME] [--windows n] [--window-length 256] [--json] [--gpu-memory 2GiB] [--cpu]
   qep-studio tasks    MODEL_DIR --tasks FILE [--limit n] [--json] [--gpu-memory 2GiB] [--cpu]
+  qep-studio verify   DIR | FILE [--against MODEL_DIR] [--json]
 
 Recipe options of quantize, which override --recipe's file [defaults in brackets]:
 ${optionsHelp()}
@@ -57,6 +58,8 @@ export const tasksOptions = {
   json: { type: "boolean" },
   ...deviceOptions,
 } satisfies Options;
+
+export const verifyOptions = { against: { type: "string" }, json: { type: "boolean" } } satisfies Options;
 
 export const wrong = (what: string, hint = "See qep-studio --help.") => new QuantError("bad-argument", what, hint);
 

@@ -1,6 +1,7 @@
 import { stat } from "node:fs/promises";
 import { basename, dirname, extname, join } from "node:path";
 import { diskSourceFile, folderSource } from "../io/node";
+import { nodeHasher } from "../io/node-hasher";
 import type { Source, SourceFile } from "../io/types";
 import { zipSource } from "../io/zip-source";
 import { openCheckpoint } from "../model/checkpoint";
@@ -17,7 +18,7 @@ export async function verify(args: string[], signal: AbortSignal): Promise<numbe
   const original = options.against === undefined ? null : await openCheckpoint(await folderSource(options.against));
   const listen = listener();
   const progress = (done: number, total: number, where: string) => listen({ type: "progress", done, total, where });
-  const verification = await checkSource(source, { original, progress, signal });
+  const verification = await checkSource(source, { original, progress, startHasher: nodeHasher, signal });
   result(options.json ? JSON.stringify(verification) : textOf(verification));
   return verification.passed ? exits.ok : exits.unsound;
 }

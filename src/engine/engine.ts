@@ -1,5 +1,5 @@
 import { asQuantError, QuantError, throwIfCancelled } from "../errors";
-import { exportCheckpoint } from "../export/checkpoint";
+import { type Exported, exportCheckpoint } from "../export/checkpoint";
 import type { Sink, Source } from "../io/types";
 import type { Calibration, TokenWindows } from "../model/calibration";
 import { type Checkpoint, type Model, openCheckpoint, runnable } from "../model/checkpoint";
@@ -20,6 +20,7 @@ import type { PlanSummary } from "../results/plan";
 import type { RunReport } from "../results/report";
 import { changesOf, scoresOf } from "./accuracy";
 import { type GpuMemory, MemoryKeeper } from "./budget";
+import { Digests } from "./digests";
 import { evaluate, perplexityOf } from "./evaluate";
 import { layerFacts } from "./facts";
 import { checkInputs } from "./inputs";
@@ -62,6 +63,7 @@ export class Engine {
   private readonly runs: Runs;
   private readonly recordings: Recordings;
   private readonly texts = new Texts();
+  private readonly digests: Digests;
   private rotated: { seed: number; model: Model } | null = null;
   /** The checkpoint's own answers, keyed by the questions. */
   private readonly answers = new Map<string, Answer[]>();
@@ -73,6 +75,7 @@ export class Engine {
 
   constructor(private readonly platform: Platform) {
     this.runs = new Runs(platform);
+    this.digests = new Digests(platform.startHasher);
     this.recordings = new Recordings(platform.runsAgain);
     this.keeper = new MemoryKeeper(platform.budget);
   }
@@ -98,6 +101,7 @@ export class Engine {
   async open(source: Source): Promise<ModelSummary> {
     const checkpoint = await openCheckpoint(source);
     this.recordings.drop();
+    this.digests.drop();
     await this.runs.close();
     this.texts.clear();
     this.answers.clear();
@@ -211,11 +215,21 @@ export class Engine {
   }
 
   /** Writes a finished run, and reads back what was written. @throws QuantError `verify-failed`, disk-full, … */
-  async export(id: string, sink: Sink, emit: Emit, signal: AbortSignal): Promise<{ files: string[]; bytes: number }> {
+  async export(id: string, sink: Sink, emit: Emit, signal: AbortSignal): Promise<Exported> {
     const { model, plan, store, report, evaluations } = this.runs.finished(id);
-    const progress = (done: number, total: number) => emit({ type: "progress", done, total, where: "writing" });
-    const input = { model, plan, quantized: store, report, evaluations: [...evaluations.values()], sink, progress, signal };
-    const written = await exportCheckpoint(input);
+    const written = await exportCheckpoint({
+      model,
+      plan,
+      quantized: store,
+      report,
+      evaluations: [...evaluations.values()],
+      calibration: store.identity.text?.digest ?? null,
+      startHasher: this.platform.startHasher,
+      inputs: (read, s) => this.digests.of(model, read, s),
+      sink,
+      progress: (done, total, where) => emit({ type: "progress", done, total, where }),
+      signal,
+    });
     await store.markExported();
     return written;
   }
@@ -233,6 +247,7 @@ export class Engine {
 
   /** Releases the device and the places of the runs. What is kept of unfinished runs stays there. */
   async close(): Promise<void> {
+    this.digests.drop();
     await this.runs.close();
     this.device?.ops.destroy();
     this.device = null;
@@ -250,6 +265,7 @@ export class Engine {
     try {
       const budget = calibration ? this.budgetOf(kept, calibration) : undefined;
       if (!isPassing) await checkRoom(this.platform, { ...kept, calibration, committed: kept.store.committed, budget });
+      if (!isPassing) this.digests.begin(kept.model);
       await checkInputs(kept.store, kept.model, kept.plan, calibration, calibration ? this.perChunkOf(kept, calibration) : 1, signal);
       for (;;) {
         try {

@@ -1,5 +1,6 @@
 /** Checks a checkpoint that somebody wrote: ours or anybody's, a folder or a file, by itself or beside the original. */
 import { asQuantError } from "../errors";
+import { plainHasher, type StartHasher } from "../io/hasher";
 import { readJson } from "../io/json";
 import { findFile } from "../io/source";
 import { shown } from "../io/text";
@@ -7,6 +8,7 @@ import type { Source } from "../io/types";
 import { type Checkpoint, runnable } from "../model/checkpoint";
 import { rotateModel } from "../model/rotated";
 import type { Verification } from "../results/verification";
+import { checkDigests, openCertificate } from "./certificate";
 import { checkFolder } from "./folder/folder";
 import { checkGguf } from "./gguf/gguf";
 import { CheckJob } from "./job";
@@ -17,6 +19,8 @@ export interface CheckOptions {
   original?: Checkpoint | null;
   /** Bytes that have been read, and will be in all. */
   progress?(done: number, total: number, where: string): void;
+  /** Hashes the files where a certificate.json names digests; in this thread unless it is given. */
+  startHasher?: StartHasher;
   signal?: AbortSignal;
 }
 
@@ -27,11 +31,15 @@ export interface CheckOptions {
  */
 export async function checkSource(
   source: Source,
-  { original = null, progress = () => {}, signal }: CheckOptions = {},
+  { original = null, progress = () => {}, startHasher = plainHasher, signal }: CheckOptions = {},
 ): Promise<Verification> {
   const job = new CheckJob(source, original && (await asRotated(source, original)), progress, signal);
+  let hashed = 0;
   try {
+    const certificate = await openCertificate(job);
+    hashed = job.total;
     await checkerFor(source)(job);
+    if (certificate) await checkDigests(job, certificate, startHasher);
   } catch (cause) {
     job.findings.failed(cause, source.label);
   }
@@ -42,7 +50,7 @@ export async function checkSource(
     label: shown(source.label),
     title,
     tensors,
-    bytes: total,
+    bytes: total - hashed,
     findings: findings.list,
     layers: original ? layers : null,
     against: original && shown(original.source.label),

@@ -34,6 +34,7 @@ const packages: readonly [name: RegExp, home: RegExp][] = [
 const started: Record<string, string> = {
   "src/worker/client.ts": "src/worker/worker.ts",
   "src/worker/helper.ts": "src/worker/helper-worker.ts",
+  "src/worker/hasher.ts": "src/worker/hash-worker.ts",
 };
 
 const globals = ["document", "window", "navigator"];

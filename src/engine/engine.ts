@@ -110,6 +110,11 @@ export class Engine {
     return summarize(checkpoint);
   }
 
+  /** The open checkpoint, to compare others with; null where none is open. */
+  get original(): Checkpoint | null {
+    return this.checkpoint;
+  }
+
   /** The runs of the open checkpoint that can be resumed. */
   interrupted(): Promise<InterruptedRun[]> {
     return this.runs.interrupted(this.current);

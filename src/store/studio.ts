@@ -4,6 +4,7 @@ import { changeRecipe } from "../recipe/access";
 import type { Recipe, RecipeChange } from "../recipe/recipe";
 import type { Client } from "../worker/client";
 import { createCaller } from "./calling";
+import { type Checking, createChecking } from "./checking";
 import { watchLayer } from "./inspecting";
 import { createJobs, type Jobs } from "./jobs";
 import { createLive, type Live } from "./live";
@@ -18,7 +19,7 @@ import { createSession } from "./session";
 import { type EvaluationSettings, initialState, type State, type TaskSettings } from "./state";
 import type { TextChoice } from "./texts";
 
-export interface Studio extends Jobs, Scoring, Resuming, Omit<Opening, "reopen">, Pick<Live, "setLive" | "keep"> {
+export interface Studio extends Jobs, Scoring, Resuming, Checking, Omit<Opening, "reopen">, Pick<Live, "setLive" | "keep"> {
   store: StoreApi<State>;
   start(): Promise<void>;
   /** For a browser without WebGPU: the demo on the float64 reference. */
@@ -64,6 +65,7 @@ export function createStudio(connect: () => Client, now: () => number = () => pe
     store,
     ...opening,
     ...jobs,
+    ...createChecking(store, caller, say),
     ...createScoring(store, caller, say, now),
     ...resuming,
     ...live,

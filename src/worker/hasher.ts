@@ -34,15 +34,15 @@ function inWorker(): Hasher {
   let settle: { resolve(answer: string | null): void; reject(e: QuantError): void } | null = null;
   worker.onmessage = ({ data }: MessageEvent<string | null>) => settle?.resolve(data);
   worker.onerror = (e) => settle?.reject(new QuantError("worker-died", `the one that hashes files: ${e.message ?? ""}`, "Export again."));
-  const ask = (message: Uint8Array | null) =>
+  const ask = (bytes: Uint8Array<ArrayBuffer> | null) =>
     new Promise<string | null>((resolve, reject) => {
       settle = { resolve, reject };
-      // A copy crosses: the caller goes on to write these bytes.
-      worker.postMessage(message);
+      worker.postMessage(bytes, bytes ? [bytes.buffer] : []);
     });
   return {
     async update(bytes) {
-      await ask(bytes);
+      // A copy crosses, of these bytes alone: the caller goes on to write them, and they may lie in a buffer that is much larger.
+      await ask(new Uint8Array(bytes));
     },
     digest: async () => (await ask(null))!,
     close: () => worker.terminate(),

@@ -1,0 +1,103 @@
+/** Files checked in the page: its own export and a damaged one, beside the open model and without WebGPU. */
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { expect, type Page, test } from "@playwright/test";
+import { demoWith, type Upload } from "./checkpoints";
+import { button, openDemo, openStudio, recipe, region, seriousFindings, status, untilDone } from "./studio";
+import { unzip } from "./unzip";
+
+const upload = (name: string, buffer: Buffer): Upload => ({ name, mimeType: "application/octet-stream", buffer });
+
+async function check(page: Page, files: Upload[], said: RegExp): Promise<void> {
+  await page.getByLabel("Choose files to check").setInputFiles(files);
+  await expect(status(page)).toContainText(said);
+}
+
+const found = (page: Page) =>
+  region(page)
+    .getByRole("list")
+    .filter({ hasText: /\bok\b|error/ })
+    .last();
+
+test("an export shows its verdict and digests, is found sound, and a damaged one is named", async ({ page, context }) => {
+  await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+  const watch = await openStudio(page);
+  await openDemo(page);
+  await recipe(page).getByLabel("Blocks to quantize").selectOption({ label: "first 1" });
+  await recipe(page).getByRole("slider").fill("0");
+  await untilDone(page, "Run", /Done: RTN 3-bit first 1 blocks/);
+
+  const downloading = page.waitForEvent("download");
+  await untilDone(page, "Download as zip", /Done: \d+ files/);
+  const zip = readFileSync(await (await downloading).path());
+  const files = new Map([...unzip(zip)].map(([path, content]) => [path.split("/").at(-1)!, content]));
+  const sha256 = createHash("sha256").update(files.get("model.safetensors")!).digest("hex");
+
+  await test.step("the verdict and the digests are those of the files", async () => {
+    const panel = page.getByRole("region", { name: "Export" });
+    await expect(panel).toContainText(/Read back: 111 tensors, .*, each byte as it was to be written\./);
+    await expect(panel).toContainText(`${sha256.slice(0, 12)}…`);
+    await button(page, "Copy SHA-256 of model.safetensors").click();
+    await expect(status(page)).toContainText("The SHA-256 of model.safetensors is copied.");
+    expect(await page.evaluate(() => navigator.clipboard.readText())).toBe(sha256);
+    const certificate = JSON.parse(files.get("certificate.json")!.toString());
+    for (const { name, sha256: named } of certificate.written)
+      expect(createHash("sha256").update(files.get(name)!).digest("hex")).toBe(named);
+    const source = demoWith().map(({ name, buffer }) => [name, createHash("sha256").update(buffer).digest("hex")]);
+    expect(certificate.source.map(({ name, sha256: named }: { name: string; sha256: string }) => [name, named])).toEqual(source.sort());
+  });
+
+  await test.step("the zip is sound beside the open model", async () => {
+    await page.getByText("Check a file instead").click();
+    await check(page, [upload("out.zip", zip)], /Checked out\.zip: the files are sound/);
+    await expect(found(page)).toContainText("84 linear layers are the original's within");
+    await expect(found(page)).toContainText("are those of certificate.json");
+    await page.getByText("84 layers beside QEP demo’s").click();
+    const rows = region(page).getByRole("table").locator("tbody tr");
+    await expect(rows).toHaveCount(84);
+    // The worst first: the block that was quantized to 3 bits; all others were copied.
+    await expect(rows.first()).toContainText(/model\.layers\.0\..*0\.\d+F16/);
+    await expect(rows.last()).toContainText(/_proj0BF16$/);
+    expect(await seriousFindings(page)).toEqual([]);
+  });
+
+  await test.step("a file that was cut off is named", async () => {
+    const parts = [...files].map(([name, content]) => upload(name, name === "model.safetensors" ? content.subarray(0, -64) : content));
+    await check(page, parts, /the files are not sound/);
+    await expect(found(page)).toContainText("This file is shorter than its header says");
+    await expect(found(page)).toContainText("Weights are not those that certificate.json names.");
+    expect(await seriousFindings(page)).toEqual([]);
+  });
+
+  await test.step("the model and its run are still there", async () => {
+    await expect(button(page, "Download as zip")).toBeEnabled();
+    await expect(region(page)).toContainText("LlamaForCausalLM");
+  });
+  expect(watch).toEqual({ outside: [], faults: [] });
+});
+
+test("without WebGPU, and with no model open", async ({ page }) => {
+  await page.addInitScript(() => Object.defineProperty(Navigator.prototype, "gpu", { value: undefined }));
+  // The worker has a navigator of its own.
+  await page.route(/worker.*\.js$/, async (route) => {
+    const response = await route.fetch();
+    await route.fulfill({ response, body: `delete WorkerNavigator.prototype.gpu;\n${await response.text()}` });
+  });
+  const watch = await openStudio(page);
+  await expect(page.getByRole("alert")).toContainText("This browser offers no WebGPU");
+  await page.getByText("Check a file instead").click();
+  await expect(region(page)).toContainText("Open the original first to compare each layer with it.");
+  await check(page, demoWith(), /the files are sound/);
+  await expect(found(page)).toContainText("111 tensors were read: they are whole, and their values are finite.");
+  const nan = demoWith({
+    "model-00002-of-00002.safetensors": (content) => {
+      const changed = Buffer.from(content);
+      // The last two words are weights of 16 bits: all ones is NaN in bf16 as in f16.
+      changed.fill(0xff, changed.length - 4);
+      return changed;
+    },
+  });
+  await check(page, nan, /the files are not sound/);
+  await expect(found(page)).toContainText("Weights are NaN or infinite.");
+  expect(watch).toEqual({ outside: [], faults: [] });
+});

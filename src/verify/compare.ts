@@ -4,7 +4,7 @@ import { checkFolds, scalableSide } from "./folds";
 import type { CheckJob } from "./job";
 import { type Matrix, type Reading, type Rows, rowsAtOnce } from "./matrix";
 import type { Original } from "./original";
-import { Sums } from "./sums";
+import { type Side, Sums } from "./sums";
 
 /** Rows on which other readings are tried: enough for millions of weights, and whole heads. */
 const triedRows = 256;
@@ -44,31 +44,33 @@ export class Comparison {
       return this.job.findings.join("error", "far-from-original", message, name);
     }
     const factor = await this.inputFactor(name);
-    const sums = await this.sums(matrix, matrix.rows, shape[0], factor);
-    const plain = sums.error();
     const side = scalableSide(name);
-    const { error, factors } = side ? sums.scaled(side) : { error: plain, factors: null };
+    const sums = await this.sums(matrix, matrix.rows, shape[0], factor, side);
+    const plain = sums.error();
+    const { error, factors } = side ? sums.scaled() : { error: plain, factors: null };
     const isScaled = error * clearlyScaled < plain && error < far;
     if (isScaled) this.factors.set(name, factors!);
     const scaled = isScaled ? side! : factor ? "inputs" : null;
     this.job.layers.push({ name, shape: [shape[0], shape[1]], stored, error: isScaled ? error : plain, scaled });
-    for (const reading of matrix.readings) await this.tryOut(matrix, reading, factor);
+    if (matrix.readings.length) await this.tryReadings(matrix, factor);
   }
 
-  private async tryOut(matrix: Matrix, reading: Reading, factor: Float32Array | null): Promise<void> {
+  private async tryReadings(matrix: Matrix, factor: Float32Array | null): Promise<void> {
     const rows = Math.min(matrix.shape[0], Math.max(1, Math.floor(triedRows / matrix.unit)) * matrix.unit);
-    const [declared, other] = [await this.sums(matrix, matrix.rows, rows, factor), await this.sums(matrix, reading.rows, rows, factor)];
-    const byHow = this.trials.get(reading.code) ?? new Map<string, Trial>();
-    this.trials.set(reading.code, byHow);
-    const trial = byHow.get(reading.how) ?? { declared: 0, other: 0, layers: 0, reading };
-    trial.declared += declared.error() ** 2;
-    trial.other += other.error() ** 2;
-    trial.layers++;
-    byHow.set(reading.how, trial);
+    const declared = (await this.sums(matrix, matrix.rows, rows, factor)).error() ** 2;
+    for (const reading of matrix.readings) {
+      const byHow = this.trials.get(reading.code) ?? new Map<string, Trial>();
+      this.trials.set(reading.code, byHow);
+      const trial = byHow.get(reading.how) ?? { declared: 0, other: 0, layers: 0, reading };
+      trial.declared += declared;
+      trial.other += (await this.sums(matrix, reading.rows, rows, factor)).error() ** 2;
+      trial.layers++;
+      byHow.set(reading.how, trial);
+    }
   }
 
-  private async sums({ name, shape, unit }: Matrix, read: Rows, end: number, factor: Float32Array | null): Promise<Sums> {
-    const sums = new Sums(shape[1], end);
+  private async sums({ name, shape, unit }: Matrix, read: Rows, end: number, factor: Float32Array | null, side?: Side): Promise<Sums> {
+    const sums = new Sums(shape[1], end, side);
     const step = rowsAtOnce(shape, unit);
     for (let from = 0; from < end; from += step) {
       this.job.read(0, name);

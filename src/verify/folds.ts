@@ -1,8 +1,9 @@
 /** Scales that AWQ puts from a layer's inputs into the outputs of the layer before it, within a block: up into down, v into o. */
 import type { Findings } from "./findings";
+import type { Side } from "./sums";
 
 /** What a kind of layer may be scaled by without a norm's telling. */
-const sides: Readonly<Record<string, "inputs" | "outputs">> = {
+const sides: Readonly<Record<string, Side>> = {
   up_proj: "outputs",
   v_proj: "outputs",
   down_proj: "inputs",
@@ -13,7 +14,7 @@ const partners: Readonly<Record<string, string>> = { "mlp.up_proj": "mlp.down_pr
 /** Factors of a pair may be this far from undoing each other, which is their quantization error. */
 const tolerance = 0.2;
 
-export const scalableSide = (layer: string): "inputs" | "outputs" | undefined => {
+export const scalableSide = (layer: string): Side | undefined => {
   const kind = layer.slice(layer.lastIndexOf(".") + 1);
   return Object.hasOwn(sides, kind) ? sides[kind] : undefined;
 };

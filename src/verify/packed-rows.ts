@@ -18,17 +18,20 @@ export function packedRows(matrix: PackedMatrix, { zeroShift = 0, inOrder = fals
   const { gridKind, scales, zeros, bits } = matrix;
   const groups = scales.length / out;
   const groupOf = groupsOf(matrix, inOrder);
+  const [S, M] = [new Float64Array(groups), new Float64Array(groups)];
   return async (from, to) => {
     const values = new Float32Array((to - from) * n);
+    const together = rowOf ? null : codesOf(matrix, from, to);
     for (let r = from; r < to; r++) {
       const source = rowOf ? rowOf(r) : r;
-      const codes = codesOf(matrix, source, source + 1);
-      for (let c = 0; c < n; c++) {
-        const g = groupOf[c];
+      const codes = together ? together.subarray((r - from) * n, (r - from + 1) * n) : codesOf(matrix, source, source + 1);
+      for (let g = 0; g < groups; g++) {
         const zero = zeros[source * groups + g];
-        const meant = zeroShift ? (zero + zeroShift + 2 ** bits) % 2 ** bits : zero;
-        values[(r - from) * n + c] = pointOf(gridKind, scales[r * groups + g], meant, codes[c]);
+        S[g] = scales[r * groups + g];
+        M[g] = -pointOf(gridKind, S[g], zeroShift ? (zero + zeroShift + 2 ** bits) % 2 ** bits : zero, 0);
       }
+      const at = (r - from) * n;
+      for (let c = 0; c < n; c++) values[at + c] = S[groupOf[c]] * codes[c] - M[groupOf[c]];
     }
     return values;
   };

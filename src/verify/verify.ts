@@ -7,7 +7,7 @@ import { shown } from "../io/text";
 import type { Source } from "../io/types";
 import { type Checkpoint, runnable } from "../model/checkpoint";
 import { rotateModel } from "../model/rotated";
-import type { Verification } from "../results/verification";
+import type { ComparedLayer, Verification } from "../results/verification";
 import { checkDigests, openCertificate } from "./certificate";
 import { checkFolder } from "./folder/folder";
 import { checkGguf } from "./gguf/gguf";
@@ -34,15 +34,14 @@ export async function checkSource(
   { original = null, progress = () => {}, startHasher = plainHasher, signal }: CheckOptions = {},
 ): Promise<Verification> {
   const job = new CheckJob(source, original && (await asRotated(source, original)), progress, signal);
-  let hashed = 0;
+  const certificate = await openCertificate(job);
+  const hashed = job.total;
   try {
-    const certificate = await openCertificate(job);
-    hashed = job.total;
     await checkerFor(source)(job);
-    if (certificate) await checkDigests(job, certificate, startHasher);
   } catch (cause) {
     job.findings.failed(cause, source.label);
   }
+  if (certificate) await checkDigests(job, certificate, startHasher);
   const { findings, layers, title, tensors, total } = job;
   if (findings.passed)
     findings.add("ok", "values", `${tensors.toLocaleString("en")} tensors were read: they are whole, and their values are finite.`);
@@ -52,10 +51,16 @@ export async function checkSource(
     tensors,
     bytes: total - hashed,
     findings: findings.list,
-    layers: original ? layers : null,
+    layers: original && inOrder(layers, original),
     against: original && shown(original.source.label),
     passed: findings.passed,
   };
+}
+
+/** Block after block, whatever their order in the file. */
+function inOrder(layers: readonly ComparedLayer[], original: Checkpoint): ComparedLayer[] {
+  const places = new Map(original.layers.map(({ name }, at) => [name, at]));
+  return layers.toSorted((a, b) => (places.get(a.name) ?? 0) - (places.get(b.name) ?? 0));
 }
 
 function checkerFor({ files }: Source): (job: CheckJob) => Promise<void> {

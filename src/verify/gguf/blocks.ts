@@ -33,11 +33,19 @@ export function nonFiniteBlock(type: GgmlType, bytes: Uint8Array): number {
 
 type Decoder = (b: Uint8Array, at: number, out: Float32Array, to: number, half: (at: number) => number) => void;
 
+let table: Float32Array | undefined;
+
+/** The numbers of all f16 words, made once. */
+function f16Values(): Float32Array {
+  table ??= toFloats(new Uint8Array(Uint16Array.from({ length: 65536 }, (_, word) => word).buffer), "F16");
+  return table;
+}
+
 /** The values of whole blocks. */
 export function decodeBlocks(type: GgmlType, bytes: Uint8Array): Float32Array {
   if (type === "F32" || type === "F16") return toFloats(bytes, type);
   const { values, bytes: size } = ggmlTypes[type];
-  const words = toFloats(new Uint8Array(Uint16Array.from({ length: 65536 }, (_, i) => i).buffer), "F16");
+  const words = f16Values();
   const half = (at: number) => words[bytes[at] | (bytes[at + 1] << 8)];
   const out = new Float32Array((bytes.length / size) * values);
   const decode = decoders[type];

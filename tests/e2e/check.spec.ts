@@ -1,11 +1,15 @@
 /** Files checked in the page: its own export and a damaged one, beside the open model and without WebGPU. */
+import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect, type Page, test } from "@playwright/test";
 import { demoWith, type Upload } from "./checkpoints";
 import { button, openDemo, openStudio, recipe, region, seriousFindings, status, untilDone } from "./studio";
 import { unzip } from "./unzip";
 
+const root = new URL("../../", import.meta.url).pathname;
 const upload = (name: string, buffer: Buffer): Upload => ({ name, mimeType: "application/octet-stream", buffer });
 
 async function check(page: Page, files: Upload[], said: RegExp): Promise<void> {
@@ -18,6 +22,15 @@ const found = (page: Page) =>
     .getByRole("list")
     .filter({ hasText: /\bok\b|error/ })
     .last();
+
+/** Neither the page nor its worker, which has a navigator of its own, finds WebGPU. */
+async function withoutGpu(page: Page): Promise<void> {
+  await page.addInitScript(() => Object.defineProperty(Navigator.prototype, "gpu", { value: undefined }));
+  await page.route(/worker.*\.js$/, async (route) => {
+    const response = await route.fetch();
+    await route.fulfill({ response, body: `delete WorkerNavigator.prototype.gpu;\n${await response.text()}` });
+  });
+}
 
 test("an export shows its verdict and digests, is found sound, and a damaged one is named", async ({ page, context }) => {
   await context.grantPermissions(["clipboard-read", "clipboard-write"]);
@@ -77,12 +90,7 @@ test("an export shows its verdict and digests, is found sound, and a damaged one
 });
 
 test("without WebGPU, and with no model open", async ({ page }) => {
-  await page.addInitScript(() => Object.defineProperty(Navigator.prototype, "gpu", { value: undefined }));
-  // The worker has a navigator of its own.
-  await page.route(/worker.*\.js$/, async (route) => {
-    const response = await route.fetch();
-    await route.fulfill({ response, body: `delete WorkerNavigator.prototype.gpu;\n${await response.text()}` });
-  });
+  await withoutGpu(page);
   const watch = await openStudio(page);
   await expect(page.getByRole("alert")).toContainText("This browser offers no WebGPU");
   await page.getByText("Check a file instead").click();
@@ -100,4 +108,34 @@ test("without WebGPU, and with no model open", async ({ page }) => {
   await check(page, nan, /the files are not sound/);
   await expect(found(page)).toContainText("Weights are NaN or infinite.");
   expect(watch).toEqual({ outside: [], faults: [] });
+});
+
+test("the same run has the same weights and certificate on the page and on the command line", async ({ page }) => {
+  await withoutGpu(page);
+  await openStudio(page);
+  await button(page, "Run the demo on the CPU reference").click();
+  await recipe(page).getByLabel("Blocks to quantize").selectOption({ label: "first 1" });
+  await expect(button(page, "Run")).toBeEnabled();
+  await untilDone(page, "Run", "Done: RTN 3-bit");
+  const downloading = page.waitForEvent("download");
+  await untilDone(page, "Download as zip", /Done: \d+ files/);
+  const files = unzip(readFileSync(await (await downloading).path()));
+  const folder = mkdtempSync(join(tmpdir(), "qep-same-"));
+  try {
+    for (const [path, content] of files) if (path.endsWith("recipe.json")) writeFileSync(join(folder, "recipe.json"), content);
+    const demo = join(root, "public/demo");
+    const options = ["--recipe", join(folder, "recipe.json"), "--calibration", join(demo, "calibration.jsonl"), "--cpu"];
+    const command = [join(root, "bin/qep-studio.mjs"), "quantize", join(demo, "model"), "--out", join(folder, "out"), ...options];
+    const { status: code, stderr } = spawnSync(process.execPath, command, { encoding: "utf8" });
+    expect(stderr).toContain("read back and verified");
+    expect(code).toBe(0);
+    for (const [path, content] of files) {
+      const name = path.split("/").at(-1)!;
+      // The card names the model's folder, and the demo has none on the page.
+      if (name !== "README.md") expect(readFileSync(join(folder, "out", name)).equals(content), name).toBe(true);
+    }
+    expect([...files.keys()].map((path) => path.split("/").at(-1))).toContain("certificate.json");
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 });

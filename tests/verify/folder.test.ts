@@ -217,6 +217,12 @@ describe("a known mistake is named", () => {
       { alone: ["error unexpected-tensor"], says: /blocks beyond the 1 that config.json names/ },
     ],
     [
+      "billions of blocks",
+      ct,
+      { config: (c) => Object.assign(c, { num_hidden_layers: 2e9 }) },
+      { alone: ["error config"], says: /num_hidden_layers is 2000000000/ },
+    ],
+    [
       "bits that contradict the files",
       gptq,
       { config: (c) => Object.assign(c.quantization_config, { bits: 8 }) },

@@ -165,6 +165,7 @@ describe("a known mistake is named", () => {
       { keys: (k) => k.set("tokenizer.ggml.eos_token_id", u32(5000)) },
       { alone: ["error config"], says: /It is 5000, but there are only/ },
     ],
+    ["billions of blocks", { keys: (k) => k.set("llama.block_count", u32(4e9)) }, { alone: ["error config"], says: /It is 4000000000/ }],
     ["a truncated file", { cut: 40 }, { alone: ["error truncated"], says: /its header tells of/ }],
     [
       "a tensor missing",

@@ -1,6 +1,6 @@
 /** A GGUF file's metadata: what llama.cpp needs, and whether it agrees with the tensors. */
 import type { ReadValue } from "../../export/gguf/header-reader";
-import type { ModelSpec } from "../../model/spec";
+import { type ModelSpec, mostBlocks } from "../../model/spec";
 import type { LayerKind } from "../../recipe/recipe";
 import type { CheckJob } from "../job";
 
@@ -40,7 +40,11 @@ export function networkOf({ findings }: CheckJob, keys: Keys, shapes: Shapes): M
   }
   const missing = needed.filter((key) => typeof keys.get(`${id}.${key}`) !== "number");
   for (const key of missing) findings.join("error", "gguf-keys", "llama.cpp does not load a file without these keys.", `${id}.${key}`);
-  return missing.length ? null : specOf(id, keys, shapes);
+  if (missing.length) return null;
+  const spec = specOf(id, keys, shapes);
+  if (Number.isSafeInteger(spec.blocks) && spec.blocks <= mostBlocks) return spec;
+  findings.add("error", "config", `It is ${spec.blocks}.`, `${id}.block_count`);
+  return null;
 }
 
 function specOf(id: string, keys: Keys, shapes: Shapes): ModelSpec {

@@ -13,7 +13,7 @@ const root = new URL("../../", import.meta.url).pathname;
 const upload = (name: string, buffer: Buffer): Upload => ({ name, mimeType: "application/octet-stream", buffer });
 
 async function check(page: Page, files: Upload[], said: RegExp): Promise<void> {
-  await page.getByLabel("Choose files to check").setInputFiles(files);
+  await page.getByLabel("Check files").setInputFiles(files);
   await expect(status(page)).toContainText(said);
 }
 
@@ -97,6 +97,16 @@ test("without WebGPU, and with no model open", async ({ page }) => {
   await expect(region(page)).toContainText("Open the original first to compare each layer with it.");
   await check(page, demoWith(), /the files are sound/);
   await expect(found(page)).toContainText("111 tensors were read: they are whole, and their values are finite.");
+  const dropped = await page.evaluateHandle(() => {
+    const transfer = new DataTransfer();
+    transfer.items.add(new File(["no header"], "model.safetensors"));
+    return transfer;
+  });
+  const target = page.getByRole("group", { name: "Check a file instead" });
+  await target.dispatchEvent("drop", { dataTransfer: dropped });
+  await expect(status(page)).toContainText("Checked model.safetensors: the files are not sound");
+  await expect(found(page)).toContainText("There is no config.json");
+
   const nan = demoWith({
     "model-00002-of-00002.safetensors": (content) => {
       const changed = Buffer.from(content);

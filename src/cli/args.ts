@@ -14,6 +14,7 @@ export const usage = `qep-studio: quantize Llama-family checkpoints on WebGPU, a
   qep-studio evaluate MODEL_DIR --text FILE | --tokens FILE.npy
              [--against ORIGINAL_DIR] [--text-field NAME] [--windows n] [--window-length 256] [--json] [--gpu-memory 2GiB] [--cpu]
   qep-studio tasks    MODEL_DIR --tasks FILE [--limit n] [--json] [--gpu-memory 2GiB] [--cpu]
+  qep-studio verify   DIR | FILE [--against MODEL_DIR] [--json]
 
 --for sets format, grid, groups and GGUF type for where the result will run; --preset sets method and QEP: good (the default), quick, or paper.
 Recipe options of quantize, which override these two and --recipe's file [defaults in brackets]:
@@ -60,6 +61,8 @@ export const tasksOptions = {
   json: { type: "boolean" },
   ...deviceOptions,
 } satisfies Options;
+
+export const verifyOptions = { against: { type: "string" }, json: { type: "boolean" } } satisfies Options;
 
 export const wrong = (what: string, hint = "See qep-studio --help.") => new QuantError("bad-argument", what, hint);
 

@@ -6,8 +6,12 @@ import { exitOf, exits } from "./exit";
 import { interruptSignal } from "./interrupt";
 import { quantize } from "./quantize";
 import { result, say } from "./terminal";
+import { verify } from "./verify";
 
-const commands: Record<string, (args: string[], signal: AbortSignal) => Promise<void>> = { inspect, quantize, evaluate, tasks };
+/** A command whose result decides the exit code resolves to it. */
+type Command = (args: string[], signal: AbortSignal) => Promise<unknown>;
+
+const commands: Record<string, Command> = { inspect, quantize, evaluate, tasks, verify };
 
 /** Runs one command line and returns its exit code; every failure is one sentence on stderr. */
 export async function main(args: readonly string[]): Promise<number> {
@@ -22,8 +26,8 @@ export async function main(args: readonly string[]): Promise<number> {
       return exits.ok;
     }
     if (!Object.hasOwn(commands, name)) throw wrong(`"${name}" is not a command`);
-    await commands[name](rest, interruptSignal());
-    return exits.ok;
+    const code = await commands[name](rest, interruptSignal());
+    return typeof code === "number" ? code : exits.ok;
   } catch (e) {
     const error = asQuantError(e);
     say(error.message);

@@ -2,6 +2,7 @@ import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import type { Platform } from "../engine/platform";
+import { nodeHasher } from "../io/node-hasher";
 import { folderScratch, freeBytes } from "../io/node-scratch";
 import { openOps } from "./gpu";
 import { threadHelper } from "./helper";
@@ -17,6 +18,7 @@ export function nodePlatform(reference: boolean, folder: string | null): Platfor
     exportsToSameDisk: true,
     freeBytes: () => freeBytes(folder ?? tmpdir()),
     openOps: () => openOps(reference),
+    startHasher: nodeHasher,
     helperFor: threadHelper,
     claimRun: async () => ({ scratch: folderScratch(join(folder!, "journal")), release: async () => {} }),
     keptRuns: async () => [],

@@ -1,5 +1,5 @@
-import { asQuantError, QuantError, throwIfCancelled } from "../errors";
-import { exportCheckpoint } from "../export/checkpoint";
+import { QuantError } from "../errors";
+import { type Exported, exportCheckpoint } from "../export/checkpoint";
 import type { Sink, Source } from "../io/types";
 import type { Calibration, TokenWindows } from "../model/calibration";
 import { type Checkpoint, type Model, openCheckpoint, runnable } from "../model/checkpoint";
@@ -21,12 +21,14 @@ import type { RunReport } from "../results/report";
 import { changesOf, scoresOf } from "./accuracy";
 import { checkSameTokens, checkSameVocabulary, openOriginal } from "./against";
 import { type GpuMemory, MemoryKeeper } from "./budget";
+import { Devices } from "./devices";
+import { Digests } from "./digests";
 import { evaluate, evaluateAgainst, perplexityOf } from "./evaluate";
 import { layerFacts } from "./facts";
 import { checkInputs } from "./inputs";
 import { checkWidths } from "./limits";
 import { planSummary } from "./plan";
-import { Device, type Platform } from "./platform";
+import type { Device, Platform } from "./platform";
 import { type Emit, neverFalling, partOf } from "./progress";
 import { measureRate } from "./rate";
 import { Recordings } from "./recordings";
@@ -51,9 +53,6 @@ export interface RunOrder {
   isPassing?: boolean;
 }
 
-/** A lost device is opened again at most this often within this time. */
-const recoveries = { most: 3, withinMs: 60_000 };
-
 /** While a plan is made, nobody listens. */
 const unheard: Emit = () => {};
 
@@ -63,25 +62,28 @@ export class Engine {
   private readonly runs: Runs;
   private readonly recordings: Recordings;
   private readonly texts = new Texts();
+  private readonly digests: Digests;
   private rotated: { seed: number; model: Model } | null = null;
   /** The checkpoint's own answers, keyed by the questions. */
   private readonly answers = new Map<string, Answer[]>();
   private rate: number | null = null;
-  private device: Device | null = null;
+  private readonly devices: Devices;
   private readonly keeper: MemoryKeeper;
-  /** When the device was lost, lately. */
-  private readonly lostAt: number[] = [];
 
   constructor(private readonly platform: Platform) {
+    this.devices = new Devices(platform, () => {
+      this.recordings.forget();
+      this.rate = null;
+    });
     this.runs = new Runs(platform);
+    this.digests = new Digests(platform.startHasher);
     this.recordings = new Recordings(platform.runsAgain);
     this.keeper = new MemoryKeeper(platform.budget);
   }
 
   /** Opens the device unless it is open; opens a new one after it was lost. Every job calls this first. @throws QuantError `no-webgpu`. */
-  async start(): Promise<Device> {
-    this.device ??= await Device.open(this.platform);
-    return this.device;
+  start(): Promise<Device> {
+    return this.devices.start();
   }
 
   /** Sets the GPU memory that every later job keeps within. */
@@ -93,18 +95,24 @@ export class Engine {
 
   /** Bytes alive on the device now. */
   get liveBytes(): number {
-    return this.device?.ops.liveBytes ?? 0;
+    return this.devices.liveBytes;
   }
 
   async open(source: Source): Promise<ModelSummary> {
     const checkpoint = await openCheckpoint(source);
     this.recordings.drop();
+    this.digests.drop();
     await this.runs.close();
     this.texts.clear();
     this.answers.clear();
     this.rotated = null;
     this.checkpoint = checkpoint;
     return summarize(checkpoint);
+  }
+
+  /** The open checkpoint, to compare others with; null where none is open. */
+  get original(): Checkpoint | null {
+    return this.checkpoint;
   }
 
   /** The runs of the open checkpoint that can be resumed. */
@@ -116,14 +124,14 @@ export class Engine {
   async plan(recipe: Recipe, text: GivenText | WindowsOfRun | null, signal: AbortSignal): Promise<PlanSummary> {
     const plan = resolve(recipe, this.current);
     if (!this.current.spec) {
-      return this.recovering(signal, unheard, async ({ ops }) => {
+      return this.devices.recovering(signal, unheard, async ({ ops }) => {
         checkWidths(plan, ops.adapter);
         return withRoom(this.platform, await planUncalibrated(ops, this.current, plan), { model: this.current, plan, calibration: null });
       });
     }
     const { calibration } = await this.calibrationOf(recipe, text, signal);
     const { spec } = this.currentModel;
-    const rate = await this.recovering(signal, unheard, async ({ activations, ops }) => {
+    const rate = await this.devices.recovering(signal, unheard, async ({ activations, ops }) => {
       checkWidths(plan, ops.adapter);
       return this.rate ?? measureRate(activations, spec, calibration.tokens.length);
     });
@@ -169,7 +177,7 @@ export class Engine {
     const { model, store, evaluations } = this.runs.finished(id);
     const { label, tokens } = await this.measuredTokens(text, cutting, emit, signal);
     const measured = runnable(model);
-    const evaluation = await this.recovering(signal, emit, (device, steady) =>
+    const evaluation = await this.devices.recovering(signal, emit, (device, steady) =>
       evaluate({ ...this.passing(device, tokens, [measured]), model: measured, tokens, emit: steady, signal }, store),
     );
     evaluations.set(windowsKey(tokens), { text: label, evaluation });
@@ -188,7 +196,7 @@ export class Engine {
   /** Perplexity of the open checkpoint as it is. */
   async measureModel(text: GivenText, cutting: Cutting, emit: Emit, signal: AbortSignal): Promise<Perplexity> {
     const tokens = await this.texts.tokens(this.currentModel, text.file, cutting, this.reading(text, signal, emit));
-    return this.recovering(signal, emit, (device, steady) =>
+    return this.devices.recovering(signal, emit, (device, steady) =>
       perplexityOf({ ...this.passing(device, tokens), model: this.currentModel, tokens, emit: steady, signal }),
     );
   }
@@ -203,7 +211,7 @@ export class Engine {
     const reading = this.reading(text, signal, emit);
     const tokens = await this.texts.tokens(model, text.file, cutting, reading);
     await checkSameTokens(model, original, tokens, () => loadTokens(original, text.file, cutting, reading));
-    return this.recovering(signal, emit, (device, steady) =>
+    return this.devices.recovering(signal, emit, (device, steady) =>
       evaluateAgainst({ ...this.passing(device, tokens, [original]), model, tokens, emit: steady, signal }, original),
     );
   }
@@ -216,7 +224,7 @@ export class Engine {
     const known = this.answers.get(key);
     const parts = finished && !known ? 2 : 1;
     const ask = (model: Model, part: number, quantized: QuantizedModel | null) =>
-      this.recovering(signal, partOf(emit, part, parts), (device, steady) => {
+      this.devices.recovering(signal, partOf(emit, part, parts), (device, steady) => {
         const { activations, perChunk } = this.passing(device, { length: 1, windows: Number.POSITIVE_INFINITY });
         return answerQuestions({ activations, model, tokensPerPass: perChunk, emit: steady, signal, quantized }, encoder, questions);
       });
@@ -228,11 +236,21 @@ export class Engine {
   }
 
   /** Writes a finished run, and reads back what was written. @throws QuantError `verify-failed`, disk-full, … */
-  async export(id: string, sink: Sink, emit: Emit, signal: AbortSignal): Promise<{ files: string[]; bytes: number }> {
+  async export(id: string, sink: Sink, emit: Emit, signal: AbortSignal): Promise<Exported> {
     const { model, plan, store, report, evaluations } = this.runs.finished(id);
-    const progress = (done: number, total: number) => emit({ type: "progress", done, total, where: "writing" });
-    const input = { model, plan, quantized: store, report, evaluations: [...evaluations.values()], sink, progress, signal };
-    const written = await exportCheckpoint(input);
+    const written = await exportCheckpoint({
+      model,
+      plan,
+      quantized: store,
+      report,
+      evaluations: [...evaluations.values()],
+      calibration: store.identity.text?.digest ?? null,
+      startHasher: this.platform.startHasher,
+      inputs: (read, s) => this.digests.of(model, read, s),
+      sink,
+      progress: (done, total, where) => emit({ type: "progress", done, total, where }),
+      signal,
+    });
     await store.markExported();
     return written;
   }
@@ -250,9 +268,9 @@ export class Engine {
 
   /** Releases the device and the places of the runs. What is kept of unfinished runs stays there. */
   async close(): Promise<void> {
+    this.digests.drop();
     await this.runs.close();
-    this.device?.ops.destroy();
-    this.device = null;
+    this.devices.close();
   }
 
   private async carryOn(
@@ -267,13 +285,14 @@ export class Engine {
     try {
       const budget = calibration ? this.budgetOf(kept, calibration) : undefined;
       if (!isPassing) await checkRoom(this.platform, { ...kept, calibration, committed: kept.store.committed, budget });
+      if (!isPassing) this.digests.begin(kept.model);
       await checkInputs(kept.store, kept.model, kept.plan, calibration, calibration ? this.perChunkOf(kept, calibration) : 1, signal);
       for (;;) {
         try {
           kept.report = await this.attempt(kept, calibration, steady, signal);
           return kept.report;
         } catch (e) {
-          this.recover(e, `Going on with block ${kept.store.committed + 1} on a new one.`, steady, signal);
+          this.devices.recover(e, `Going on with block ${kept.store.committed + 1} on a new one.`, steady, signal);
         }
       }
     } catch (e) {
@@ -313,33 +332,6 @@ export class Engine {
     const report = await run({ activations, model: runs, plan, calibration, store, perChunk, emit, signal, recording });
     if (from === 0) this.rate = report.ms / runWork(runs.spec, plan, loadOf(calibration), stream === "replayed");
     return report;
-  }
-
-  /** Does work, and starts it over on a new device when its device is lost. */
-  private async recovering<T>(signal: AbortSignal, emit: Emit, work: (device: Device, emit: Emit) => Promise<T>): Promise<T> {
-    const steady = neverFalling(emit);
-    for (;;) {
-      try {
-        return await work(await this.start(), steady);
-      } catch (e) {
-        this.recover(e, "Starting over on a new one.", steady, signal);
-      }
-    }
-  }
-
-  /** Drops a lost device, so that a new one is opened. @throws `e` again where the device was not lost, or was lost too often. */
-  private recover(e: unknown, next: string, emit: Emit, signal: AbortSignal): void {
-    const error = asQuantError(e);
-    if (error.code !== "device-lost") throw e;
-    throwIfCancelled(signal);
-    const now = performance.now();
-    while (this.lostAt.length && now - this.lostAt[0] > recoveries.withinMs) this.lostAt.shift();
-    if (this.lostAt.length >= recoveries.most) throw e;
-    this.lostAt.push(now);
-    this.recordings.forget();
-    this.rate = null;
-    this.device = null;
-    emit({ type: "log", level: "warning", message: `The GPU was lost (${error.where}). ${next}` });
   }
 
   private async calibrationOf(

@@ -1,3 +1,4 @@
+import type { StartHasher } from "../io/hasher";
 import type { Scratch } from "../io/scratch";
 import type { Helper } from "../model/text-file";
 import { type ActivationBudget, Activations } from "../ops/activations";
@@ -9,6 +10,8 @@ export interface Platform {
   openOps(): Promise<Ops>;
   /** Runs work that may take too long in a thread that can be ended. */
   helperFor(signal: AbortSignal): Helper | undefined;
+  /** Starts a SHA-256 of bytes that come piece by piece. */
+  readonly startHasher: StartHasher;
   /** Claims the place where a run is kept. @throws QuantError `run-exists` while another process or tab has it. */
   claimRun(id: string): Promise<RunPlace>;
   /** Ids of the runs that are kept and that nobody has claimed. */

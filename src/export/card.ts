@@ -3,6 +3,7 @@ import { blockCount } from "../model/generic";
 import { flagsText } from "../recipe/flags";
 import { alphaTitle, type FormatId, formatTitles, isBase, methodTitles, type Recipe, recipeTitle } from "../recipe/recipe";
 import { ruleText } from "../recipe/rules";
+import type { Certificate, FileDigest } from "../results/certificate";
 import { klText, riseText, sameTopText } from "../results/divergence";
 import type { Evaluation } from "../results/measures";
 import type { RunReport } from "../results/report";
@@ -32,7 +33,12 @@ function gridRow({ type, bits, symmetric, groupSize }: Recipe): [string, string]
 }
 
 /** The model card that goes beside the weights: what was done, with what, and what was measured. */
-export function modelCard(model: Checkpoint, report: RunReport, evaluations: readonly NamedEvaluation[]): string {
+export function modelCard(
+  model: Checkpoint,
+  report: RunReport,
+  evaluations: readonly NamedEvaluation[],
+  certificate?: Certificate,
+): string {
   const { recipe } = report;
   const last = report.blocks.at(-1);
   const rows: [string, string][] = [
@@ -53,6 +59,7 @@ export function modelCard(model: Checkpoint, report: RunReport, evaluations: rea
     ["Adapter", plain(report.adapter)],
   ];
   for (const { text, evaluation } of evaluations) rows.push(...measuredRows(plain(text), evaluation));
+  if (certificate) rows.push(...certificateRows(certificate));
   return [
     "---",
     ...hubKeys(recipe.format),
@@ -81,6 +88,28 @@ function measuredRows(text: string, { perplexityBefore, perplexity, divergence, 
     ],
     [`KL divergence from the source on ${text}`, klText(divergence)],
     [`Same top token as the source on ${text}`, sameTopText(divergence)],
+  ];
+}
+
+const weightFile = /\.(safetensors|gguf|onnx)$|_data(_\d+)?$/;
+const namedAtMost = 8;
+
+/** What was read back, and the weights' digests: of the source and of this export. */
+function certificateRows({ readBack, source, written }: Certificate): [string, string][] {
+  const { tensors, bytes } = readBack;
+  const [count, size] = [tensors, bytes].map((n) => n.toLocaleString("en"));
+  const digests = (what: string, files: readonly FileDigest[]) =>
+    files
+      .filter(({ name }) => weightFile.test(name))
+      .slice(0, namedAtMost)
+      .map(({ name, sha256 }): [string, string] => [`SHA-256 of ${what} ${plain(name)}`, `\`${sha256}\``]);
+  return [
+    [
+      "Read back",
+      `${count} tensors, ${size} bytes: each byte as it was to be written, every weight finite; \`certificate.json\` has all digests`,
+    ],
+    ...digests("this", written),
+    ...digests("the source’s", source),
   ];
 }
 

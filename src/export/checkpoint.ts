@@ -1,14 +1,18 @@
 import { throwIfCancelled } from "../errors";
+import { hashingSink, plainHasher, type StartHasher } from "../io/hasher";
 import { writeJson } from "../io/json";
 import type { Sink } from "../io/types";
 import { writeFile } from "../io/writer";
 import type { Checkpoint } from "../model/checkpoint";
 import type { QuantizedModel } from "../quant/coded";
 import type { RunPlan } from "../quant/layer-plan";
+import type { Certificate, FileDigest } from "../results/certificate";
 import type { RunReport } from "../results/report";
 import { modelCard, type NamedEvaluation } from "./card";
+import { certificateName, certificateOf, digestInputs, inputFiles, requireSame } from "./certificate";
+import type { Layout } from "./containers/container";
 import { entriesOf, formats, layoutOf } from "./entries";
-import type { ExportJob } from "./formats/format";
+import type { Entry, ExportJob } from "./formats/format";
 import { partsOf } from "./parts";
 import { finishedJob } from "./range";
 import { sideFiles } from "./side-files";
@@ -21,63 +25,113 @@ export interface ExportInput {
   report: RunReport;
   evaluations: readonly NamedEvaluation[];
   sink: Sink;
-  /** Called with the bytes of tensors written so far and in total. */
-  progress?(done: number, total: number): void;
+  /** SHA-256 of the calibration's token windows; null where nothing was calibrated. */
+  calibration?: string | null;
+  /** Hashes what is written; in this thread unless it is given. */
+  startHasher?: StartHasher;
+  /** The inputs' digests, where somebody has begun to make them; they are made here otherwise. */
+  inputs?: InputDigests;
+  /** Called with the bytes done so far and in total: each tensor is written and read back, each input is read. */
+  progress?(done: number, total: number, where: string): void;
   signal?: AbortSignal;
 }
 
-/**
- * Writes a folder to the sink, a Hugging Face one in most formats: headers first, then the tensors front to back, then the small files. What was written is read back before
- * it counts as finished; where anything fails nothing is left. Returns the names and sizes written.
- * @throws QuantError `verify-failed`, and what sink and checkpoint throw.
- */
-export async function exportCheckpoint(input: ExportInput): Promise<{ files: string[]; bytes: number }> {
-  const files: string[] = [];
-  let bytes = 0;
-  const { model, plan, quantized, sink, signal } = input;
-  const listing: Sink = {
-    ...sink,
-    create: (name, size) => {
-      files.push(name);
-      bytes += size;
-      return sink.create(name, size);
-    },
-  };
-  try {
-    const job = await finishedJob(model, plan, quantized, signal);
-    await writeTensors(input, job, listing);
-    await writeSmallFiles(input, job, listing, files);
-    throwIfCancelled(signal);
-    await sink.finish((written) => verifyCheckpoint(written, model, plan, quantized, signal));
-  } catch (e) {
-    await sink.abort();
-    throw e;
-  }
-  return { files, bytes };
+/** @param read is called with the bytes of each piece that is read. @throws QuantError `cancelled`, and what reading throws. */
+export type InputDigests = (read: (bytes: number) => void, signal?: AbortSignal) => Promise<readonly FileDigest[]>;
+
+/** What was written. */
+export interface Exported {
+  /** Names of all files. */
+  files: string[];
+  bytes: number;
+  certificate: Certificate;
 }
 
-async function writeTensors({ model, quantized, progress, signal }: ExportInput, job: ExportJob, sink: Sink): Promise<void> {
-  const entries = entriesOf(job);
-  const layout = await layoutOf(job, entries);
+/**
+ * Writes a folder to the sink, a Hugging Face one in most formats: headers first, then the tensors front to back, then the small files, the certificate last.
+ * What was written is read back before it counts as finished; where anything fails nothing is left.
+ * @throws QuantError `verify-failed`, and what sink and checkpoint throw.
+ */
+export async function exportCheckpoint(input: ExportInput): Promise<Exported> {
+  const files: FileDigest[] = [];
+  const { model, plan, quantized, sink, signal, startHasher = plainHasher } = input;
+  const hashed = hashingSink(sink, startHasher, (file) => files.push(file));
+  try {
+    const job = await finishedJob(model, plan, quantized, signal);
+    const entries = entriesOf(job);
+    const layout = await layoutOf(job, entries);
+    const count = counter(input, layout.dataBytes);
+    await writeTensors(input, entries, layout, hashed, (bytes) => count(bytes, "writing"));
+    const readBack = { tensors: entries.length, bytes: layout.dataBytes };
+    const certificate = await writeSmallFiles(input, job, hashed, files, { readBack, read: (bytes) => count(bytes, "hashing the source") });
+    throwIfCancelled(signal);
+    await sink.finish(async (written) =>
+      requireSame(certificate, await verifyCheckpoint(written, model, plan, quantized, signal, (bytes) => count(bytes, "reading back"))),
+    );
+    return { files: files.map(({ name }) => name), bytes: files.reduce((sum, { bytes }) => sum + bytes, 0), certificate };
+  } catch (e) {
+    await hashed.abort();
+    throw e;
+  }
+}
+
+/** Counts the bytes of all three parts. */
+function counter({ model, progress }: ExportInput, dataBytes: number): (bytes: number, where: string) => void {
+  const total = inputFiles(model).reduce((sum, { size }) => sum + size, 2 * dataBytes);
+  let done = 0;
+  return (bytes, where) => {
+    done += bytes;
+    progress?.(done, total, where);
+  };
+}
+
+async function writeTensors(
+  { model, quantized, signal }: ExportInput,
+  entries: readonly Entry[],
+  layout: Layout,
+  sink: Sink,
+  written: (bytes: number) => void,
+): Promise<void> {
   const writer = layout.writer(sink);
   const parts = partsOf(model, quantized);
-  let done = 0;
   for (const { spec, bytes } of entries)
     for await (const part of bytes(parts)) {
       throwIfCancelled(signal);
       await writer.write(spec.name, part);
-      done += part.length;
-      progress?.(done, layout.dataBytes);
+      written(part.length);
     }
   await writer.end();
 }
 
-async function writeSmallFiles({ model, report, evaluations }: ExportInput, job: ExportJob, sink: Sink, written: readonly string[]) {
-  const format = formats[report.recipe.format];
-  const files = await format.files(job);
-  for (const [name, value] of Object.entries(files)) await writeFile(sink, name, writeJson(value));
-  await writeFile(sink, "recipe.json", writeJson(report.recipe));
-  await writeFile(sink, "README.md", new TextEncoder().encode(modelCard(model, report, evaluations)));
-  for (const file of format.selfContained ? [] : sideFiles(model.source, written))
-    await writeFile(sink, file.name, await file.read(0, file.size));
+/** What the certificate says beside the files. */
+interface Statement {
+  readBack: Certificate["readBack"];
+  /** Called with the bytes of each piece of the inputs. */
+  read(bytes: number): void;
 }
+
+/** @param files those that were written so far; each new one is added when it is closed. */
+async function writeSmallFiles(
+  input: ExportInput,
+  job: ExportJob,
+  sink: Sink,
+  files: readonly FileDigest[],
+  { readBack, read }: Statement,
+): Promise<Certificate> {
+  const { model, report, evaluations, calibration = null, startHasher = plainHasher, signal } = input;
+  const inputs = input.inputs ?? ((heard, s) => digestInputs(model, startHasher, heard, s));
+  const format = formats[report.recipe.format];
+  const made = await format.files(job);
+  for (const [name, value] of Object.entries(made)) await writeFile(sink, name, writeJson(value));
+  await writeFile(sink, "recipe.json", writeJson(report.recipe));
+  const own = [...files.map(({ name }) => name), cardName, certificateName];
+  for (const file of format.selfContained ? [] : sideFiles(model.source, own))
+    await writeFile(sink, file.name, await file.read(0, file.size));
+  const { recipe } = report;
+  const certificate = certificateOf({ recipe, calibration, source: await inputs(read, signal), written: files, readBack });
+  await writeFile(sink, cardName, new TextEncoder().encode(modelCard(model, report, evaluations, certificate)));
+  await writeFile(sink, certificateName, writeJson(certificate));
+  return certificate;
+}
+
+const cardName = "README.md";

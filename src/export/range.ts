@@ -4,8 +4,8 @@ import { shown } from "../io/text";
 import type { Shards } from "../io/types";
 import type { Checkpoint } from "../model/checkpoint";
 import { pointOf } from "../ops/grid-kinds";
-import { codesOf } from "../ops/packed";
-import type { Beyond, Coded, PackedLayer, QuantizedModel } from "../quant/coded";
+import { codesOf, type PackedMatrix } from "../ops/packed";
+import type { Beyond, Coded, QuantizedModel } from "../quant/coded";
 import type { RunPlan } from "../quant/layer-plan";
 import type { Recipe } from "../recipe/recipe";
 import { entriesOf, exportJob, formats } from "./entries";
@@ -75,7 +75,8 @@ export function checkPackedRange(layer: Coded, recipe: Recipe): void {
 /** The first ŵ of a layer that rounds to infinity in f16. A dense layer has none: `codeLayer` refuses it. */
 const layerBeyond = (layer: Coded): Beyond | null => (layer.kind === "dense" ? null : packedBeyond(layer));
 
-function packedBeyond(layer: PackedLayer): Beyond | null {
+/** The first ŵ of a matrix, whose groups are in order, that rounds to infinity in f16. */
+export function packedBeyond(layer: PackedMatrix): Beyond | null {
   const [out, n] = layer.shape;
   const groups = layer.scales.length / out;
   const point = (at: number, code: number) => pointOf(layer.gridKind, layer.scales[at], layer.zeros[at], code);

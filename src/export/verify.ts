@@ -14,7 +14,8 @@ import { finishedJob } from "./range";
 
 /**
  * Reads a written checkpoint back with the strict reader: every tensor has its dtype and shape, is byte for byte what the run measured or the source holds,
- * and what a client multiplies with is finite in the dtype that config.json names.
+ * and what a client multiplies with is finite in the dtype that config.json names. Returns how much was compared.
+ * @param read is called with the bytes of each piece.
  * @throws QuantError `verify-failed` naming the tensor.
  */
 export async function verifyCheckpoint(
@@ -23,7 +24,8 @@ export async function verifyCheckpoint(
   plan: RunPlan,
   quantized: QuantizedModel,
   signal?: AbortSignal,
-): Promise<void> {
+  read: (bytes: number) => void = () => {},
+): Promise<{ tensors: number; bytes: number }> {
   const job = await finishedJob(model, plan, quantized, signal);
   const container = await formats[plan.recipe.format].container(job);
   const found = await givenAs("output", () => container.open(written));
@@ -36,12 +38,19 @@ export async function verifyCheckpoint(
   if (found.size !== entries.length) throw failed(written.label, `holds ${found.size} tensors instead of ${entries.length}`);
   const isHalf = !formats[plan.recipe.format].selfContained && (await saysFloat16(written));
   const parts = partsOf(model, quantized);
+  let bytes = 0;
   for (const entry of entries) {
     throwIfCancelled(signal);
     const { name, dtype } = entry.spec;
-    const check = isWeight(name) ? (bytes: Uint8Array) => checkValues(name, bytes, dtype as Dtype, isHalf) : () => {};
+    const check = (part: Uint8Array) => {
+      throwIfCancelled(signal);
+      if (isWeight(name)) checkValues(name, part, dtype as Dtype, isHalf);
+      bytes += part.length;
+      read(part.length);
+    };
     await compareEntry(found.get(name)!, name, entry.bytes(parts), check);
   }
+  return { tensors: entries.length, bytes };
 }
 
 async function saysFloat16(written: Source): Promise<boolean> {

@@ -6,13 +6,15 @@ import { shown, shownList } from "./text";
 import type { Shards, Source, SourceFile, TensorInfo } from "./types";
 import { INDEX_NAME } from "./weight-files";
 
-type Placed = TensorInfo & { readonly file: SourceFile };
+/** A tensor and the file that holds it. */
+export type Placed = TensorInfo & { readonly file: SourceFile };
 
 function contradiction(where: string): QuantError {
   return new QuantError("contradiction", where, "The files are of different downloads; fetch the whole model again.");
 }
 
-function addTensors(all: Map<string, Placed>, file: SourceFile, tensors: readonly TensorInfo[]): void {
+/** Adds a file's tensors. @throws QuantError `contradiction` for one that another file holds too. */
+export function addTensors(all: Map<string, Placed>, file: SourceFile, tensors: readonly TensorInfo[]): void {
   for (const t of tensors) {
     const other = all.get(t.name);
     if (other) throw contradiction(`tensor ${shown(t.name)} is in ${shown(other.file.name)} and in ${shown(file.name)}`);
@@ -53,9 +55,14 @@ export async function openShards(source: Source, named?: string): Promise<Shards
   const { files, index, notes } = await findShards(source, named);
   const tensors = new Map<string, Placed>();
   for (const file of files) addTensors(tensors, file, (await readHeader(file)).tensors);
+  return shardsOf(tensors, index ? [...notes, ...indexNotes(index, tensors)] : notes);
+}
+
+/** These tensors, whose headers were checked, as a checkpoint's. */
+export function shardsOf(tensors: ReadonlyMap<string, Placed>, notes: readonly string[]): Shards {
   return {
     tensors,
-    notes: index ? [...notes, ...indexNotes(index, tensors)] : notes,
+    notes,
     async readTensor(name, rows) {
       const t = tensors.get(name);
       if (!t) throw new QuantError("missing-tensor", shown(name), "The checkpoint is incomplete or of another architecture.");

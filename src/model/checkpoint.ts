@@ -169,7 +169,8 @@ function strayNotes({ tensors }: Shards, spec: ModelSpec, layers: readonly Linea
   return [`Ignored, as in transformers: ${shown(stray[0])}${more}, for which ${spec.architecture} has no place.`];
 }
 
-const linearLayers = (spec: ModelSpec): LinearLayer[] =>
+/** The linear layers of every block. */
+export const linearLayers = (spec: ModelSpec): LinearLayer[] =>
   Array.from({ length: spec.blocks }, (_, block) =>
     layerKinds.map((kind) => ({ name: layerName(block, kind), kind, block, shape: layerShape(spec, kind) })),
   ).flat();
@@ -177,7 +178,8 @@ const linearLayers = (spec: ModelSpec): LinearLayer[] =>
 /** The names of the tensors that the forward pass needs, but for those of the linear layers' weights. */
 export const ownTensors = (spec: ModelSpec): Set<string> => new Set([...expectedTensors(spec)].map(([name]) => name));
 
-function* expectedTensors(spec: ModelSpec): Generator<[string, number[]]> {
+/** Name and shape of every tensor that the forward pass needs, but for the linear layers' weights. */
+export function* expectedTensors(spec: ModelSpec): Generator<[string, number[]]> {
   yield [embeddingName, [spec.vocabulary, spec.hidden]];
   for (let m = 0; m < spec.blocks; m++) {
     yield [normNames(m).input, [spec.hidden]];

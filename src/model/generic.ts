@@ -1,13 +1,13 @@
 import type { Shards } from "../io/types";
 import type { LinearLayer } from "./layers";
+import { mostBlocks } from "./spec";
 
 /** Parts of the names of matrices that no client expects quantized: embeddings, heads, routers (`gate`, not `gate_proj`), vision and audio towers. */
 const leftAlone = /embed|norm|head$|^wte$|^wpe$|^gate$|^router$|^vision|^visual$|^audio|conv/;
 const floatDtypes: readonly string[] = ["F32", "F16", "BF16"];
 const smallest = 32;
-/** Limits on names from an untrusted file: real names are far shorter, and no model has so many blocks. */
+/** Real names in files are far shorter. */
 const longest = 300;
-const mostBlocks = 10_000;
 
 /**
  * The linear layers of an unknown architecture, recognised by what all architectures share: matrices named `….weight` under a numbered block, such as

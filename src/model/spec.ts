@@ -31,6 +31,9 @@ export interface ModelSpec {
 
 type Json = Record<string, unknown>;
 
+/** No model has so many; an untrusted file may say so, and something is made for each. */
+export const mostBlocks = 10_000;
+
 const where = (field: string, detail: string) =>
   new QuantError("bad-config", `config.json: ${field} ${detail}`, "Check that this is the model's own config.json.");
 
@@ -64,6 +67,7 @@ export function parseSpec(input: unknown): ModelSpec {
       "Only models with the SiLU activation can be run.",
     );
   const blocks = count(config, "num_hidden_layers");
+  if (blocks > mostBlocks) throw where("num_hidden_layers", `is ${blocks}, more than the ${mostBlocks} that are possible here`);
   const maxPositions = count(config, "max_position_embeddings", defaults.max_position_embeddings as number);
   const spec: ModelSpec = {
     architecture: family.architecture,

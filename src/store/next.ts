@@ -35,6 +35,10 @@ export function isBusy(state: State): boolean {
   return state.job !== null || state.model.opening !== null || state.gpu.status !== "ready";
 }
 
+/** Files can be checked: that takes a worker, but no GPU. */
+export const canCheck = ({ job, model, gpu }: Pick<State, "job" | "model" | "gpu">): boolean =>
+  job === null && model.opening === null && (gpu.status === "ready" || gpu.status === "missing");
+
 /** A finished run can be exported: that takes a worker, which may have lost its GPU. */
 export function canExport(state: State): boolean {
   const { gpu, job, model } = state;

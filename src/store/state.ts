@@ -8,6 +8,7 @@ import type { Evaluation, Perplexity, TasksResult } from "../results/measures";
 import type { ModelSummary } from "../results/model";
 import type { PlanSummary } from "../results/plan";
 import type { BlockReport, LayerReport } from "../results/report";
+import type { Verification } from "../results/verification";
 import type { ExportSummary } from "../worker/protocol";
 import { demoText, type TextChoice } from "./texts";
 
@@ -108,8 +109,8 @@ export interface Run {
 
 /** The job under way. There is one at a time. */
 export interface Job {
-  kind: "run" | "measure" | "score" | "export";
-  /** "": the open checkpoint itself is measured or scored. */
+  kind: "run" | "measure" | "score" | "export" | "check";
+  /** "": the open checkpoint itself is measured or scored, or files are checked. */
   runId: string;
   /** 0…1 over the whole job. */
   fraction: number;
@@ -153,6 +154,7 @@ export type JobOutcome =
   | { kind: "measured"; runs: number; ms: number }
   | { kind: "scored"; runs: number; ms: number }
   | { kind: "exported"; name: string; files: number; bytes: number; zip: boolean }
+  | { kind: "checked"; label: string; passed: boolean }
   | { kind: "cancelled"; what: Job["kind"] | "live" }
   | { kind: "failed"; error: FlatError };
 
@@ -186,6 +188,8 @@ export interface State {
   /** Runs of the open checkpoint that can be resumed. */
   interrupted: InterruptedRun[];
   layer: LayerState;
+  /** What the last check of files found. */
+  verification: Verification | null;
   log: LogLine[];
   /** Alive on the GPU now; null: not known. */
   liveBytes: number | null;
@@ -209,6 +213,7 @@ export const initialState: State = {
   live: { on: true, shown: null, under: null },
   interrupted: [],
   layer: { name: null, facts: null },
+  verification: null,
   log: [],
   liveBytes: null,
 };

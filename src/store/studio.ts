@@ -7,6 +7,7 @@ import { suited } from "../recipe/suiting";
 import { inputWidths } from "../results/model";
 import type { Client } from "../worker/client";
 import { createCaller } from "./calling";
+import { type Checking, createChecking } from "./checking";
 import { watchLayer } from "./inspecting";
 import { createJobs, type Jobs } from "./jobs";
 import { createLive, type Live } from "./live";
@@ -21,7 +22,7 @@ import { createSession } from "./session";
 import { type EvaluationSettings, initialState, type State, type TaskSettings } from "./state";
 import type { TextChoice } from "./texts";
 
-export interface Studio extends Jobs, Scoring, Resuming, Omit<Opening, "reopen">, Pick<Live, "setLive" | "keep"> {
+export interface Studio extends Jobs, Scoring, Resuming, Checking, Omit<Opening, "reopen">, Pick<Live, "setLive" | "keep"> {
   store: StoreApi<State>;
   start(): Promise<void>;
   /** For a browser without WebGPU: the demo on the float64 reference. */
@@ -69,6 +70,7 @@ export function createStudio(connect: () => Client, now: () => number = () => pe
     store,
     ...opening,
     ...jobs,
+    ...createChecking(store, caller, say),
     ...createScoring(store, caller, say, now),
     ...resuming,
     ...live,

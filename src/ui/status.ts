@@ -23,8 +23,9 @@ export function statusOf(state: State): Status {
   if (gpu.status === "starting") return line(say.starting, "busy");
   if (gpu.error && gpu.status === "dead" && outcome.kind !== "exported") return line(gpu.error.message, "bad");
   if (outcome.kind === "failed") return line(outcome.error.message, "bad");
-  if (gpu.error && gpu.status === "missing") return line(gpu.error.message, "bad");
+  if (gpu.error && gpu.status === "missing" && outcome.kind !== "checked") return line(gpu.error.message, "bad");
   if (plan.error) return line(plan.error.message, "bad");
+  if (outcome.kind === "checked") return line(outcomeText(outcome, state), outcome.passed ? "done" : "bad");
   if (outcome.kind !== "none")
     return line(outcomeText(outcome, state), ["opened", "cancelled", "notice"].includes(outcome.kind) ? "idle" : "done");
   if (model.summary?.packing) return line(say.packed, "idle");
@@ -35,7 +36,7 @@ export function pageTitle(state: State): string {
   const { job, outcome } = state;
   if (job) return [`${Math.floor(job.fraction * 100)} %`, timeLeft(job), strings.name].filter(Boolean).join(" · ");
   if (outcome.kind === "failed") return `Stopped · ${strings.name}`;
-  return ["ran", "measured", "scored", "exported"].includes(outcome.kind) ? `Done · ${strings.name}` : strings.name;
+  return ["ran", "measured", "scored", "exported", "checked"].includes(outcome.kind) ? `Done · ${strings.name}` : strings.name;
 }
 
 function line(text: string, tone: Status["tone"]): Status {
@@ -45,7 +46,10 @@ function line(text: string, tone: Status["tone"]): Status {
 function jobStatus(state: State, job: Job): Status {
   if (job.cancelling) return line(say.cancelling, "busy");
   if (job.fraction === 0 && job.where.startsWith(tokenizing)) return { text: job.where, tone: "busy", spokenKey: "tokenizing" };
-  const what = { run: runText, measure: measureText, score: scoreText, export: () => say.exporting }[job.kind](state, job);
+  const what = { run: runText, measure: measureText, score: scoreText, export: () => say.exporting, check: () => say.checking }[job.kind](
+    state,
+    job,
+  );
   const text = [what, `${Math.floor(job.fraction * 100)} %`, timeLeft(job)].filter(Boolean).join(" · ");
   return { text, tone: "busy", spokenKey: `${job.kind} ${job.runId} ${job.startedAt} ${Math.floor(job.fraction * 10)}` };
 }
@@ -88,6 +92,8 @@ function outcomeText(outcome: Exclude<JobOutcome, { kind: "none" | "failed" }>, 
       return say.scored(outcome.runs, duration(outcome.ms / 1000));
     case "exported":
       return say.exported(outcome.name, outcome.files, bytes(outcome.bytes), outcome.zip);
+    case "checked":
+      return say.checked(outcome.label, outcome.passed);
     case "recalled": {
       const run = state.runs.find((r) => r.id === outcome.runId);
       return say.recalled(run ? runTitle(run) : "");

@@ -1,4 +1,5 @@
 /** What the page says, in one place. */
+import { check } from "./strings-check";
 import { facts, gpuPanel, layers, live, log, runs, tasks, verdict } from "./strings-work";
 
 export const strings = {
@@ -146,6 +147,9 @@ export const strings = {
       parts > 1 ? `Asking run ${run} the questions (${part} of ${parts})` : `Asking run ${run} the questions`,
     scoringModel: "Asking the open checkpoint the questions",
     exporting: "Writing the checkpoint",
+    checking: "Checking files",
+    checked: (label: string, passed: boolean) =>
+      passed ? `Checked ${label}: the files are sound.` : `Checked ${label}: the files are not sound.`,
     left: (time: string) => `${time} left`,
     ran: (title: string, time: string) => `Done: ${title} in ${time}.`,
     measured: (runs: number, time: string) =>
@@ -160,6 +164,7 @@ export const strings = {
       measure: "Cancelled.",
       score: "Cancelled.",
       export: "Cancelled. Nothing was saved.",
+      check: "Cancelled. The files were not checked to their end.",
     },
   },
 
@@ -195,6 +200,7 @@ export const strings = {
     ends: (title: string, value: string) => `${title} ends at ${value}`,
   },
 
+  check,
   runs,
   verdict,
   layers,
@@ -236,5 +242,9 @@ export const strings = {
     selected: (n: number, title: string, format: string) => `Exports the selected run ${n}: ${title}. ${format}.`,
     noFolder: (why: string) => `The browser would not open that folder: ${why}`,
     files: (name: string) => `Written to ${name}`,
+    readBack: (tensors: string, size: string) => `Read back: ${tensors} tensors, ${size}, each byte as it was to be written.`,
+    copy: "Copy",
+    copyDigest: (name: string) => `Copy SHA-256 of ${name}`,
+    copiedDigest: (name: string) => `The SHA-256 of ${name} is copied.`,
   },
 };

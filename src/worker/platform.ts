@@ -8,6 +8,7 @@ import { createCpuOps } from "../ops/cpu";
 import { createGpuOps } from "../ops/gpu";
 import { browserGpu } from "../ops/gpu/browser";
 import { openPatiently } from "./gpu";
+import { workerHasher } from "./hasher";
 import { workerHelper } from "./helper";
 
 const runsFolder = "runs";
@@ -31,6 +32,7 @@ export function webPlatform(reference: boolean): Platform {
       const gpu = browserGpu();
       return openPatiently(() => createGpuOps(gpu, { choices }));
     },
+    startHasher: workerHasher,
     helperFor: workerHelper,
     async claimRun(id): Promise<RunPlace> {
       const folder = await privateFolder(runsFolder);

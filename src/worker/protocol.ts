@@ -1,6 +1,7 @@
 /** The calls that cross between page and worker. Their results are declared in results/. */
 import type { Recipe } from "../recipe/recipe";
 import type { AdapterFacts } from "../results/adapter";
+import type { Certificate } from "../results/certificate";
 import type { RunEvent } from "../results/events";
 import type { LayerFacts } from "../results/facts";
 import type { InterruptedRun } from "../results/interrupted";
@@ -9,6 +10,7 @@ import type { ModelSummary } from "../results/model";
 import type { PlanSummary } from "../results/plan";
 import type { Reply } from "../results/reply";
 import type { RunReport } from "../results/report";
+import type { Verification } from "../results/verification";
 
 /** A text, or token ids. `demo`: the texts that come with the demo model. `run`: the windows that a run was calibrated on. */
 export type TextSource =
@@ -23,6 +25,7 @@ export type ExportTarget = { kind: "folder"; handle: FileSystemDirectoryHandle; 
 export interface ExportSummary {
   files: string[];
   bytes: number;
+  certificate: Certificate;
   /** The zip, backed by the origin's private file system; null for a folder. */
   zip: File | null;
 }
@@ -57,6 +60,15 @@ export interface TasksRequest {
   limit: number | null;
 }
 
+/** Files to be checked: a folder's, or one. */
+export interface CheckRequest {
+  /** A path is a name, or onnx/ and a name. */
+  files: { path: string; file: File }[];
+  label: string;
+  /** Compare layers with the open checkpoint's. */
+  beside: boolean;
+}
+
 type Listener = (event: RunEvent) => void;
 
 /** The worker's side. One job at a time: a second one is answered `busy`. `cancel` stops any job but the opening of a model. */
@@ -79,6 +91,8 @@ export interface StudioApi {
   /** Zero-shot multiple choice. The checkpoint's own answers are kept: the next run is compared with them. */
   scoreTasks(request: TasksRequest, onEvent: Listener): Promise<Reply<TasksResult>>;
   exportRun(runId: string, target: ExportTarget, onEvent: Listener): Promise<Reply<ExportSummary>>;
+  /** Checks files, which needs no GPU and leaves the open checkpoint as it is. */
+  checkFiles(request: CheckRequest, onEvent: Listener): Promise<Reply<Verification>>;
   /** Shape and weight histograms of a layer, before and after a run. `name` without ".weight". */
   layerFacts(runId: string, name: string): Promise<Reply<LayerFacts>>;
   /** Asks the job under way to stop; it answers `cancelled` within a second. */

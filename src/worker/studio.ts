@@ -10,6 +10,7 @@ import type { SourceFile } from "../io/types";
 import { readQuestions } from "../model/tasks";
 import type { RunEvent } from "../results/events";
 import type { Reply } from "../results/reply";
+import { checkFiles } from "./checking";
 import { workerHelper } from "./helper";
 import { webPlatform } from "./platform";
 import type { ExportTarget, StudioApi, TaskSource, TextSource } from "./protocol";
@@ -36,27 +37,31 @@ export function createApi(): StudioApi {
   }
 
   /** Runs one job at a time, with a signal that `cancel` aborts. */
-  async function exclusive<T>(work: (engine: Engine, signal: AbortSignal) => Promise<T>): Promise<Reply<T>> {
+  async function alone<T>(work: (signal: AbortSignal) => Promise<T>): Promise<Reply<T>> {
     if (job) return { ok: false, error: new QuantError("busy", "", "Wait for it, or cancel it.").flat() };
     job = new AbortController();
     try {
       const { signal } = job;
-      return await answered(() => work(opened(), signal));
+      return await answered(() => work(signal));
     } finally {
       job = null;
     }
   }
 
-  /** As `exclusive`, with a last event that says how the job ended. */
-  async function withEndEvent<T>(
-    onEvent: (e: RunEvent) => void,
-    work: (engine: Engine, signal: AbortSignal) => Promise<T>,
-  ): Promise<Reply<T>> {
-    const reply = await exclusive(work);
+  /** As `alone`, with the engine. */
+  const exclusive = <T>(work: (engine: Engine, signal: AbortSignal) => Promise<T>) => alone((signal) => work(opened(), signal));
+
+  /** A last event that says how the job ended. */
+  async function ending<T>(onEvent: (e: RunEvent) => void, replied: Promise<Reply<T>>): Promise<Reply<T>> {
+    const reply = await replied;
     const failure = reply.ok || reply.error.code !== "cancelled" ? "failed" : "cancelled";
     onEvent({ type: "end", outcome: reply.ok ? "done" : failure });
     return reply;
   }
+
+  /** As `exclusive`, with an end event. */
+  const withEndEvent = <T>(onEvent: (e: RunEvent) => void, work: (engine: Engine, signal: AbortSignal) => Promise<T>) =>
+    ending(onEvent, exclusive(work));
 
   return {
     async init(reference) {
@@ -91,6 +96,11 @@ export function createApi(): StudioApi {
         return e.scoreTasks(runId, limit === null ? questions : questions.slice(0, limit), onEvent, signal);
       }),
     exportRun: (runId, target, onEvent) => withEndEvent(onEvent, (e, signal) => exportTo(e, runId, target, onEvent, signal)),
+    checkFiles: (request, onEvent) =>
+      ending(
+        onEvent,
+        alone((signal) => checkFiles(request, request.beside ? (engine?.original ?? null) : null, onEvent, signal)),
+      ),
     // Reads files and finished runs only, so it may be asked while a job runs.
     layerFacts: (runId, name) => answered(async () => opened().layerFacts(runId, name)),
     async cancel() {

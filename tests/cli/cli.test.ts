@@ -42,7 +42,7 @@ describe("quantize", () => {
     expect(stderr).toContain("Done");
     expect(stdout).toBe("");
     expect(status).toBe(0);
-    expect(readdirSync(at("out")).sort()).toEqual(["README.md", "config.json", "model.safetensors", "recipe.json"]);
+    expect(readdirSync(at("out")).sort()).toEqual(["README.md", "certificate.json", "config.json", "model.safetensors", "recipe.json"]);
     const report = JSON.parse(readFileSync(at("report.json"), "utf8"));
     const validate = new Ajv().compile(JSON.parse(readFileSync(join(root, "docs/report.schema.json"), "utf8")));
     expect(validate(report), JSON.stringify(validate.errors)).toBe(true);
@@ -141,7 +141,7 @@ describe("quantize", () => {
     const resumed = spawnSync(process.execPath, demoRun("stopped", "--resume"), { encoding: "utf8" });
     expect(resumed.stderr).toMatch(/\d+ of 12 blocks are done already/);
     expect(resumed.status).toBe(0);
-    for (const name of ["model.safetensors", "config.json", "recipe.json", "README.md"])
+    for (const name of ["model.safetensors", "config.json", "recipe.json", "README.md", "certificate.json"])
       expect(readFileSync(join(at("stopped"), name)).equals(readFileSync(join(at("whole"), name))), name).toBe(true);
     expect(readdirSync(folder).filter((name) => name.startsWith(".stopped"))).toEqual([]);
   });

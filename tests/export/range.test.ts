@@ -176,7 +176,7 @@ test("every small side file is copied, weights, indexes and what the export has 
   ];
   const files = [...kept, ...left].map((name) => bytesFile(name, name === "tokenizer.json" ? "{}" : `of ${name}`));
   const { sink } = await written(await quantized(bf16With(down, 3, 1), {}, files));
-  const made = ["README.md", "config.json", "model.safetensors", "recipe.json"];
+  const made = ["README.md", "certificate.json", "config.json", "model.safetensors", "recipe.json"];
   expect([...sink.files.keys()].sort()).toEqual([...kept, ...made].sort());
   expect(new TextDecoder().decode(sink.files.get("LICENSE"))).toBe("of LICENSE");
   expect(new TextDecoder().decode(sink.files.get("README.md"))).toContain("# tiny");

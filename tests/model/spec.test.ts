@@ -137,6 +137,7 @@ describe("config.json", () => {
     [{ attention_bias: 1 }, "bad-config", "attention_bias is neither true nor false"],
     [{ hidden_size: undefined }, "bad-config", "hidden_size is missing"],
     [{ hidden_size: "24" }, "bad-config", "hidden_size is not a positive whole number"],
+    [{ num_hidden_layers: 2e9 }, "bad-config", "num_hidden_layers is 2000000000, more than the 10000"],
     [{ num_hidden_layers: 0 }, "bad-config", "num_hidden_layers"],
     [{ num_hidden_layers: 1e99 }, "bad-config", "num_hidden_layers"],
     [{ num_key_value_heads: 3 }, "bad-config", "num_key_value_heads (3) does not divide num_attention_heads (4)"],

@@ -309,6 +309,7 @@ describe("the next step", () => {
     const written = await studio.exportRun({ kind: "zip", name: "demo" });
     expect(written?.files.sort()).toEqual([
       "README.md",
+      "certificate.json",
       "config.json",
       "model.safetensors",
       "recipe.json",
@@ -316,7 +317,7 @@ describe("the next step", () => {
       "tokenizer_config.json",
     ]);
     expect(written?.zip?.size).toBeGreaterThan(written!.bytes);
-    expect(state().outcome).toMatchObject({ kind: "exported", name: "demo", files: 6, zip: true });
+    expect(state().outcome).toMatchObject({ kind: "exported", name: "demo", files: 7, zip: true });
     expect(nextStep(state())).toBe("nothing");
   });
 });

@@ -10,7 +10,7 @@ interface Import {
 }
 
 /** What each layer may import beside itself and the leaves. */
-const data = ["engine", "export", "quant", "model", "ops", "io"];
+const data = ["engine", "verify", "export", "quant", "model", "ops", "io"];
 const reach: Record<string, readonly string[]> = {
   main: ["ui", "store", "client"],
   ui: ["store"],
@@ -34,6 +34,7 @@ const packages: readonly [name: RegExp, home: RegExp][] = [
 const started: Record<string, string> = {
   "src/worker/client.ts": "src/worker/worker.ts",
   "src/worker/helper.ts": "src/worker/helper-worker.ts",
+  "src/worker/hasher.ts": "src/worker/hash-worker.ts",
 };
 
 const globals = ["document", "window", "navigator"];

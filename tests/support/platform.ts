@@ -1,4 +1,5 @@
 import type { Platform } from "../../src/engine/platform";
+import { plainHasher } from "../../src/io/hasher";
 import { memoryScratch, type Scratch } from "../../src/io/scratch";
 import { createCpuOps } from "../../src/ops/cpu";
 
@@ -10,6 +11,7 @@ export function memoryPlatform(places = new Map<string, Scratch>(), change: Part
     exportsToSameDisk: false,
     freeBytes: async () => null,
     openOps: async () => createCpuOps(),
+    startHasher: plainHasher,
     helperFor: () => undefined,
     async claimRun(id) {
       const scratch = places.get(id) ?? memoryScratch();

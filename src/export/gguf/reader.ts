@@ -3,11 +3,14 @@ import { QuantError } from "../../errors";
 import { shown } from "../../io/text";
 import type { SourceFile } from "../../io/types";
 import { again, bad, HeaderReader, mostBytes, type ReadValue, Short } from "./header-reader";
-import { type GgmlType, ggmlTypes, typeWithId } from "./types";
+import { type GgmlType, ggmlTypes, type TypeTraits } from "./types";
 
-interface GgufTensor {
+/** The types that a reader knows, by name. */
+type Types<T extends string> = Readonly<Record<T, TypeTraits>>;
+
+export interface GgufTensor<T extends string = GgmlType> {
   readonly name: string;
-  readonly type: GgmlType;
+  readonly type: T;
   /** [out, in], as everywhere here; the file has them the other way round. */
   readonly shape: readonly number[];
   /** Bytes from the start of the file. */
@@ -15,10 +18,10 @@ interface GgufTensor {
   readonly end: number;
 }
 
-interface GgufHeader {
+export interface GgufHeader<T extends string = GgmlType> {
   readonly metadata: ReadonlyMap<string, ReadValue>;
   /** In the order of the file. */
-  readonly tensors: readonly GgufTensor[];
+  readonly tensors: readonly GgufTensor<T>[];
   /** Where the metadata lies, in bytes from the start of the file. */
   readonly metadataAt: { readonly start: number; readonly end: number };
 }
@@ -31,11 +34,14 @@ const mostTensors = 100_000;
 const mostKeys = 10_000;
 const firstRead = 2 ** 20;
 
-/** @throws QuantError `bad-file` naming what is wrong, `truncated` where the file ends before its header or data do. */
-export async function readGguf(file: SourceFile): Promise<GgufHeader> {
+/** The header of a file whose tensors are of types that are written here. @throws as `readGgufOf`. */
+export const readGguf = (file: SourceFile): Promise<GgufHeader> => readGgufOf(file, ggmlTypes);
+
+/** The header of a file with tensors of these types. @throws QuantError `bad-file` naming what is wrong, `truncated` where the file ends before its header or data do. */
+export async function readGgufOf<T extends string>(file: SourceFile, types: Types<T>): Promise<GgufHeader<T>> {
   for (let size = firstRead; ; size *= 4) {
     const end = Math.min(size, file.size, mostBytes);
-    const header = parse(new HeaderReader(await file.read(0, end), file.name), file);
+    const header = parse(new HeaderReader(await file.read(0, end), file.name), file, types);
     if (header) return header;
     if (end === file.size) throw new QuantError("truncated", `${shown(file.name)} ends before its header does`, again);
     if (end === mostBytes) throw bad(file.name, `its header is longer than ${mostBytes} bytes`);
@@ -43,16 +49,16 @@ export async function readGguf(file: SourceFile): Promise<GgufHeader> {
 }
 
 /** null: more bytes are needed. */
-function parse(reader: HeaderReader, file: SourceFile): GgufHeader | null {
+function parse<T extends string>(reader: HeaderReader, file: SourceFile, types: Types<T>): GgufHeader<T> | null {
   try {
-    return header(reader, file);
+    return header(reader, file, types);
   } catch (e) {
     if (e instanceof Short) return null;
     throw e;
   }
 }
 
-function header(reader: HeaderReader, file: SourceFile): GgufHeader {
+function header<T extends string>(reader: HeaderReader, file: SourceFile, types: Types<T>): GgufHeader<T> {
   if (reader.ascii(4) !== magic) throw bad(file.name, "it does not begin with GGUF");
   const found = reader.u32();
   if (found !== version) throw bad(file.name, `it is version ${found}`);
@@ -66,7 +72,7 @@ function header(reader: HeaderReader, file: SourceFile): GgufHeader {
     metadata.set(key, reader.value(reader.u32()));
   }
   const metadataAt = { start, end: reader.at };
-  const infos = Array.from({ length: tensorCount }, () => info(reader, file.name));
+  const infos = Array.from({ length: tensorCount }, () => info(reader, file.name, types));
   return { metadata, metadataAt, tensors: placed(infos, reader.at, alignmentOf(metadata, file.name), file) };
 }
 
@@ -77,31 +83,31 @@ function alignmentOf(metadata: ReadonlyMap<string, ReadValue>, name: string): nu
   return given;
 }
 
-interface Info {
+interface Info<T> {
   name: string;
-  type: GgmlType;
+  type: T;
   shape: number[];
   offset: number;
   bytes: number;
 }
 
-function info(reader: HeaderReader, fileName: string): Info {
+function info<T extends string>(reader: HeaderReader, fileName: string, types: Types<T>): Info<T> {
   const name = reader.string();
   const dimensions = reader.u32();
   if (dimensions < 1 || dimensions > 4) throw bad(fileName, `${shown(name)} has ${dimensions} dimensions`);
   const shape = Array.from({ length: dimensions }, () => reader.u64()).reverse();
   const id = reader.u32();
-  const type = typeWithId(id);
+  const type = (Object.keys(types) as T[]).find((name) => types[name].id === id);
   if (!type) throw bad(fileName, `${shown(name)} has the type ${id}, which is not written here`);
   const count = shape.reduce((a, b) => a * b, 1);
-  const { values, bytes } = ggmlTypes[type];
+  const { values, bytes } = types[type];
   if (count === 0 || !Number.isSafeInteger(count) || shape[dimensions - 1] % values)
     throw bad(fileName, `${shown(name)} of type ${type} has the shape [${shape}]`);
   return { name, type, shape, offset: reader.u64(), bytes: (count / values) * bytes };
 }
 
 /** Tensors follow one another, each at the next aligned offset, so that none overlaps another and no byte belongs to nobody. */
-function placed(infos: readonly Info[], headerEnd: number, alignment: number, file: SourceFile): GgufTensor[] {
+function placed<T extends string>(infos: readonly Info<T>[], headerEnd: number, alignment: number, file: SourceFile): GgufTensor<T>[] {
   const up = (at: number) => Math.ceil(at / alignment) * alignment;
   const dataStart = up(headerEnd);
   const names = new Set<string>();

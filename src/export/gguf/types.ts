@@ -1,6 +1,6 @@
 import { QuantError } from "../../errors";
 
-interface TypeTraits {
+export interface TypeTraits {
   /** Its number in a file (ggml.h, `enum ggml_type`). */
   readonly id: number;
   /** Values of a block; a row is a whole number of blocks. */
@@ -28,10 +28,29 @@ export const ggmlTypes = {
 
 export type GgmlType = keyof typeof ggmlTypes;
 
-const byId: ReadonlyMap<number, GgmlType> = new Map(Object.entries(ggmlTypes).map(([name, { id }]) => [id, name as GgmlType]));
-
-/** The type with this number; undefined for one that is not written here. */
-export const typeWithId = (id: number): GgmlType | undefined => byId.get(id);
+/** Types that are not written here, but have their place in other programs' files (ggml.c, `type_traits`). */
+export const otherTypes = {
+  Q8_1: { id: 9, values: 32, bytes: 36 },
+  Q8_K: { id: 15, values: 256, bytes: 292 },
+  IQ2_XXS: { id: 16, values: 256, bytes: 66 },
+  IQ2_XS: { id: 17, values: 256, bytes: 74 },
+  IQ3_XXS: { id: 18, values: 256, bytes: 98 },
+  IQ1_S: { id: 19, values: 256, bytes: 50 },
+  IQ4_NL: { id: 20, values: 32, bytes: 18 },
+  IQ3_S: { id: 21, values: 256, bytes: 110 },
+  IQ2_S: { id: 22, values: 256, bytes: 82 },
+  IQ4_XS: { id: 23, values: 256, bytes: 136 },
+  I8: { id: 24, values: 1, bytes: 1 },
+  I16: { id: 25, values: 1, bytes: 2 },
+  I32: { id: 26, values: 1, bytes: 4 },
+  I64: { id: 27, values: 1, bytes: 8 },
+  F64: { id: 28, values: 1, bytes: 8 },
+  IQ1_M: { id: 29, values: 256, bytes: 56 },
+  BF16: { id: 30, values: 1, bytes: 2 },
+  TQ1_0: { id: 34, values: 256, bytes: 54 },
+  TQ2_0: { id: 35, values: 256, bytes: 66 },
+  MXFP4: { id: 39, values: 32, bytes: 17 },
+} as const satisfies Record<string, TypeTraits>;
 
 /** Bytes of n values, which must be whole blocks. */
 export const bytesOf = (type: GgmlType, n: number): number => (n / ggmlTypes[type].values) * ggmlTypes[type].bytes;

@@ -115,7 +115,28 @@ function placedTensor(tensor: Uint8Array): PlacedTensor | null {
   };
 }
 
+/** An operator with its whole-number attributes, as a model file has it. */
+export interface ReadNode {
+  readonly type: string;
+  readonly inputs: readonly string[];
+  readonly ints: ReadonlyMap<string, number>;
+}
+
+/** The operators of a model file in their order; what it says is not checked. @throws QuantError `bad-file` where it is none. */
+export function nodesOf(model: Uint8Array): ReadNode[] {
+  return messages(model, 7)
+    .flatMap((graph) => messages(graph, 1))
+    .map((node) => ({
+      type: textOf(node, 4),
+      inputs: messages(node, 1).map((name) => new TextDecoder().decode(name)),
+      ints: new Map(messages(node, 5).map((attribute) => [textOf(attribute, 1), intOf(attribute)])),
+    }));
+}
+
+const intOf = (attribute: Uint8Array): number =>
+  Number([...fieldsOf(attribute)].find((f) => f.field === 3 && typeof f.value === "bigint")?.value ?? 0);
+
 const messages = (message: Uint8Array, field: number): Uint8Array[] =>
   [...fieldsOf(message)].flatMap((f) => (f.field === field && f.value instanceof Uint8Array ? [f.value] : []));
 
-const textOf = (message: Uint8Array, field: number): string => new TextDecoder().decode(messages(message, field)[0]);
+const textOf = (message: Uint8Array, field: number): string => new TextDecoder().decode(messages(message, field)[0] ?? new Uint8Array(0));

@@ -10,6 +10,7 @@ import { canPickFolder, download, exportName, pickFolder } from "../save";
 import { strings } from "../strings";
 import { useStudio, useStudioState } from "../studio";
 import css from "./finish.module.css";
+import { Written } from "./Written";
 
 const text = strings.export;
 
@@ -55,14 +56,7 @@ export function ExportPanel() {
         {refused && <Alert>{refused}</Alert>}
         <p className={css.quiet}>{run ? whatOf(run) : text.none}</p>
         {run?.exported && (
-          <details>
-            <summary>{text.files(run.exported.name)}</summary>
-            <ul className={css.files}>
-              {run.exported.summary.files.map((file) => (
-                <li key={file}>{file}</li>
-              ))}
-            </ul>
-          </details>
+          <Written name={run.exported.name} files={run.exported.summary.files} certificate={run.exported.summary.certificate} />
         )}
       </div>
     </Panel>

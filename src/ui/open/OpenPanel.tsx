@@ -1,5 +1,6 @@
 import { useState } from "react";
 import { nextStep } from "../../store/next";
+import { CheckFiles } from "../check/CheckFiles";
 import { type Dropped, filesOfInput } from "../drop";
 import { Alert } from "../parts/Alert";
 import { Button, FileButton } from "../parts/Button";
@@ -55,6 +56,7 @@ export function OpenPanel() {
       {empty && <Alert>{text.nothing}</Alert>}
       {error && <Alert>{error.message}</Alert>}
       {summary && <Facts model={summary} />}
+      <CheckFiles />
     </Panel>
   );
 }

@@ -2,7 +2,7 @@ import { useEffect, useEffectEvent, useState } from "react";
 import { type Dropped, filesOfDrop } from "../drop";
 
 /**
- * Takes files dropped anywhere on the page (a miss would make the browser leave it). True while something hovers.
+ * Takes files dropped anywhere on the page (a miss would make the browser leave it) but where somebody else takes them. True while something hovers.
  * The keyboard's way in are the buttons.
  */
 export function useDrop(take: (dropped: Dropped) => void): boolean {
@@ -14,13 +14,15 @@ export function useDrop(take: (dropped: Dropped) => void): boolean {
     const on = (type: "dragover" | "dragleave" | "drop", handle: (event: DragEvent) => void) =>
       window.addEventListener(type, (event) => event.dataTransfer?.types.includes("Files") && handle(event), { signal: stop.signal });
     on("dragover", (event) => {
+      setOver(!event.defaultPrevented);
       event.preventDefault();
-      setOver(true);
     });
     on("dragleave", (event) => event.relatedTarget === null && setOver(false));
     on("drop", (event) => {
-      event.preventDefault();
       setOver(false);
+      // Somebody else has taken it.
+      if (event.defaultPrevented) return;
+      event.preventDefault();
       const nothing: Dropped = { files: [], label: "" };
       filesOfDrop(event.dataTransfer!).then(taken, () => taken(nothing));
     });

@@ -177,7 +177,7 @@ describe("the other tensors", () => {
 
 test("beside the file are only the card and the recipe", async () => {
   const { files } = await exportOf(blockSource(), { bits: 4 });
-  expect([...files.keys()].sort()).toEqual(["README.md", "a-Model-1-Q4_0.gguf", "recipe.json"]);
+  expect([...files.keys()].sort()).toEqual(["README.md", "a-Model-1-Q4_0.gguf", "certificate.json", "recipe.json"]);
   const card = new TextDecoder().decode(files.get("README.md"));
   expect(card).toContain("tags: [quantized, qep, gguf]");
   expect(card).not.toContain("library_name");

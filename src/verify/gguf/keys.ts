@@ -1,0 +1,132 @@
+/** A GGUF file's metadata: what llama.cpp needs, and whether it agrees with the tensors. */
+import type { ReadValue } from "../../export/gguf/header-reader";
+import { type ModelSpec, mostBlocks } from "../../model/spec";
+import type { LayerKind } from "../../recipe/recipe";
+import type { CheckJob } from "../job";
+
+export type Keys = ReadonlyMap<string, ReadValue>;
+/** Shapes by name, [out, in]. */
+export type Shapes = ReadonlyMap<string, readonly number[]>;
+
+/** The architectures whose tensors are known here, by their class in transformers. */
+const known: Readonly<Record<string, string>> = { llama: "LlamaForCausalLM", qwen2: "Qwen2ForCausalLM", qwen3: "Qwen3ForCausalLM" };
+
+const needed = [
+  "block_count",
+  "context_length",
+  "embedding_length",
+  "feed_forward_length",
+  "attention.head_count",
+  "attention.layer_norm_rms_epsilon",
+];
+const vocabularyTensor = "token_embd.weight";
+
+/** What the keys say of the network; null where the architecture is not known here, or keys are missing. */
+export function networkOf({ findings }: CheckJob, keys: Keys, shapes: Shapes): ModelSpec | null {
+  const id = keys.get("general.architecture");
+  if (typeof id !== "string") {
+    findings.join("error", "gguf-keys", "llama.cpp does not load a file without these keys.", "general.architecture");
+    return null;
+  }
+  const isExperts = [...shapes.keys()].some((name) => name.includes("_exps."));
+  if (!Object.hasOwn(known, id) || isExperts) {
+    findings.add(
+      "warning",
+      "config",
+      "Names and shapes are not compared with the metadata, because this architecture is not known here.",
+      isExperts ? `${id} with experts` : id,
+    );
+    return null;
+  }
+  const missing = needed.filter((key) => typeof keys.get(`${id}.${key}`) !== "number");
+  for (const key of missing) findings.join("error", "gguf-keys", "llama.cpp does not load a file without these keys.", `${id}.${key}`);
+  if (missing.length) return null;
+  const spec = specOf(id, keys, shapes);
+  if (Number.isSafeInteger(spec.blocks) && spec.blocks <= mostBlocks) return spec;
+  findings.add("error", "config", `It is ${spec.blocks}.`, `${id}.block_count`);
+  return null;
+}
+
+function specOf(id: string, keys: Keys, shapes: Shapes): ModelSpec {
+  const number = (key: string, otherwise: number) => {
+    const value = keys.get(`${id}.${key}`);
+    return typeof value === "number" ? value : otherwise;
+  };
+  const [hidden, heads] = [number("embedding_length", 0), number("attention.head_count", 1)];
+  const biased: readonly [LayerKind, string][] = [
+    ["q_proj", "attn_q"],
+    ["k_proj", "attn_k"],
+    ["v_proj", "attn_v"],
+    ["o_proj", "attn_output"],
+    ["gate_proj", "ffn_gate"],
+    ["up_proj", "ffn_up"],
+    ["down_proj", "ffn_down"],
+  ];
+  return {
+    architecture: known[id],
+    blocks: number("block_count", 0),
+    hidden,
+    intermediate: number("feed_forward_length", 0),
+    heads,
+    kvHeads: number("attention.head_count_kv", heads),
+    headDim: number("attention.key_length", hidden / heads),
+    vocabulary: shapes.get(vocabularyTensor)?.[0] ?? number("vocab_size", 0),
+    eps: number("attention.layer_norm_rms_epsilon", 0),
+    tied: !shapes.has("output.weight"),
+    ropeTheta: number("rope.freq_base", 10_000),
+    ropeScaling: { kind: "default" },
+    slidingWindows: [],
+    biases: new Set(biased.filter(([, name]) => shapes.has(`blk.0.${name}.bias`)).map(([kind]) => kind)),
+    maxPositions: number("context_length", 0),
+    qkNorm: id === "qwen3",
+    packing: null,
+  };
+}
+
+const isIds = (value: ReadValue | undefined): value is readonly ReadValue[] & readonly number[] => Array.isArray(value);
+
+/** The tokenizer lies in the file: without it, or parts of it, llama.cpp does not load the file, or cuts texts otherwise than the model was trained on. */
+export function checkTokenizerKeys({ findings }: CheckJob, keys: Keys, shapes: Shapes): void {
+  const at = (name: string) => keys.get(`tokenizer.ggml.${name}`);
+  const missing = (level: "warning" | "error", name: string, what: string) =>
+    findings.join(level, "gguf-keys", what, `tokenizer.ggml.${name}`);
+  const model = at("model");
+  const needs = ["model", "tokens", ...(model === "gpt2" ? ["merges"] : []), ...(model === "llama" ? ["scores", "token_type"] : [])];
+  for (const name of needs)
+    if (at(name) === undefined) missing("error", name, "The tokenizer's keys are missing: llama.cpp does not load the file.");
+  if (model === "gpt2" && at("pre") === undefined)
+    missing(
+      "error",
+      "pre",
+      "It is not said how texts are cut into words: llama.cpp takes a default, and the model gets other tokens than it was trained on.",
+    );
+  for (const name of ["bos_token_id", "eos_token_id"])
+    if (at(name) === undefined && !(name === "bos_token_id" && model === "gpt2"))
+      missing("warning", name, "Special tokens are missing: llama.cpp guesses them.");
+  if (keys.get("tokenizer.chat_template") === undefined)
+    findings.add(
+      "warning",
+      "gguf-keys",
+      "There is no chat template: clients fall back to one of their own, or do not chat.",
+      "tokenizer.chat_template",
+    );
+  checkCounts(findings, keys, shapes);
+}
+
+function checkCounts(findings: CheckJob["findings"], keys: Keys, shapes: Shapes): void {
+  const tokens = keys.get("tokenizer.ggml.tokens");
+  if (!isIds(tokens)) return;
+  const rows = shapes.get(vocabularyTensor)?.[0];
+  if (rows !== undefined && rows !== tokens.length)
+    findings.add("error", "config", `There are ${tokens.length} tokens for ${rows} rows of embeddings.`, "tokenizer.ggml.tokens");
+  for (const name of ["scores", "token_type"]) {
+    const list = keys.get(`tokenizer.ggml.${name}`);
+    if (isIds(list) && list.length !== tokens.length)
+      findings.add("error", "config", `There are ${list.length} of them for ${tokens.length} tokens.`, `tokenizer.ggml.${name}`);
+  }
+  for (const name of ["bos_token_id", "eos_token_id", "unknown_token_id", "padding_token_id"]) {
+    const id = keys.get(`tokenizer.ggml.${name}`);
+    if (typeof id === "number" && (id < 0 || id >= tokens.length))
+      findings.add("error", "config", `It is ${id}, but there are only ${tokens.length} tokens.`, `tokenizer.ggml.${name}`);
+  }
+}

@@ -1,0 +1,74 @@
+import type { GgufTensor } from "../../export/gguf/reader";
+import { interleaved } from "../../export/gguf/row-order";
+import type { Matrix, Reading, Rows } from "../matrix";
+
+interface Place {
+  /** The original's name, without ".weight". */
+  readonly layer: string;
+  readonly headDim: number;
+  /** llama.cpp expects the rows of each head interleaved. */
+  readonly isTurned: boolean;
+}
+
+/** A tensor as a layer in the original's order of rows. @param rows as they lie in the file. */
+export function ggufMatrix({ layer, headDim, isTurned }: Place, { type, shape }: GgufTensor, rows: Rows): Matrix {
+  const hasHeads = /\.(q|k)_proj$/.test(layer) && shape[0] % headDim === 0 && headDim % 2 === 0;
+  const n = shape[1];
+  return {
+    name: layer,
+    shape: [shape[0], n],
+    stored: type,
+    unit: hasHeads ? headDim : 1,
+    rows: isTurned ? moved(rows, n, (r) => interleaved(r, headDim)) : rows,
+    readings: hasHeads ? (isTurned ? turnedReadings(rows, n, headDim) : straightReadings(rows, n, headDim)) : [],
+  };
+}
+
+/** Row r of the file is the original's row `placeOf(r)`; whole heads. */
+const moved =
+  (rows: Rows, n: number, placeOf: (r: number) => number): Rows =>
+  async (from, to) => {
+    const values = await rows(from, to);
+    const out = new Float32Array(values.length);
+    for (let r = 0; r < to - from; r++) out.set(values.subarray(r * n, (r + 1) * n), placeOf(r) * n);
+    return out;
+  };
+
+function turnedReadings(rows: Rows, n: number, headDim: number): Reading[] {
+  return [
+    {
+      code: "gguf-rows",
+      how: "the rows of q and k as Hugging Face has them",
+      means: "they were not permuted, as llama.cpp needs them in this architecture.",
+      rows,
+    },
+    {
+      code: "gguf-rows",
+      how: "the rows of q and k permuted the other way",
+      means: "they were permuted backwards.",
+      rows: moved(rows, n, inverse(headDim)),
+    },
+    {
+      code: "gguf-rows",
+      how: "the rows of q and k permuted twice",
+      means: "they were permuted two times.",
+      rows: moved(rows, n, (r) => interleaved(interleaved(r, headDim), headDim)),
+    },
+  ];
+}
+
+const straightReadings = (rows: Rows, n: number, headDim: number): Reading[] => [
+  {
+    code: "gguf-rows",
+    how: "the permutation of q and k undone",
+    means: "their rows were permuted, though llama.cpp takes them as they are in this architecture.",
+    rows: moved(rows, n, (r) => interleaved(r, headDim)),
+  },
+];
+
+/** The row whose `interleaved` is r. */
+function inverse(headDim: number): (r: number) => number {
+  const back = new Uint32Array(headDim);
+  for (let r = 0; r < headDim; r++) back[interleaved(r, headDim)] = r;
+  return (r) => r - (r % headDim) + back[r % headDim];
+}

@@ -1,0 +1,33 @@
+import { throwIfCancelled } from "../errors";
+import type { Source } from "../io/types";
+import type { Checkpoint } from "../model/checkpoint";
+import type { ComparedLayer } from "../results/verification";
+import { Findings } from "./findings";
+
+/** What a check works on, and what it has found so far. */
+export class CheckJob {
+  readonly findings = new Findings();
+  readonly layers: ComparedLayer[] = [];
+  title = "";
+  tensors = 0;
+  /** Bytes of all tensors. */
+  total = 0;
+  /** Bytes read so far. */
+  private done = 0;
+
+  constructor(
+    readonly source: Source,
+    /** The original to compare with. */
+    readonly original: Checkpoint | null,
+    private readonly progress: (done: number, total: number, where: string) => void,
+    readonly signal?: AbortSignal,
+  ) {}
+
+  /** So many more bytes of a tensor were read. @throws QuantError `cancelled`. */
+  read(bytes: number, where: string): void {
+    throwIfCancelled(this.signal);
+    this.done += bytes;
+    // Some are read again when other readings are tried.
+    this.progress(Math.min(this.done, this.total), this.total, where);
+  }
+}

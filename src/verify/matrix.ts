@@ -1,0 +1,34 @@
+import type { FindingCode } from "../results/verification";
+
+/** Rows [from, to) of a matrix [out, in], one after the other, in f32. */
+export type Rows = (from: number, to: number) => Promise<Float32Array>;
+
+/** A linear layer as a file holds it, unpacked some rows at a time. */
+export interface Matrix {
+  /** As Hugging Face names it, without ".weight". */
+  readonly name: string;
+  /** [out, in] */
+  readonly shape: readonly [number, number];
+  /** For people: "GPTQ 4-bit, groups of 64", "Q4_K". */
+  readonly stored: string;
+  /** Rows are read in multiples of this. */
+  readonly unit: number;
+  readonly rows: Rows;
+  /** Other ways in which the file's bytes could be meant: if one of them is much nearer the original, the file is labelled wrongly. */
+  readonly readings: readonly Reading[];
+}
+
+/** A known mistake of exporters, undone. */
+export interface Reading {
+  readonly code: FindingCode;
+  /** Completes "the layers are 3 times nearer the original's with …". */
+  readonly how: string;
+  /** The conclusion, as a sentence. */
+  readonly means: string;
+  readonly rows: Rows;
+}
+
+/** Rows that fit into a few megabytes of f32, a multiple of `unit`. */
+export function rowsAtOnce([, n]: readonly [number, number], unit: number): number {
+  return Math.max(1, Math.floor(2 ** 20 / n / unit)) * unit;
+}

@@ -1,0 +1,87 @@
+/** Checks a checkpoint that somebody wrote: ours or anybody's, a folder or a file, by itself or beside the original. */
+import { asQuantError } from "../errors";
+import { plainHasher, type StartHasher } from "../io/hasher";
+import { readJson } from "../io/json";
+import { findFile } from "../io/source";
+import { shown } from "../io/text";
+import type { Source } from "../io/types";
+import { type Checkpoint, runnable } from "../model/checkpoint";
+import { rotateModel } from "../model/rotated";
+import type { ComparedLayer, Verification } from "../results/verification";
+import { checkDigests, openCertificate } from "./certificate";
+import { checkFolder } from "./folder/folder";
+import { checkGguf } from "./gguf/gguf";
+import { CheckJob } from "./job";
+import { checkOnnx } from "./onnx/onnx";
+
+export interface CheckOptions {
+  /** The original whose layers are compared with the file's. */
+  original?: Checkpoint | null;
+  /** Bytes that have been read, and will be in all. */
+  progress?(done: number, total: number, where: string): void;
+  /** Hashes the files where a certificate.json names digests; in this thread unless it is given. */
+  startHasher?: StartHasher;
+  signal?: AbortSignal;
+}
+
+/**
+ * Opens the files, checks headers, config, tokenizer and every value, and compares every linear layer with the original's. Reads a few megabytes, or one
+ * packed layer, at a time. What is wrong with the files is a finding and not an error.
+ * @throws QuantError `cancelled`, `file-changed`, and about the original.
+ */
+export async function checkSource(
+  source: Source,
+  { original = null, progress = () => {}, startHasher = plainHasher, signal }: CheckOptions = {},
+): Promise<Verification> {
+  const job = new CheckJob(source, original && (await asRotated(source, original)), progress, signal);
+  const certificate = await openCertificate(job);
+  const hashed = job.total;
+  try {
+    await checkerFor(source)(job);
+  } catch (cause) {
+    job.findings.failed(cause, source.label);
+  }
+  if (certificate) await checkDigests(job, certificate, startHasher);
+  const { findings, layers, title, tensors, total } = job;
+  if (findings.passed)
+    findings.add("ok", "values", `${tensors.toLocaleString("en")} tensors were read: they are whole, and their values are finite.`);
+  return {
+    label: shown(source.label),
+    title,
+    tensors,
+    bytes: total - hashed,
+    findings: findings.list,
+    layers: original && inOrder(layers, original),
+    against: original && shown(original.source.label),
+    passed: findings.passed,
+  };
+}
+
+/** Block after block, whatever their order in the file. */
+function inOrder(layers: readonly ComparedLayer[], original: Checkpoint): ComparedLayer[] {
+  const places = new Map(original.layers.map(({ name }, at) => [name, at]));
+  return layers.toSorted((a, b) => (places.get(a.name) ?? 0) - (places.get(b.name) ?? 0));
+}
+
+function checkerFor({ files }: Source): (job: CheckJob) => Promise<void> {
+  const has = (pattern: RegExp) => files.some(({ name }) => pattern.test(name));
+  if (has(/\.safetensors$/)) return checkFolder;
+  if (has(/\.gguf$/i)) return checkGguf;
+  if (has(/\.onnx$/)) return checkOnnx;
+  return checkFolder;
+}
+
+/** The original in the basis that our own recipe.json says the file is in. */
+async function asRotated(source: Source, original: Checkpoint): Promise<Checkpoint> {
+  const file = findFile(source, "recipe.json");
+  if (!file || !original.spec) return original;
+  try {
+    const { rotation } = Object(await readJson(file, 2 ** 20)) as { rotation?: unknown };
+    return typeof rotation === "number" && Number.isSafeInteger(rotation) && rotation >= 0
+      ? await rotateModel(runnable(original), rotation)
+      : original;
+  } catch (cause) {
+    if (asQuantError(cause).code === "bad-json") return original;
+    throw cause;
+  }
+}

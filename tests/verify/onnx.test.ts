@@ -1,0 +1,83 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { exportCheckpoint } from "../../src/export/checkpoint";
+import { f16Word } from "../../src/io/dtype";
+import { bytesFile, memorySink, memorySource } from "../../src/io/memory";
+import { openModel } from "../../src/model/checkpoint";
+import { createCpuOps } from "../../src/ops/cpu";
+import type { Recipe } from "../../src/recipe/recipe";
+import { demoFolder } from "../support/demo";
+import { run } from "../support/engine";
+import { packableConfig } from "../support/exported";
+import { recipeWith } from "../support/recipe";
+import { safetensors, tinyTensors, tinyTokens } from "../support/tiny";
+import { check, codesOf } from "./files";
+
+/** An export as files by name, and its original. */
+async function exported(change: Partial<Recipe>) {
+  const tokenizer = ["tokenizer.json", "tokenizer_config.json"].map((name) =>
+    bytesFile(name, readFileSync(join(demoFolder, name), "utf8")),
+  );
+  const weights = [
+    bytesFile("config.json", JSON.stringify(packableConfig)),
+    bytesFile("model.safetensors", safetensors(tinyTensors(packableConfig))),
+  ];
+  const model = await openModel(memorySource("tiny", [...weights, ...tokenizer]));
+  const recipe = recipeWith({ format: "onnx", groupSize: 32, ...change }, { alpha: 0 });
+  const sink = memorySink();
+  await exportCheckpoint({ model, ...(await run({ ops: createCpuOps(), model, tokens: tinyTokens(), recipe })), evaluations: [], sink });
+  const sourceOf = (files: Iterable<[string, Uint8Array]>) =>
+    memorySource(
+      "onnx",
+      [...files].map(([name, bytes]) => bytesFile(name, bytes)),
+    );
+  return { model, files: sink.files, sourceOf };
+}
+
+const dataFile = (files: ReadonlyMap<string, Uint8Array>) => [...files.keys()].find((name) => name.endsWith("_data"))!;
+
+describe.each<Partial<Recipe>>([
+  { bits: 4 },
+  { bits: 4, symmetric: true },
+  { bits: 3, groupSize: -1, symmetric: true },
+  { bits: 8, format: "onnx-f16" },
+])("a sound export: %j", (change) => {
+  test("passes by itself and beside the original", async () => {
+    const { model, files, sourceOf } = await exported(change);
+    const found = await check(sourceOf(files), { original: model });
+    expect(codesOf(found)).toEqual([]);
+    expect(found.layers).toHaveLength(14);
+    for (const { error, name } of found.layers!) {
+      expect(error, name).toBeGreaterThan(0);
+      expect(error, name).toBeLessThan(0.35);
+    }
+  });
+});
+
+test.each<[string, (files: Map<string, Uint8Array>) => void, string[]]>([
+  ["a truncated data file", (f) => f.set(dataFile(f), f.get(dataFile(f))!.slice(0, -8)), ["error truncated"]],
+  ["no data file", (f) => f.delete(dataFile(f)), ["error missing-file"]],
+  ["bytes that belong to nobody", (f) => f.set(dataFile(f), new Uint8Array(f.get(dataFile(f))!.length + 8)), ["warning malformed"]],
+  ["a graph cut off", (f) => f.set(graphOf(f), f.get(graphOf(f))!.slice(0, -90)), ["error malformed"]],
+  ["no tokenizer", (f) => f.delete("tokenizer.json"), ["warning tokenizer"]],
+])("%s is named", async (_, edit, want) => {
+  const { files, sourceOf } = await exported({ bits: 4 });
+  const changed = new Map(files);
+  // It would tell of every change.
+  changed.delete("certificate.json");
+  edit(changed);
+  expect(codesOf(await check(sourceOf(changed)))).toEqual(want);
+});
+
+const graphOf = (files: ReadonlyMap<string, Uint8Array>) => [...files.keys()].find((name) => name.endsWith(".onnx"))!;
+
+test("a scale that is NaN is named", async () => {
+  const { files, sourceOf } = await exported({ bits: 4, format: "onnx-f16" });
+  const data = files.get(dataFile(files))!;
+  // All f16 words of one value: scales are what is left of the layers beside codes.
+  const nan = new Map(files).set(dataFile(files), data.slice().fill(f16Word(Number.NaN) >> 8));
+  const found = await check(sourceOf(nan));
+  expect(codesOf(found)).toContain("error scales-not-finite");
+  expect(found.passed).toBe(false);
+});

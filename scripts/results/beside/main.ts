@@ -1,4 +1,4 @@
-/** `npm run results -- --beside [--model FOLDER]… [--type TYPE]… [--draws N] [--fresh]`: folders with model/, calibration and evaluation (.jsonl or .npy). */
+/** `npm run results -- --beside [--model FOLDER]… [--type TYPE]… [--way NAME]… [--draws N] [--fresh]`: folders with model/, calibration and evaluation (.jsonl or .npy). */
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -18,19 +18,27 @@ const root = process.cwd();
 
 const keyOf = (type: string, way: string, seed: number) => `${type}-${Object.keys(ways).indexOf(way)}-${seed}`;
 
+interface Chosen {
+  ways: readonly string[];
+  draws: number;
+  fresh: boolean;
+}
+
 /** Measures what is not known yet; docs/results is written after every file, as the whole takes hours on a software adapter. */
-async function besideModel(folder: string, adapter: string, types: string[], draws: number, fresh: boolean): Promise<void> {
+async function besideModel(folder: string, adapter: string, types: string[], chosen: Chosen): Promise<void> {
   const { dependencies } = JSON.parse(readFileSync(join(root, "tests/interop/clients/package.json"), "utf8"));
   const versions = { "node-llama-cpp": dependencies["node-llama-cpp"], ...pythonVersions(["numpy", "torch", "transformers"]) };
   const key = fingerprint(root, JSON.stringify([adapter, versions, contentOf(folder)]));
   const bench = await openBench(folder, join(root, ".results", `beside-${key}`));
   const cache = new Cache<File>(join(bench.work, "scores"));
   const original = originalIn(bench.work);
-  await fill(cache, ["original"], fresh, async () => ({ ...scoreOf(bench, original), bytes: statSync(original).size }));
+  await fill(cache, ["original"], chosen.fresh, async () => ({ ...scoreOf(bench, original), bytes: statSync(original).size }));
   // The first draw of everything before the second of anything.
-  const wanted = filesOf(types).sort(([, , a], [, , b]) => a - b);
-  for (const file of wanted.filter(([, , seed]) => seeds.indexOf(seed) < draws)) {
-    await fill(cache, [keyOf(...file)], fresh, async () => measure(bench, ...file));
+  const wanted = filesOf(types)
+    .filter(([, way, seed]) => chosen.ways.includes(way) && seeds.indexOf(seed) < chosen.draws)
+    .sort(([, , a], [, , b]) => a - b);
+  for (const file of wanted) {
+    await fill(cache, [keyOf(...file)], chosen.fresh, async () => measure(bench, ...file));
     store(besideOf(bench, cache, { adapter, versions, fingerprint: key }));
   }
 }
@@ -73,20 +81,34 @@ function contentOf(folder: string): string {
 
 const defaults = () => ["public/demo", "../shared/wide"].filter((folder) => existsSync(join(root, folder, "model")));
 
+/** @throws QuantError `bad-argument` for a name that there is not. */
+function checkNames(option: string, given: readonly string[] | undefined, names: readonly string[]): void {
+  const unknown = given?.find((name) => !names.includes(name));
+  if (unknown !== undefined) throw wrong(`--${option} ${unknown} is not compared`, `There are ${names.join("; ")}.`);
+}
+
 async function main(): Promise<void> {
   const list = { type: "string", multiple: true } as const;
   const { values } = parseArgs({
-    options: { beside: { type: "boolean" }, model: list, type: list, draws: { type: "string" }, fresh: { type: "boolean" } },
+    options: { beside: { type: "boolean" }, model: list, type: list, way: list, draws: { type: "string" }, fresh: { type: "boolean" } },
   });
-  const unknown = values.type?.find((type) => !Object.hasOwn(fileTypes, type));
-  if (unknown !== undefined) throw wrong(`--type ${unknown} is not compared`, `There are ${Object.keys(fileTypes).join(", ")}.`);
+  checkNames("type", values.type, Object.keys(fileTypes));
+  checkNames("way", values.way, Object.keys(ways));
   const draws = Number(values.draws ?? seeds.length);
   if (!seeds.includes(draws)) throw wrong(`--draws is ${values.draws}`, `Use 1 to ${seeds.length}.`);
   const gpu = await createGpuOps(await openNodeGpu());
   for (const folder of values.model ?? defaults()) {
-    const model = JSON.parse(readFileSync(join(folder, "model/config.json"), "utf8"));
+    const config = join(folder, "model/config.json");
+    if (!existsSync(config))
+      throw wrong(`--model ${folder} has no model/config.json`, "Name a folder with model/, calibration and evaluation.");
+    const model = JSON.parse(readFileSync(config, "utf8"));
+    // Elsewhere K-quants fall back to other types, and a file says little about the type that it is named after.
     const types = values.type ?? Object.keys(fileTypes).filter((type) => model.hidden_size % 256 === 0 || !type.includes("_K"));
-    await besideModel(folder, gpu.adapter.description, types, draws, values.fresh === true);
+    await besideModel(folder, gpu.adapter.description, types, {
+      ways: values.way ?? Object.keys(ways),
+      draws,
+      fresh: values.fresh === true,
+    });
   }
 }
 

@@ -86,7 +86,8 @@ describe("beside llama.cpp", () => {
     ["nearer beyond the spread", [0.004, 0.005]],
     ["as near within the spread of the draws", [0.0105, 0.0115]],
     ["as near within the spread of the draws", [0.0131, 0.0135]],
-    ["**farther beyond the spread**", [0.02, 0.021]],
+    ["**farther** beyond the spread", [0.02, 0.021]],
+    ["nearer in one draw, whose spread is not measured", [0.002]],
   ])("says that ours is %s", (words, ours) => {
     expect(verdict(rows(theirs, ["RTN", [0.03]], ["GPTQ", ours]), "Q2_K")).toContain(`“GPTQ” is ${words}`);
   });

@@ -52,6 +52,8 @@ def quantize(job):
 
     params = llama.llama.llama_model_quantize_default_params()
     params.ftype, params.threads, params.pure = job["type"], 1, job["pure"]
+    if job["pure"]:
+        params.output_type = 14  # GGML_TYPE_Q6_K, as ours: otherwise the head would be of the layers' type too
     if job["importance"]:
         values = {name: np.ascontiguousarray(data) for name, data in np.load(job["importance"]).items()}
         entries = (Entry * (len(values) + 1))()

@@ -11,7 +11,7 @@ import { Cache, fill, fingerprint } from "../cache";
 import { renderPage } from "../page";
 import { type Bench, drawSize, type File, measure, openBench, originalIn, scoreOf } from "./bench";
 import { pythonVersions } from "./jobs";
-import { filesOf, fileTypes, seeds, ways } from "./plan";
+import { calibrationWindows, evaluationWindows, filesOf, fileTypes, seeds, ways, windowLength } from "./plan";
 import type { Beside, Scored } from "./types";
 
 const root = process.cwd();
@@ -26,8 +26,11 @@ interface Chosen {
 
 /** Measures what is not known yet; docs/results is written after every file, as the whole takes hours on a software adapter. */
 async function besideModel(folder: string, adapter: string, types: string[], chosen: Chosen): Promise<void> {
-  const { dependencies } = JSON.parse(readFileSync(join(root, "tests/interop/clients/package.json"), "utf8"));
-  const versions = { "node-llama-cpp": dependencies["node-llama-cpp"], ...pythonVersions(["numpy", "torch", "transformers"]) };
+  const { optionalDependencies } = JSON.parse(readFileSync(join(root, "tests/interop/clients/package.json"), "utf8"));
+  const versions = {
+    "libllama of node-llama-cpp": optionalDependencies["@node-llama-cpp/linux-x64"],
+    ...pythonVersions(["numpy", "torch", "transformers"]),
+  };
   const key = fingerprint(root, JSON.stringify([adapter, versions, contentOf(folder)]));
   const bench = await openBench(folder, join(root, ".results", `beside-${key}`));
   const cache = new Cache<File>(join(bench.work, "scores"));
@@ -70,12 +73,13 @@ function rowsOf(cache: Cache<File>): Scored[] {
 
 /** One hash over the model, its texts, and what is done with them. */
 function contentOf(folder: string): string {
-  const hash = createHash("sha256");
+  // Not the ways' names: they only show.
+  const settings = [fileTypes, Object.values(ways), seeds, windowLength, calibrationWindows, evaluationWindows];
+  const hash = createHash("sha256").update(JSON.stringify(settings));
   for (const part of [folder, join(folder, "model")])
     for (const name of readdirSync(part).sort())
       if (statSync(join(part, name)).isFile()) hash.update(`\0${name}\0`).update(readFileSync(join(part, name)));
-  for (const name of ["plan.ts", "bench.ts", "original.ts", "llama_jobs.py"])
-    hash.update(readFileSync(join(root, "scripts/results/beside", name)));
+  for (const name of ["bench.ts", "original.ts", "llama_jobs.py"]) hash.update(readFileSync(join(root, "scripts/results/beside", name)));
   return hash.digest("hex");
 }
 

@@ -25,8 +25,11 @@ export const ways: Readonly<Record<string, Way>> = {
   RTN: { drawn: false, flags: ["--method", "rtn", "--alpha", "0"] },
   GPTQ: { drawn: true, flags: ["--method", "gptq", "--alpha", "0"] },
   "GPTQ + QEP": { drawn: true, flags: ["--method", "gptq"] },
-  "GPTQ + QEP, α ½ for down_proj too": { drawn: true, flags: ["--method", "gptq", ...down] },
-  "the same with act-order and damping 0.1": { drawn: true, flags: ["--method", "gptq", ...down, "--act-order", "--damp", "0.1"] },
+  "GPTQ + QEP, down_proj too": { drawn: true, flags: ["--method", "gptq", ...down] },
+  "GPTQ + QEP, down_proj too, act-order, damping 0.1": {
+    drawn: true,
+    flags: ["--method", "gptq", ...down, "--act-order", "--damp", "0.1"],
+  },
 };
 
 export const seeds = [1, 2, 3];

@@ -1,9 +1,23 @@
 /** The part "Beside llama.cpp" of docs/results.md, out of docs/results/beside-*.json. */
-import { table } from "../text";
+import { list, table } from "../text";
+import { filesOf, fileTypes } from "./plan";
 import type { Beside, Score, Scored } from "./types";
 
 const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
 const range = (values: readonly number[]) => Math.max(...values) - Math.min(...values);
+
+/** What the page says of the types that a table lacks. */
+function missing(rows: readonly Scored[]): string {
+  const short = [...new Set(rows.map(({ type }) => type))].flatMap((type) => {
+    const there = rows.filter((r) => r.type === type);
+    const files = there.reduce((sum, { scores }) => sum + scores.length, 0);
+    const wanted = filesOf([type]).length;
+    return files < wanted ? [`${type} ${files} of ${wanted}`] : [];
+  });
+  const absent = Object.keys(fileTypes).filter((type) => !rows.some((r) => r.type === type));
+  const parts = [...short, ...(absent.length ? [`nothing of ${list(absent)}`] : [])];
+  return parts.length ? `Files measured so far: ${list(parts)}.` : "";
+}
 
 /** The mean, and the largest less the smallest of the draws. */
 function cell(values: readonly number[], digits: number): string {
@@ -27,9 +41,15 @@ export function verdict(rows: readonly Scored[], type: string): string | null {
   if (!theirs || !mine.length) return null;
   const best = mine.reduce((a, b) => (mean(of(b)) < mean(of(a)) ? b : a));
   const [b, t] = [mean(of(best)), mean(of(theirs))];
+  const known = Math.min(best.scores.length, theirs.scores.length) > 1;
   const beyond = Math.abs(b - t) > Math.max(range(of(best)), range(of(theirs)));
-  const where = !beyond ? "as near within the spread of the draws" : b < t ? "nearer beyond the spread" : "**farther beyond the spread**";
-  return `- ${type}: “${best.method}” is ${where}: ${(1000 * b).toFixed(2)} against ${(1000 * t).toFixed(2)} (× ${(b / t).toFixed(2)}), of ${best.scores.length} and ${theirs.scores.length} draws.`;
+  const side = b < t ? "nearer" : "**farther**";
+  const where = !known
+    ? `${side} in one draw, whose spread is not measured`
+    : beyond
+      ? `${side} beyond the spread`
+      : "as near within the spread of the draws";
+  return `- ${type}: “${best.method}” is ${where}: ${(1000 * b).toFixed(2)} against ${(1000 * t).toFixed(2)} (× ${(b / t).toFixed(2)}), ${best.scores.length} and ${theirs.scores.length} draws.`;
 }
 
 function part({ model, adapter, versions, fingerprint, calibration, evaluation, original, rows }: Beside): string {
@@ -38,6 +58,8 @@ function part({ model, adapter, versions, fingerprint, calibration, evaluation, 
   return `### ${model}
 
 Calibration: ${calibration.windows} of the text's ${calibration.of} windows of ${calibration.length} tokens a draw; evaluation: ${evaluation.windows} windows of ${evaluation.length}. Ours on ${adapter}; ${used.join(", ")}. Build and data: ${fingerprint}.
+
+${missing(rows)}
 
 The f16 original: ${(original.bytes / 1e6).toFixed(3)} MB, perplexity ${original.perplexity.toFixed(4)}.
 
@@ -53,8 +75,8 @@ export function besideSection(all: readonly Beside[]): string {
 Files of the same types by llama.cpp's own quantizer and by ours, all read and scored by libllama itself (\`npm run results -- --beside\`). "imatrix": the mean square
 of every layer's inputs over the calibration windows that ours has, handed to \`llama_model_quantize\`. KL is the mean divergence from the f16 original's
 distribution, top-1 the share of positions with its most likely token. Where several draws of calibration windows were made: their mean, and in brackets the largest less the
-smallest. Draws are from one text and share windows, so another text would spread more. Perplexity here moves by chance more than KL does: a file
-farther from the original can have the lower one. Q2_K_M is llama.cpp's file type Q2_K, a mix; "Q2_K" has that type in every layer. Where a row is not whole blocks, both
+smallest. "down_proj too": α ½ there as well, where the default is 0. Draws are from one text and share windows, so another text would spread more. Perplexity here moves by chance more than KL does: a file
+farther from the original can have the lower one. Q2_K_M is llama.cpp's file type Q2_K, a mix; "Q2_K" has that type in every layer, and Q6_K in the head. Where a row is not whole blocks, both
 sides take llama.cpp's fallback. MB is the size of the file. Best is chosen on the evaluation windows themselves.
 
 ${all.map(part).join("\n\n")}`;

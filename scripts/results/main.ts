@@ -1,6 +1,6 @@
 /** `npm run results -- [--only NAME]… [--fresh] [--render]`, started by scripts/results.mjs in the project's folder. */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { wrong } from "../../src/cli/args";
 import { QuantError } from "../../src/errors";
@@ -11,7 +11,8 @@ import { createGpuOps } from "../../src/ops/gpu";
 import { openNodeGpu } from "../../src/ops/gpu/node";
 import { Cache, fill, fingerprint } from "./cache";
 import { type Bench, measureOriginal, measureRecipe, openBench } from "./measure";
-import { dataPath, render } from "./render";
+import { oracleOf, renderPage } from "./page";
+import { dataPath } from "./render";
 import type { Measurement, Oracle, Original, Results, Size } from "./types";
 
 const root = process.cwd();
@@ -62,10 +63,7 @@ async function measureOne(bench: Bench, oracle: Oracle, name: string): Promise<M
 }
 
 function write(results: Results, oracle: Oracle): void {
-  for (const [path, text] of render(results, oracle)) {
-    mkdirSync(dirname(join(root, path)), { recursive: true });
-    writeFileSync(join(root, path), text);
-  }
+  renderPage(root, results);
   console.log(`docs/results.md tells of ${results.recipes.length} of ${Object.keys(oracle).length} recipes.`);
 }
 
@@ -73,9 +71,11 @@ async function main(): Promise<void> {
   const { values } = parseArgs({
     options: { only: { type: "string", multiple: true }, fresh: { type: "boolean" }, render: { type: "boolean" } },
   });
-  const json = (path: string) => JSON.parse(readFileSync(join(root, path), "utf8"));
-  const oracle: Oracle = json("tests/fixtures/oracle/figures.json").recipes;
-  write(values.render ? json(dataPath) : await measure(oracle, values.only, values.fresh === true), oracle);
+  const oracle = oracleOf(root);
+  write(
+    values.render ? JSON.parse(readFileSync(join(root, dataPath), "utf8")) : await measure(oracle, values.only, values.fresh === true),
+    oracle,
+  );
 }
 
 // Exits by itself: a native WebGPU instance keeps Node's event loop alive.

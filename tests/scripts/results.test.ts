@@ -3,9 +3,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { agreementOf } from "../../scripts/results/agreement";
+import { filesOf } from "../../scripts/results/beside/plan";
+import { besideSection, verdict } from "../../scripts/results/beside/render";
+import type { Beside, Scored } from "../../scripts/results/beside/types";
 import { Cache, fill, fingerprint } from "../../scripts/results/cache";
 import { chart, linearTicks, logTicks } from "../../scripts/results/chart";
 import { factors } from "../../scripts/results/growth";
+import { besideOf } from "../../scripts/results/page";
 import { pairs, qepWords } from "../../scripts/results/qep";
 import { dataPath, render } from "../../scripts/results/render";
 import { isTabled } from "../../scripts/results/scores";
@@ -27,8 +31,8 @@ function perfect(name: string, right = 180): Measurement {
 }
 
 describe("docs/results.md", () => {
-  it("is what the script makes of docs/results/results.json", () => {
-    const files = render(committed, oracle);
+  it("is what the script makes of the files in docs/results", () => {
+    const files = render(committed, oracle, besideOf(root));
     expect(files.size).toBeGreaterThan(2);
     for (const [path, text] of files) expect(readText(path), `${path}: npm run results -- --render`).toBe(text);
   });
@@ -65,6 +69,53 @@ describe("docs/results.md", () => {
         expect(relativeDelta[11]).toBeLessThan(relativeDelta[9]);
       }
     }
+  });
+});
+
+describe("beside llama.cpp", () => {
+  const rows = (...divergences: [method: string, values: number[]][]): Scored[] =>
+    divergences.map(([method, values]) => ({
+      type: "Q2_K",
+      method,
+      bytes: values.map(() => 1e6),
+      scores: values.map((divergence) => ({ divergence, perplexity: 4, agreement: 0.9 })),
+    }));
+  const theirs = ["llama.cpp, imatrix", [0.011, 0.012, 0.013]] satisfies [string, number[]];
+
+  it.each([
+    ["nearer beyond the spread", [0.004, 0.005]],
+    ["as near within the spread of the draws", [0.0105, 0.0115]],
+    ["as near within the spread of the draws", [0.0131, 0.0135]],
+    ["**farther** beyond the spread", [0.02, 0.021]],
+    ["nearer in one draw, whose spread is not measured", [0.002]],
+  ])("says that ours is %s", (words, ours) => {
+    expect(verdict(rows(theirs, ["RTN", [0.03]], ["GPTQ", ours]), "Q2_K")).toContain(`“GPTQ” is ${words}`);
+  });
+
+  it("says nothing of a type that one side lacks", () => {
+    expect(verdict(rows(theirs), "Q2_K")).toBeNull();
+    expect(verdict(rows(["llama.cpp", [0.01]], ["RTN", [0.01]]), "Q2_K")).toBeNull();
+  });
+
+  it("shows the mean and the range of the draws", () => {
+    const made: Beside = {
+      model: "m",
+      adapter: "a",
+      versions: { x: "1" },
+      fingerprint: "f",
+      calibration: { windows: 1, length: 2, of: 3 },
+      evaluation: { windows: 1, length: 2 },
+      original: { bytes: 2e6, perplexity: 4, divergence: 0, agreement: 1 },
+      rows: rows(theirs),
+    };
+    expect(besideSection([made])).toContain("| Q2_K | llama.cpp, imatrix | 3 | 1.000 | 12.00 (2.00) | 90.00 (0.00) | 4.0000 (0.0000) |");
+    expect(besideSection([])).toBe("");
+  });
+
+  it("makes files that depend on no draw once", () => {
+    const files = filesOf(["Q4_0"]);
+    const of = (way: string) => files.filter((file) => file[1] === way).length;
+    expect([of("llama.cpp"), of("RTN"), of("llama.cpp, imatrix"), of("GPTQ + QEP")]).toEqual([1, 1, 3, 3]);
   });
 });
 

@@ -17,19 +17,21 @@ export interface Way {
   flags: readonly string[] | null;
 }
 
-const down = ["--rule", "down_proj: alpha=0.5"];
+const plain = ["--preset", "paper"];
+const down = [...plain, "--qep-down-proj"];
 
 export const ways: Readonly<Record<string, Way>> = {
   "llama.cpp": { drawn: false, flags: null },
   "llama.cpp, imatrix": { drawn: true, flags: null },
-  RTN: { drawn: false, flags: ["--method", "rtn", "--alpha", "0"] },
-  GPTQ: { drawn: true, flags: ["--method", "gptq", "--alpha", "0"] },
-  "GPTQ + QEP": { drawn: true, flags: ["--method", "gptq"] },
-  "GPTQ + QEP, down_proj too": { drawn: true, flags: ["--method", "gptq", ...down] },
+  RTN: { drawn: false, flags: [...plain, "--method", "rtn", "--alpha", "0"] },
+  GPTQ: { drawn: true, flags: [...plain, "--alpha", "0"] },
+  "GPTQ + QEP": { drawn: true, flags: plain },
+  "GPTQ + QEP, down_proj too": { drawn: true, flags: down },
   "GPTQ + QEP, down_proj too, act-order, damping 0.1": {
     drawn: true,
-    flags: ["--method", "gptq", ...down, "--act-order", "--damp", "0.1"],
+    flags: [...down, "--act-order", "--damp", "0.1"],
   },
+  "the preset Good": { drawn: true, flags: ["--preset", "good"] },
 };
 
 export const seeds = [1, 2, 3];

@@ -75,7 +75,7 @@ export function besideSection(all: readonly Beside[]): string {
 Files of the same types by llama.cpp's own quantizer and by ours, all read and scored by libllama itself (\`npm run results -- --beside\`). "imatrix": the mean square
 of every layer's inputs over the calibration windows that ours has, handed to \`llama_model_quantize\`. KL is the mean divergence from the f16 original's
 distribution, top-1 the share of positions with its most likely token. Where several draws of calibration windows were made: their mean, and in brackets the largest less the
-smallest. "down_proj too": α ½ there as well, where the default is 0. Draws are from one text and share windows, so another text would spread more. Perplexity here moves by chance more than KL does: a file
+smallest. "down_proj too": α ½ there as well, where the paper’s settings have 0. Draws are from one text and share windows, so another text would spread more. Perplexity here moves by chance more than KL does: a file
 farther from the original can have the lower one. Q2_K_M is llama.cpp's file type Q2_K, a mix; "Q2_K" has that type in every layer, and Q6_K in the head. Where a row is not whole blocks, both
 sides take llama.cpp's fallback. MB is the size of the file. Best is chosen on the evaluation windows themselves.
 

@@ -65,7 +65,13 @@ function tablesOf({ type, vocabulary }: Recipe, { vocabulary: rows, hidden, tied
   return tied ? [table(embeddingName, wanted.head)] : [table(embeddingName, wanted.embeddings), table(headName, wanted.head)];
 }
 
-function typeOf(wanted: TensorType | TypeMix, { kind, block, shape }: LinearLayer, spec: ModelSpec | null, blocks: number): TensorType {
+/** The type that a layer gets of a wanted type or mix. */
+export function typeOf(
+  wanted: TensorType | TypeMix,
+  { kind, block, shape }: Pick<LinearLayer, "kind" | "block" | "shape">,
+  spec: ModelSpec | null,
+  blocks: number,
+): TensorType {
   const sharing = spec ? spec.heads / spec.kvHeads : 1;
   return typeFor(isMix(wanted) ? typeInMix(wanted, { kind, block, blocks, sharing }) : wanted, shape[1]);
 }

@@ -2,8 +2,9 @@ import { layerShape } from "../../model/layers";
 import type { ModelSpec } from "../../model/spec";
 import type { LayerPlan } from "../../quant/layer-plan";
 import { gridSpec } from "../../quant/quantizer";
+import { typeOf } from "../../quant/resolve";
 import { layerKinds, type Recipe } from "../../recipe/recipe";
-import type { TensorType } from "../../recipe/types";
+import type { TensorType, TypeMix } from "../../recipe/types";
 import { gguf as ggufFile } from "../containers/gguf";
 import { networkNotes } from "../gguf/architectures";
 import { bitsPerWeight, blockTypeOf, fittingType, offsetBeyond } from "../gguf/block-types";
@@ -57,7 +58,7 @@ const nameOf = (label: string): string =>
 
 function notes(recipe: Recipe, { spec }: { spec: ModelSpec | null }): string[] {
   if (!spec) return [];
-  const types = recipe.type === "none" ? typesOf(recipe, spec).join(" and ") : recipe.type;
+  const types = recipe.type === "none" ? typesOf(recipe, spec).join(" and ") : namedType(recipe.type, spec);
   const tables = recipe.type !== "none" && recipe.vocabulary === "rounded" ? "rounded as llama-quantize does" : "as F16";
   const sentences = [
     `Loads in llama.cpp and what is built on it (LM Studio, Ollama, Jan, wllama): layers as ${types}, embeddings and head ${tables}.`,
@@ -65,6 +66,16 @@ function notes(recipe: Recipe, { spec }: { spec: ModelSpec | null }): string[] {
   if (types.includes("Q2_0"))
     sentences.push("Q2_0 needs a llama.cpp of July 2026 or newer; Ollama and LM Studio built on an older one refuse the file.");
   return [...sentences, ...networkNotes(spec)];
+}
+
+/** "Q4_K_M, here Q4_K and Q6_K": a mix is of several types, and where a layer's rows are not whole blocks, of others again. */
+function namedType(type: TensorType | TypeMix, spec: ModelSpec): string {
+  const blocks = Array.from({ length: spec.blocks }, (_, block) => block);
+  const found = layerKinds.flatMap((kind) =>
+    blocks.map((block) => typeOf(type, { kind, block, shape: layerShape(spec, kind) }, spec, spec.blocks)),
+  );
+  const types = [...new Set(found)].sort();
+  return types.length === 1 && types[0] === type ? type : `${type}, here ${types.join(" and ")}`;
 }
 
 /** The types of the layers that no rule changes. */

@@ -1,7 +1,10 @@
 import { describe, expect, test } from "vitest";
+import { formats } from "../../../src/export/entries";
 import { architectureOf, networkKeys, networkNotes } from "../../../src/export/gguf/architectures";
 import { parseSpec } from "../../../src/model/spec";
+import type { Recipe } from "../../../src/recipe/recipe";
 import { blockConfig } from "../../support/gguf";
+import { recipeWith } from "../../support/recipe";
 
 const spec = (change: object) => parseSpec({ ...blockConfig, ...change });
 const keys = (change: object) => Object.fromEntries([...networkKeys(spec(change))].map(([key, { value }]) => [key, value]));
@@ -62,4 +65,13 @@ test.each([
   [{ rope_scaling: { type: "yarn", factor: 4, truncate: false } }, /no YaRN but that with/],
 ])("what llama.cpp would compute differently is refused: %j", (change, message) => {
   expect(() => architectureOf(spec(change))).toThrow(message);
+});
+
+test("a mix is told with the types that its layers have, fall-backs among them", () => {
+  const told = (type: Recipe["type"], change: object) =>
+    formats.gguf.notes(recipeWith({ format: "gguf", type }), { spec: spec(change), config: {} }).join(" ");
+  const wide = { hidden_size: 256, head_dim: 64, intermediate_size: 512, num_hidden_layers: 8 };
+  expect(told("Q4_K_M", wide)).toContain("layers as Q4_K_M, here Q4_K and Q6_K, embeddings");
+  expect(told("Q6_K", wide)).toContain("layers as Q6_K, embeddings");
+  expect(told("Q6_K", {})).toContain("layers as Q6_K, here Q8_0, embeddings");
 });

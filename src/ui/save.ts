@@ -27,9 +27,7 @@ export function download(file: Blob, name: string): void {
 
 /** A name for a folder or zip, safe on every file system: "tinyllama-rtn-3bit-g64-qep-0.5". */
 export function exportName(label: string, recipe: Recipe): string {
-  const parts = [label, recipe.method, `${recipe.bits}bit`];
-  if (recipe.groupSize !== -1) parts.push(`g${recipe.groupSize}`);
-  if (recipe.symmetric) parts.push("sym");
+  const parts = [label, recipe.method, ...gridParts(recipe)];
   if (!isBase(recipe))
     parts.push(recipe.qep.choice === "best" ? "qep-best" : `qep-${recipe.qep.alpha}${recipe.qep.choice === "guarded" ? "-guarded" : ""}`);
   if (recipe.rotation !== null) parts.push("rotated");
@@ -42,4 +40,9 @@ export function exportName(label: string, recipe: Recipe): string {
     .replace(/[^\w.-]+/g, "-")
     .replace(/-{2,}/g, "-");
   return safe.replace(/^[-.]+|[-.]+$/g, "").slice(0, 100) || "checkpoint";
+}
+
+function gridParts({ type, bits, groupSize, symmetric }: Recipe): string[] {
+  if (type !== "none") return [type];
+  return [`${bits}bit`, ...(groupSize === -1 ? [] : [`g${groupSize}`]), ...(symmetric ? ["sym"] : [])];
 }

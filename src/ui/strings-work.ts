@@ -26,7 +26,7 @@ export const runs = {
   removing: "Remove",
   status: { running: "running", done: "done", cancelled: "cancelled", failed: "failed" },
   notMeasured: "not measured",
-  sameTop: (share: string) => `same top token ${share}`,
+  sameTop: (share: string) => `same top ${share}`,
   following: "follows the slider",
   actions: (n: number) => `Run ${n}`,
   name: (n: number) => `Name of run ${n}`,

@@ -142,6 +142,7 @@ describe("the status line", () => {
 describe("names of exports", () => {
   it("say what was done", () => {
     expect(exportName("TinyLlama 1.1B", plainRecipe)).toBe("TinyLlama-1.1B-rtn-4bit-qep-0.5");
+    expect(exportName("m", { ...plainRecipe, type: "Q3_K_M", symmetric: true, format: "gguf" })).toBe("m-rtn-Q3_K_M-qep-0.5-gguf");
     expect(exportName("m", { ...plainRecipe, groupSize: 64, symmetric: true, blocks: 3, qep: { ...plainRecipe.qep, alpha: 0 } })).toBe(
       "m-rtn-4bit-g64-sym-first-3",
     );

@@ -156,6 +156,14 @@ export const fields = {
     titles: formatTitles,
     front: true,
   }),
+  splitSize: optional({
+    label: "Split the file at (MB)",
+    help: "Splits a GGUF file into parts of at most so many MB of tensors, which clients load together: browsers take no file of 2 GB.",
+    flag: "split-size",
+    min: 1,
+    none: "one file",
+    onlyIf: { path: "format", is: "gguf" },
+  }),
   denseDtype: choice(["auto", "f16", "bf16", "f32"], "auto", {
     label: "Dense weights in",
     help: "Number format of a dense export’s weights: “auto” is f16 (f32 where f16 cannot hold a value) for quantized layers and leaves all others as they are.",

@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readyPython } from "../../scripts/python.mjs";
 import { q2K, q3K, q4K, q5K, q6K } from "../../src/export/gguf/k-blocks";
@@ -128,6 +128,20 @@ describe("the demo", () => {
       ].map((job) => llama.check({ ...job, prompt, count: 12 })),
     );
     expect(theirs).toEqual(reference);
+  });
+
+  test("in parts is the same model, and not without one of them", async () => {
+    const model = await openDemo();
+    const change = { bits: 4, groupSize: 32, symmetric: true, blocks: 1 } as const;
+    const [whole, first] = await Promise.all(
+      [null, 1].map(async (splitSize) => (await exportBoth(model, join(folder, `split-${splitSize}`), { ...change, splitSize })).file),
+    );
+    const parts = readdirSync(dirname(first)).filter((name) => name.endsWith(".gguf"));
+    expect(parts).toEqual([expect.stringMatching(/-00001-of-00002\.gguf$/), expect.stringMatching(/-00002-of-00002\.gguf$/)]);
+    const perplexity = async (file: string) => (await llama.check({ job: "perplexity", file, tokens })).perplexity;
+    expect(await perplexity(first)).toBe(await perplexity(whole));
+    rmSync(join(dirname(first), parts[1]));
+    expect(await llama.check({ job: "perplexity", file: first, tokens })).toHaveProperty("refused");
   });
 });
 

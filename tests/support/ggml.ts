@@ -131,6 +131,7 @@ export function parseGguf(bytes: Uint8Array): ParsedGguf {
     if (type === 4) return u32();
     if (type === 5) return view.getInt32(take(4), true);
     if (type === 6) return view.getFloat32(take(4), true);
+    if (type === 2) return view.getUint16(take(2), true);
     if (type === 7) return view.getUint8(take(1)) === 1;
     if (type === 8) return string();
     if (type !== 9) throw new Error(`no such value type as ${type}`);

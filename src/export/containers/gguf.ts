@@ -1,48 +1,87 @@
 import { QuantError } from "../../errors";
 import { shown } from "../../io/text";
-import type { Sink, SinkFile, Source, SourceFile } from "../../io/types";
-import { Bytes, encodeMetadata, type Metadata } from "../gguf/metadata-values";
+import type { Source, SourceFile } from "../../io/types";
+import { Bytes, encodeMetadata, i32, type Metadata, u16 } from "../gguf/metadata-values";
 import { defaultAlignment, magic, readGguf, version } from "../gguf/reader";
-import { type GgmlType, ggmlTypes, tensorBytes } from "../gguf/types";
-import type { Container, ContainerWriter, EntrySpec, Layout, WrittenEntry } from "./container";
-
-type Spec = EntrySpec<GgmlType>;
+import { type GgmlType, ggmlTypes } from "../gguf/types";
+import type { Container, Layout, WrittenEntry } from "./container";
+import { misuse, type Part, PartsWriter, padded, type Spec, sizeOf } from "./gguf-writer";
 
 /**
- * One GGUF file (version 3): counts, metadata, tensor infos, then the tensors in that order, each from a multiple of 32 bytes on.
+ * GGUF files (version 3): counts, metadata, tensor infos, then the tensors in that order, each from a multiple of 32 bytes on.
  * Everything but the tensors' data is known before the first byte.
- * @param name of the file.
+ * @param name of the file, with its ending. Where it is split, the parts are called as llama.cpp looks for them: "m-00001-of-00003.gguf".
+ * @param mostBytes of tensors in a file, though a file has one tensor at least.
  */
-export function gguf(name: string, metadata: Metadata): Container<GgmlType> {
-  const keys = encodeMetadata(metadata);
+export function gguf(name: string, metadata: Metadata, mostBytes = Number.POSITIVE_INFINITY): Container<GgmlType> {
   return {
-    layout: (entries) => layoutOf(name, entries, headerOf(entries, keys, metadata.size)),
+    layout: (entries) => layoutOf(partsOf(name, metadata, splitUp(entries, mostBytes))),
     async open(written) {
-      const file = onlyFile(written);
-      const { tensors, metadataAt } = await readGguf(file);
-      await requireSame(file, metadataAt, keys);
-      return new Map(
-        tensors.map(({ name, type, shape, start, end }): [string, WrittenEntry] => [
-          name,
-          { dtype: type, shape, bytes: end - start, read: (from, to) => file.read(start + from, start + to) },
-        ]),
-      );
+      const files = ggufFiles(written);
+      const read = await Promise.all(files.map(async (file) => ({ file, ...(await readGguf(file)) })));
+      const tensors = read.reduce((sum, part) => sum + part.tensors.length, 0);
+      for (const [index, { file, metadataAt }] of read.entries())
+        await requireSame(file, metadataAt, encodeMetadata(metadataOfPart(metadata, { index, count: files.length, tensors })));
+      return new Map(read.flatMap(({ file, tensors }) => tensors.map((tensor) => [tensor.name, entryIn(file, tensor)] as const)));
     },
   };
 }
 
-const padded = (bytes: number) => Math.ceil(bytes / defaultAlignment) * defaultAlignment;
-const sizeOf = ({ name, dtype, shape }: Spec) => tensorBytes(name, dtype, shape);
-const misuse = (what: string) => new QuantError("internal", what, "Please report this with the steps that led here.");
+const entryIn = (file: SourceFile, { type, shape, start, end }: Awaited<ReturnType<typeof readGguf>>["tensors"][number]): WrittenEntry => ({
+  dtype: type,
+  shape,
+  bytes: end - start,
+  read: (from, to) => file.read(start + from, start + to),
+});
 
-function headerOf(entries: readonly Spec[], keys: Uint8Array, keyCount: number): Uint8Array {
-  if (new Set(entries.map((entry) => entry.name)).size !== entries.length) throw misuse("a tensor name is used twice");
+/** The entries of each file, in order. */
+function splitUp(entries: readonly Spec[], mostBytes: number): Spec[][] {
+  const parts: Spec[][] = [[]];
+  let bytes = 0;
+  for (const entry of entries) {
+    const size = padded(sizeOf(entry));
+    if (bytes > 0 && bytes + size > mostBytes) {
+      parts.push([]);
+      bytes = 0;
+    }
+    parts.at(-1)!.push(entry);
+    bytes += size;
+  }
+  return parts;
+}
+
+function partsOf(name: string, metadata: Metadata, parts: readonly Spec[][]): Part[] {
+  const all = parts.flat();
+  if (new Set(all.map((entry) => entry.name)).size !== all.length) throw misuse("a tensor name is used twice");
+  return parts.map((entries, index) => {
+    const header = headerOf(entries, metadataOfPart(metadata, { index, count: parts.length, tensors: all.length }));
+    const size = entries.reduce((sum, entry) => sum + padded(sizeOf(entry)), header.length);
+    return { name: partName(name, index, parts.length), header, entries, size };
+  });
+}
+
+const digits = (n: number) => String(n).padStart(5, "0");
+const partName = (name: string, index: number, count: number): string =>
+  count === 1 ? name : name.replace(/\.gguf$/, `-${digits(index + 1)}-of-${digits(count)}.gguf`);
+
+/** Only the first part has the model's metadata; all of several say which part they are. */
+function metadataOfPart(metadata: Metadata, { index, count, tensors }: { index: number; count: number; tensors: number }): Metadata {
+  if (count === 1) return metadata;
+  const place: Metadata = new Map([
+    ["split.no", u16(index)],
+    ["split.count", u16(count)],
+    ["split.tensors.count", i32(tensors)],
+  ]);
+  return index === 0 ? new Map([...metadata, ...place]) : place;
+}
+
+function headerOf(entries: readonly Spec[], metadata: Metadata): Uint8Array {
   const out = new Bytes();
   out.append(new TextEncoder().encode(magic));
   out.u32(version);
   out.u64(entries.length);
-  out.u64(keyCount);
-  out.append(keys);
+  out.u64(metadata.size);
+  out.append(encodeMetadata(metadata));
   let offset = 0;
   for (const entry of entries) {
     out.string(entry.name);
@@ -56,63 +95,19 @@ function headerOf(entries: readonly Spec[], keys: Uint8Array, keyCount: number):
   return out.take();
 }
 
-function layoutOf(name: string, entries: readonly Spec[], header: Uint8Array): Layout {
-  const sizes = entries.map(sizeOf);
-  const fileBytes = sizes.reduce((sum, size) => sum + padded(size), header.length);
-  return {
-    dataBytes: sizes.reduce((a, b) => a + b, 0),
-    fileBytes,
-    writer: (sink) => new GgufWriter(sink, name, fileBytes, header, entries),
-  };
-}
+const layoutOf = (parts: readonly Part[]): Layout => ({
+  dataBytes: parts.flatMap(({ entries }) => entries.map(sizeOf)).reduce((a, b) => a + b, 0),
+  fileBytes: parts.reduce((sum, { size }) => sum + size, 0),
+  writer: (sink) => new PartsWriter(sink, parts),
+});
 
-class GgufWriter implements ContainerWriter {
-  private file: SinkFile | undefined;
-  private tensor = 0;
-  private written = 0;
-
-  constructor(
-    private readonly sink: Sink,
-    private readonly name: string,
-    private readonly size: number,
-    private readonly header: Uint8Array,
-    private readonly entries: readonly Spec[],
-  ) {}
-
-  async write(name: string, bytes: Uint8Array): Promise<void> {
-    const entry = this.entries[this.tensor];
-    if (entry?.name !== name) throw misuse(`tensor ${shown(name)} was written where ${shown(entry?.name ?? "the end")} was expected`);
-    const total = sizeOf(entry);
-    if (this.written + bytes.length > total) throw misuse(`tensor ${shown(name)} has ${total} bytes but gets more`);
-    const file = await this.open();
-    await file.write(bytes);
-    this.written += bytes.length;
-    if (this.written < total) return;
-    if (padded(total) > total) await file.write(new Uint8Array(padded(total) - total));
-    this.written = 0;
-    this.tensor++;
-  }
-
-  async end(): Promise<void> {
-    const missing = this.entries[this.tensor];
-    if (missing) throw misuse(`tensor ${shown(missing.name)} was not written completely`);
-    await (await this.open()).close();
-  }
-
-  private async open(): Promise<SinkFile> {
-    if (!this.file) {
-      this.file = await this.sink.create(this.name, this.size);
-      await this.file.write(this.header);
-    }
-    return this.file;
-  }
-}
-
-function onlyFile({ files, label }: Source): SourceFile {
-  const found = files.filter(({ name }) => name.endsWith(".gguf"));
-  if (found.length !== 1)
+/** One file, or all parts of one model, in order. */
+function ggufFiles({ files, label }: Source): SourceFile[] {
+  const found = files.filter(({ name }) => name.endsWith(".gguf")).sort((a, b) => (a.name < b.name ? -1 : 1));
+  const areParts = found.every(({ name }, index) => name.endsWith(partName(".gguf", index, found.length)));
+  if (found.length === 0 || (found.length > 1 && !areParts))
     throw new QuantError("bad-file", `${shown(label)} holds ${found.length} GGUF files`, "Look at one export at a time.");
-  return found[0];
+  return found;
 }
 
 async function requireSame(file: SourceFile, { start, end }: { start: number; end: number }, keys: Uint8Array): Promise<void> {

@@ -33,7 +33,8 @@ export const gguf: Format = {
   async container({ model, plan: { layers, recipe } }) {
     const type = recipe.type === "none" ? mainType(layers) : recipe.type;
     const name = nameOf(model.source.label);
-    return ggufFile(`${name}-${type}.gguf`, await metadataOf(model, model.spec!, name, type));
+    const mostBytes = recipe.splitSize === null ? undefined : recipe.splitSize * 1e6;
+    return ggufFile(`${name}-${type}.gguf`, await metadataOf(model, model.spec!, name, type), mostBytes);
   },
   files: () => ({}),
   notes,

@@ -1,7 +1,7 @@
 /** The typed values of a GGUF file's metadata, and its bytes. Format: ggml's docs/gguf.md, version 3; everything little-endian. */
 
 export type Value =
-  | { readonly type: "u32" | "i32" | "f32"; readonly value: number }
+  | { readonly type: "u16" | "u32" | "i32" | "f32"; readonly value: number }
   | { readonly type: "bool"; readonly value: boolean }
   | { readonly type: "string"; readonly value: string }
   | { readonly type: "strings"; readonly value: readonly string[] }
@@ -9,7 +9,9 @@ export type Value =
 
 export type Metadata = ReadonlyMap<string, Value>;
 
+export const u16 = (value: number): Value => ({ type: "u16", value });
 export const u32 = (value: number): Value => ({ type: "u32", value });
+export const i32 = (value: number): Value => ({ type: "i32", value });
 export const f32 = (value: number): Value => ({ type: "f32", value });
 export const bool = (value: boolean): Value => ({ type: "bool", value });
 export const text = (value: string): Value => ({ type: "string", value });
@@ -48,6 +50,11 @@ export class Bytes {
   u8(x: number): void {
     const at = this.room(1);
     this.view.setUint8(at, x);
+  }
+
+  u16(x: number): void {
+    const at = this.room(2);
+    this.view.setUint16(at, x, true);
   }
 
   u32(x: number): void {

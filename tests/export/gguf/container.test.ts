@@ -77,6 +77,34 @@ describe("a GGUF file", () => {
     await expect(container.open(memorySource("out", []))).rejects.toThrow(/out holds 0 GGUF files/);
   });
 
+  test("is split between tensors, where it would be larger than wanted", async () => {
+    const container = gguf("m.gguf", metadata, 100);
+    const layout = container.layout(entries);
+    const sink = memorySink();
+    const writer = layout.writer(sink);
+    for (const [name, bytes] of [
+      ["one", 12],
+      ["two.weight", 72],
+      ["six", 20],
+    ] as const)
+      await writer.write(name, dataOf(bytes));
+    await writer.end();
+    await sink.finish();
+    const names = ["m-00001-of-00003.gguf", "m-00002-of-00003.gguf", "m-00003-of-00003.gguf"];
+    expect([...sink.files.keys()]).toEqual(names);
+    expect([...sink.files.values()].reduce((sum, { length }) => sum + length, 0)).toBe(layout.fileBytes);
+    const [first, second, third] = names.map((name) => parseGguf(sink.files.get(name)!));
+    expect(first.keys.get("general.architecture")).toBe("llama");
+    expect(Object.fromEntries(second.keys)).toEqual({ "split.no": 1, "split.count": 3, "split.tensors.count": 3 });
+    expect([first, second, third].map(({ tensors }) => [...tensors.keys()])).toEqual([["one"], ["two.weight"], ["six"]]);
+
+    const files = [...sink.files].map(([name, bytes]) => bytesFile(name, bytes));
+    const found = await container.open(memorySource("out", files.toReversed()));
+    expect([...found.keys()]).toEqual(["one", "two.weight", "six"]);
+    expect(await found.get("six")!.read(0, 3)).toEqual(dataOf(3));
+    await expect(container.open(memorySource("out", files.slice(1)))).rejects.toThrow(/out holds 2 GGUF files/);
+  });
+
   test("takes its tensors in order, whole, and once", async () => {
     const writer = () => gguf("m.gguf", metadata).layout(entries).writer(memorySink());
     await expect(writer().write("six", dataOf(20))).rejects.toThrow(/six was written where one was expected/);

@@ -7,6 +7,7 @@ export type FindingCode =
   | "malformed"
   | "unreadable"
   | "missing-file"
+  | "missing-part"
   | "missing-tensor"
   | "unexpected-tensor"
   | "wrong-shape"

@@ -126,7 +126,7 @@ test("the same run has the same weights and certificate on the page and on the c
   await button(page, "Run the demo on the CPU reference").click();
   await recipe(page).getByLabel("Blocks to quantize").selectOption({ label: "first 1" });
   await expect(button(page, "Run")).toBeEnabled();
-  await untilDone(page, "Run", "Done: RTN 3-bit");
+  await untilDone(page, "Run", "Done: GPTQ 3-bit");
   const downloading = page.waitForEvent("download");
   await untilDone(page, "Download as zip", /Done: \d+ files/);
   const files = unzip(readFileSync(await (await downloading).path()));

@@ -52,7 +52,14 @@ async function exported(change: Partial<Recipe>, config: object = {}) {
     shape: readonly number[];
     bytes: Uint8Array;
   }
-  const again = async (edit: { keys?(k: Map<string, unknown>): void; tensors?(t: Map<string, Tensor>): void; cut?: number } = {}) => {
+  interface Edit {
+    keys?(k: Map<string, unknown>): void;
+    tensors?(t: Map<string, Tensor>): void;
+    cut?: number;
+    /** Bytes of a part. */
+    split?: number;
+  }
+  const again = async (edit: Edit = {}) => {
     const metadata = new Map(keys);
     edit.keys?.(metadata);
     const tensors = new Map(
@@ -61,13 +68,13 @@ async function exported(change: Partial<Recipe>, config: object = {}) {
     edit.tensors?.(tensors);
     const sink = memorySink();
     const entries = [...tensors].map(([tensor, { type, shape }]) => ({ name: tensor, dtype: type, shape }));
-    const writer = gguf("m.gguf", metadata as Metadata)
+    const writer = gguf("m.gguf", metadata as Metadata, edit.split)
       .layout(entries)
       .writer(sink);
     for (const [tensor, { bytes: data }] of tensors) await writer.write(tensor, data);
     await writer.end();
-    const whole = sink.files.get("m.gguf")!;
-    return memorySource("m.gguf", [bytesFile("m.gguf", whole.slice(0, whole.length - (edit.cut ?? 0)))]);
+    const written = [...sink.files].map(([file, content]) => bytesFile(file, content.slice(0, content.length - (edit.cut ?? 0))));
+    return memorySource("m", written);
   };
   return { model, again };
 }
@@ -223,4 +230,23 @@ test("other programs' types are passed over, and said so", async () => {
   const found = await check(memorySource("m.gguf", [bytesFile("m.gguf", bytes)]));
   expect(codesOf(found)).toEqual([noTemplate, "warning unreadable"]);
   expect(found.tensors).toBe(tensors.length);
+});
+
+describe("a split GGUF model", () => {
+  test("is checked whole, whatever the order of its files", async () => {
+    const { model, again } = await exported({ bits: 4, groupSize: 32 });
+    const { label, files } = await again({ split: 20_000 });
+    expect(files.length).toBeGreaterThan(2);
+    const found = await check(memorySource(label, files.toReversed()), { original: model });
+    expect(toldOf(found)).toEqual([]);
+    expect(found.layers).toHaveLength(7);
+  });
+
+  test("without one of its parts is not sound", async () => {
+    const { again } = await exported({ bits: 4, groupSize: 32 });
+    const { label, files } = await again({ split: 20_000 });
+    const found = await check(memorySource(label, files.toSpliced(1, 1)));
+    expect(toldOf(found)[0]).toBe("error missing-part");
+    expect(JSON.stringify(found.findings)).toContain(files[1].name);
+  });
 });

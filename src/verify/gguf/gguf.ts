@@ -2,10 +2,9 @@
 
 import { asQuantError } from "../../errors";
 import { placesOf } from "../../export/gguf/places";
-import { type GgufTensor, readGgufOf } from "../../export/gguf/reader";
-import { bytesOf, type GgmlType, ggmlTypes, otherTypes } from "../../export/gguf/types";
+import type { GgufTensor } from "../../export/gguf/reader";
+import { bytesOf, type GgmlType, ggmlTypes } from "../../export/gguf/types";
 import { convertFloats, findNonFinite, toFloats } from "../../io/dtype";
-import type { SourceFile } from "../../io/types";
 import type { ModelSpec } from "../../model/spec";
 import { Comparison } from "../compare";
 import { factorOf } from "../folder/folder";
@@ -14,36 +13,22 @@ import { Original } from "../original";
 import { decodeBlocks, nonFiniteBlock } from "./blocks";
 import { checkTokenizerKeys, networkOf, type Shapes } from "./keys";
 import { ggufMatrix } from "./matrix";
-
-const types = { ...ggmlTypes, ...otherTypes };
-type AnyTensor = GgufTensor<keyof typeof types>;
+import { type AnyTensor, openParts } from "./parts";
 
 const pieceBytes = 8 * 2 ** 20;
 const canDecode = (type: string): type is GgmlType => Object.hasOwn(ggmlTypes, type);
 
 export async function checkGguf(job: CheckJob): Promise<void> {
-  const { findings } = job;
-  const files = job.source.files.filter(({ name }) => /\.gguf$/i.test(name));
   job.title = "GGUF";
-  if (files.length > 1)
-    findings.add("warning", "opened", "There are several GGUF files; the first one is checked.", files.map(({ name }) => name).join(", "));
-  const { metadata, tensors } = await readGgufOf(files[0], types);
-  const split = metadata.get("split.count");
-  if (typeof split === "number" && split > 1)
-    findings.add(
-      "warning",
-      "opened",
-      "The model is split over several files, of which this is one: names are not checked.",
-      `${split} files`,
-    );
+  const { metadata, tensors, isWhole } = await openParts(job);
   job.title = titleOf(tensors);
   job.tensors = tensors.length;
   for (const { start, end } of tensors) job.total += end - start;
   const shapes: Shapes = new Map(tensors.map(({ name, shape }) => [name, shape]));
   const spec = networkOf(job, metadata, shapes);
   checkTokenizerKeys(job, metadata, shapes);
-  if (spec && !(typeof split === "number" && split > 1)) checkNames(job, spec, shapes);
-  await new TensorCheck(job, files[0], tensors).run();
+  if (spec && isWhole) checkNames(job, spec, shapes);
+  await new TensorCheck(job, tensors).run();
 }
 
 /** "GGUF: Q4_K, Q6_K, F32", most bytes first. */
@@ -99,7 +84,6 @@ class TensorCheck {
 
   constructor(
     private readonly job: CheckJob,
-    private readonly file: SourceFile,
     private readonly tensors: readonly AnyTensor[],
   ) {
     this.byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
@@ -134,20 +118,20 @@ class TensorCheck {
   private async rows(tensor: AnyTensor, from: number, to: number): Promise<Float32Array> {
     const type = tensor.type as GgmlType;
     const rowBytes = bytesOf(type, tensor.shape[1]);
-    const bytes = await this.file.read(tensor.start + from * rowBytes, tensor.start + to * rowBytes);
+    const bytes = await tensor.file.read(tensor.start + from * rowBytes, tensor.start + to * rowBytes);
     this.job.read(bytes.length, tensor.name);
     this.tell(tensor, nonFiniteBlock(type, bytes));
     return decodeBlocks(type, bytes);
   }
 
-  private async values(tensor: GgufTensor): Promise<void> {
+  private async values(tensor: AnyTensor & GgufTensor): Promise<void> {
     const unit = ggmlTypes[tensor.type].bytes;
     const step = Math.floor(pieceBytes / unit) * unit;
     let isTold = false;
     for (let at = tensor.start; at < tensor.end; at += step) {
       const to = Math.min(tensor.end, at + step);
       this.job.read(to - at, tensor.name);
-      const bad = nonFiniteBlock(tensor.type, await this.file.read(at, to));
+      const bad = nonFiniteBlock(tensor.type, await tensor.file.read(at, to));
       if (!isTold) isTold = this.tell(tensor, bad);
     }
   }
@@ -160,7 +144,7 @@ class TensorCheck {
   }
 
   /** Of other programs' types only bf16 is looked into. */
-  private async otherTensor({ name, type, start, end }: AnyTensor): Promise<void> {
+  private async otherTensor({ name, type, start, end, file }: AnyTensor): Promise<void> {
     if (type !== "BF16") {
       this.job.read(end - start, name);
       return this.job.findings.join("warning", "unreadable", `Blocks of type ${type} are not unpacked here.`, name);
@@ -168,7 +152,7 @@ class TensorCheck {
     for (let at = start; at < end; at += pieceBytes) {
       const to = Math.min(end, at + pieceBytes);
       this.job.read(to - at, name);
-      if (findNonFinite(await this.file.read(at, to), "BF16"))
+      if (findNonFinite(await file.read(at, to), "BF16"))
         return this.job.findings.join("error", "not-finite", "Weights are NaN or infinite.", name);
     }
   }
@@ -180,7 +164,7 @@ class TensorCheck {
     const norm = this.byName.get(`blk.${block}.${isMlp ? "ffn_norm" : "attn_norm"}.weight`);
     const before = await this.original!.vector(`model.layers.${block}.${isMlp ? "post_attention_layernorm" : "input_layernorm"}.weight`);
     if (!norm || !before || (norm.type !== "F32" && norm.type !== "F16")) return null;
-    const bytes = await this.file.read(norm.start, norm.end);
+    const bytes = await norm.file.read(norm.start, norm.end);
     return factorOf(toFloats(convertFloats(bytes, norm.type, "F32"), "F32"), before);
   }
 }

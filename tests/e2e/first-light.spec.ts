@@ -56,7 +56,7 @@ test("from the demo to an exported checkpoint", async ({ page }) => {
     expect(qep).toBeLessThan(base);
     await expect(page.getByText(/On demo evaluation text \d+ % below/)).toBeVisible();
     // How far predictions are from the original's goes the same way.
-    const measured = page.getByRole("region", { name: "Perplexity" }).getByRole("rowgroup").filter({ hasText: "RTN 3-bit" });
+    const measured = page.getByRole("region", { name: "Perplexity" }).getByRole("rowgroup").filter({ hasText: "GPTQ 3-bit" });
     const figures = async (row: Locator) => (await row.getByRole("cell").allInnerTexts()).slice(-2).map(Number.parseFloat);
     const [[qepKl, qepSame], [baseKl, baseSame]] = await Promise.all((await measured.all()).map(figures));
     expect(qepKl).toBeGreaterThan(0);
@@ -85,7 +85,7 @@ test("from the demo to an exported checkpoint", async ({ page }) => {
     expect(weights.length).toBeGreaterThan(0);
     for (const [name, content] of weights) expect((await readHeader(bytesFile(name, content))).tensors.length).toBeGreaterThan(0);
     const recipeFile = [...files].find(([name]) => name.endsWith("recipe.json"))![1];
-    expect(JSON.parse(recipeFile.toString())).toMatchObject({ method: "rtn", bits: 3, qep: { alpha: 0.5 } });
+    expect(JSON.parse(recipeFile.toString())).toMatchObject({ method: "gptq", bits: 3, qep: { alpha: 0.5 } });
   });
 
   expect(watch).toEqual({ outside: [], faults: [] });

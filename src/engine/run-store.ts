@@ -4,6 +4,7 @@ import type { Calibration, TokenWindows } from "../model/calibration";
 import { type Activations, using } from "../ops/activations";
 import type { Floats, Tensor } from "../ops/ops";
 import type { Beyond, Coded, QuantizedModel } from "../quant/coded";
+import { parseRecipe } from "../recipe/schema";
 import { differences, type RunIdentity } from "./identity";
 import type { BlockOutcome, OutcomeReport, Residuals } from "./outcome";
 import { type OpenedOutcome, openOutcome, readLayer, readReplaced, writeOutcome } from "./outcome-file";
@@ -34,6 +35,12 @@ const lastCommit = (names: readonly string[]): number =>
 const json = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
 const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView) => new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength);
 const parse = (bytes: Uint8Array): unknown => JSON.parse(new TextDecoder().decode(bytes));
+
+/** What the run was asked to do; a recipe of an older version in today's terms. @throws QuantError `bad-recipe` for one that is not understood. */
+function identityIn(bytes: Uint8Array): RunIdentity {
+  const kept = parse(bytes) as RunIdentity;
+  return { ...kept, recipe: parseRecipe(kept.recipe) };
+}
 
 /**
  * A run's outcome, a block at a time: what it was asked to do, what it has done, and all that its next block needs. Where the scratch is on disk, it
@@ -68,7 +75,7 @@ export class RunStore implements QuantizedModel {
     const names = await scratch.names();
     if (!names.includes(runFile)) return null;
     try {
-      const store = new RunStore(scratch, parse(await scratch.read(runFile)) as RunIdentity);
+      const store = new RunStore(scratch, identityIn(await scratch.read(runFile)));
       await store.restore(names);
       return store;
     } catch (cause) {
@@ -80,7 +87,7 @@ export class RunStore implements QuantizedModel {
   static async glance(scratch: Scratch): Promise<{ identity: RunIdentity; committed: number; isExported: boolean } | null> {
     const names = await scratch.names();
     if (!names.includes(runFile)) return null;
-    const identity = parse(await scratch.read(runFile)) as RunIdentity;
+    const identity = identityIn(await scratch.read(runFile));
     return { identity, committed: lastCommit(names), isExported: names.includes(exportedFile) };
   }
 

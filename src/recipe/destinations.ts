@@ -2,7 +2,7 @@
 import { type FormatId, formatIds } from "./formats";
 
 /** A program that the tests of this project load exports in. */
-export interface Client {
+interface Client {
   readonly name: string;
   readonly version: string;
   /** What is compared there, and by which test. */

@@ -3,7 +3,6 @@ import { type Fields, fields } from "./fields";
 import { methodSections, methods } from "./methods";
 import { type RecipeRow, rows, shaped, usersOf } from "./rows";
 
-export { type DestinationId, destinationIds, destinations } from "./destinations";
 export { type FormatId, formatIds, formatTitles } from "./formats";
 export { type MethodId, methodIds, methodTitles } from "./methods";
 

@@ -124,3 +124,19 @@ test("a run that cannot be read is not taken for none: only who says so discards
   expect(await RunStore.glance(scratch)).toMatchObject({ committed: 2, isExported: false, identity: { blocks: 2 } });
   expect(await RunStore.glance(memoryScratch())).toBe(null);
 });
+
+test("a run that was begun with a recipe of version 1 goes on, and means what it meant", async () => {
+  const runOn = await setUp(3);
+  const want = await runOn(memoryScratch());
+  const scratch = memoryScratch();
+  await expect(runOn(dying(scratch, (change) => change === "write block-1"))).rejects.toThrow("dead");
+  const kept = JSON.parse(new TextDecoder().decode(await scratch.read("run.json")));
+  const { destination, splitSize, ...recipe } = kept.recipe;
+  const { downProj, ...qep } = recipe.qep;
+  expect([destination, splitSize, downProj]).toEqual(["measure", null, false]);
+  await scratch.write("run.json", [new TextEncoder().encode(JSON.stringify({ ...kept, recipe: { ...recipe, version: 1, qep } }))]);
+
+  expect((await RunStore.glance(scratch))?.identity.recipe).toEqual(want.report.recipe);
+  const got = await runOn(scratch);
+  expect(got.report.blocks).toEqual(want.report.blocks);
+});

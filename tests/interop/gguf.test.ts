@@ -9,12 +9,14 @@ import { type GgmlType, ggmlTypes } from "../../src/export/gguf/types";
 import { f16Word } from "../../src/io/dtype";
 import { mulberry32 } from "../../src/model/random";
 import { createCpuOps } from "../../src/ops/cpu";
+import { destinations } from "../../src/recipe/destinations";
 import type { Recipe } from "../../src/recipe/recipe";
 import { tensorTypes } from "../../src/recipe/types";
 import { demoTokens, openDemo } from "../support/demo";
 import { evaluate } from "../support/engine";
 import { decode, parseGguf } from "../support/ggml";
 import { blockSource, exportOf } from "../support/gguf";
+import { llamaFolder } from "../support/llama";
 import { root } from "../support/tree";
 import { exportBoth, openFolder, startLlama } from "./gguf";
 import { npy } from "./model";
@@ -108,6 +110,14 @@ test("super-blocks of given parts are read as they were meant, by libggml and gg
     const report = await llama.check({ job: "dequantize", type: id, values: 256, blocks: Buffer.from(blocks).toString("hex") });
     expect(report, type).toEqual({ values: want, gguf: want });
   }
+});
+
+test("llama.cpp is of the version that people are told", () => {
+  const { tested } = destinations["llama.cpp"];
+  const { version } = tested.find(({ name }) => name === "llama.cpp")!;
+  expect(readdirSync(llamaFolder()).filter((name) => name.startsWith("libllama.v"))).toEqual([
+    expect.stringMatching(new RegExp(`^libllama\\.v${version.replaceAll(".", "\\.")}\\.`)),
+  ]);
 });
 
 describe("the demo", () => {

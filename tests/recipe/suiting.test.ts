@@ -78,7 +78,7 @@ test("the versions that are named are those that the tests run", () => {
     ({ "transformers.js": packages["@huggingface/transformers"], wllama: packages["@wllama/wllama"] })[name] ??
     new RegExp(`^${name}==(\\S+)`, "m").exec(python)?.[1];
   const clients = destinationIds.flatMap((id) => destinations[id].tested);
-  // What libllama says of itself is compared where it is loaded: tests/interop/gguf.test.ts.
+  // tests/interop/gguf.test.ts compares libllama’s, as only there it is installed.
   for (const { name, version } of clients.filter(({ name }) => name !== "llama.cpp")) expect(version, name).toBe(pinned(name));
   for (const { how } of clients) for (const [, file] of how.matchAll(/([\w/.-]+\.ts)/g)) expect(() => readText(file), file).not.toThrow();
   expect(loadsIn("mlx")).toMatch(/^Tested with mlx-lm [\d.]+ and mlx [\d.]+\. Not run/);

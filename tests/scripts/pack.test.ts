@@ -129,7 +129,7 @@ describe("the files", () => {
 
 describe("Vulkan is started", () => {
   function ways(env: NodeJS.ProcessEnv, files: Record<string, string>) {
-    const found = waysOf(env, "/tmp/t", {
+    const found = waysOf(env, "/scratch", {
       exists: (path) => path in files,
       list: (dir) => Object.keys(files).flatMap((path) => (path.startsWith(`${dir}/`) ? [path.slice(dir.length + 1)] : [])),
       write: (path, text) => void Object.assign(files, { [path]: text }),
@@ -143,8 +143,8 @@ describe("Vulkan is started", () => {
     expect(ways({ VK_ICD_FILENAMES: "/a.json" }, { [manifest]: "" })).toEqual(["/a.json"]);
     expect(ways({}, { [manifest]: "", "/etc/vulkan/icd.d/lvp_icd.json": "" })).toEqual([manifest, null]);
     const files: Record<string, string> = { [library]: "" };
-    expect(ways({}, files)).toEqual(["/tmp/t/nvidia_0_icd.json", null]);
-    expect(JSON.parse(files["/tmp/t/nvidia_0_icd.json"]).ICD.library_path).toBe(library);
+    expect(ways({}, files)).toEqual(["/scratch/nvidia_0_icd.json", null]);
+    expect(JSON.parse(files["/scratch/nvidia_0_icd.json"]).ICD.library_path).toBe(library);
   });
 });
 

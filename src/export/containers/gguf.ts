@@ -2,6 +2,7 @@ import { QuantError } from "../../errors";
 import { shown } from "../../io/text";
 import type { Source, SourceFile } from "../../io/types";
 import { Bytes, encodeMetadata, i32, type Metadata, u16 } from "../gguf/metadata-values";
+import { partName } from "../gguf/part-names";
 import { defaultAlignment, magic, readGguf, version } from "../gguf/reader";
 import { type GgmlType, ggmlTypes } from "../gguf/types";
 import type { Container, Layout, WrittenEntry } from "./container";
@@ -59,10 +60,6 @@ function partsOf(name: string, metadata: Metadata, parts: readonly Spec[][]): Pa
     return { name: partName(name, index, parts.length), header, entries, size };
   });
 }
-
-const digits = (n: number) => String(n).padStart(5, "0");
-const partName = (name: string, index: number, count: number): string =>
-  count === 1 ? name : name.replace(/\.gguf$/, `-${digits(index + 1)}-of-${digits(count)}.gguf`);
 
 /** Only the first part has the model's metadata; all of several say which part they are. */
 function metadataOfPart(metadata: Metadata, { index, count, tensors }: { index: number; count: number; tensors: number }): Metadata {

@@ -88,6 +88,19 @@ function subBlocks(
 
 const none = () => 0;
 
+/** Q4_K and Q5_K: scales and mins of six bits, and codes of their own. */
+function sixBit(...[b, at, out, to, half, code]: [...Parameters<Decoder>, (i: number) => number]): void {
+  const [d, dmin] = [half(at), half(at + 2)];
+  subBlocks(
+    out,
+    to,
+    32,
+    (j) => d * six(b, at + 4, j, 0),
+    (j) => dmin * six(b, at + 4, j, 4),
+    code,
+  );
+}
+
 const decoders: Readonly<Record<Exclude<GgmlType, "F32" | "F16">, Decoder>> = {
   Q4_0(b, at, out, to, half) {
     const d = half(at);
@@ -129,29 +142,9 @@ const decoders: Readonly<Record<Exclude<GgmlType, "F32" | "F16">, Decoder>> = {
     const code = (i: number) => (two(b, at + 32, i) | (((b[at + (i & 31)] >> (i >> 5)) & 1) << 2)) - 4;
     subBlocks(out, to, 16, (j) => d * q3Scale(b, at + 96, j), none, code);
   },
-  Q4_K(b, at, out, to, half) {
-    const [d, dmin] = [half(at), half(at + 2)];
-    subBlocks(
-      out,
-      to,
-      32,
-      (j) => d * six(b, at + 4, j, 0),
-      (j) => dmin * six(b, at + 4, j, 4),
-      (i) => four(b, at + 16, i),
-    );
-  },
-  Q5_K(b, at, out, to, half) {
-    const [d, dmin] = [half(at), half(at + 2)];
-    const code = (i: number) => four(b, at + 48, i) | (((b[at + 16 + (i & 31)] >> (i >> 5)) & 1) << 4);
-    subBlocks(
-      out,
-      to,
-      32,
-      (j) => d * six(b, at + 4, j, 0),
-      (j) => dmin * six(b, at + 4, j, 4),
-      code,
-    );
-  },
+  Q4_K: (b, at, out, to, half) => sixBit(b, at, out, to, half, (i) => four(b, at + 16, i)),
+  Q5_K: (b, at, out, to, half) =>
+    sixBit(b, at, out, to, half, (i) => four(b, at + 48, i) | (((b[at + 16 + (i & 31)] >> (i >> 5)) & 1) << 4)),
   Q6_K(b, at, out, to, half) {
     const d = half(at + 208);
     const low = (i: number) => (b[at + 64 * (i >> 7) + (i & 63)] >> (4 * ((i >> 6) & 1))) & 15;

@@ -1,9 +1,12 @@
 /** The files of a GGUF model: one, or the parts of a split one. */
+import { partNames } from "../../export/gguf/part-names";
 import { type GgufTensor, readGgufOf } from "../../export/gguf/reader";
 import { ggmlTypes, otherTypes } from "../../export/gguf/types";
 import type { SourceFile } from "../../io/types";
 import type { CheckJob } from "../job";
 
+/** Their numbers have five digits. */
+const mostParts = 99_999;
 const types = { ...ggmlTypes, ...otherTypes };
 export type AnyTensor = GgufTensor<keyof typeof types> & { readonly file: SourceFile };
 
@@ -19,7 +22,8 @@ interface Parts {
 export async function openParts({ source, findings }: CheckJob): Promise<Parts> {
   const files = source.files.filter(({ name }) => /\.gguf$/i.test(name)).sort((a, b) => (a.name < b.name ? -1 : 1));
   const first = await open(files[0]);
-  const names = namesOfParts(files[0].name, first.metadata.get("split.count"));
+  const count = first.metadata.get("split.count");
+  const names = typeof count === "number" && count > 1 && count <= mostParts ? partNames(files[0].name, count) : [files[0].name];
   const found = names.flatMap((name) => files.find((file) => file.name === name) ?? []);
   const missing = names.filter((name) => !found.some((file) => file.name === name));
   if (missing.length) findings.add("error", "missing-part", "Parts of the model are not there: no client loads it.", missing.join(", "));
@@ -37,12 +41,4 @@ export async function openParts({ source, findings }: CheckJob): Promise<Parts> 
 async function open(file: SourceFile): Promise<Omit<Parts, "isWhole">> {
   const { metadata, tensors } = await readGgufOf(file, types);
   return { metadata, tensors: tensors.map((tensor) => ({ ...tensor, file })) };
-}
-
-/** What llama.cpp calls the parts of which this is one. */
-function namesOfParts(name: string, count: unknown): string[] {
-  const [, stem] = /^(.*)-\d{5}-of-\d{5}\.gguf$/.exec(name) ?? [];
-  if (typeof count !== "number" || !(count > 1 && count <= 99_999) || stem === undefined) return [name];
-  const digits = (n: number) => String(n).padStart(5, "0");
-  return Array.from({ length: count }, (_, part) => `${stem}-${digits(part + 1)}-of-${digits(count)}.gguf`);
 }

@@ -22,6 +22,11 @@ test.each<[string, Partial<Recipe>, RegExp]>([
     { blocks: 1, rules: [{ match: "layers.2.mlp.down_proj", groupSize: 128 }] },
     /128 does not divide the 64 inputs of down_proj/,
   ],
+  [
+    "a place that could not load the result",
+    { destination: "vllm", format: "gptq", bits: 3, symmetric: true },
+    /vLLM, SGLang does not load symmetric grids of 3 bits in the gptq format\. Choose 4 bits\./,
+  ],
 ])("a recipe is refused for %s", async (_, change, words) => {
   const opened = await model();
   expect(() => resolve(recipeWith(change), opened)).toThrow(words);

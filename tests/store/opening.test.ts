@@ -29,3 +29,19 @@ it("a model that can only be rounded takes a recipe that can be done, and gives 
   await studio.openDemo();
   expect(state().recipe).toMatchObject({ method: "gptq", rotation: 3, qep: { choice: "best" } });
 });
+
+it("a place to run it sets format and groups, which the next model's layers are divided by again", async () => {
+  const { studio, state, settled } = made();
+  await studio.start();
+  studio.chooseDestination("vllm");
+  expect(state().recipe).toMatchObject({ destination: "vllm", format: "compressed-tensors", symmetric: true, groupSize: 128 });
+  // Its inputs are 64 and 32 wide.
+  await studio.openDemo();
+  expect(state().recipe).toMatchObject({ destination: "vllm", groupSize: 32 });
+  studio.chooseDestination("llama.cpp");
+  expect(state().recipe).toMatchObject({ format: "gguf", type: "Q3_K_M" });
+  studio.chooseDestination("mlx");
+  expect(state().recipe).toMatchObject({ format: "mlx", type: "none", groupSize: 32, zeros: "real" });
+  await settled();
+  expect(state().plan.error).toBeNull();
+});

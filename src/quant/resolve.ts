@@ -8,7 +8,7 @@ import { scaleBits } from "../recipe/formats";
 import { isBase, layerKinds, methodOptions, needsHeldOut, type Recipe } from "../recipe/recipe";
 import { matches, settingsOf } from "../recipe/rules";
 import { parseRecipe } from "../recipe/schema";
-import { unsuited } from "../recipe/suiting";
+import { destinationFault } from "../recipe/suiting";
 import type { TensorType, TypeMix } from "../recipe/types";
 import { byMethod, type LayerPlan, type RunPlan, stageLayers, type TablePlan } from "./layer-plan";
 import { isMix, tableTypes, typeInMix } from "./mixes";
@@ -22,7 +22,7 @@ import { typeFor, types } from "./types";
  */
 export function resolve(recipe: Recipe, checkpoint: Checkpoint): RunPlan {
   parseRecipe(recipe);
-  const fault = unsuited(recipe);
+  const fault = destinationFault(recipe);
   if (fault) throw new QuantError("bad-format", fault.what, fault.hint);
   checkRules(recipe, checkpoint.layers);
   const blocks = checkpoint.spec?.blocks ?? blockCount(checkpoint.layers);

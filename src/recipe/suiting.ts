@@ -78,7 +78,7 @@ interface Fault {
 }
 
 /** Why the recipe's destination cannot run what it would give, and what is nearest to it that can be run; null: it can. */
-export function unsuited(recipe: Recipe): Fault | null {
+export function destinationFault(recipe: Recipe): Fault | null {
   const { destination, format, symmetric } = recipe;
   const { title, formats } = destinations[destination];
   if (!formats.includes(format))

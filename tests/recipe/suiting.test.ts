@@ -3,7 +3,7 @@ import { changeRecipe } from "../../src/recipe/access";
 import { type DestinationId, destinationIds, destinations, loadsIn } from "../../src/recipe/destinations";
 import { presetIds, presetOf, presets } from "../../src/recipe/presets";
 import { defaultRecipe, type RecipeChange } from "../../src/recipe/recipe";
-import { regrouped, suited, unsuited } from "../../src/recipe/suiting";
+import { destinationFault, regrouped, suited } from "../../src/recipe/suiting";
 import { readText } from "../support/tree";
 
 const given = (change: RecipeChange) => changeRecipe(defaultRecipe, change);
@@ -26,7 +26,7 @@ describe("a place to run it", () => {
         for (const method of ["rtn", "gptq", "quip"] as const) {
           const recipe = suited(given({ bits, symmetric, method }), id, [576, 1536]);
           expect(recipe.destination).toBe(id);
-          expect(unsuited(recipe)).toBeNull();
+          expect(destinationFault(recipe)).toBeNull();
         }
   });
 
@@ -57,7 +57,7 @@ describe("a place to run it", () => {
       "Choose symmetric grids.",
     ],
   ])("%j is refused, with the nearest that does", (change, what, hint) => {
-    const fault = unsuited(given(change));
+    const fault = destinationFault(given(change));
     expect(fault?.what).toContain(what);
     expect(fault?.hint).toContain(hint);
   });

@@ -4,6 +4,7 @@ import { canCheck } from "../../store/next";
 import { checkedOfDrop, checkedOfInput } from "../drop";
 import { Alert } from "../parts/Alert";
 import { FileButton } from "../parts/Button";
+import drop from "../parts/drop.module.css";
 import { CheckField } from "../parts/fields";
 import { strings } from "../strings";
 import { useStudio, useStudioState } from "../studio";
@@ -48,7 +49,7 @@ export function CheckFiles() {
       <summary>{text.title}</summary>
       <fieldset
         aria-label={text.title}
-        className={over ? `${css.target} ${css.over}` : css.target}
+        className={`${drop.target} ${css.target} ${over ? drop.over : ""}`}
         onDragOver={(e) => onDrag(e, true)}
         onDragLeave={(e) => onDrag(e, false)}
         onDrop={onDrop}

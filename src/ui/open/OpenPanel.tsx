@@ -4,6 +4,7 @@ import { CheckFiles } from "../check/CheckFiles";
 import { type Dropped, filesOfInput } from "../drop";
 import { Alert } from "../parts/Alert";
 import { Button, FileButton } from "../parts/Button";
+import drop from "../parts/drop.module.css";
 import { Panel } from "../parts/Panel";
 import { strings } from "../strings";
 import { useStudio, useStudioState } from "../studio";
@@ -40,7 +41,7 @@ export function OpenPanel() {
 
   return (
     <Panel title={text.title} step={1}>
-      <div className={over ? `${css.target} ${css.over}` : css.target}>
+      <div className={over ? `${drop.target} ${drop.over}` : drop.target}>
         {opening === null ? !summary && <p className={css.invite}>{text.invite}</p> : <p className={css.invite}>{text.opening(opening)}</p>}
         {!summary && opening === null && <p className={css.needs}>{text.needs}</p>}
         <div className={css.ways}>

@@ -14,6 +14,8 @@ const muchNearer = 1.2;
 const far = 0.7;
 /** A scale is told, and divided out, where that makes the error so many times smaller. */
 const clearlyScaled = 1.5;
+/** A layer nearer than this is the original's but for the rounding of its dtype: what a scale would take from so small an error is noise of the sums. */
+const asGood = 1e-3;
 
 interface Trial {
   declared: number;
@@ -48,7 +50,7 @@ export class Comparison {
     const sums = await this.sums(matrix, matrix.rows, shape[0], factor, side);
     const plain = sums.error();
     const { error, factors } = side ? sums.scaled() : { error: plain, factors: null };
-    const isScaled = error * clearlyScaled < plain && error < far;
+    const isScaled = plain > asGood && error * clearlyScaled < plain && error < far;
     if (isScaled) this.factors.set(name, factors!);
     const scaled = isScaled ? side! : factor ? "inputs" : null;
     this.job.layers.push({ name, shape: [shape[0], shape[1]], stored, error: isScaled ? error : plain, scaled });

@@ -11,6 +11,7 @@ import { mulberry32 } from "../../src/model/random";
 import type { Recipe } from "../../src/recipe/recipe";
 import type { Verification } from "../../src/results/verification";
 import { decodeBlocks, nonFiniteBlock } from "../../src/verify/gguf/blocks";
+import { openDemo } from "../support/demo";
 import { decode } from "../support/ggml";
 import { blockConfig, blockSource, exportOf } from "../support/gguf";
 import { check, codesOf, complaints } from "./files";
@@ -249,4 +250,18 @@ describe("a split GGUF model", () => {
     expect(toldOf(found)[0]).toBe("error missing-part");
     expect(JSON.stringify(found.findings)).toContain(files[1].name);
   });
+});
+
+test("layers that were not quantized, only rounded from bf16 to f16, are not called scaled", async () => {
+  const model = await openDemo();
+  const { files } = await exportOf(model.source, { bits: 4, groupSize: 32, blocks: 1 }, model);
+  const found = await check(
+    memorySource(
+      "demo",
+      [...files].map(([name, bytes]) => bytesFile(name, bytes)),
+    ),
+    { original: model },
+  );
+  expect(toldOf(found)).toEqual([]);
+  expect(found.layers).toHaveLength(84);
 });

@@ -102,13 +102,15 @@ describe("a trial of all forms", () => {
     return { told, read: async () => kept, keep: async (adapter: string, form: string) => void told.push(`${adapter}: ${form}`) };
   };
 
-  it("picks the fastest, which on a software adapter is the quads, tells its rate and keeps it", async () => {
+  // Which one is the fastest is not tested: on a busy machine it is any.
+  it("picks a form, tells its rate and keeps it", async () => {
     const memory = choices(null);
     const gpu = await openGpuOps({ matmul: "measured", choices: memory });
-    expect(gpu.matmulForm).toMatch(/^quads/);
     expect(gpu.adapter.products!.rate).toBeGreaterThan(1e6);
     expect(memory.told).toEqual([`${gpu.adapter.description}: ${gpu.matmulForm}`]);
     expect(gpu.liveBytes).toBe(0);
+    const again = await openGpuOps({ matmul: "measured", choices: choices(gpu.matmulForm) });
+    expect(again.adapter.products).toEqual({ form: gpu.matmulForm, rate: null });
   });
 
   it("is not made again where its outcome is kept", async () => {
@@ -121,7 +123,6 @@ describe("a trial of all forms", () => {
   it("is made where what is kept is no form of this adapter", async () => {
     const memory = choices("of a later version");
     const gpu = await openGpuOps({ matmul: "measured", choices: memory });
-    expect(gpu.matmulForm).toMatch(/^quads/);
-    expect(memory.told).toHaveLength(1);
+    expect(memory.told).toEqual([`${gpu.adapter.description}: ${gpu.matmulForm}`]);
   });
 });

@@ -39,6 +39,18 @@ const places = {
     ],
     known: "On CPUs here; packed formats need the package of their name beside it, for AWQ GPTQModel.",
   },
+  gptqmodel: {
+    title: "GPTQModel",
+    formats: ["gptq", "awq", "dense"],
+    tested: [
+      {
+        name: "GPTQModel",
+        version: "7.6.0",
+        how: "weights bit for bit, logits, of mixed bits too (tests/interop/gptq.test.ts, tests/interop/packed.test.ts)",
+      },
+    ],
+    known: "Layers may differ in bits and groups, or stay floats, which no other program reads in GPTQ’s format.",
+  },
   vllm: {
     title: "vLLM, SGLang",
     formats: ["compressed-tensors", "gptq", "awq", "dense"],

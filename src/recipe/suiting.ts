@@ -9,6 +9,7 @@ import type { TensorType, TypeMix } from "./types";
 /** Sizes of a group, the best one first. */
 const groups: Partial<Record<DestinationId, readonly GroupSize[]>> = {
   transformers: [128, 64, 32],
+  gptqmodel: [128, 64, 32],
   vllm: [128, 64, 32],
   mlx: [64, 32, 128],
   web: [32, 64, 128],
@@ -16,6 +17,7 @@ const groups: Partial<Record<DestinationId, readonly GroupSize[]>> = {
 
 const grids: Partial<Record<DestinationId, RecipeChange>> = {
   transformers: { symmetric: true, zeros: "integer" },
+  gptqmodel: { symmetric: true, zeros: "integer" },
   vllm: { symmetric: true, zeros: "integer" },
   mlx: { symmetric: false, zeros: "real" },
   web: { symmetric: false, zeros: "integer" },

@@ -132,6 +132,50 @@ describe("what goes beside the weights", () => {
   });
 });
 
+describe("GPTQModel alone is the destination", () => {
+  const mixed: Partial<Recipe> = {
+    destination: "gptqmodel",
+    bits: 4,
+    symmetric: true,
+    rules: [
+      { match: "down_proj", bits: 8 },
+      { match: "layers.1.self_attn.q_proj", bits: 2, groupSize: -1 },
+    ],
+  };
+
+  test("layers of other bits and groups are named in `dynamic`, and open again with their weights", async () => {
+    const { ops, model, source, files, ...run } = await exported(packedRecipe(mixed));
+    const settings = json(files.get("quantize_config.json"));
+    expect(settings.dynamic).toEqual({
+      "+:.*\\.down_proj$": { bits: 8, group_size: 32 },
+      "+:^model\\.layers\\.1\\.self_attn\\.q_proj$": { bits: 2, group_size: -1 },
+    });
+    expect(json(files.get("config.json")).quantization_config).toEqual(settings);
+    await verifyCheckpoint(source, model, run.plan, run.quantized);
+    const again = await openModel(source);
+    expect(summarize(again).packing).toBe("GPTQ 4, 8, 2-bit, groups of 32, one scale per row");
+    const block = await wholeBlock(ops, again, 1);
+    for (const kind of ["q_proj", "down_proj", "up_proj"] as const) {
+      const layer = (await packed(run)).find((l) => l.name.endsWith(`layers.1.${kind === "q_proj" ? "self_attn" : "mlp"}.${kind}`))!;
+      const [codes, size] = [codesOf(layer), (layer.shape[0] * layer.shape[1]) / layer.scales.length];
+      const [W] = await ops.read([block.weights[kind]]);
+      const at = (i: number) => Math.floor(i / size);
+      expect(W).toEqual(W.map((_, i) => toF16(layer.scales[at(i)] * (codes[i] - layer.zeros[at(i)]))));
+    }
+  });
+
+  test("blocks that stay floats are left out by `dynamic`", async () => {
+    const { files, source } = await exported(packedRecipe({ ...mixed, rules: [], blocks: 1 }));
+    expect(json(files.get("quantize_config.json")).dynamic).toEqual({ "-:^model\\.layers\\.1\\.": {} });
+    expect(summarize(await openModel(source)).packing).toBe("GPTQ 4-bit, groups of 32");
+  });
+
+  test("a file of one kind of grid has no `dynamic`", async () => {
+    const { files } = await exported(packedRecipe({ ...mixed, rules: [] }));
+    expect(json(files.get("quantize_config.json"))).not.toHaveProperty("dynamic");
+  });
+});
+
 describe("what the format cannot hold is refused before any work", () => {
   test.each([
     [{ blocks: 1 }, config, "only the first 1 blocks"],
@@ -210,7 +254,9 @@ describe("a packed checkpoint from elsewhere", () => {
     [{ quant_method: "awq", version: "GEMM" }, "q_proj.qweight in model.safetensors is 8 × 64, but config.json implies 64 × 8"],
     [{ bits: 5 }, "bits is 5"],
     [{ checkpoint_format: "marlin" }, "checkpoint_format is marlin"],
-    [{ dynamic: { "+:.*": { bits: 8 } } }, "different settings (dynamic: +:.*)"],
+    [{ dynamic: { "+:.*": { bits: 8 } }, bits: 2 }, "8 words a row, and 64 codes of 2 or 8 bits do not settle that"],
+    [{ dynamic: { "+:q_proj": { bits: 5 } } }, "bits is 5"],
+    [{ dynamic: { "+:q_proj": { format: "marlin" } } }, "packed in different ways (+:q_proj: format is marlin)"],
   ])("%j is refused by name", async (change, words) => {
     const { source } = await reopened((files) => {
       const all = json(files.get("config.json"));

@@ -1,10 +1,11 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { bitWidths } from "../../src/recipe/recipe";
+import { bitWidths, type Recipe } from "../../src/recipe/recipe";
 import { startClients } from "../support/python";
-import { madeModel, perplexityOf, quantize, shortDemo } from "./studio";
+import { plainRecipe, recipeWith } from "../support/recipe";
+import { exportTwice, madeModel, shortDemo } from "./studio";
 
 const folder = mkdtempSync(join(tmpdir(), "qep-gptq-"));
 const clients = startClients();
@@ -22,33 +23,56 @@ const subjects = {
   qwen2: madeModel(join(folder, "qwen2"), { hidden: 64, intermediate: 96, heads: 2, family: "qwen2" }),
   qwen3: madeModel(join(folder, "qwen3"), { hidden: 64, intermediate: 96, heads: 2, family: "qwen3" }),
 };
-type Case = readonly [subject: keyof typeof subjects, flags: string];
+type Case = readonly [subject: keyof typeof subjects, change: Partial<Recipe>];
+
+const actOrder = { ...plainRecipe.gptq, actOrder: true };
+const ordered: Partial<Recipe> = { method: "gptq", gptq: actOrder };
 
 /** In `npm test`. */
 const usual: Case[] = [
-  ["demo", "--method gptq --bits 4 --group-size 32 --sym"],
-  ["mha", "--method gptq --bits 2 --group-size 64 --act-order"],
-  ["mha", "--method rtn --bits 8 --group-size 128 --sym"],
-  ["odd", "--method gptq --bits 3 --group-size 32 --act-order --mse"],
-  ["qwen2", "--bits 4 --group-size 32 --sym --cpu"],
-  ["qwen3", "--bits 3 --cpu"],
-  ["mha", "--method gptq --bits 4 --group-size 32 --sym --rotate --cpu"],
-  ["qwen2", "--bits 3 --rotate --rotation-seed 7 --cpu"],
+  ["demo", { method: "gptq", bits: 4, groupSize: 32, symmetric: true }],
+  ["mha", { ...ordered, bits: 2, groupSize: 64 }],
+  ["mha", { bits: 8, groupSize: 128, symmetric: true }],
+  ["odd", { method: "gptq", bits: 3, groupSize: 32, gptq: { ...actOrder, mse: true } }],
+  ["qwen2", { bits: 4, groupSize: 32, symmetric: true }],
+  ["qwen3", { bits: 3 }],
+  ["mha", { method: "gptq", bits: 4, groupSize: 32, symmetric: true, rotation: 0 }],
+  ["qwen2", { bits: 3, rotation: 7 }],
 ];
 
-/** In `npm run interop`: everything that fits the shapes; the small models on the reference, which takes no time there. */
+/** For GPTQModel alone. */
+const mixed: Case[] = [true, false].flatMap((symmetric): Case[] => [
+  [
+    "mha",
+    {
+      ...ordered,
+      destination: "gptqmodel",
+      bits: 4,
+      groupSize: 32,
+      symmetric,
+      rules: [
+        { match: "down_proj", bits: 8 },
+        { match: "layers.1.self_attn.q_proj", bits: 2, groupSize: 128 },
+        { match: "layers.0.self_attn.o_proj", bits: 3, groupSize: -1 },
+      ],
+    },
+  ],
+  ["qwen2", { destination: "gptqmodel", bits: 3, groupSize: 32, symmetric, blocks: 1 }],
+]);
+
+/** In `npm run interop`: everything that fits the shapes. */
 function matrix(): Case[] {
-  const plain: Case = ["demo", "--method gptq --bits 3 --group-size -1"];
-  const groups = { demo: [-1, 32, 64], mha: [-1, 32, 64, 128], odd: [-1, 32] };
-  const methods = ["--method rtn", "--method rtn --sym", "--method gptq --act-order", "--method gptq --act-order --sym"];
-  const all = (["demo", "mha", "odd"] as const).flatMap((subject) =>
+  const groups = { demo: [32], mha: [-1, 32, 64, 128], odd: [-1, 32] } as const;
+  return (["demo", "mha", "odd"] as const).flatMap((subject) =>
     bitWidths.flatMap((bits) =>
-      groups[subject].flatMap((size) =>
-        methods.map((method): Case => [subject, `${method} --bits ${bits} --group-size ${size}${subject === "demo" ? "" : " --cpu"}`]),
+      groups[subject].flatMap((groupSize) =>
+        [true, false].flatMap((symmetric): Case[] => [
+          [subject, { bits, groupSize, symmetric }],
+          [subject, { ...ordered, bits, groupSize, symmetric }],
+        ]),
       ),
     ),
   );
-  return [plain, ...all];
 }
 
 /** How far from exact it gets, over all cases. */
@@ -56,28 +80,44 @@ const worst = { logits: 0, float16: 0, float32: 0 };
 afterAll(() => console.log(`Largest deviations: ${JSON.stringify(worst)}`));
 const off = (a: number, b: number) => Math.abs(a / b - 1);
 
-test.each(process.env.QEP_INTEROP === "all" ? [...usual, ...matrix()] : usual)("%s %s", async (name, line) => {
-  const [subject, flags] = [subjects[name], line.split(" ")];
-  const reference = flags.includes("--cpu") ? ["--cpu"] : [];
+const agrees = { exit: 0, message: "agrees", weight_difference: 0 };
+
+async function exported(name: keyof typeof subjects, change: Partial<Recipe>) {
   const out = mkdtempSync(join(folder, "case-"));
-  const packed = quantize(subject, join(out, "packed"), [...flags, "--format", "gptq"]);
-  const dense = quantize(subject, join(out, "dense"), [...flags, "--format", "dense"]);
-  const perplexity = perplexityOf(dense, subject, reference);
-  const tokens = subject.evaluation;
-  const agrees = { exit: 0, message: "agrees" };
-  expect(await clients.check({ export: dense, tokens, dtype: "float32", perplexity })).toMatchObject(agrees);
+  const { packed, dense, ...perplexities } = await exportTwice(subjects[name], recipeWith({ format: "gptq", ...change }), out);
+  return { out, job: { export: packed, dense, tokens: subjects[name].evaluation }, ...perplexities };
+}
+
+test.each(process.env.QEP_INTEROP === "all" ? [...usual, ...matrix()] : usual)("%s %j", async (name, change) => {
+  const { out, job, perplexity, reopened } = await exported(name, change);
   for (const [client, dtype] of [
     ["transformers", "float16"],
     ["gptqmodel", "float16"],
     // As ours: perplexities can be compared closely. GPTQModel's own loader takes no f32.
     ["transformers", "float32"],
   ] as const) {
-    const report = await clients.check({ export: packed, dense, tokens, client, dtype, perplexity });
-    expect(report, `${client} ${dtype}`).toMatchObject({ ...agrees, weight_difference: 0 });
+    const report = await clients.check({ ...job, client, dtype, perplexity });
+    expect(report, `${client} ${dtype}`).toMatchObject(agrees);
     worst.logits = Math.max(worst.logits, report.logit_difference!);
     worst[dtype] = Math.max(worst[dtype], off(report.perplexity!, perplexity));
   }
   // Opened again by ourselves it has the clients' weights, which are the dense ones.
-  expect(perplexityOf(packed, subject, reference)).toBe(perplexity);
+  expect(reopened).toBe(perplexity);
   rmSync(out, { recursive: true });
+});
+
+test.each(mixed)("GPTQModel: %s %j", async (name, change) => {
+  const { job, perplexity, reopened } = await exported(name, change);
+  expect(await clients.check({ ...job, client: "gptqmodel", dtype: "float16", perplexity })).toMatchObject(agrees);
+  expect(reopened).toBe(perplexity);
+});
+
+test("the check sees a layer that `dynamic` gives other bits than it has", async () => {
+  const { out, job } = await exported(...mixed[0]);
+  const packed = join(out, "broken");
+  cpSync(job.export, packed, { recursive: true });
+  const config = JSON.parse(readFileSync(join(packed, "config.json"), "utf8"));
+  delete config.quantization_config.dynamic;
+  writeFileSync(join(packed, "config.json"), JSON.stringify(config));
+  expect((await clients.check({ ...job, export: packed, client: "gptqmodel" })).exit).not.toBe(0);
 });

@@ -28,13 +28,25 @@ class Gptq:
     unpacks_late = False
 
     def __init__(self, packing):
-        self.packing, self.bits, self.size = packing, packing["bits"], packing["group_size"]
+        self.packing = packing
 
-    def packs(self, _name):
-        return True
+    def settings(self, name):
+        """A layer's (bits, group_size), as GPTQModel takes them from `dynamic`: of the first pattern that matches. None: it stays floats."""
+        change = {}
+        for pattern, settings in self.packing.get("dynamic", {}).items():
+            if re.match(pattern[2:], name):
+                if pattern.startswith("-:"):
+                    return None
+                change = settings
+                break
+        return change.get("bits", self.packing["bits"]), change.get("group_size", self.packing["group_size"])
 
-    def parts(self, _name, out, inp):
-        bits, size = self.bits, group_size(self.size, inp)
+    def packs(self, name):
+        return self.settings(name) is not None
+
+    def parts(self, name, out, inp):
+        bits, size = self.settings(name)
+        size = group_size(size, inp)
         require(inp % size == 0 and inp * bits % 32 == 0 and out * bits % 32 == 0, 3, f"{out}x{inp} cannot be packed in {bits} bits and groups of {size}")
         groups = inp // size
         return {
@@ -53,15 +65,16 @@ class Gptq:
         for name, (_, inp) in linears.items():
             groups = tensors[f"{name}.g_idx"]
             require(0 <= int(groups.min()) and int(groups.max()) < len(tensors[f"{name}.scales"]), 3, f"{name}.g_idx names a group that is not there")
-            in_order = torch.arange(inp) // group_size(self.size, inp)
+            bits, size = self.settings(name)
+            in_order = torch.arange(inp) // group_size(size, inp)
             require(packing["desc_act"] or bool((groups == in_order).all()), 3, f"{name}.g_idx is not in order, and desc_act is false")
             # vLLM's kernels for symmetric grids never read the zeros.
-            zeros = unpack(tensors[f"{name}.qzeros"], self.bits) + (packing["format"] == "gptq")
-            require(not packing["sym"] or bool((zeros == 2 ** (self.bits - 1)).all()), 3, f"{name}.qzeros are not those of a symmetric grid")
+            zeros = unpack(tensors[f"{name}.qzeros"], bits) + (packing["format"] == "gptq")
+            require(not packing["sym"] or bool((zeros == 2 ** (bits - 1)).all()), 3, f"{name}.qzeros are not those of a symmetric grid")
 
     def options(self):
         # Only `backend` is taken from here: the default one on a CPU computes in bf16, with 10 % of noise in the logits.
-        return {"quantization_config": GPTQConfig(bits=self.bits, backend="torch"), "device_map": {"": "cpu"}}
+        return {"quantization_config": GPTQConfig(bits=self.packing["bits"], backend="torch"), "device_map": {"": "cpu"}}
 
     def weight_of(self, name, module):
         require(hasattr(module, "dequantize_weight"), 2, f"the client took {name} for a plain {type(module).__name__}")

@@ -4,6 +4,7 @@ import type { PackedLayer } from "../../quant/coded";
 import { groupsOf, type LayerPlan } from "../../quant/layer-plan";
 import type { Recipe } from "../../recipe/recipe";
 import { safetensors } from "../containers/safetensors";
+import { sameGrids, type Target } from "./by-module";
 import type { ExportJob, Format } from "./format";
 import { inSourceOrder, type LayerEntry, onGrid, type RoundedPlan, withDtype } from "./source-order";
 
@@ -57,14 +58,10 @@ function zeros({ zeros, scales, shape: [out], bits }: PackedLayer): Uint8Array {
 
 /** quantization_config: one group of modules for each bit width and group size; blocks that stay floats, and the head, are to be ignored. */
 function settings({ plan: { layers, blocks, quantizedBlocks } }: ExportJob): Record<string, unknown> {
-  const schemes = new Map<string, LayerPlan[]>();
-  for (const layer of layers) {
-    const key = `${layer.grid.bits} ${layer.grid.groupSize}`;
-    schemes.set(key, [...(schemes.get(key) ?? []), layer]);
-  }
-  const groups = [...schemes.values()].map((members, at): [string, unknown] => [
+  const grids = sameGrids(layers);
+  const groups = grids.map(({ layers: [first], targets }, at): [string, unknown] => [
     `group_${at}`,
-    { targets: schemes.size > 1 ? targetsOf(members, layers) : ["Linear"], weights: weightsOf(members[0]) },
+    { targets: grids.length > 1 ? targets.map(patternOf) : ["Linear"], weights: weightsOf(first) },
   ]);
   const floats = Array.from({ length: blocks - quantizedBlocks }, (_, at) => `re:model\\.layers\\.${quantizedBlocks + at}\\.`);
   return {
@@ -76,12 +73,7 @@ function settings({ plan: { layers, blocks, quantizedBlocks } }: ExportJob): Rec
   };
 }
 
-/** A pattern for each kind of layer whose layers all belong here; the rest by name. */
-function targetsOf(members: readonly LayerPlan[], all: readonly LayerPlan[]): string[] {
-  const count = (layers: readonly LayerPlan[], kind: string) => layers.filter((layer) => layer.kind === kind).length;
-  const targets = members.map(({ name, kind }) => (count(members, kind) === count(all, kind) ? `re:.*\\.${kind}$` : name));
-  return [...new Set(targets)];
-}
+const patternOf = (target: Target): string => ("kind" in target ? `re:.*\\.${target.kind}$` : target.name);
 
 const weightsOf = ({ grid: { bits, groupSize, symmetric } }: LayerPlan) => ({
   num_bits: bits,

@@ -2,10 +2,11 @@ import { version } from "../../../package.json";
 import { QuantError } from "../../errors";
 import { packBits } from "../../ops/bits";
 import type { PackedLayer } from "../../quant/coded";
-import { groupsOf, type LayerPlan } from "../../quant/layer-plan";
+import { groupsOf, type LayerPlan, type RunPlan } from "../../quant/layer-plan";
 import type { Recipe } from "../../recipe/recipe";
 import { safetensors } from "../containers/safetensors";
 import { scalesByGroup } from "./by-group";
+import { sameGrids, type Target } from "./by-module";
 import type { Format } from "./format";
 import { inSourceOrder, integerEntry, type LayerEntry, type RoundedPlan, withDtype } from "./source-order";
 
@@ -19,9 +20,9 @@ export const gptq: Format = {
   accepts: (kind) => kind === "integer-zero",
   entries: (job) => inSourceOrder(job, gptqEntries),
   container: async () => safetensors,
-  files: ({ model, plan: { recipe } }) => ({
-    "config.json": { ...withDtype(model.config, "float16"), quantization_config: settings(recipe) },
-    "quantize_config.json": settings(recipe),
+  files: ({ model, plan }) => ({
+    "config.json": { ...withDtype(model.config, "float16"), quantization_config: settings(plan) },
+    "quantize_config.json": settings(plan),
   }),
   check,
   notes,
@@ -39,8 +40,10 @@ function gptqEntries({ name, shape, grid }: RoundedPlan): LayerEntry[] {
   ];
 }
 
-function settings({ bits, groupSize, symmetric }: Recipe): Record<string, unknown> {
+function settings(plan: RunPlan): Record<string, unknown> {
+  const { bits, groupSize, symmetric } = plan.recipe;
   const format = symmetric ? "gptq" : "gptq_v2";
+  const dynamic = exceptions(plan);
   return {
     quant_method: "gptq",
     bits,
@@ -53,9 +56,27 @@ function settings({ bits, groupSize, symmetric }: Recipe): Record<string, unknow
     lm_head: false,
     true_sequential: true,
     pack_dtype: "int32",
+    ...(Object.keys(dynamic).length ? { dynamic } : {}),
     meta: { quantizer: [`qep-studio:${version}`] },
   };
 }
+
+/** GPTQModel's `dynamic`: patterns of layers with other bits or groups ("+:"), and of blocks that stay floats ("-:"). */
+function exceptions({ layers, blocks, quantizedBlocks, recipe }: RunPlan): Record<string, unknown> {
+  const others = sameGrids(layers).filter(({ layers: [{ grid }] }) => differs(grid, recipe));
+  const rules = others.flatMap(({ layers: [{ grid }], targets }) =>
+    targets.map((target): [string, unknown] => [`+:${patternOf(target)}`, { bits: grid.bits, group_size: grid.groupSize }]),
+  );
+  const floats = Array.from({ length: blocks - quantizedBlocks }, (_, at): [string, unknown] => [
+    `-:^model\\.layers\\.${quantizedBlocks + at}\\.`,
+    {},
+  ]);
+  return Object.fromEntries([...rules, ...floats]);
+}
+
+const patternOf = (target: Target): string => ("kind" in target ? `.*\\.${target.kind}$` : `^${target.name.replaceAll(".", "\\.")}$`);
+
+const differs = (grid: LayerPlan["grid"], { bits, groupSize }: Recipe) => grid.bits !== bits || grid.groupSize !== groupSize;
 
 const rowsAtOnce = 64;
 
@@ -89,23 +110,27 @@ function groupIndex({ scales, shape: [out, n] }: PackedLayer): Uint8Array {
   return new Uint8Array(Int32Array.from({ length: n }, (_, i) => Math.floor(i / size)).buffer);
 }
 
-function check(layers: readonly LayerPlan[], { bits, groupSize, blocks }: Recipe, whole: boolean): void {
+function check(layers: readonly LayerPlan[], recipe: Recipe, whole: boolean): void {
+  if (recipe.destination !== "gptqmodel") checkUniform(layers, recipe, whole);
+  for (const { name, shape, grid } of layers) checkWords(name, shape, grid.bits);
+}
+
+/** Only GPTQModel reads `dynamic`: transformers fails on layers that differ. */
+function checkUniform(layers: readonly LayerPlan[], recipe: Recipe, whole: boolean): void {
+  const elsewhere = "or GPTQModel alone as the place to run it (--for gptqmodel)";
   if (!whole)
     throw new QuantError(
       "bad-format",
-      `only the first ${blocks} blocks would be packed`,
-      "Quantize all blocks, or use compressed-tensors.",
+      `only the first ${recipe.blocks} blocks would be packed`,
+      `Quantize all blocks, use compressed-tensors, ${elsewhere}.`,
     );
-  for (const { name, shape, grid } of layers) {
-    // Only GPTQModel loads mixed bits (its `dynamic`); transformers fails on them.
-    if (grid.bits !== bits || grid.groupSize !== groupSize)
-      throw new QuantError(
-        "bad-format",
-        `a rule gives ${name} other bits or groups than the recipe, and a GPTQ file has one of each`,
-        "Use compressed-tensors or MLX, which hold several, or rules that leave bits and groups alone.",
-      );
-    checkWords(name, shape, bits);
-  }
+  const other = layers.find(({ grid }) => differs(grid, recipe));
+  if (other)
+    throw new QuantError(
+      "bad-format",
+      `a rule gives ${other.name} other bits or groups than the recipe, and a GPTQ file for other programs than GPTQModel has one of each`,
+      `Use compressed-tensors or MLX, which hold several, rules that leave bits and groups alone, ${elsewhere}.`,
+    );
 }
 
 function checkWords(name: string, [out, n]: readonly [number, number], bits: number): void {
@@ -121,8 +146,10 @@ function checkWords(name: string, [out, n]: readonly [number, number], bits: num
       );
 }
 
-function notes({ bits, symmetric }: Recipe): string[] {
+function notes({ bits, symmetric, destination }: Recipe): string[] {
   const layout = symmetric ? "Written as GPTQ v1 (zeros minus one)." : "Asymmetric, so written as gptq_v2 (zeros as they are).";
+  if (destination === "gptqmodel")
+    return [layout, "Loads in GPTQModel; where layers have other bits or groups, or stay floats, in nothing else."];
   const clients = "Loads in transformers and GPTQModel.";
   if (!symmetric) return [layout, clients, "vLLM and SGLang take symmetric GPTQ only: choose Symmetric for them."];
   if (bits === 4 || bits === 8) return [layout, clients, "Going by their source code, vLLM and SGLang load it too (not tested here)."];

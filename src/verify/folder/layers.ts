@@ -3,6 +3,7 @@ import { QuantError } from "../../errors";
 import type { Shards } from "../../io/types";
 import { linearLayers } from "../../model/checkpoint";
 import { isPacked, type Packing } from "../../model/packing";
+import { groupCount } from "../../model/packings/gptq";
 import type { Said } from "./config";
 
 export interface PackedName {
@@ -35,8 +36,11 @@ async function shapeIn(packing: Packing, shards: Shards, name: string): Promise<
   const at = (part: string) => shards.tensors.get(`${name}.${part}`)?.shape;
   switch (packing.scheme) {
     case "gptq": {
-      const [words, out] = at("qweight")!;
-      return [out, (words * 32) / packing.bits];
+      const [[words, out], [groups]] = [at("qweight")!, at("scales") ?? []];
+      const n = packing.bits
+        .map((bits) => (32 * words) / bits)
+        .find((inputs) => packing.bits.length === 1 || packing.groupSizes.some((size) => groupCount(size, inputs) === groups));
+      return n === undefined ? null : [out, n];
     }
     case "awq": {
       const [n, words] = at("qweight")!;

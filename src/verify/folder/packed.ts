@@ -4,12 +4,12 @@ import { packedBeyond } from "../../export/range";
 import { shown } from "../../io/text";
 import type { Shards } from "../../io/types";
 import { type Packing, packedParts, packingTitle, readPacked } from "../../model/packing";
-import type { GptqPacking } from "../../model/packings/gptq";
+import { type GptqPacking, groupCount } from "../../model/packings/gptq";
 import type { PackedMatrix } from "../../ops/packed";
 import type { CheckJob } from "../job";
 import type { Matrix, Reading } from "../matrix";
 import { meanStep, packedRows } from "../packed-rows";
-import type { Json, Said } from "./config";
+import type { Said } from "./config";
 import { type PackedName, saysItsShape } from "./layers";
 
 /** In which an output's mean distance from its zero tells zeros that are off by one: with more bits a step is too small beside the weights' own mean. */
@@ -59,24 +59,18 @@ const partBytes = (shards: Shards, packing: Packing, name: string): number =>
 /** Looks at a GPTQ layer's zeros and groups. */
 export function checkGptq(job: CheckJob, said: Said, shards: Shards, name: string, matrix: PackedMatrix, seen: Zeros): void {
   const { settings } = said;
-  const packing = said.packing as GptqPacking;
   if (settings.sym === true) {
-    const off = matrix.zeros[0] - 2 ** (packing.bits - 1);
+    const off = matrix.zeros[0] - 2 ** (matrix.bits - 1);
     if (off !== 0 && (matrix.zeros as Uint8Array).every((z) => z === matrix.zeros[0]))
       seen.off.set(off, [...(seen.off.get(off) ?? []), name]);
   }
-  if (packing.bits <= mostBitsForMean) seen.means.push(meanStep(matrix));
-  checkGroups(job, settings, packing, shards, name, matrix);
+  if (matrix.bits <= mostBitsForMean) seen.means.push(meanStep(matrix));
+  checkGroups(job, said, shards, name, matrix);
 }
 
-function checkGroups(
-  { findings }: CheckJob,
-  settings: Json,
-  { groupSize }: GptqPacking,
-  shards: Shards,
-  name: string,
-  { groupOf, shape }: PackedMatrix,
-): void {
+function checkGroups({ findings }: CheckJob, { settings, packing }: Said, shards: Shards, name: string, matrix: PackedMatrix): void {
+  const { groupOf, shape, scales } = matrix;
+  const groupSize = (packing as GptqPacking).groupSizes.find((size) => groupCount(size, shape[1]) === scales.length / shape[0])!;
   const hasOrder = settings.desc_act === true && groupSize > 0;
   if (hasOrder && !shards.tensors.has(`${name}.g_idx`))
     findings.join("error", "g-idx-missing", "desc_act is true, but there is no g_idx that says which group an input is in.", name);
@@ -103,8 +97,7 @@ export function concludeZeros({ findings }: CheckJob, { packing }: Said, { means
   const mean = means.toSorted((a, b) => a - b)[means.length >> 1] ?? 0;
   const wrong = off.get(sign) ?? [];
   if (wrong.length) {
-    const centre = 2 ** (packing.bits - 1);
-    const said = `Every zero reads as ${centre + sign}, where a symmetric ${packing.bits}-bit grid has ${centre}: ${label}.`;
+    const said = `Every zero reads one ${sign < 0 ? "below" : "above"} the middle of its symmetric grid: ${label}.`;
     findings.add("error", "gptq-zeros", said, `${wrong.length} layers`);
   } else if (Math.abs(mean + sign) < 0.3) {
     // A zero that reads one too large makes every weight one step too small.

@@ -5,7 +5,7 @@ import { openCheckpoint } from "../model/checkpoint";
 import { summarize } from "../model/summary";
 import { readQuestions } from "../model/tasks";
 import { klText, riseText, sameTopText } from "../results/divergence";
-import type { Perplexity, SideBySide } from "../results/measures";
+import type { Comparison, Perplexity } from "../results/measures";
 import { evaluateOptions, inspectOptions, numberOf, parseCommandLine, tasksOptions, wrong } from "./args";
 import { withEngine } from "./engine";
 import { threadHelper } from "./helper";
@@ -56,7 +56,7 @@ export async function evaluate(args: string[], signal: AbortSignal): Promise<voi
   });
 }
 
-function measuredText(measured: Perplexity | SideBySide): string {
+function measuredText(measured: Perplexity | Comparison): string {
   const { perplexity, windows, tokens } = measured;
   const alone = `perplexity ${perplexity.toFixed(4)} over ${windows} windows (${tokens} tokens)`;
   if (!("divergence" in measured)) return alone;

@@ -39,6 +39,17 @@ export async function* blocksOf(ops: Ops, model: Model, from = 0): AsyncGenerato
   }
 }
 
+/** One block with all its weights, freed afterwards. */
+export async function withBlock<T>(ops: Ops, model: Model, index: number, work: (block: LoadedBlock) => Promise<T>): Promise<T> {
+  const block = await LoadedBlock.open(ops, model, index);
+  try {
+    await block.load();
+    return await work(block);
+  } finally {
+    block.free();
+  }
+}
+
 /** The same from the first block on, with all weights. */
 export async function* wholeBlocksOf(ops: Ops, model: Model): AsyncGenerator<LoadedBlock> {
   for await (const block of blocksOf(ops, { ...model, shards: readingBlocksAhead(model) })) {

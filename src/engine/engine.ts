@@ -14,7 +14,7 @@ import type { Recipe } from "../recipe/recipe";
 import { tokenizing } from "../results/events";
 import type { LayerFacts } from "../results/facts";
 import type { InterruptedRun } from "../results/interrupted";
-import type { Evaluation, Perplexity, SideBySide, TasksResult } from "../results/measures";
+import type { Comparison, Evaluation, Perplexity, TasksResult } from "../results/measures";
 import type { ModelSummary } from "../results/model";
 import type { PlanSummary } from "../results/plan";
 import type { RunReport } from "../results/report";
@@ -205,7 +205,7 @@ export class Engine {
    * The open checkpoint beside the original that it was made of, on the open checkpoint's tokens.
    * @throws QuantError `other-vocabulary` where the original does not have the same ones.
    */
-  async measureAgainst(source: Source, text: GivenText, cutting: Cutting, emit: Emit, signal: AbortSignal): Promise<SideBySide> {
+  async measureAgainst(source: Source, text: GivenText, cutting: Cutting, emit: Emit, signal: AbortSignal): Promise<Comparison> {
     const [model, original] = [this.currentModel, await openOriginal(source)];
     checkSameVocabulary(model, original);
     const reading = this.reading(text, signal, emit);

@@ -4,9 +4,9 @@ import type { Model } from "../model/checkpoint";
 import type { LastStates } from "../model/logits";
 import { type Ids, tokenDivergences, tokenLosses } from "../model/losses";
 import type { QuantizedModel } from "../quant/coded";
-import type { Evaluation, Perplexity, SideBySide } from "../results/measures";
+import type { Comparison, Evaluation, Perplexity, SideBySide } from "../results/measures";
 import type { BlockReport } from "../results/report";
-import { wholeBlocksOf } from "./blocks";
+import { readingBlocksAhead, wholeBlocksOf, withBlock } from "./blocks";
 import { chunksOf } from "./chunks";
 import { divergenceOf, perplexityOfLosses } from "./divergence";
 import { growth } from "./growth";
@@ -63,22 +63,64 @@ export function evaluate(input: EvaluationInput, quantized: QuantizedModel): Pro
   });
 }
 
-/** A checkpoint beside another one that it was made of, on the same tokens. The two may have different sizes, but must have the same vocabulary. */
-export function evaluateAgainst(input: EvaluationInput, original: Model): Promise<SideBySide> {
+/**
+ * A checkpoint beside another one that it was made of, on the same tokens, and Δ_m where their residual streams have the same sizes. The two must have the same
+ * vocabulary.
+ */
+export function evaluateAgainst(input: EvaluationInput, original: Model): Promise<Comparison> {
   const { activations, tokens, perChunk, emit } = input;
+  const sides = [original, input.model].map((model, part) => ({ ...input, model, emit: partOf(emit, part, 2) }));
+  const isAlike = hasSameStream(original.spec, input.model.spec);
   return activations.job(async () => {
     const chunks = chunksOf(tokens, perChunk);
-    const sides: { stream: Stream; states: LastStates }[] = [];
-    for (const [part, model] of [original, input.model].entries()) {
-      const side = { ...input, model, emit: partOf(emit, part, 2) };
-      const stream = await passedThrough(side, chunks, evaluationProgress(side, 1));
-      sides.push({ stream, states: { model, h: stream.hs, rounded: null } });
-    }
-    const measured = await sideBySide(input, chunks, sides[0].states, sides[1].states);
-    for (const { stream } of sides) stream.end();
+    const { streams, blocks } = isAlike ? await passedTogether(input, original, chunks) : await passedInTurn(sides, chunks);
+    const [before, after] = streams.map((stream, s): LastStates => ({ model: sides[s].model, h: stream.hs, rounded: null }));
+    const measured = await sideBySide(input, chunks, before, after);
+    for (const stream of streams) stream.end();
     emit({ type: "progress", done: 1, total: 1, where: "Done" });
-    return measured;
+    return { ...measured, blocks };
   });
+}
+
+const hasSameStream = (a: Model["spec"], b: Model["spec"]): boolean => a.blocks === b.blocks && a.hidden === b.hidden;
+
+/** The residual streams of two checkpoints after their last blocks, and how far they are apart after each. */
+interface TwoStreams {
+  streams: Stream[];
+  blocks: BlockReport[] | null;
+}
+
+/** Block by block, each checkpoint's loaded and freed before the other's. */
+async function passedTogether(input: EvaluationInput, original: Model, chunks: readonly Int32Array[]): Promise<TwoStreams> {
+  const { emit } = input;
+  const { ops } = input.activations;
+  const progress = evaluationProgress(input, 2);
+  const sides: { model: Model; stream: Stream }[] = [];
+  for (const model of [original, input.model]) {
+    const [stream] = await startStreams({ ...input, model }, chunks, 1);
+    sides.push({ model: { ...model, shards: readingBlocksAhead(model) }, stream });
+  }
+  const streams = sides.map(({ stream }) => stream);
+  const blocks: BlockReport[] = [];
+  for (let m = 0; m < original.spec.blocks; m++) {
+    for (const { model, stream } of sides) await withBlock(ops, model, m, (block) => passAll(input, stream, block, progress));
+    const block = await growth(
+      ops,
+      m,
+      chunks.length,
+      (c) => streams[0].h(c),
+      (c) => streams[1].h(c),
+    );
+    blocks.push(block);
+    emit({ type: "block", block });
+  }
+  return { streams, blocks };
+}
+
+async function passedInTurn(sides: readonly EvaluationInput[], chunks: readonly Int32Array[]): Promise<TwoStreams> {
+  const streams: Stream[] = [];
+  for (const side of sides) streams.push(await passedThrough(side, chunks, evaluationProgress(side, 1)));
+  return { streams, blocks: null };
 }
 
 async function sideBySide(

@@ -25,6 +25,12 @@ export interface SideBySide {
   windows: number;
 }
 
+/** A checkpoint beside the one that it was made of. */
+export interface Comparison extends SideBySide {
+  /** Δ_m, every block; null where the two have other numbers of blocks, or streams of another width. */
+  blocks: BlockReport[] | null;
+}
+
 /** A run beside the checkpoint that it began with, on one text. */
 export interface Evaluation extends SideBySide {
   /** Δ_m on the evaluation text, every block. */

@@ -130,7 +130,9 @@ describe("a checkpoint beside its original", () => {
   test("that is the same has divergence 0 and always the same top token, on both", async () => {
     for (const each of [ops, await openGpuOps()]) {
       const [model, original] = [await openModel(tinySource(config)), await openModel(tinySource(config))];
-      const { perplexityBefore, perplexity, divergence } = await evaluateAgainst({ ops: each, model, tokens, ...quiet }, original);
+      const beside = await evaluateAgainst({ ops: each, model, tokens, ...quiet }, original);
+      const { perplexityBefore, perplexity, divergence, blocks } = beside;
+      expect(blocks).toEqual(Array.from({ length: model.spec.blocks }, (_, index) => ({ index, delta: 0, relativeDelta: 0 })));
       expect(divergence).toEqual({
         kl: { mean: 0, error: 0, median: 0, p99: 0, max: 0 },
         sameTop: { mean: 1, error: 0 },
@@ -146,7 +148,7 @@ describe("a checkpoint beside its original", () => {
     const model = await openModel(tinySource(config));
     const recipe = recipeWith({ method: "rtn", type: "Q4_K", denseDtype: "f32" }, { alpha: 0 });
     const { plan, report, quantized } = await run({ ops, model, tokens, recipe });
-    const { perplexityBefore, perplexity, divergence } = await evaluate({ ops, model, tokens, ...quiet }, quantized);
+    const { perplexityBefore, perplexity, divergence, blocks } = await evaluate({ ops, model, tokens, ...quiet }, quantized);
     const sink = memorySink();
     await exportCheckpoint({ model, plan, report, quantized, evaluations: [], sink });
     const exported = await openModel(
@@ -161,8 +163,14 @@ describe("a checkpoint beside its original", () => {
     expect(beside.perplexity / perplexity).toBeCloseTo(1, 6);
     expect(beside.divergence.kl.mean / divergence.kl.mean).toBeCloseTo(1, 4);
     expect(beside.divergence.sameTop).toEqual(divergence.sameTop);
+    for (const [m, { index, delta, relativeDelta }] of blocks.entries()) {
+      expect(beside.blocks?.[m].index).toBe(index);
+      expect(beside.blocks![m].delta / delta).toBeCloseTo(1, 5);
+      expect(beside.blocks![m].relativeDelta / relativeDelta).toBeCloseTo(1, 5);
+    }
     const smaller = await openModel(tinySource());
     const far = await evaluateAgainst({ ops, model: exported, tokens, ...quiet }, smaller);
+    expect(far.blocks).toBeNull();
     expect(far.perplexityBefore).not.toBeCloseTo(perplexityBefore, 2);
     expect(far.divergence.kl.mean).toBeGreaterThan(10 * divergence.kl.mean);
   });

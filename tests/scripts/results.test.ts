@@ -92,6 +92,11 @@ describe("beside llama.cpp", () => {
     expect(verdict(rows(theirs, ["RTN", [0.03]], ["GPTQ", ours]), "Q2_K")).toContain(`“GPTQ” is ${words}`);
   });
 
+  it("is about the preset that is the default, and tells of a better way", () => {
+    const all = rows(theirs, ["the preset Good", [0.025]], ["GPTQ", [0.02]]);
+    expect(verdict(all, "Q2_K")).toMatch(/“the preset Good” is .*: 25\.00 against .* Least of ours: “GPTQ”, 20\.00\.$/);
+  });
+
   it("says nothing of a type that one side lacks", () => {
     expect(verdict(rows(theirs), "Q2_K")).toBeNull();
     expect(verdict(rows(["llama.cpp", [0.01]], ["RTN", [0.01]]), "Q2_K")).toBeNull();

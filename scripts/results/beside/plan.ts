@@ -18,7 +18,7 @@ export interface Way {
 }
 
 const plain = ["--preset", "paper"];
-const down = [...plain, "--qep-down-proj"];
+const good = ["--preset", "good"];
 
 export const ways: Readonly<Record<string, Way>> = {
   "llama.cpp": { drawn: false, flags: null },
@@ -26,12 +26,8 @@ export const ways: Readonly<Record<string, Way>> = {
   RTN: { drawn: false, flags: [...plain, "--method", "rtn", "--alpha", "0"] },
   GPTQ: { drawn: true, flags: [...plain, "--alpha", "0"] },
   "GPTQ + QEP": { drawn: true, flags: plain },
-  "GPTQ + QEP, down_proj too": { drawn: true, flags: down },
-  "GPTQ + QEP, down_proj too, act-order, damping 0.1": {
-    drawn: true,
-    flags: [...down, "--act-order", "--damp", "0.1"],
-  },
-  "the preset Good": { drawn: true, flags: ["--preset", "good"] },
+  "the preset Good": { drawn: true, flags: good },
+  "the preset Good, damping 0.1": { drawn: true, flags: [...good, "--damp", "0.1"] },
 };
 
 export const seeds = [1, 2, 3];

@@ -32,24 +32,28 @@ function row({ type, method, bytes, scores }: Scored): string[] {
 }
 
 const imatrix = "llama.cpp, imatrix";
+const good = "the preset Good";
 
-/** Where our best way stands to llama.cpp with an imatrix, in divergence: in words that follow from the numbers. */
+/** Where the preset Good, or else our best way, stands to llama.cpp with an imatrix, in divergence: in words that follow from the numbers. */
 export function verdict(rows: readonly Scored[], type: string): string | null {
   const of = (row: Scored) => row.scores.map(({ divergence }) => divergence);
   const mine = rows.filter((r) => r.type === type && !r.method.startsWith("llama.cpp"));
   const theirs = rows.find((r) => r.type === type && r.method === imatrix);
   if (!theirs || !mine.length) return null;
   const best = mine.reduce((a, b) => (mean(of(b)) < mean(of(a)) ? b : a));
-  const [b, t] = [mean(of(best)), mean(of(theirs))];
-  const known = Math.min(best.scores.length, theirs.scores.length) > 1;
-  const beyond = Math.abs(b - t) > Math.max(range(of(best)), range(of(theirs)));
+  const chosen = mine.find(({ method }) => method === good) ?? best;
+  const [b, t] = [mean(of(chosen)), mean(of(theirs))];
+  const known = Math.min(chosen.scores.length, theirs.scores.length) > 1;
+  const beyond = Math.abs(b - t) > Math.max(range(of(chosen)), range(of(theirs)));
   const side = b < t ? "nearer" : "**farther**";
   const where = !known
     ? `${side} in one draw, whose spread is not measured`
     : beyond
       ? `${side} beyond the spread`
       : "as near within the spread of the draws";
-  return `- ${type}: “${best.method}” is ${where}: ${(1000 * b).toFixed(2)} against ${(1000 * t).toFixed(2)} (× ${(b / t).toFixed(2)}), ${best.scores.length} and ${theirs.scores.length} draws.`;
+  const figures = `${(1000 * b).toFixed(2)} against ${(1000 * t).toFixed(2)} (× ${(b / t).toFixed(2)}), ${chosen.scores.length} and ${theirs.scores.length} draws`;
+  const better = best === chosen ? "" : ` Least of ours: “${best.method}”, ${(1000 * mean(of(best))).toFixed(2)}.`;
+  return `- ${type}: “${chosen.method}” is ${where}: ${figures}.${better}`;
 }
 
 function part({ model, adapter, versions, fingerprint, calibration, evaluation, original, rows }: Beside): string {
@@ -75,9 +79,9 @@ export function besideSection(all: readonly Beside[]): string {
 Files of the same types by llama.cpp's own quantizer and by ours, all read and scored by libllama itself (\`npm run results -- --beside\`). "imatrix": the mean square
 of every layer's inputs over the calibration windows that ours has, handed to \`llama_model_quantize\`. KL is the mean divergence from the f16 original's
 distribution, top-1 the share of positions with its most likely token. Where several draws of calibration windows were made: their mean, and in brackets the largest less the
-smallest. "down_proj too": α ½ there as well, where the paper’s settings have 0. Draws are from one text and share windows, so another text would spread more. Perplexity here moves by chance more than KL does: a file
+smallest. GPTQ and "GPTQ + QEP" have the paper’s settings; the preset Good, the default, corrects down_proj too, and goes through columns in act-order. Draws are from one text and share windows, so another text would spread more. Perplexity here moves by chance more than KL does: a file
 farther from the original can have the lower one. Q2_K_M is llama.cpp's file type Q2_K, a mix; "Q2_K" has that type in every layer, and Q6_K in the head. Where a row is not whole blocks, both
-sides take llama.cpp's fallback. MB is the size of the file. Best is chosen on the evaluation windows themselves.
+sides take llama.cpp's fallback. MB is the size of the file. Which of ours is least is told by the evaluation windows themselves.
 
 ${all.map(part).join("\n\n")}`;
 }

@@ -1,21 +1,22 @@
 import type { Cutting } from "../engine/tokens";
 import { givenAs } from "../errors";
-import { diskSourceFile, folderSource } from "../io/node";
-import { openCheckpoint } from "../model/checkpoint";
+import { diskSourceFile } from "../io/node";
 import { summarize } from "../model/summary";
 import { readQuestions } from "../model/tasks";
+import { openAny } from "../reopen/open";
 import { klText, riseText, sameTopText } from "../results/divergence";
 import type { Comparison, Perplexity } from "../results/measures";
 import { evaluateOptions, inspectOptions, numberOf, parseCommandLine, tasksOptions, wrong } from "./args";
 import { withEngine } from "./engine";
 import { threadHelper } from "./helper";
+import { sourceAt } from "./source";
 import { listener, megabytes, result, safe } from "./terminal";
 import { textFile } from "./text";
 
 /** `qep-studio inspect`: what a checkpoint is, from its headers and config. */
 export async function inspect(args: string[]): Promise<void> {
   const { folder, options } = parseCommandLine(args, inspectOptions);
-  const summary = summarize(await openCheckpoint(await folderSource(folder)));
+  const summary = summarize(await openAny(await sourceAt(folder)));
   const { shape } = summary;
   if (options.json) return result(JSON.stringify(summary));
   const lines = [
@@ -41,8 +42,8 @@ export async function evaluate(args: string[], signal: AbortSignal): Promise<voi
     windows: options.windows === undefined ? null : numberOf("windows", options.windows),
     windowLength: options["window-length"] === undefined ? 256 : numberOf("window-length", options["window-length"]),
   };
-  const source = await folderSource(folder);
-  const original = options.against === undefined ? null : await folderSource(options.against);
+  const source = await sourceAt(folder);
+  const original = options.against === undefined ? null : await sourceAt(options.against);
   await withEngine(options, null, async (engine) => {
     const started = performance.now();
     await engine.open(source);
@@ -72,7 +73,7 @@ function measuredText(measured: Perplexity | Comparison): string {
 export async function tasks(args: string[], signal: AbortSignal): Promise<void> {
   const { folder, options } = parseCommandLine(args, tasksOptions);
   if (!options.tasks) throw wrong("--tasks is missing", "Name a question file: .jsonl, .csv or .parquet.");
-  const source = await folderSource(folder);
+  const source = await sourceAt(folder);
   const all = await givenAs("text", async () => readQuestions(await diskSourceFile(options.tasks!), threadHelper(signal).parquet));
   const limit = options.limit === undefined ? all.length : numberOf("limit", options.limit);
   if (!Number.isInteger(limit) || limit < 1) throw wrong(`--limit is ${limit}`, "Give a whole number of questions, at least 1.");

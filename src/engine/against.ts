@@ -4,15 +4,16 @@ import { findFile } from "../io/source";
 import { shown } from "../io/text";
 import type { Source, SourceFile } from "../io/types";
 import { checkTokens, type TokenWindows } from "../model/calibration";
-import { type Model, openModel } from "../model/checkpoint";
+import { type Model, runnable } from "../model/checkpoint";
+import { openAny } from "../reopen/open";
 
 const hint = "Measure it against the model that it was made of.";
 const nameOf = ({ source }: Model): string => shown(source.label);
 
-/** @throws QuantError as `openModel`, naming the original: two checkpoints are open. */
+/** @throws QuantError as `openAny`, naming the original: two checkpoints are open. */
 export async function openOriginal(source: Source): Promise<Model> {
   try {
-    return await openModel(source);
+    return runnable(await openAny(source));
   } catch (cause) {
     const { code, where, hint } = asQuantError(cause);
     throw new QuantError(code, `${shown(source.label)}: ${where}`, hint, { cause });

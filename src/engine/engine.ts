@@ -2,7 +2,7 @@ import { QuantError } from "../errors";
 import { type Exported, exportCheckpoint } from "../export/checkpoint";
 import type { Sink, Source } from "../io/types";
 import type { Calibration, TokenWindows } from "../model/calibration";
-import { type Checkpoint, type Model, openCheckpoint, runnable } from "../model/checkpoint";
+import { type Checkpoint, type Model, runnable } from "../model/checkpoint";
 import type { Question } from "../model/question";
 import { rotateModel } from "../model/rotated";
 import { summarize } from "../model/summary";
@@ -11,6 +11,7 @@ import type { ActivationBudget } from "../ops/activations";
 import type { QuantizedModel } from "../quant/coded";
 import { resolve } from "../quant/resolve";
 import type { Recipe } from "../recipe/recipe";
+import { openAny } from "../reopen/open";
 import { tokenizing } from "../results/events";
 import type { LayerFacts } from "../results/facts";
 import type { InterruptedRun } from "../results/interrupted";
@@ -99,7 +100,7 @@ export class Engine {
   }
 
   async open(source: Source): Promise<ModelSummary> {
-    const checkpoint = await openCheckpoint(source);
+    const checkpoint = await openAny(source);
     this.recordings.drop();
     this.digests.drop();
     await this.runs.close();

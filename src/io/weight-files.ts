@@ -82,7 +82,6 @@ export function noWeights({ files, label }: Source): QuantError {
   if (/^models--/.test(label) && !has(/^config\.json$/))
     return no(`${shown(label)} is the Hub cache's own folder`, "Choose the folder inside it that is named by a long number: snapshots/….");
   const adapter = has(/^adapter_(model|config)\./);
-  const gguf = has(/\.gg(uf|ml)$/i);
   const bin = has(/\.bin$/i);
   const pth = has(/\.pth?$/i) ?? has(/^params\.json$/);
   const consolidated = has(/^consolidated[.-].*safetensors$/);
@@ -91,8 +90,6 @@ export function noWeights({ files, label }: Source): QuantError {
       `${shown(adapter)} is a LoRA adapter`,
       "Merge it into its base model first (peft: merge_and_unload), or open the base model.",
     );
-  if (gguf)
-    return no(`${shown(gguf)} is a GGUF file, which is quantized or converted already`, "Get the original model's .safetensors files.");
   if (bin)
     return no(
       `${shown(bin)} is in PyTorch's pickle format`,

@@ -30,10 +30,22 @@ export interface Checkpoint {
   readonly shards: Shards;
   /** Sentences on how files and settings were read, wherever there was a choice. */
   readonly notes: readonly string[];
+  /** The file that it lies in, where that is of a runtime's own format, whose tensors are unpacked when they are read: it can be measured, not quantized. */
+  readonly stored?: Stored;
   /** The checkpoint as it was opened, where this one is its rotated form. */
   readonly original?: Model;
   /** What can be quantized, block by block. */
   readonly layers: readonly LinearLayer[];
+}
+
+/** What lies in such a file. */
+export interface Stored {
+  /** "GGUF Q4_K, F32", for people. */
+  readonly title: string;
+  /** Its types of tensors, most bytes first. */
+  readonly types: readonly string[];
+  readonly bytes: number;
+  readonly files: number;
 }
 
 /** A checkpoint that can be run. */

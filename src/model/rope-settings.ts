@@ -8,6 +8,8 @@ export type RopeScaling =
   | { kind: "default" }
   | { kind: "linear"; factor: number }
   | { kind: "dynamic"; factor: number }
+  /** By what each pair's angle is divided: [headDim/2]; how a GGUF file holds Llama 3's. */
+  | { kind: "divided"; divisors: Float32Array }
   | { kind: "llama3"; factor: number; lowFrequency: number; highFrequency: number; originalPositions: number }
   | {
       kind: "yarn";

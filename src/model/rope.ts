@@ -29,6 +29,8 @@ function frequenciesOf(spec: ModelSpec, length: number): number[] {
       return plain;
     case "linear":
       return plain.map((f) => f / s.factor);
+    case "divided":
+      return plain.map((f, i) => f / s.divisors[i]);
     case "llama3":
       return plain.map((f) => llama3(s, f));
     case "yarn":

@@ -7,12 +7,14 @@ import { packingTitle } from "./packing";
 
 /** The facts of a checkpoint, from its headers and config. */
 export function summarize(checkpoint: Checkpoint): ModelSummary {
-  const { spec, source, shards, layers, architecture } = checkpoint;
+  const { spec, source, shards, layers, architecture, stored } = checkpoint;
+  const counted = census(checkpoint);
   const hasTokenizer = findFile(source, "tokenizer.json") !== undefined;
   return {
     label: source.label,
     architecture,
-    ...census(checkpoint),
+    ...counted,
+    ...(stored && { bytes: stored.bytes, dtypes: [...stored.types] }),
     blocks: spec?.blocks ?? blockCount(layers),
     layers: layers.length,
     shape: spec && {
@@ -25,9 +27,9 @@ export function summarize(checkpoint: Checkpoint): ModelSummary {
       maxPositions: spec.maxPositions,
       tied: spec.tied,
     },
-    files: new Set([...shards.tensors.values()].map((t) => t.file)).size,
+    files: stored?.files ?? new Set([...shards.tensors.values()].map((t) => t.file)).size,
     hasTokenizer,
-    packing: spec?.packing ? packingTitle(spec.packing) : null,
+    packing: stored?.title ?? (spec?.packing ? packingTitle(spec.packing) : null),
     notes: [...checkpoint.notes],
     warnings: warnings(checkpoint, hasTokenizer),
   };

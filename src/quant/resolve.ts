@@ -31,7 +31,7 @@ export function resolve(recipe: Recipe, checkpoint: Checkpoint): RunPlan {
   const layers = all.filter((layer) => layer.block < quantizedBlocks);
   const tables = checkpoint.spec ? tablesOf(recipe, checkpoint.spec) : [];
   const plan = { recipe, blocks, quantizedBlocks, layers, tables, holdsOut: needsHeldOut(recipe) };
-  if (checkpoint.spec) checkRunnable(plan, checkpoint.spec);
+  if (checkpoint.spec) checkRunnable(plan, checkpoint.spec, checkpoint.stored?.title);
   else checkRounding(plan, all, checkpoint.architecture);
   for (const layer of all) checkLayer(layer, all);
   return plan;
@@ -94,8 +94,10 @@ function checkRules(recipe: Recipe, layers: readonly LinearLayer[]): void {
     );
 }
 
-function checkRunnable(plan: RunPlan, { packing }: ModelSpec): void {
+function checkRunnable(plan: RunPlan, { packing }: ModelSpec, stored: string | undefined): void {
   const { recipe, blocks, quantizedBlocks } = plan;
+  if (stored !== undefined)
+    throw new QuantError("quantized-already", stored, "Open the original checkpoint (safetensors); this file can be measured.");
   if (packing)
     throw new QuantError(
       "quantized-already",

@@ -1,8 +1,10 @@
 /** Layers beside the original's: relative errors, and whether another reading of the file is nearer. */
+
+import type { Rows } from "../reopen/rows";
 import type { ComparedLayer, FindingCode } from "../results/verification";
 import { checkFolds, scalableSide } from "./folds";
 import type { CheckJob } from "./job";
-import { type Matrix, type Reading, type Rows, rowsAtOnce } from "./matrix";
+import { type Matrix, type Reading, rowsAtOnce } from "./matrix";
 import type { Original } from "./original";
 import { type Side, Sums } from "./sums";
 

@@ -1,7 +1,5 @@
+import type { Rows } from "../reopen/rows";
 import type { FindingCode } from "../results/verification";
-
-/** Rows [from, to) of a matrix [out, in], one after the other, in f32. */
-export type Rows = (from: number, to: number) => Promise<Float32Array>;
 
 /** A linear layer as a file holds it, unpacked some rows at a time. */
 export interface Matrix {

@@ -1,6 +1,6 @@
 import { pointOf } from "../ops/grid-kinds";
 import { codesOf, type PackedMatrix } from "../ops/packed";
-import type { Rows } from "./matrix";
+import type { Rows } from "../reopen/rows";
 
 /** How codes and zeros could be meant otherwise than a file says. */
 export interface Meant {

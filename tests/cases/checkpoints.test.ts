@@ -1,14 +1,14 @@
 import { describe, expect, test } from "vitest";
 import { QuantError } from "../../src/errors";
-import { openCheckpoint } from "../../src/model/checkpoint";
 import { summarize } from "../../src/model/summary";
+import { openAny } from "../../src/reopen/open";
 import { type Case, readCases, refusedCases } from "./checkpoints";
 
 const named = (cases: Case[]) => cases.map((c) => [c.what, c] as const);
 
 describe("read", () => {
   test.each(named(readCases))("%s", async (_, { make, says }) => {
-    const { notes } = summarize(await openCheckpoint(make()));
+    const { notes } = summarize(await openAny(make()));
     if (says) expect(notes.join("\n")).toContain(says);
     else expect(notes).toEqual([]);
   });
@@ -16,7 +16,7 @@ describe("read", () => {
 
 describe("refused", () => {
   test.each(named(refusedCases))("%s", async (_, { make, says }) => {
-    const error = await openCheckpoint(make()).then(
+    const error = await openAny(make()).then(
       () => null,
       (e) => e,
     );

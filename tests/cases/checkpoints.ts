@@ -228,7 +228,7 @@ export const refusedCases: Case[] = [
     says: "PyTorch's pickle format",
     make: () => source(config(), text("pytorch_model.bin", "x"), weights(undefined, "extra.safetensors")),
   },
-  { what: "A GGUF file, with or without config.json", says: "is a GGUF file", make: () => source(text("model-Q4_K_M.gguf", "GGUF")) },
+  { what: "A GGUF file that is cut off", says: "ends before its header does", make: () => source(text("m.gguf", "GGUF")) },
   {
     what: "A LoRA adapter",
     says: "is a LoRA adapter",

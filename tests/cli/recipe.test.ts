@@ -37,7 +37,7 @@ describe("what the options make of a recipe", () => {
 
   test.each([
     ["--preset best", "Name one of quick, good, paper"],
-    ["--for ollama", "destination must be one of measure, transformers, vllm, llama.cpp, mlx, web"],
+    ["--for ollama", "destination must be one of measure, transformers, gptqmodel, vllm, llama.cpp, mlx, web"],
     ["--no-bits", "Unknown option"],
   ])("%s is refused", async (line, words) => {
     await expect((async () => of(line))()).rejects.toThrow(words);

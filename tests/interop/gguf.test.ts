@@ -5,15 +5,21 @@ import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readyPython } from "../../scripts/python.mjs";
 import { q2K, q3K, q4K, q5K, q6K } from "../../src/export/gguf/k-blocks";
+import { readGguf } from "../../src/export/gguf/reader";
 import { type GgmlType, ggmlTypes } from "../../src/export/gguf/types";
 import { f16Word } from "../../src/io/dtype";
+import { diskSourceFile } from "../../src/io/node";
+import { windowsFromNpy } from "../../src/model/calibration";
+import { runnable } from "../../src/model/checkpoint";
 import { mulberry32 } from "../../src/model/random";
 import { createCpuOps } from "../../src/ops/cpu";
 import { destinations } from "../../src/recipe/destinations";
 import type { Recipe } from "../../src/recipe/recipe";
 import { tensorTypes } from "../../src/recipe/types";
+import { tokenizerOf } from "../../src/reopen/gguf/tokenizer";
+import { openAny } from "../../src/reopen/open";
 import { demoTokens, openDemo } from "../support/demo";
-import { evaluate } from "../support/engine";
+import { evaluate, perplexityOf as measured } from "../support/engine";
 import { decode, parseGguf } from "../support/ggml";
 import { blockSource, exportOf } from "../support/gguf";
 import { llamaFolder } from "../support/llama";
@@ -67,6 +73,13 @@ beforeAll(() => {
   writeFileSync(tokens, npy(ids.subarray(0, 2 * length), [2, length]));
 }, 300_000);
 
+/** By ourselves, of a GGUF file. */
+async function perplexityOf(path: string): Promise<number> {
+  const model = runnable(await openAny({ label: "again", files: [await diskSourceFile(path)] }));
+  const windows = windowsFromNpy("tokens.npy", readFileSync(tokens), 256);
+  return (await measured({ ops: createCpuOps(), model, tokens: windows, emit: () => {} })).perplexity;
+}
+
 /** The weights as llama.cpp dequantizes them, and what it computes with them, beside the dense export of the same run. */
 async function compare(name: string, change: Partial<Recipe>, off: number): Promise<void> {
   const out = mkdtempSync(join(folder, "case-"));
@@ -79,6 +92,9 @@ async function compare(name: string, change: Partial<Recipe>, off: number): Prom
   const logits = await llama.check({ job: "logits", wide, dense, tokens });
   // Points of 2 bits are f16 values, so that both have the same weights; others are rounded in the dense export.
   expect(logits.difference).toBeLessThan(change.bits === 2 && change.symmetric ? 1e-5 : 5e-3);
+  // Opened again it is llama.cpp's model, with the very weights that llama.cpp has in f32.
+  const { perplexity } = await llama.check({ job: "perplexity", file: wide, tokens });
+  for (const path of [file, wide]) expect((await perplexityOf(path)) / perplexity!).toBeCloseTo(1, 4);
   rmSync(out, { recursive: true });
 }
 
@@ -214,7 +230,13 @@ describe("llama.cpp makes the ids of tokenizers", () => {
     const file = join(folder, `${kind}.gguf`);
     writeFileSync(file, [...written].find(([name]) => name.endsWith(".gguf"))![1]);
     const tokenizer = at(existsSync(at("tokenizer.json")) ? "tokenizer.json" : "tokenizer.model");
-    expect(await llama.check({ job: "tokens", file, tokenizer, texts: texts.filter(comparable) })).toEqual({ text: null });
+    const same = texts.filter(comparable);
+    expect(await llama.check({ job: "tokens", file, tokenizer, texts: same })).toEqual({ text: null });
+    // What the file is opened with again has llama.cpp's ids too.
+    const own = tokenizerOf((await readGguf(await diskSourceFile(file))).metadata);
+    const again = join(mkdtempSync(join(folder, "case-")), "tokenizer.json");
+    writeFileSync(again, JSON.stringify(own!.tokenizer));
+    expect(await llama.check({ job: "tokens", file, tokenizer: again, texts: same })).toEqual({ text: null });
   });
 });
 

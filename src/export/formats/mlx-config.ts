@@ -28,7 +28,7 @@ export function mlxConfig({ config, spec }: Pick<Checkpoint, "config" | "spec">)
 function rope(config: Json, { ropeTheta, ropeScaling }: Model["spec"]): Json {
   const { settings } = ropeSettingsOf(config);
   const theta = { rope_theta: settings.rope_theta ?? config.rope_theta ?? ropeTheta };
-  if (ropeScaling.kind === "default") return theta;
+  if (!("factor" in ropeScaling)) return theta;
   const original = "originalPositions" in ropeScaling ? { original_max_position_embeddings: ropeScaling.originalPositions } : {};
   return { ...theta, rope_scaling: { ...settings, ...original, factor: settings.factor ?? ropeScaling.factor } };
 }

@@ -6,39 +6,34 @@ import type { GgufTensor } from "../../export/gguf/reader";
 import { bytesOf, type GgmlType, ggmlTypes } from "../../export/gguf/types";
 import { convertFloats, findNonFinite, toFloats } from "../../io/dtype";
 import type { ModelSpec } from "../../model/spec";
+import { decodeBlocks, nonFiniteBlock } from "../../reopen/gguf/blocks";
+import type { Shapes } from "../../reopen/gguf/network";
+import { type AnyTensor, openParts, typesOf } from "../../reopen/gguf/parts";
 import { Comparison } from "../compare";
 import { factorOf } from "../folder/folder";
 import type { CheckJob } from "../job";
 import { Original } from "../original";
-import { decodeBlocks, nonFiniteBlock } from "./blocks";
-import { checkTokenizerKeys, networkOf, type Shapes } from "./keys";
+import { checkTokenizerKeys, networkOf } from "./keys";
 import { ggufMatrix } from "./matrix";
-import { type AnyTensor, openParts } from "./parts";
 
 const pieceBytes = 8 * 2 ** 20;
 const canDecode = (type: string): type is GgmlType => Object.hasOwn(ggmlTypes, type);
 
 export async function checkGguf(job: CheckJob): Promise<void> {
   job.title = "GGUF";
-  const { metadata, tensors, isWhole } = await openParts(job);
-  job.title = titleOf(tensors);
+  const { metadata, tensors, missing, others } = await openParts(job.source);
+  if (missing.length)
+    job.findings.add("error", "missing-part", "Parts of the model are not there: no client loads it.", missing.join(", "));
+  if (others.length)
+    job.findings.add("warning", "opened", "There are several GGUF files; the first model is checked, not these.", others.join(", "));
+  job.title = `GGUF: ${typesOf(tensors).join(", ")}`;
   job.tensors = tensors.length;
   for (const { start, end } of tensors) job.total += end - start;
   const shapes: Shapes = new Map(tensors.map(({ name, shape }) => [name, shape]));
   const spec = networkOf(job, metadata, shapes);
   checkTokenizerKeys(job, metadata, shapes);
-  if (spec && isWhole) checkNames(job, spec, shapes);
+  if (spec && !missing.length) checkNames(job, spec, shapes);
   await new TensorCheck(job, tensors).run();
-}
-
-/** "GGUF: Q4_K, Q6_K, F32", most bytes first. */
-function titleOf(tensors: readonly AnyTensor[]): string {
-  const bytes = new Map<string, number>();
-  for (const { type, start, end } of tensors) bytes.set(type, (bytes.get(type) ?? 0) + end - start);
-  return `GGUF: ${[...bytes]
-    .sort((a, b) => b[1] - a[1])
-    .map(([type]) => type)
-    .join(", ")}`;
 }
 
 function checkNames({ findings }: CheckJob, spec: ModelSpec, shapes: Shapes): void {

@@ -1,25 +1,8 @@
 /** A GGUF file's metadata: what llama.cpp needs, and whether it agrees with the tensors. */
 import type { ReadValue } from "../../export/gguf/header-reader";
 import { type ModelSpec, mostBlocks } from "../../model/spec";
-import type { LayerKind } from "../../recipe/recipe";
+import { architectures, type Keys, neededKeys, type Shapes, specOf, vocabularyTensor } from "../../reopen/gguf/network";
 import type { CheckJob } from "../job";
-
-export type Keys = ReadonlyMap<string, ReadValue>;
-/** Shapes by name, [out, in]. */
-export type Shapes = ReadonlyMap<string, readonly number[]>;
-
-/** The architectures whose tensors are known here, by their class in transformers. */
-const known: Readonly<Record<string, string>> = { llama: "LlamaForCausalLM", qwen2: "Qwen2ForCausalLM", qwen3: "Qwen3ForCausalLM" };
-
-const needed = [
-  "block_count",
-  "context_length",
-  "embedding_length",
-  "feed_forward_length",
-  "attention.head_count",
-  "attention.layer_norm_rms_epsilon",
-];
-const vocabularyTensor = "token_embd.weight";
 
 /** What the keys say of the network; null where the architecture is not known here, or keys are missing. */
 export function networkOf({ findings }: CheckJob, keys: Keys, shapes: Shapes): ModelSpec | null {
@@ -29,7 +12,7 @@ export function networkOf({ findings }: CheckJob, keys: Keys, shapes: Shapes): M
     return null;
   }
   const isExperts = [...shapes.keys()].some((name) => name.includes("_exps."));
-  if (!Object.hasOwn(known, id) || isExperts) {
+  if (!Object.hasOwn(architectures, id) || isExperts) {
     findings.add(
       "warning",
       "config",
@@ -38,49 +21,13 @@ export function networkOf({ findings }: CheckJob, keys: Keys, shapes: Shapes): M
     );
     return null;
   }
-  const missing = needed.filter((key) => typeof keys.get(`${id}.${key}`) !== "number");
+  const missing = neededKeys.filter((key) => typeof keys.get(`${id}.${key}`) !== "number");
   for (const key of missing) findings.join("error", "gguf-keys", "llama.cpp does not load a file without these keys.", `${id}.${key}`);
   if (missing.length) return null;
   const spec = specOf(id, keys, shapes);
   if (Number.isSafeInteger(spec.blocks) && spec.blocks <= mostBlocks) return spec;
   findings.add("error", "config", `It is ${spec.blocks}.`, `${id}.block_count`);
   return null;
-}
-
-function specOf(id: string, keys: Keys, shapes: Shapes): ModelSpec {
-  const number = (key: string, otherwise: number) => {
-    const value = keys.get(`${id}.${key}`);
-    return typeof value === "number" ? value : otherwise;
-  };
-  const [hidden, heads] = [number("embedding_length", 0), number("attention.head_count", 1)];
-  const biased: readonly [LayerKind, string][] = [
-    ["q_proj", "attn_q"],
-    ["k_proj", "attn_k"],
-    ["v_proj", "attn_v"],
-    ["o_proj", "attn_output"],
-    ["gate_proj", "ffn_gate"],
-    ["up_proj", "ffn_up"],
-    ["down_proj", "ffn_down"],
-  ];
-  return {
-    architecture: known[id],
-    blocks: number("block_count", 0),
-    hidden,
-    intermediate: number("feed_forward_length", 0),
-    heads,
-    kvHeads: number("attention.head_count_kv", heads),
-    headDim: number("attention.key_length", hidden / heads),
-    vocabulary: shapes.get(vocabularyTensor)?.[0] ?? number("vocab_size", 0),
-    eps: number("attention.layer_norm_rms_epsilon", 0),
-    tied: !shapes.has("output.weight"),
-    ropeTheta: number("rope.freq_base", 10_000),
-    ropeScaling: { kind: "default" },
-    slidingWindows: [],
-    biases: new Set(biased.filter(([, name]) => shapes.has(`blk.0.${name}.bias`)).map(([kind]) => kind)),
-    maxPositions: number("context_length", 0),
-    qkNorm: id === "qwen3",
-    packing: null,
-  };
 }
 
 const isIds = (value: ReadValue | undefined): value is readonly ReadValue[] & readonly number[] => Array.isArray(value);

@@ -1,6 +1,7 @@
 import type { GgufTensor } from "../../export/gguf/reader";
 import { interleaved } from "../../export/gguf/row-order";
-import type { Matrix, Reading, Rows } from "../matrix";
+import { moved, type Rows } from "../../reopen/rows";
+import type { Matrix, Reading } from "../matrix";
 
 interface Place {
   /** The original's name, without ".weight". */
@@ -23,16 +24,6 @@ export function ggufMatrix({ layer, headDim, isTurned }: Place, { type, shape }:
     readings: hasHeads ? (isTurned ? turnedReadings(rows, n, headDim) : straightReadings(rows, n, headDim)) : [],
   };
 }
-
-/** Row r of the file is the original's row `placeOf(r)`; whole heads. */
-const moved =
-  (rows: Rows, n: number, placeOf: (r: number) => number): Rows =>
-  async (from, to) => {
-    const values = await rows(from, to);
-    const out = new Float32Array(values.length);
-    for (let r = 0; r < to - from; r++) out.set(values.subarray(r * n, (r + 1) * n), placeOf(r) * n);
-    return out;
-  };
 
 function turnedReadings(rows: Rows, n: number, headDim: number): Reading[] {
   return [

@@ -27,6 +27,18 @@ export function preTokenizerName(pre: unknown, ignoreMerges: boolean): string {
   return name === "llama-bpe" && !ignoreMerges ? "smaug-bpe" : name;
 }
 
+/** The steps of tokenizer.json that cut as llama.cpp does by that name, and `ignore_merges` of its model; null for a name that is not known here. */
+export function preTokenizerOf(name: string): { steps: Json[]; ignoreMerges: boolean } | null {
+  const bytes = (splits: boolean) => ({ type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: splits });
+  if (name === "gpt-2") return { steps: [bytes(true)], ignoreMerges: false };
+  if (name === "smollm") return { steps: [{ type: "Digits", individual_digits: true }, bytes(true)], ignoreMerges: false };
+  const same = ["smaug-bpe", "llama3", "llama-v3"].includes(name) ? "llama-bpe" : name === "deepseek-r1-qwen" ? "qwen2" : name;
+  const regex = [...byPattern].find(([, known]) => known === same)?.[0];
+  if (!regex) return null;
+  const split = { type: "Split", pattern: { Regex: regex }, behavior: "Isolated", invert: false };
+  return { steps: [split, bytes(false)], ignoreMerges: (same === "llama-bpe" && name !== "smaug-bpe") || name === "tekken" };
+}
+
 function partsOf(pre: unknown): Json[] {
   if (!isObject(pre)) return [];
   return pre.type === "Sequence" && Array.isArray(pre.pretokenizers) ? pre.pretokenizers.filter(isObject) : [pre];

@@ -224,7 +224,8 @@ function checkLayer(shards: Shards, { packing }: ModelSpec, name: string, shape:
     if (!optional || shards.tensors.has(`${name}.${part}`)) checkTensor(shards, `${name}.${part}`, expected, dtypes);
 }
 
-function checkTensor(shards: Shards, name: string, shape: readonly number[], dtypes: readonly string[]): void {
+/** @throws QuantError `missing-tensor`, `wrong-shape`, `unsupported-dtype`. */
+export function checkTensor(shards: Shards, name: string, shape: readonly number[], dtypes: readonly string[]): void {
   const tensor = shards.tensors.get(name);
   if (!tensor)
     throw new QuantError("missing-tensor", name, "Add the shard that holds it, or check that config.json belongs to these files.");

@@ -3,10 +3,13 @@ import { givenAs } from "../errors";
 import type { Source } from "../io/types";
 import { type Checkpoint, openCheckpoint } from "../model/checkpoint";
 import { openGguf } from "./gguf/model";
+import { openOnnx } from "./onnx/model";
 
-/** @throws QuantError as `openCheckpoint` and `openGguf`. */
+/** @throws QuantError as `openCheckpoint`, `openGguf` and `openOnnx`. */
 export function openAny(source: Source): Promise<Checkpoint> {
   const has = (pattern: RegExp) => source.files.some(({ name }) => pattern.test(name));
-  if (has(/\.gguf$/i) && !has(/\.safetensors(\.index\.json)?$/)) return givenAs("checkpoint", () => openGguf(source));
+  if (has(/\.safetensors(\.index\.json)?$/)) return openCheckpoint(source);
+  if (has(/\.gguf$/i)) return givenAs("checkpoint", () => openGguf(source));
+  if (has(/\.onnx$/)) return givenAs("checkpoint", () => openOnnx(source));
   return openCheckpoint(source);
 }

@@ -1,17 +1,10 @@
-import type { Rows } from "../reopen/rows";
+import type { Rows, Unpacked } from "../reopen/rows";
 import type { FindingCode } from "../results/verification";
 
-/** A linear layer as a file holds it, unpacked some rows at a time. */
-export interface Matrix {
-  /** As Hugging Face names it, without ".weight". */
-  readonly name: string;
-  /** [out, in] */
-  readonly shape: readonly [number, number];
-  /** For people: "GPTQ 4-bit, groups of 64", "Q4_K". */
-  readonly stored: string;
+/** A linear layer to be compared. */
+export interface Matrix extends Unpacked {
   /** Rows are read in multiples of this. */
   readonly unit: number;
-  readonly rows: Rows;
   /** Other ways in which the file's bytes could be meant: if one of them is much nearer the original, the file is labelled wrongly. */
   readonly readings: readonly Reading[];
 }

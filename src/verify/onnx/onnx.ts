@@ -4,11 +4,11 @@ import { nodesOf, type PlacedTensor, placedTensors } from "../../export/onnx/pro
 import { findNonFinite, tensorBytes } from "../../io/dtype";
 import { shown } from "../../io/text";
 import type { SourceFile } from "../../io/types";
+import { bitsMatrices, type Open } from "../../reopen/onnx/matmul-nbits";
 import { Comparison } from "../compare";
 import { checkTokenizerFiles } from "../folder/files";
 import type { CheckJob } from "../job";
 import { Original } from "../original";
-import { bitsMatrices, type Open } from "./matmul-nbits";
 
 const mostGraphBytes = 256 * 2 ** 20;
 const pieceBytes = 8 * 2 ** 20;
@@ -87,7 +87,7 @@ async function checkValues(job: CheckJob, { spec, offset, bytes }: PlacedTensor,
 async function compare(job: CheckJob, original: Original, model: Uint8Array, tensors: readonly PlacedTensor[], open: Open): Promise<void> {
   const comparison = new Comparison(job, original);
   for (const matrix of bitsMatrices(nodesOf(model), tensors, open)) {
-    if (original.shapeOf(matrix.name)) await comparison.layer(matrix);
+    if (original.shapeOf(matrix.name)) await comparison.layer({ ...matrix, unit: 1, readings: [] });
   }
   comparison.conclude();
 }

@@ -2,7 +2,7 @@
 import type { PlacedTensor, ReadNode } from "../../export/onnx/proto";
 import { isFloat, toFloats } from "../../io/dtype";
 import type { SourceFile } from "../../io/types";
-import type { Matrix } from "../matrix";
+import type { Unpacked } from "../rows";
 
 /** The file that a graph names, if it is there. */
 export type Open = (place: { file: string }) => SourceFile | undefined;
@@ -17,7 +17,7 @@ interface Layer {
 }
 
 /** Every MatMulNBits whose tensors lie beside the graph, by the name of its codes. */
-export function bitsMatrices(nodes: readonly ReadNode[], tensors: readonly PlacedTensor[], open: Open): Matrix[] {
+export function bitsMatrices(nodes: readonly ReadNode[], tensors: readonly PlacedTensor[], open: Open): Unpacked[] {
   const byName = new Map(tensors.map((tensor) => [tensor.spec.name, tensor]));
   return nodes.flatMap(({ type, inputs, ints }) => {
     const [codes, scales, zeros] = inputs.slice(1).map((name) => byName.get(name));
@@ -29,14 +29,12 @@ export function bitsMatrices(nodes: readonly ReadNode[], tensors: readonly Place
   });
 }
 
-function matrixOf(layer: Layer, out: number, open: Open): Matrix {
+function matrixOf(layer: Layer, out: number, open: Open): Unpacked {
   const { n, bits, size, codes } = layer;
   return {
     name: codes.spec.name.replace(/\.[^.]*$/, ""),
     shape: [out, n],
     stored: `${bits}-bit, blocks of ${size}`,
-    unit: 1,
-    readings: [],
     rows: async (from, to) => decode(layer, await partsOf(layer, out, open, from, to), to - from),
   };
 }

@@ -27,7 +27,8 @@ export async function sourceAt(path: string): Promise<Source> {
   return { label: file.name, files: [file, ...own] };
 }
 
-async function withGraphs(path: string): Promise<Source> {
+/** The files of a folder and of the folder onnx in it. */
+export async function withGraphs(path: string): Promise<Source> {
   const source = await folderSource(path);
   const hasGraphs = (await stat(join(path, "onnx")).catch(() => null))?.isDirectory();
   const graphs = hasGraphs ? (await folderSource(join(path, "onnx"))).files : [];

@@ -1,6 +1,7 @@
 /** Sources over the browser's File objects. */
-import { fileError, pickFiles } from "./picked";
-import { checkRange } from "./source";
+import { QuantError } from "../errors";
+import { checkRange, fileChanged } from "./source";
+import { shown } from "./text";
 import type { Source, SourceFile } from "./types";
 
 /** A File as a SourceFile. The File is a snapshot: the browser itself refuses to read it once the disk has another version. */
@@ -20,8 +21,27 @@ export function blobFile(file: File): SourceFile {
   };
 }
 
-/** A Source over a FileList or File[]. */
-export function filesSource(files: Iterable<File>): Source {
-  const picked = pickFiles(files);
-  return { label: picked.label, files: picked.files.map(blobFile) };
+/** A file that a person gave, by its path in their folder: a name, or onnx/ and a name. */
+export interface PlacedFile {
+  readonly path: string;
+  readonly file: File;
+}
+
+/** A Source over them. */
+export const placedSource = (files: readonly PlacedFile[], label: string): Source => ({
+  label,
+  files: files.map(({ path, file }) => ({ ...blobFile(file), name: path })),
+});
+
+/** A browser's file error: changed or vanished files are `file-changed`, the rest `bad-file`. */
+export function fileError(e: unknown, name: string): QuantError {
+  if (e instanceof QuantError) return e;
+  const { name: kind, message } = (e ?? {}) as { name?: string; message?: string };
+  if (kind === "NotReadableError" || kind === "NotFoundError") return fileChanged(name, "it cannot be read any more", e);
+  return new QuantError(
+    "bad-file",
+    `${shown(name)}: ${shown(String(message ?? e))}`,
+    "Check that the file may be read, then choose it again.",
+    { cause: e },
+  );
 }

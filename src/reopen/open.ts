@@ -8,7 +8,9 @@ import { openOnnx } from "./onnx/model";
 /** @throws QuantError as `openCheckpoint`, `openGguf` and `openOnnx`. */
 export function openAny(source: Source): Promise<Checkpoint> {
   const has = (pattern: RegExp) => source.files.some(({ name }) => pattern.test(name));
-  if (has(/\.safetensors(\.index\.json)?$/)) return openCheckpoint(source);
+  // Beside a whole checkpoint its conversions in folders are not looked at.
+  if (has(/\.safetensors(\.index\.json)?$/))
+    return openCheckpoint({ ...source, files: source.files.filter(({ name }) => !name.includes("/")) });
   if (has(/\.gguf$/i)) return givenAs("checkpoint", () => openGguf(source));
   if (has(/\.onnx$/)) return givenAs("checkpoint", () => openOnnx(source));
   return openCheckpoint(source);

@@ -2,7 +2,7 @@
 import type { StoreApi } from "zustand/vanilla";
 import { isBase } from "../recipe/recipe";
 import { sameTopText, withError } from "../results/divergence";
-import type { ExportSummary, ExportTarget } from "../worker/protocol";
+import type { EvaluationRequest, ExportSummary, ExportTarget, Given } from "../worker/protocol";
 import type { Caller } from "./calling";
 import { partnerRecipe } from "./compare";
 import type { Say } from "./log";
@@ -19,6 +19,8 @@ export interface Jobs {
   addPartner(kind: "base" | "qep"): Promise<void>;
   /** Measures every finished run, or the open checkpoint if it is quantized already, that has not been measured with these settings. */
   measure(): Promise<void>;
+  /** Measures the open checkpoint beside the one that it was made of. */
+  measureAgainst(original: Given): Promise<void>;
   /** Exports the selected run; null if nothing was exported. */
   exportRun(target: ExportTarget): Promise<ExportSummary | null>;
 }
@@ -27,17 +29,25 @@ export function createJobs(store: StoreApi<State>, caller: Caller, quantizing: Q
   const get = store.getState;
   const { call, changeRun, job } = caller;
 
+  /** What measures the open checkpoint itself. @throws QuantError where no text is chosen yet. */
+  function requestOfModel(): { request: EvaluationRequest; key: string; label: string } {
+    const { evaluation, recipe } = get();
+    const { text, windows } = evaluation;
+    const { windowLength } = recipe.calibration;
+    return {
+      request: { runId: "", use: "evaluation", text: sourceOf(text), windowLength, windows },
+      key: measureKey(evaluation, windowLength),
+      label: textLabel(text, "evaluation"),
+    };
+  }
+
   async function measureModel(): Promise<void> {
-    const state = get();
-    if (state.job) return;
-    const { text, windows } = state.evaluation;
-    const { windowLength } = state.recipe.calibration;
+    if (get().job) return;
     const started = now();
     await job({ kind: "measure", runId: "" }, async () => {
-      const request = { runId: "", use: "evaluation" as const, text: sourceOf(text), windowLength, windows };
+      const { request, key, label } = requestOfModel();
       const result = await call("", (c, listen) => c.call("measureModel", request, listen));
-      const label = textLabel(text, "evaluation");
-      const measured = { key: measureKey(state.evaluation, windowLength), textLabel: label, result };
+      const measured = { key, textLabel: label, result };
       store.setState((s) => ({ model: { ...s.model, measured: [...s.model.measured, measured] } }));
       say("info", `Perplexity of the checkpoint on ${label}: ${result.perplexity.toFixed(3)}.`);
       return { kind: "measured", runs: 0, ms: now() - started };
@@ -76,6 +86,23 @@ export function createJobs(store: StoreApi<State>, caller: Caller, quantizing: Q
           );
         }
         return { kind: "measured", runs: new Set(targets.map((t) => t.run.id)).size, ms: now() - started };
+      });
+    },
+
+    async measureAgainst(original) {
+      if (get().job || !get().model.summary) return;
+      const started = now();
+      await job({ kind: "measure", runId: "" }, async () => {
+        const { request, label } = requestOfModel();
+        const result = await call("", (c, listen) => c.call("measureAgainst", request, original, listen));
+        const compared = { original: original.label, textLabel: label, result };
+        store.setState((s) => ({ model: { ...s.model, compared: [...s.model.compared, compared] } }));
+        const { perplexityBefore, perplexity, divergence } = result;
+        say(
+          "info",
+          `Beside ${original.label} on ${label}: perplexity ${perplexityBefore.toFixed(3)} → ${perplexity.toFixed(3)}, KL divergence ${withError(divergence.kl)}.`,
+        );
+        return { kind: "measured", runs: 0, ms: now() - started };
       });
     },
 

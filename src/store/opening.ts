@@ -5,14 +5,17 @@ import { baseOf, defaultRecipe, type Recipe } from "../recipe/recipe";
 import { regrouped } from "../recipe/suiting";
 import { inputWidths, type ModelSummary } from "../results/model";
 import type { Client } from "../worker/client";
+import type { Given } from "../worker/protocol";
 import type { Say } from "./log";
 import type { Planner } from "./planning";
 import type { Session } from "./session";
 import type { State } from "./state";
 
+export type { Given, GivenFile } from "../worker/protocol";
+
 export interface Opening {
   openDemo(): Promise<void>;
-  openFiles(files: File[], label: string): Promise<void>;
+  openFiles(given: Given): Promise<void>;
   /** After a restart of the worker. */
   reopen(): Promise<void>;
 }
@@ -34,7 +37,7 @@ export function createOpening(store: StoreApi<State>, session: Session, planner:
         const wanted = aside ?? store.getState().recipe;
         aside = summary.shape ? null : wanted;
         store.setState((s) => ({
-          model: { summary, opening: null, error: null, measured: [], scored: [], demo },
+          model: { summary, opening: null, error: null, measured: [], compared: [], scored: [], demo },
           outcome: { kind: "opened", label: summary.label },
           recipe: recipeFor(wanted, s.bitsChosen, summary, demo),
           runs: [],
@@ -60,7 +63,7 @@ export function createOpening(store: StoreApi<State>, session: Session, planner:
 
   return {
     openDemo: () => open("demo model", true, (c) => c.call("openDemo")),
-    openFiles: (files, label) => open(label, false, (c) => c.call("openFiles", files, label)),
+    openFiles: (given) => open(given.label, false, (c) => c.call("openFiles", given)),
     async reopen() {
       if (last) await open(last.label, last.demo, last.work, true);
     },

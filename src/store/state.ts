@@ -4,7 +4,7 @@ import { defaultRecipe, type Recipe } from "../recipe/recipe";
 import type { AdapterFacts } from "../results/adapter";
 import type { LayerFacts } from "../results/facts";
 import type { InterruptedRun } from "../results/interrupted";
-import type { Evaluation, Perplexity, TasksResult } from "../results/measures";
+import type { Comparison, Evaluation, Perplexity, TasksResult } from "../results/measures";
 import type { ModelSummary } from "../results/model";
 import type { PlanSummary } from "../results/plan";
 import type { BlockReport, LayerReport } from "../results/report";
@@ -26,6 +26,8 @@ export interface ModelState {
   error: FlatError | null;
   /** Perplexities of the open checkpoint itself, where it is quantized already. */
   measured: { key: string; textLabel: string; result: Perplexity }[];
+  /** The open checkpoint beside others that it was made of. */
+  compared: Compared[];
   scored: Scored[];
   /** The open model is the demo, whose tasks come with the page. */
   demo: boolean;
@@ -55,6 +57,13 @@ export interface Measured {
   /** The text is the one that the run was calibrated on. */
   own: boolean;
   evaluation: Evaluation;
+}
+
+export interface Compared {
+  /** What it was compared with. */
+  original: string;
+  textLabel: string;
+  result: Comparison;
 }
 
 export interface Scored {
@@ -198,7 +207,7 @@ export interface State {
 export const initialState: State = {
   gpu: { status: "starting", facts: null, error: null },
   gpuMemory: null,
-  model: { summary: null, opening: null, error: null, measured: [], scored: [], demo: false },
+  model: { summary: null, opening: null, error: null, measured: [], compared: [], scored: [], demo: false },
   recipe: { ...defaultRecipe, calibration: { ...defaultRecipe.calibration, windows: 32 } },
   bitsChosen: false,
   calibration: demoText,

@@ -44,7 +44,7 @@ export const strings = {
   open: {
     title: "Drop a checkpoint",
     invite: "Drop a Hugging Face folder here",
-    needs: "config.json, the .safetensors files and tokenizer.json. They stay on this computer.",
+    needs: "config.json, the .safetensors files and tokenizer.json; or a GGUF file, to be measured. They stay on this computer.",
     files: "Choose files",
     folder: "Choose folder",
     demo: "Use the demo model",
@@ -187,7 +187,9 @@ export const strings = {
     what: "how far the quantized model’s residual stream is from the original’s after block m, over all calibration tokens.",
     empty: "Each run draws a line here, block by block while it runs.",
     uncalibrated: "This architecture cannot be run here, so there is no error to follow. The layers’ own errors are below.",
+    packed: "Compare this checkpoint with its original (step 4), and its line is drawn here.",
     hidden: "Every run is hidden. Show one in the table of runs.",
+    beside: (original: string, text: string) => `beside ${original}, on ${text}`,
     relative: "Relative to ‖h‖²",
     on: "On",
     calibration: "the calibration text",
@@ -230,6 +232,18 @@ export const strings = {
     uncalibrated: "This architecture cannot be run here, so it has no perplexity.",
     ofModel: (value: string, label: string, tokens: string) => `${value} on ${label}, ${tokens} tokens`,
     all: "Everything here is measured.",
+  },
+
+  compare: {
+    title: "Compare with its original",
+    what: "The checkpoint that this one was made of: Δ_m, KL divergence and perplexity are measured on the evaluation text, block by block.",
+    drop: "Drop it here, or",
+    files: "Choose the original’s files",
+    folder: "Choose the original’s folder",
+    nothing: "There are no readable files among these.",
+    result: (original: string, label: string, windows: number, length: number) =>
+      `Beside ${original}, on ${label}, ${windows} windows of ${length}`,
+    noGrowth: "The two differ in blocks or width, so that there is no Δ_m.",
   },
 
   export: {

@@ -5,7 +5,7 @@ import type { Certificate } from "../results/certificate";
 import type { RunEvent } from "../results/events";
 import type { LayerFacts } from "../results/facts";
 import type { InterruptedRun } from "../results/interrupted";
-import type { Evaluation, Perplexity, TasksResult } from "../results/measures";
+import type { Comparison, Evaluation, Perplexity, TasksResult } from "../results/measures";
 import type { ModelSummary } from "../results/model";
 import type { PlanSummary } from "../results/plan";
 import type { Reply } from "../results/reply";
@@ -60,11 +60,20 @@ export interface TasksRequest {
   limit: number | null;
 }
 
-/** Files to be checked: a folder's, or one. */
-export interface CheckRequest {
-  /** A path is a name, or onnx/ and a name. */
-  files: { path: string; file: File }[];
+/** A file that a person gave, by its path in their folder: a name, or onnx/ and a name. */
+export interface GivenFile {
+  path: string;
+  file: File;
+}
+
+/** A folder's files, or one. */
+export interface Given {
+  files: GivenFile[];
   label: string;
+}
+
+/** Files to be checked. */
+export interface CheckRequest extends Given {
   /** Compare layers with the open checkpoint's. */
   beside: boolean;
 }
@@ -78,7 +87,7 @@ export interface StudioApi {
   /** Sets the bytes of GPU memory that later jobs keep within; null: as much as there is. */
   limitMemory(bytes: number | null): Promise<Reply<null>>;
   openDemo(): Promise<Reply<ModelSummary>>;
-  openFiles(files: File[], label: string): Promise<Reply<ModelSummary>>;
+  openFiles(given: Given): Promise<Reply<ModelSummary>>;
   plan(recipe: Recipe, calibration: TextSource): Promise<Reply<PlanSummary>>;
   /** Runs of the open checkpoint that were interrupted, or not exported, and can be resumed. */
   interrupted(): Promise<Reply<InterruptedRun[]>>;
@@ -88,6 +97,8 @@ export interface StudioApi {
   measure(request: EvaluationRequest, onEvent: Listener): Promise<Reply<Evaluation>>;
   /** Perplexity of the open checkpoint as it is, used for one that is quantized already. `runId` is ignored. */
   measureModel(request: EvaluationRequest, onEvent: Listener): Promise<Reply<Perplexity>>;
+  /** The open checkpoint beside the one that it was made of, which is opened for it. `runId` is ignored. */
+  measureAgainst(request: EvaluationRequest, original: Given, onEvent: Listener): Promise<Reply<Comparison>>;
   /** Zero-shot multiple choice. The checkpoint's own answers are kept: the next run is compared with them. */
   scoreTasks(request: TasksRequest, onEvent: Listener): Promise<Reply<TasksResult>>;
   exportRun(runId: string, target: ExportTarget, onEvent: Listener): Promise<Reply<ExportSummary>>;

@@ -7,7 +7,7 @@ import { readyPython } from "../../scripts/python.mjs";
 import { llamaFolder } from "../support/llama";
 import { root } from "../support/tree";
 import { openClient, origin, packages, saveExport } from "./client";
-import { openDemo, openStudio, recipe, untilDone } from "./studio";
+import { button, curves, openDemo, openStudio, recipe, region, status, untilDone } from "./studio";
 
 const prompt = "Once upon a time, there was a little girl named";
 const count = 12;
@@ -19,6 +19,8 @@ test("an export for llama.cpp goes on with a text in wllama, as it does in llama
   await recipe(page).getByLabel("Where will you run it?").selectOption({ label: "llama.cpp, LM Studio, Ollama" });
   await expect(recipe(page).getByLabel("GGUF type")).toHaveValue("Q4_K_M");
   await untilDone(page, "Run", "Done: RTN Q4_K_M + QEP α 0.5");
+  await untilDone(page, "Measure perplexity", "Done");
+  const measured = await figures(page);
   const folder = info.outputPath("model");
   await saveExport(page, folder);
   expect(watch).toEqual({ outside: [], faults: [] });
@@ -26,7 +28,30 @@ test("an export for llama.cpp goes on with a text in wllama, as it does in llama
   const file = readdirSync(folder).find((name) => name.endsWith(".gguf"))!;
   const client = await openClient(context, { wllama: join(packages, "@wllama/wllama/esm"), model: folder });
   expect(await goneOn(client, file)).toBe(theirs(join(folder, file)));
+
+  await client.close();
+  // Opened again beside the original, the file is what the run was.
+  await choose(page, "Choose files", join(folder, file));
+  await expect(region(page)).toContainText("GGUF Q5_0");
+  await recipe(page).getByText("Advanced").click();
+  await recipe(page).getByLabel("Window length").fill("128");
+  await choose(page, "Choose the original’s folder", join(root, "public/demo/model"));
+  await expect(status(page)).toContainText("Done");
+  expect(await figures(page)).toEqual(measured);
+  await page.getByRole("figure", { name: "Error growth Δ_m" }).getByText("Show as table").click();
+  const [curve] = await curves(page);
+  expect(curve).toHaveLength(12);
+  expect(watch).toEqual({ outside: [], faults: [] });
 });
+
+/** Perplexities, KL divergence and same top token. */
+const figures = (page: Page): Promise<string[]> => page.getByRole("region", { name: "Perplexity" }).locator("table td").allTextContents();
+
+async function choose(page: Page, name: string, path: string): Promise<void> {
+  const choosing = page.waitForEvent("filechooser");
+  await button(page, name).click();
+  await (await choosing).setFiles(path);
+}
 
 /** What llama.cpp adds to the prompt. */
 function theirs(file: string): string {

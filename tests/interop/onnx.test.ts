@@ -3,15 +3,18 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync 
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { withGraphs } from "../../src/cli/source";
 import { exportCheckpoint } from "../../src/export/checkpoint";
 import { placedTensors } from "../../src/export/onnx/proto";
 import { folderSink, folderSource } from "../../src/io/node";
 import { windowsFromNpy } from "../../src/model/calibration";
-import { openModel } from "../../src/model/checkpoint";
+import { openModel, runnable } from "../../src/model/checkpoint";
 import { rotateModel } from "../../src/model/rotated";
 import { createCpuOps } from "../../src/ops/cpu";
 import { bitWidths, type FormatId, type Recipe } from "../../src/recipe/recipe";
+import { openAny } from "../../src/reopen/open";
 import { run } from "../support/engine";
+import { goneOn } from "../support/greedy";
 import { startClients } from "../support/python";
 import { recipeWith } from "../support/recipe";
 import { root } from "../support/tree";
@@ -109,7 +112,11 @@ test.each(cases)("%s %j", async (name, change) => {
   const report = await clients.check(job);
   expect(report).toMatchObject({ exit: 0, message: "agrees" });
   expect(report.quantized).toBe(7 * (change.blocks ?? (name === "demo" ? 12 : 2)));
-  if (report.text !== undefined) expect(inTransformersJs(both.packed)).toBe(report.text);
+  if (report.text !== undefined) {
+    expect(inTransformersJs(both.packed)).toBe(report.text);
+    const again = runnable(await openAny(await withGraphs(both.packed)));
+    expect(await goneOn(createCpuOps(), again, both.packed, prompt, more)).toBe(report.text);
+  }
   const ids = [...windowsFromNpy("tokens.npy", readFileSync(job.tokens), 40).ids.subarray(0, 40)];
   agreeing.push({ folder: both.packed, ids, last: report.last!, half: change.format === "onnx-f16", name, change });
 });

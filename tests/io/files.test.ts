@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm, symlink, unlink, utimes, writeFile } from "node:fs/
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { blobFile, filesSource } from "../../src/io/browser";
+import { blobFile, placedSource } from "../../src/io/browser";
 import { httpSource } from "../../src/io/http";
 import { parseJsonKept, readJson, writeJson } from "../../src/io/json";
 import { bytesFile } from "../../src/io/memory";
@@ -112,11 +112,10 @@ function fileAt(path: string, content = "abcdef"): File {
 const names = (s: { files: readonly { name: string }[] }) => s.files.map((f) => f.name);
 
 describe("browser sources", () => {
-  it("take the top folder of an input, without its subfolders", async () => {
-    const source = filesSource([fileAt("model/config.json"), fileAt("model/onnx/x.safetensors"), fileAt("model/a.safetensors")]);
-    expect([source.label, ...names(source)]).toEqual(["model", "config.json", "a.safetensors"]);
-    expect(new TextDecoder().decode(await source.files[1].read(1, 4))).toBe("bcd");
-    expect(filesSource([fileAt("loose.json")]).label).toBe("the chosen files");
+  it("have files by their paths", async () => {
+    const source = placedSource([{ path: "onnx/a.onnx", file: fileAt("model/onnx/a.onnx") }], "model");
+    expect([source.label, ...source.files.map(({ name }) => name)]).toEqual(["model", "onnx/a.onnx"]);
+    expect(new TextDecoder().decode(await source.files[0].read(1, 4))).toBe("bcd");
   });
 
   it("map a vanished file to file-changed, and other trouble to bad-file", async () => {

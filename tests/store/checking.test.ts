@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { canCheck } from "../../src/store/next";
 import { realClient } from "../support/real-client";
-import { made, opened, packedFiles } from "./opened";
+import { given, made, opened, packedFiles } from "./opened";
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -9,8 +9,6 @@ beforeEach(() => {
 afterEach(() => {
   vi.useRealTimers();
 });
-
-const asGiven = (files: File[]) => files.map((file) => ({ path: file.name, file }));
 
 /** The files with the weights cut off. */
 async function cut(files: File[]): Promise<File[]> {
@@ -23,13 +21,13 @@ async function cut(files: File[]): Promise<File[]> {
 it("files are checked beside the open model, which stays as it is", async () => {
   const { studio, state } = await opened();
   const { summary } = state().model;
-  await studio.checkFiles({ files: asGiven(await packedFiles()), label: "mine", beside: true });
+  await studio.checkFiles({ ...given(await packedFiles(), "mine"), beside: true });
   expect(state().outcome).toEqual({ kind: "checked", label: "mine", passed: true });
   expect(state().verification).toMatchObject({ label: "mine", against: "QEP demo", passed: true, title: "GPTQ 4-bit, groups of 32" });
   expect(state().verification!.layers!.length).toBeGreaterThan(0);
   expect(state().model.summary).toBe(summary);
 
-  await studio.checkFiles({ files: asGiven(await cut(await packedFiles())), label: "cut", beside: false });
+  await studio.checkFiles({ ...given(await cut(await packedFiles()), "cut"), beside: false });
   expect(state().outcome).toMatchObject({ kind: "checked", passed: false });
   expect(state().verification).toMatchObject({ layers: null, against: null });
   expect(
@@ -47,7 +45,7 @@ it("without a GPU, and not while a job runs", async () => {
   await studio.start();
   expect(state().gpu.status).toBe("missing");
   expect(canCheck(state())).toBe(true);
-  const checking = studio.checkFiles({ files: asGiven(await packedFiles()), label: "mine", beside: true });
+  const checking = studio.checkFiles({ ...given(await packedFiles(), "mine"), beside: true });
   expect(canCheck(state())).toBe(false);
   await studio.checkFiles({ files: [], label: "twice", beside: true });
   await checking;
@@ -57,7 +55,7 @@ it("without a GPU, and not while a job runs", async () => {
 
 it("can be cancelled, and says so", async () => {
   const { studio, state } = await opened();
-  const checking = studio.checkFiles({ files: asGiven(await packedFiles()), label: "mine", beside: true });
+  const checking = studio.checkFiles({ ...given(await packedFiles(), "mine"), beside: true });
   studio.cancel();
   await checking;
   expect(state().outcome).toEqual({ kind: "cancelled", what: "check" });
@@ -69,6 +67,6 @@ it("a file that vanishes while it is read is an error, not a finding", async () 
   const files = await packedFiles();
   const gone = new DOMException("gone", "NotReadableError");
   files.find(({ name }) => name === "model.safetensors")!.slice = () => ({ arrayBuffer: () => Promise.reject(gone) }) as unknown as Blob;
-  await studio.checkFiles({ files: asGiven(files), label: "mine", beside: true });
+  await studio.checkFiles({ ...given(files, "mine"), beside: true });
   expect(state().outcome).toMatchObject({ kind: "failed", error: { code: "file-changed" } });
 });

@@ -48,6 +48,9 @@ export async function opened(client?: RealClient, calibration: Partial<Recipe["c
   return page;
 }
 
+/** Files as a person gives them. */
+export const given = (files: readonly File[], label: string) => ({ files: files.map((file) => ({ path: file.name, file })), label });
+
 /** A person's own checkpoint, as files they chose. */
 export const checkpointFiles = (config: Record<string, unknown> = {}): File[] =>
   [...tinyCheckpoint({ ...tinyDemoConfig, ...config })].map(([name, content]) => new File([content as Uint8Array<ArrayBuffer>], name));

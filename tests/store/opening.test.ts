@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { recipeWith } from "../support/recipe";
-import { checkpointFiles, made } from "./opened";
+import { checkpointFiles, given, made } from "./opened";
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -13,7 +13,7 @@ it("a model that can only be rounded takes a recipe that can be done, and gives 
   const { studio, state, settled } = made();
   await studio.start();
   studio.editRecipe({ method: "gptq", rotation: 3, qep: { choice: "best" } });
-  await studio.openFiles(checkpointFiles({ architectures: ["OtherForCausalLM"], model_type: "other" }), "other");
+  await studio.openFiles(given(checkpointFiles({ architectures: ["OtherForCausalLM"], model_type: "other" }), "other"));
   expect(state().recipe).toMatchObject({
     method: "rtn",
     rotation: null,

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { nextStep } from "../../src/store/next";
 import { until } from "../support/real-client";
-import { checkpointFiles, made, opened, packedFiles } from "./opened";
+import { checkpointFiles, given, made, opened, packedFiles } from "./opened";
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -46,7 +46,7 @@ it("says that a file is missing, and starts with one for a person's own model", 
   expect(asked("scoreTasks")).toBe(0);
   await studio.openDemo();
   expect(state()).toMatchObject({ tasks: { kind: "demo" }, model: { demo: true } });
-  await studio.openFiles(checkpointFiles(), "mine");
+  await studio.openFiles(given(checkpointFiles(), "mine"));
   expect(state()).toMatchObject({ tasks: { kind: "file" }, model: { demo: false } });
 });
 
@@ -67,7 +67,7 @@ it("keeps what was scored before a cancel", async () => {
 it("scores a checkpoint that is quantized already as it is", async () => {
   const { studio, state, asked } = made();
   await studio.start();
-  await studio.openFiles(await packedFiles(), "packed");
+  await studio.openFiles(given(await packedFiles(), "packed"));
   studio.editTasks({ kind: "demo", limit: 6 });
   await studio.score();
   await studio.score();

@@ -4,7 +4,7 @@ import { compareWithPartner } from "../../src/store/compare";
 import { updateMs } from "../../src/store/inbox";
 import { missingPartner, nextStep, selectedRun } from "../../src/store/next";
 import { pass, until } from "../support/real-client";
-import { checkpointFiles, made, opened, packedFiles } from "./opened";
+import { checkpointFiles, given, made, opened, packedFiles } from "./opened";
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -37,9 +37,9 @@ describe("opening", () => {
   it("starts from more for a person's own model, and never beyond its positions", async () => {
     const { studio, state } = made();
     await studio.start();
-    await studio.openFiles(checkpointFiles(), "mine");
+    await studio.openFiles(given(checkpointFiles(), "mine"));
     expect(state().recipe).toMatchObject({ bits: 4, calibration: { windows: 32, windowLength: 256 } });
-    await studio.openFiles(checkpointFiles({ max_position_embeddings: 64 }), "mine");
+    await studio.openFiles(given(checkpointFiles({ max_position_embeddings: 64 }), "mine"));
     expect(state().recipe.calibration.windowLength).toBe(64);
   });
 
@@ -57,7 +57,7 @@ describe("opening", () => {
     const cutOff = checkpointFiles().map((file) =>
       file.name.endsWith(".safetensors") ? new File([file.slice(0, 9000)], file.name) : file,
     );
-    await studio.openFiles(cutOff, "broken");
+    await studio.openFiles(given(cutOff, "broken"));
     const { model, runs, outcome } = state();
     expect(model.summary?.label).toBe("QEP demo");
     expect(model.error?.code).toBe("truncated");
@@ -274,7 +274,7 @@ describe("a checkpoint that is quantized already", () => {
   it("is measured, not run", async () => {
     const { studio, state, asked } = made();
     await studio.start();
-    await studio.openFiles(await packedFiles(), "packed");
+    await studio.openFiles(given(await packedFiles(), "packed"));
     studio.editRecipe({ calibration: { windowLength: 16 } });
     expect(state().model.summary?.packing).toContain("GPTQ 4-bit");
     expect(nextStep(state())).toBe("measure");
@@ -285,6 +285,24 @@ describe("a checkpoint that is quantized already", () => {
     expect(state().model.measured).toMatchObject([{ textLabel: "demo evaluation text", result: { tokens: 256, windows: 16 } }]);
     expect(state().outcome).toMatchObject({ kind: "measured", runs: 0 });
     expect(nextStep(state())).toBe("nothing");
+  });
+
+  it("is compared with its original, and not with half of it", async () => {
+    const { studio, state, client } = made();
+    await studio.start();
+    await studio.openFiles(given(await packedFiles(), "packed"));
+    studio.editRecipe({ calibration: { windowLength: 16 } });
+    await studio.measureAgainst(given(checkpointFiles(), "the original"));
+    const [{ original, textLabel, result }] = state().model.compared;
+    expect([original, textLabel]).toEqual(["the original", "demo evaluation text"]);
+    expect(result.blocks).toHaveLength(state().model.summary!.blocks);
+    for (const { delta } of result.blocks!) expect(delta).toBeGreaterThan(0);
+    expect(result.divergence.kl.mean).toBeGreaterThan(0);
+    expect(state().outcome).toMatchObject({ kind: "measured" });
+    await studio.measureAgainst(given(checkpointFiles().slice(0, 1), "a part"));
+    expect(state().outcome).toMatchObject({ kind: "failed" });
+    expect(state().model.compared).toHaveLength(1);
+    expect(client.calls.filter((call) => call === "measureAgainst")).toHaveLength(2);
   });
 });
 

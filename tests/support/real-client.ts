@@ -165,6 +165,7 @@ export function realClient({ gpu = true, later = false } = {}): RealClient {
     resume: (id, listener) => api.resume(id, heard(listener)),
     measure: (request, listener) => api.measure(request, heard(listener)),
     measureModel: (request, listener) => api.measureModel(request, heard(listener)),
+    measureAgainst: (request, original, listener) => api.measureAgainst(request, original, heard(listener)),
     scoreTasks: (request, listener) => api.scoreTasks(request, heard(listener)),
     exportRun: (id, target, listener) => api.exportRun(id, target, heard(listener)),
     async cancel() {

@@ -3,7 +3,7 @@ import type { LayerKind } from "../../src/recipe/recipe";
 import type { LayerReport } from "../../src/results/report";
 import type { Measured, Run } from "../../src/store/state";
 import { filesOfInput } from "../../src/ui/drop";
-import { dashOf, growthRows, pointsOf } from "../../src/ui/growth/rows";
+import { comparedCurves, curveOf, dashOf, growthRows } from "../../src/ui/growth/rows";
 import { layerKeys, runKeys, sorted } from "../../src/ui/tables/sorting";
 import { aRun } from "../store/a-run";
 import { someDivergence } from "../support/divergence";
@@ -29,20 +29,28 @@ const measuredAs = (key: string, delta: number): Measured => ({
 const absolute = { relative: false, text: null };
 
 it("rows have all blocks, numbered from one, and only the points there are", () => {
-  expect(growthRows([run("a", [3, 5]), run("b", [4])], absolute)).toEqual([
+  expect(growthRows([run("a", [3, 5]), run("b", [4])].map((r) => curveOf(r, absolute)))).toEqual([
     { block: 1, a: 3, b: 4 },
     { block: 2, a: 5 },
     { block: 3 },
     { block: 4 },
   ]);
-  expect(growthRows([], absolute)).toEqual([]);
+  expect(growthRows([])).toEqual([]);
 });
 
 it("a view is absolute or relative, on either text", () => {
   const measured = { ...run("a", [3]), measured: [measuredAs("demo", 7), measuredAs("other", 8)] };
-  expect(pointsOf(measured, { relative: true, text: null })).toEqual([{ block: 1, value: 0.03 }]);
-  expect(pointsOf(measured, { relative: false, text: "other" })).toEqual([{ block: 1, value: 8 }]);
-  expect(pointsOf(measured, { relative: false, text: "a third" })).toEqual([]);
+  expect(curveOf(measured, { relative: true, text: null }).points).toEqual([{ block: 1, value: 0.03 }]);
+  expect(curveOf(measured, { relative: false, text: "other" }).points).toEqual([{ block: 1, value: 8 }]);
+  expect(curveOf(measured, { relative: false, text: "a third" }).points).toEqual([]);
+});
+
+it("a comparison of the open checkpoint is a line of its own, where the two have the same sizes", () => {
+  const { evaluation } = measuredAs("x", 7);
+  const compared = [null, evaluation.blocks].map((blocks) => ({ original: "big", textLabel: "a text", result: { ...evaluation, blocks } }));
+  const [curve, ...others] = comparedCurves(compared, { relative: true, text: null });
+  expect(others).toEqual([]);
+  expect(curve).toMatchObject({ label: "beside big, on a text", points: [{ block: 1, value: 0.1 }], totalBlocks: 1 });
 });
 
 it("lines differ in dash as well, beyond the eight colours too", () => {
@@ -90,12 +98,14 @@ it("runs are sorted by what they came to on any text; those not measured there c
   expect(order("perplexity of a text whose runs were removed")).toEqual(["a", "b", "c"]);
 });
 
-it("a chosen folder gives its own files only; loose files take the weights' name", () => {
+it("a chosen folder gives its own files and those of its folder onnx; loose files take the weights' name", () => {
   const file = (name: string, path = "") => Object.defineProperty(new File([], name), "webkitRelativePath", { value: path }) as File;
   const list = (...files: File[]) => files as unknown as FileList;
-  const folder = filesOfInput(list(file("config.json", "llama/config.json"), file("x.bin", "llama/original/x.bin")));
+  const folder = filesOfInput(
+    list(file("config.json", "llama/config.json"), file("x.bin", "llama/original/x.bin"), file("m.onnx", "llama/onnx/m.onnx")),
+  );
   expect(folder.label).toBe("llama");
-  expect(folder.files.map((f) => f.name)).toEqual(["config.json"]);
+  expect(folder.files.map((f) => f.path)).toEqual(["config.json", "onnx/m.onnx"]);
   expect(filesOfInput(list(file("config.json"), file("tiny-00001-of-00002.safetensors"))).label).toBe("tiny");
   const beside = list(file("adapter_model.safetensors"), file("consolidated.safetensors"), file("model-00001-of-00002.safetensors"));
   expect(filesOfInput(beside).label).toBe("model");

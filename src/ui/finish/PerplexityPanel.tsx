@@ -8,6 +8,7 @@ import { Panel } from "../parts/Panel";
 import { TextChooser } from "../parts/TextChooser";
 import { strings } from "../strings";
 import { useStudio, useStudioState } from "../studio";
+import { Comparisons } from "./Comparisons";
 import css from "./finish.module.css";
 import { Results } from "./Results";
 
@@ -20,6 +21,8 @@ export function PerplexityPanel() {
   const settings = useStudioState((s) => s.evaluation);
   const { isNext, busy } = useStudioState((s) => ({ isNext: nextStep(s) === "measure", busy: isBusy(s) }));
   const model = useStudioState((s) => s.model.measured);
+  const hasCompared = useStudioState((s) => s.model.compared.length > 0);
+  const packed = useStudioState((s) => (s.model.summary?.packing ?? null) !== null);
   const modelToo = useStudioState(isModelMeasurable);
   const some = modelToo || measurementsLeft(runs, settings).length > 0;
   const keys = [...evaluatedTexts(runs).map((t) => t.key), onCalibration];
@@ -38,10 +41,11 @@ export function PerplexityPanel() {
         {model.map(({ key, textLabel, result }) => (
           <p key={key}>{text.ofModel(perplexityText(result.perplexity), textLabel, count(result.tokens))}</p>
         ))}
+        {packed && <Comparisons />}
         {keys.map((key) => (
           <Results key={key} of={key} runs={runs.filter((r) => measuredOn(r, key))} />
         ))}
-        {runs.some((r) => r.measured.length > 0) && <p className={css.quiet}>{text.compared}</p>}
+        {(hasCompared || runs.some((r) => r.measured.length > 0)) && <p className={css.quiet}>{text.compared}</p>}
         <details>
           <summary>{text.settings}</summary>
           <div className={css.inside}>

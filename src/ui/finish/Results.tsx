@@ -1,5 +1,5 @@
 import { riseText, withError } from "../../results/divergence";
-import type { Evaluation } from "../../results/measures";
+import type { Evaluation, SideBySide } from "../../results/measures";
 import { measuredOn, onCalibration } from "../../store/measuring";
 import type { Run } from "../../store/state";
 import { perplexityText, points, runTitle, share } from "../format";
@@ -18,15 +18,7 @@ export function Results({ runs, of }: { runs: Run[]; of: string }) {
   return (
     <table className={`${table.table} ${css.results}`}>
       <caption className={css.caption}>{of === onCalibration ? text.onCalibration : text.on(textLabel, windows, tokens / windows)}</caption>
-      <thead>
-        <tr>
-          {[text.before, text.after, text.kl, text.sameTop].map((title) => (
-            <th key={title} scope="col" className={table.number}>
-              {title}
-            </th>
-          ))}
-        </tr>
-      </thead>
+      <Heads />
       {runs.map((run) => (
         <Result key={run.id} run={run} evaluation={measuredOn(run, of)!.evaluation} />
       ))}
@@ -35,9 +27,6 @@ export function Results({ runs, of }: { runs: Run[]; of: string }) {
 }
 
 function Result({ run, evaluation }: { run: Run; evaluation: Evaluation }) {
-  const { perplexityBefore: before, perplexity: after, divergence } = evaluation;
-  const { sameTop } = divergence;
-  const [kl, klError] = withError(divergence.kl).split(" ± ");
   return (
     <tbody>
       <tr>
@@ -48,16 +37,38 @@ function Result({ run, evaluation }: { run: Run; evaluation: Evaluation }) {
           </span>
         </th>
       </tr>
-      <tr>
-        <td className={table.number}>{perplexityText(before)}</td>
-        <td className={table.number}>
-          <strong>{perplexityText(after)}</strong>
-          <small className={css.below}>{riseText(divergence)}</small>
-        </td>
-        <Figure value={kl} error={klError} />
-        <Figure value={share(sameTop.mean)} error={Number.isFinite(sameTop.error) ? points(sameTop.error) : undefined} />
-      </tr>
+      <Figures of={evaluation} />
     </tbody>
+  );
+}
+
+/** The heads of `Figures`. */
+export const Heads = () => (
+  <thead>
+    <tr>
+      {[text.before, text.after, text.kl, text.sameTop].map((title) => (
+        <th key={title} scope="col" className={table.number}>
+          {title}
+        </th>
+      ))}
+    </tr>
+  </thead>
+);
+
+/** Perplexities and divergence of two models, as a row. */
+export function Figures({ of: { perplexityBefore, perplexity, divergence } }: { of: SideBySide }) {
+  const { sameTop } = divergence;
+  const [kl, klError] = withError(divergence.kl).split(" ± ");
+  return (
+    <tr>
+      <td className={table.number}>{perplexityText(perplexityBefore)}</td>
+      <td className={table.number}>
+        <strong>{perplexityText(perplexity)}</strong>
+        <small className={css.below}>{riseText(divergence)}</small>
+      </td>
+      <Figure value={kl} error={klError} />
+      <Figure value={share(sameTop.mean)} error={Number.isFinite(sameTop.error) ? points(sameTop.error) : undefined} />
+    </tr>
   );
 }
 

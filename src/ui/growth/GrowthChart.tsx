@@ -1,17 +1,15 @@
 /** The chart's lines. Loaded separately, because recharts is larger than the rest of the page. */
 import { CartesianGrid, Line, LineChart, ResponsiveContainer, Tooltip, XAxis, YAxis } from "recharts";
-import type { Run } from "../../store/state";
 import { blockTicks, isPlottable, logDomain } from "../chart-scale";
-import { runTitle } from "../format";
 import { strings } from "../strings";
 import css from "./GrowthFigure.module.css";
 import { LineSample } from "./LineSample";
-import { type ChartRow, colourOf, dashOf } from "./rows";
+import { type ChartRow, type Curve, colourOf, dashOf } from "./rows";
 
 interface Props {
-  runs: Run[];
+  curves: Curve[];
   /** A finished curve that fades while another one grows over it. */
-  under: Run | null;
+  under: Curve | null;
   rows: ChartRow[];
   relative: boolean;
   format: (x: number) => string;
@@ -20,13 +18,13 @@ interface Props {
 const text = strings.growth;
 const tick = { fill: "var(--ink-2)", fontSize: 12 };
 
-export default function GrowthChart({ runs, under, rows, relative, format }: Props) {
-  const { domain, ticks } = logDomain([...runs, ...(under ? [under] : [])].flatMap((run) => rows.map((row) => row[run.id])));
+export default function GrowthChart({ curves, under, rows, relative, format }: Props) {
+  const { domain, ticks } = logDomain([...curves, ...(under ? [under] : [])].flatMap(({ id }) => rows.map((row) => row[id])));
   // A value that is not positive cannot be drawn on a log axis; the table below shows it.
   const plotted = rows.map((row) => Object.fromEntries(Object.entries(row).filter(([, value]) => isPlottable(value))));
-  const summary = runs.map((run) => {
-    const last = rows.findLast((row) => row[run.id] !== undefined);
-    return last && text.ends(runTitle(run), format(last[run.id]));
+  const summary = curves.map(({ id, title }) => {
+    const last = rows.findLast((row) => row[id] !== undefined);
+    return last && text.ends(title, format(last[id]));
   });
   return (
     <div className={css.chart} role="img" aria-label={`${text.title}. ${summary.filter(Boolean).join("; ")}.`}>
@@ -58,7 +56,7 @@ export default function GrowthChart({ runs, under, rows, relative, format }: Pro
             isAnimationActive={false}
             cursor={{ stroke: "var(--line-strong)" }}
             content={({ active, label }) =>
-              active ? <Values runs={runs} row={rows.find((r) => r.block === Number(label))} format={format} /> : null
+              active ? <Values curves={curves} row={rows.find((r) => r.block === Number(label))} format={format} /> : null
             }
           />
           {under && (
@@ -75,16 +73,16 @@ export default function GrowthChart({ runs, under, rows, relative, format }: Pro
               isAnimationActive={false}
             />
           )}
-          {runs.map((run) => (
+          {curves.map(({ id, slot, title, points }) => (
             <Line
-              key={run.id}
-              dataKey={run.id}
-              name={runTitle(run)}
+              key={id}
+              dataKey={id}
+              name={title}
               type="linear"
-              stroke={colourOf(run.slot)}
+              stroke={colourOf(slot)}
               strokeWidth={2.25}
-              strokeDasharray={dashOf(run.slot)}
-              dot={run.blocks.length === 1 ? { r: 3 } : false}
+              strokeDasharray={dashOf(slot)}
+              dot={points.length === 1 ? { r: 3 } : false}
               activeDot={{ r: 4 }}
               isAnimationActive={false}
             />
@@ -95,7 +93,7 @@ export default function GrowthChart({ runs, under, rows, relative, format }: Pro
   );
 }
 
-function Values({ runs, row, format }: { runs: Run[]; row: ChartRow | undefined; format: (x: number) => string }) {
+function Values({ curves, row, format }: { curves: Curve[]; row: ChartRow | undefined; format: (x: number) => string }) {
   if (!row) return null;
   return (
     <div className={css.tooltip}>
@@ -103,12 +101,12 @@ function Values({ runs, row, format }: { runs: Run[]; row: ChartRow | undefined;
         {text.unit} {row.block}
       </p>
       <ul>
-        {runs.map(
-          (run) =>
-            row[run.id] !== undefined && (
-              <li key={run.id}>
-                <LineSample slot={run.slot} />
-                {format(row[run.id])}
+        {curves.map(
+          ({ id, slot }) =>
+            row[id] !== undefined && (
+              <li key={id}>
+                <LineSample slot={slot} />
+                {format(row[id])}
               </li>
             ),
         )}

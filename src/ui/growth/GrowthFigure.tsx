@@ -2,8 +2,7 @@ import { lazy, Suspense, useState } from "react";
 import { evaluatedTexts } from "../../store/measuring";
 import { isRunnable } from "../../store/next";
 import { runsInSight } from "../../store/runs";
-import type { Run } from "../../store/state";
-import { figure, percent, runTitle } from "../format";
+import { figure, percent } from "../format";
 import { CheckField, SelectField } from "../parts/fields";
 import { strings } from "../strings";
 import { useStudioState } from "../studio";
@@ -11,7 +10,7 @@ import css from "./GrowthFigure.module.css";
 import { GrowthTable } from "./GrowthTable";
 import { LineSample } from "./LineSample";
 import { LiveStrip } from "./LiveStrip";
-import { type GrowthView, growthRows, pointsOf } from "./rows";
+import { type Curve, comparedCurves, curveOf, type GrowthView, growthRows } from "./rows";
 
 const GrowthChart = lazy(() => import("./GrowthChart"));
 const text = strings.growth;
@@ -19,14 +18,18 @@ const text = strings.growth;
 export function GrowthFigure() {
   const runs = useStudioState(runsInSight);
   const under = useStudioState((s) => s.runs.find((r) => r.id === s.live.under && r.dragged) ?? null);
+  const compared = useStudioState((s) => s.model.compared);
+  const packed = useStudioState((s) => (s.model.summary?.packing ?? null) !== null);
   const runnable = useStudioState(isRunnable);
   const hasModel = useStudioState((s) => s.model.summary !== null);
   const [view, setView] = useState<GrowthView>({ relative: false, text: null });
 
   const texts = evaluatedTexts(runs);
   const shown: GrowthView = { ...view, text: texts.some((t) => t.key === view.text) ? view.text : null };
-  const drawn = runs.filter((r) => !r.hidden && pointsOf(r, shown).length > 0);
-  const rows = growthRows(under ? [...drawn, under] : drawn, shown);
+  const all = [...runs.filter((r) => !r.hidden).map((r) => curveOf(r, shown)), ...comparedCurves(compared, shown)];
+  const drawn = all.filter(({ points }) => points.length > 0);
+  const faded = under && curveOf(under, shown);
+  const rows = growthRows(faded ? [...drawn, faded] : drawn);
   const allHidden = runs.length > 0 && runs.every((r) => r.hidden);
   const format = shown.relative ? (x: number) => percent(x) : figure;
 
@@ -51,24 +54,24 @@ export function GrowthFigure() {
           )}
         </span>
       </figcaption>
-      {drawn.length > 0 || under ? (
+      {drawn.length > 0 || faded ? (
         <>
           <Suspense fallback={<p className={css.empty}>{text.loading}</p>}>
-            <GrowthChart runs={drawn} under={under} rows={rows} relative={shown.relative} format={format} />
+            <GrowthChart curves={drawn} under={faded} rows={rows} relative={shown.relative} format={format} />
           </Suspense>
           <ul className={css.legend}>
-            {drawn.map((run) => (
-              <LegendItem key={run.id} run={run} view={shown} format={format} />
+            {drawn.map((curve) => (
+              <LegendItem key={curve.id} curve={curve} format={format} />
             ))}
           </ul>
           <LiveStrip />
-          <GrowthTable runs={drawn} rows={rows} format={format} />
+          <GrowthTable curves={drawn} rows={rows} format={format} />
         </>
       ) : (
         <div className={css.empty}>
           {/* The chart's code arrives while the person is still at the recipe. */}
           {hasModel && <Preload />}
-          <p>{!runnable ? text.uncalibrated : allHidden ? text.hidden : text.empty}</p>
+          <p>{!runnable ? text.uncalibrated : packed ? text.packed : allHidden ? text.hidden : text.empty}</p>
           <p className={css.what}>
             Δ<sub>m</sub> = ‖h<sub>m</sub> − ĥ<sub>m</sub>‖²: {text.what}
           </p>
@@ -78,14 +81,12 @@ export function GrowthFigure() {
   );
 }
 
-function LegendItem({ run, view, format }: { run: Run; view: GrowthView; format: (x: number) => string }) {
-  const last = pointsOf(run, view).at(-1);
+function LegendItem({ curve: { slot, label, points }, format }: { curve: Curve; format: (x: number) => string }) {
+  const last = points.at(-1);
   return (
     <li>
-      <LineSample slot={run.slot} />
-      <span>
-        {run.number}: {runTitle(run)}
-      </span>
+      <LineSample slot={slot} />
+      <span>{label}</span>
       {last && <span className={css.last}>{format(last.value)}</span>}
     </li>
   );

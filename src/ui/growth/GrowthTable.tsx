@@ -1,13 +1,11 @@
-import type { Run } from "../../store/state";
-import { runTitle } from "../format";
 import { ScrollBox } from "../parts/ScrollBox";
 import table from "../parts/table.module.css";
 import { strings } from "../strings";
 import css from "./GrowthFigure.module.css";
-import type { ChartRow } from "./rows";
+import type { ChartRow, Curve } from "./rows";
 
 /** The chart as a table, for screen readers and for copying. */
-export function GrowthTable({ runs, rows, format }: { runs: Run[]; rows: ChartRow[]; format: (x: number) => string }) {
+export function GrowthTable({ curves, rows, format }: { curves: Curve[]; rows: ChartRow[]; format: (x: number) => string }) {
   return (
     <details className={css.twin}>
       <summary>{strings.growth.table}</summary>
@@ -16,9 +14,9 @@ export function GrowthTable({ runs, rows, format }: { runs: Run[]; rows: ChartRo
           <thead>
             <tr>
               <th scope="col">{strings.growth.unit}</th>
-              {runs.map((run) => (
-                <th key={run.id} scope="col" className={table.number}>
-                  {run.number}: {runTitle(run)}
+              {curves.map(({ id, label }) => (
+                <th key={id} scope="col" className={table.number}>
+                  {label}
                 </th>
               ))}
             </tr>
@@ -27,9 +25,9 @@ export function GrowthTable({ runs, rows, format }: { runs: Run[]; rows: ChartRo
             {rows.map((row) => (
               <tr key={row.block}>
                 <th scope="row">{row.block}</th>
-                {runs.map((run) => (
-                  <td key={run.id} className={table.number}>
-                    {row[run.id] === undefined ? "" : format(row[run.id])}
+                {curves.map(({ id }) => (
+                  <td key={id} className={table.number}>
+                    {row[id] === undefined ? "" : format(row[id])}
                   </td>
                 ))}
               </tr>

@@ -1,6 +1,9 @@
-/** The chart's numbers: each run's Δ for every block. The chart's table shows the same rows. */
+/** The chart's numbers: Δ for every block, of each run or comparison. The chart's table shows the same rows. */
+import type { BlockReport } from "../../results/report";
 import { measuredOn } from "../../store/measuring";
-import type { Run } from "../../store/state";
+import type { Compared, Run } from "../../store/state";
+import { runTitle } from "../format";
+import { strings } from "../strings";
 
 export interface GrowthView {
   relative: boolean;
@@ -8,18 +11,45 @@ export interface GrowthView {
   text: string | null;
 }
 
-/** `block` counts from 1; the other keys are run ids. */
-export type ChartRow = { block: number } & Record<string, number>;
-
-export function pointsOf(run: Run, view: GrowthView): { block: number; value: number }[] {
-  const blocks = view.text === null ? run.blocks : (measuredOn(run, view.text)?.evaluation.blocks ?? []);
-  return blocks.map((b) => ({ block: b.index + 1, value: view.relative ? b.relativeDelta : b.delta }));
+/** A line of the chart. */
+export interface Curve {
+  id: string;
+  slot: number;
+  /** Without and with the run's number. */
+  title: string;
+  label: string;
+  points: { block: number; value: number }[];
+  totalBlocks: number;
 }
 
-export function growthRows(runs: Run[], view: GrowthView): ChartRow[] {
-  const blocks = Math.max(0, ...runs.map((r) => r.totalBlocks));
+const pointsIn = (blocks: readonly BlockReport[], { relative }: GrowthView) =>
+  blocks.map((b) => ({ block: b.index + 1, value: relative ? b.relativeDelta : b.delta }));
+
+export function curveOf(run: Run, view: GrowthView): Curve {
+  const blocks = view.text === null ? run.blocks : (measuredOn(run, view.text)?.evaluation.blocks ?? []);
+  const title = runTitle(run);
+  const { id, slot, number, totalBlocks } = run;
+  return { id, slot, title, label: `${number}: ${title}`, points: pointsIn(blocks, view), totalBlocks };
+}
+
+/** The open checkpoint's own, beside what it was compared with. */
+export function comparedCurves(compared: readonly Compared[], view: GrowthView): Curve[] {
+  return compared.flatMap(({ original, textLabel, result }, at) => {
+    if (!result.blocks) return [];
+    const title = strings.growth.beside(original, textLabel);
+    return [
+      { id: `compared ${at}`, slot: at, title, label: title, points: pointsIn(result.blocks, view), totalBlocks: result.blocks.length },
+    ];
+  });
+}
+
+/** `block` counts from 1; the other keys are ids of curves. */
+export type ChartRow = { block: number } & Record<string, number>;
+
+export function growthRows(curves: readonly Curve[]): ChartRow[] {
+  const blocks = Math.max(0, ...curves.map((c) => c.totalBlocks));
   const rows: ChartRow[] = Array.from({ length: blocks }, (_, i) => ({ block: i + 1 }));
-  for (const run of runs) for (const point of pointsOf(run, view)) if (rows[point.block - 1]) rows[point.block - 1][run.id] = point.value;
+  for (const { id, points } of curves) for (const { block, value } of points) if (rows[block - 1]) rows[block - 1][id] = value;
   return rows;
 }
 

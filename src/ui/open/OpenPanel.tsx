@@ -1,7 +1,8 @@
 import { useState } from "react";
 import { nextStep } from "../../store/next";
+import type { Given } from "../../store/opening";
 import { CheckFiles } from "../check/CheckFiles";
-import { type Dropped, filesOfInput } from "../drop";
+import { filesOfInput } from "../drop";
 import { Alert } from "../parts/Alert";
 import { Button, FileButton } from "../parts/Button";
 import drop from "../parts/drop.module.css";
@@ -23,11 +24,11 @@ export function OpenPanel() {
   const hasRuns = useStudioState((s) => s.runs.length > 0);
   const [empty, setEmpty] = useState(false);
 
-  function open({ files, label }: Dropped) {
+  function open({ files, label }: Given) {
     // The engine says which of the cache's folders holds the model.
     const isHubCache = label.startsWith("models--");
     setEmpty(!files.length && !isHubCache);
-    if (files.length || isHubCache) studio.openFiles(files, label || text.looseLabel);
+    if (files.length || isHubCache) studio.openFiles({ files, label: label || text.looseLabel });
   }
 
   const over = useDrop((dropped) => {

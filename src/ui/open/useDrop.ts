@@ -1,11 +1,12 @@
 import { useEffect, useEffectEvent, useState } from "react";
-import { type Dropped, filesOfDrop } from "../drop";
+import type { Given } from "../../store/opening";
+import { filesOfDrop } from "../drop";
 
 /**
  * Takes files dropped anywhere on the page (a miss would make the browser leave it) but where somebody else takes them. True while something hovers.
  * The keyboard's way in are the buttons.
  */
-export function useDrop(take: (dropped: Dropped) => void): boolean {
+export function useDrop(take: (given: Given) => void): boolean {
   const [over, setOver] = useState(false);
   const taken = useEffectEvent(take);
 
@@ -23,7 +24,7 @@ export function useDrop(take: (dropped: Dropped) => void): boolean {
       // Somebody else has taken it.
       if (event.defaultPrevented) return;
       event.preventDefault();
-      const nothing: Dropped = { files: [], label: "" };
+      const nothing: Given = { files: [], label: "" };
       filesOfDrop(event.dataTransfer!).then(taken, () => taken(nothing));
     });
     return () => stop.abort();

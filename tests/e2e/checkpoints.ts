@@ -130,7 +130,7 @@ export const broken: [what: string, files: () => Upload[], sentence: RegExp][] =
     /is a LoRA adapter.*Merge it/,
   ],
   ["PyTorch's pickles only", () => [...demoWith(only("config.json")), file("pytorch_model.bin", "PK")], /PyTorch's pickle format/],
-  ["a GGUF file", () => [file("model-Q4_K_M.gguf", "GGUF")], /is a GGUF file/],
+  ["a GGUF file that is cut off", () => [file("model-Q4_K_M.gguf", "GGUF")], /ends before its header does/],
   [
     "a hostile tensor name",
     () =>

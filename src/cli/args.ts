@@ -8,15 +8,15 @@ type Options = NonNullable<ParseArgsConfig["options"]>;
 
 export const usage = `qep-studio: quantize Llama-family checkpoints on WebGPU, and measure how the error grows.
 
-  qep-studio inspect  MODEL_DIR [--json]
+  qep-studio inspect  MODEL [--json]
   qep-studio quantize MODEL_DIR --out DIR --calibration FILE
              [--for PLACE] [--preset quick|good|paper] [--recipe recipe.json] [--text-field NAME] [--report FILE.json] [--resume] [--force] [--gpu-memory 2GiB] [--cpu] [recipe options]
-  qep-studio evaluate MODEL_DIR --text FILE | --tokens FILE.npy
-             [--against ORIGINAL_DIR] [--text-field NAME] [--windows n] [--window-length 256] [--json] [--gpu-memory 2GiB] [--cpu]
-  qep-studio tasks    MODEL_DIR --tasks FILE [--limit n] [--json] [--gpu-memory 2GiB] [--cpu]
+  qep-studio evaluate MODEL --text FILE | --tokens FILE.npy
+             [--against ORIGINAL] [--text-field NAME] [--windows n] [--window-length 256] [--json] [--gpu-memory 2GiB] [--cpu]
+  qep-studio tasks    MODEL --tasks FILE [--limit n] [--json] [--gpu-memory 2GiB] [--cpu]
   qep-studio verify   DIR | FILE [--against MODEL_DIR] [--json]
 
---for sets format, grid, groups and GGUF type for where the result will run; --preset sets method and QEP: good (the default), quick, or paper.
+MODEL is a folder, or a GGUF file. --for sets format, grid, groups and GGUF type for where the result will run; --preset sets method and QEP: good (the default), quick, or paper.
 Recipe options of quantize, which override these two and --recipe's file [defaults in brackets]:
 ${optionsHelp()}
 

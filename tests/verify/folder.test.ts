@@ -8,6 +8,8 @@ import { packableConfig } from "../support/exported";
 import { safetensors, type Tensors, tinySource, tinyTensors } from "../support/tiny";
 import { check, codesOf, complaints, type Edit, exportFor, words } from "./files";
 
+/** Rows of 128 inputs. */
+const wideConfig = { ...packableConfig, hidden_size: 128, head_dim: 32, intermediate_size: 128 };
 const q = "model.layers.0.self_attn.q_proj";
 
 describe.each<[Partial<Recipe>, number]>([
@@ -33,6 +35,25 @@ describe.each<[Partial<Recipe>, number]>([
       expect(layer.error, layer.name).toBeLessThan(most);
     }
   });
+});
+
+test.each<Partial<Recipe>>([
+  { format: "gptq", destination: "gptqmodel" },
+  { format: "gptq", destination: "gptqmodel", symmetric: true },
+  { format: "mlx" },
+  { format: "compressed-tensors" },
+])("layers with settings of their own are sound, and each is told with its own: %j", async (change) => {
+  const rules = [{ match: "down_proj", bits: 8 as const, groupSize: 32 as const }];
+  const { model, again } = await exportFor(
+    { ...change, bits: 4, groupSize: 64, rules: [...rules, { match: "o_proj", bits: 2 }] },
+    wideConfig,
+  );
+  const found = await check(await again(), { original: model });
+  expect(complaints(found)).toEqual([]);
+  const stored = (kind: string) => found.layers!.find(({ name }) => name.endsWith(kind))!.stored;
+  expect(stored("down_proj")).toMatch(/ 8-bit, groups of 32/);
+  expect(stored("o_proj")).toMatch(/ 2-bit, groups of 64/);
+  expect(stored("up_proj")).toMatch(/ 4-bit, groups of 64/);
 });
 
 test("the relative error of a layer is the norm of the difference over the original's", async () => {

@@ -112,11 +112,18 @@ export function packedMatrix(said: Said, name: string, matrix: PackedMatrix): Ma
   return {
     name,
     shape: matrix.shape,
-    stored: shown(packingTitle(packing)),
+    stored: shown(packingTitle(packingOf(packing, matrix))),
     unit: 8,
     rows: packedRows(matrix),
     readings: packing.scheme === "gptq" ? gptqReadings(packing, matrix) : packing.scheme === "awq" ? awqReadings(matrix) : [],
   };
+}
+
+/** The settings of this layer alone, where layers differ. */
+function packingOf(packing: Packing, { bits, scales, shape: [out, n] }: PackedMatrix): Packing {
+  if (!("groupSizes" in packing)) return packing;
+  const groups = scales.length / out;
+  return { ...packing, bits: [bits], groupSizes: packing.groupSizes.length > 1 ? [groups > 1 ? n / groups : -1] : packing.groupSizes };
 }
 
 function gptqReadings({ zeroOffset }: GptqPacking, matrix: PackedMatrix): Reading[] {

@@ -77,11 +77,14 @@ function sentencePiece(at: At, texts: readonly string[], types: readonly ReadVal
   };
 }
 
+/** Longer ones, which no vocabulary has, take no part: a stranger's file may hold a token of megabytes, and every cut of it is looked up. */
+const longestToken = 256;
+
 function mergesOf(texts: readonly string[], types: readonly ReadValue[], scores: readonly number[]): [string, string][] {
   const mergeable = (id: number) => types[id] === undefined || types[id] === tokenTypes.normal || types[id] === tokenTypes.userDefined;
   const ids = new Map(texts.map((text, id) => [text, id]));
   const ways = texts.flatMap((text, id) => {
-    if (!mergeable(id)) return [];
+    if (!mergeable(id) || text.length > longestToken) return [];
     const letters = [...text];
     const cuts = letters.slice(1).map((_, i) => letters.slice(0, i + 1).join(""));
     return cuts

@@ -2,7 +2,7 @@
 import { QuantError } from "../errors";
 import { checkRange, fileChanged } from "./source";
 import { shown } from "./text";
-import type { Source, SourceFile } from "./types";
+import type { GivenFile, Source, SourceFile } from "./types";
 
 /** A File as a SourceFile. The File is a snapshot: the browser itself refuses to read it once the disk has another version. */
 export function blobFile(file: File): SourceFile {
@@ -21,14 +21,8 @@ export function blobFile(file: File): SourceFile {
   };
 }
 
-/** A file that a person gave, by its path in their folder: a name, or onnx/ and a name. */
-export interface PlacedFile {
-  readonly path: string;
-  readonly file: File;
-}
-
-/** A Source over them. */
-export const placedSource = (files: readonly PlacedFile[], label: string): Source => ({
+/** A Source over the files that a person gave. */
+export const givenSource = (files: readonly GivenFile[], label: string): Source => ({
   label,
   files: files.map(({ path, file }) => ({ ...blobFile(file), name: path })),
 });

@@ -11,6 +11,12 @@ export interface SourceFile {
   read(start: number, end: number): Promise<Uint8Array>;
 }
 
+/** A browser's file by its path in the folder that was given: a name, or onnx/ and a name. */
+export interface GivenFile {
+  readonly path: string;
+  readonly file: File;
+}
+
 /** The files a person gave. */
 export interface Source {
   /** What messages call it: the folder's name. */

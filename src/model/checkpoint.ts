@@ -38,7 +38,7 @@ export interface Checkpoint {
   readonly layers: readonly LinearLayer[];
 }
 
-/** What lies in such a file. */
+/** A runtime's own file as it lies on disk. */
 export interface Stored {
   /** "GGUF Q4_K, F32", for people. */
   readonly title: string;

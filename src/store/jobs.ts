@@ -102,7 +102,7 @@ export function createJobs(store: StoreApi<State>, caller: Caller, quantizing: Q
           "info",
           `Beside ${original.label} on ${label}: perplexity ${perplexityBefore.toFixed(3)} → ${perplexity.toFixed(3)}, KL divergence ${withError(divergence.kl)}.`,
         );
-        return { kind: "measured", runs: 0, ms: now() - started };
+        return { kind: "compared", original: original.label, ms: now() - started };
       });
     },
 

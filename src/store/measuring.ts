@@ -60,8 +60,11 @@ export function evaluatedTexts(runs: readonly Run[]): EvaluatedText[] {
   return [...found.values()];
 }
 
+/** Whether the open checkpoint is quantized already: it can be measured, not run. */
+export const isQuantized = ({ model }: Pick<State, "model">): boolean => model.summary !== null && model.summary.packing !== null;
+
 /** Whether the open checkpoint itself is to be measured: it is quantized already, and has not been measured with these settings. */
 export function isModelMeasurable({ model, recipe, evaluation }: State): boolean {
   const key = measureKey(evaluation, recipe.calibration.windowLength);
-  return model.summary !== null && model.summary.packing !== null && !model.measured.some((m) => m.key === key);
+  return isQuantized({ model }) && !model.measured.some((m) => m.key === key);
 }

@@ -11,7 +11,7 @@ import type { Planner } from "./planning";
 import type { Session } from "./session";
 import type { State } from "./state";
 
-export type { Given, GivenFile } from "../worker/protocol";
+export type { Given };
 
 export interface Opening {
   openDemo(): Promise<void>;

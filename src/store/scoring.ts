@@ -4,6 +4,7 @@ import { QuantError } from "../errors";
 import type { TaskSource } from "../worker/protocol";
 import type { Caller } from "./calling";
 import type { Say } from "./log";
+import { isQuantized } from "./measuring";
 import { runsInSight } from "./runs";
 import type { Run, State, TaskSettings } from "./state";
 
@@ -26,7 +27,7 @@ export function isScorable(run: Run, key: string): boolean {
 
 /** Whether the open checkpoint itself is to be scored: it is quantized already, and has not answered these questions yet. */
 export function isModelScorable({ model, tasks }: State): boolean {
-  return model.summary !== null && model.summary.packing !== null && !model.scored.some((s) => s.key === tasksKey(tasks));
+  return isQuantized({ model }) && !model.scored.some((s) => s.key === tasksKey(tasks));
 }
 
 /** @throws QuantError when no file is chosen yet. */

@@ -161,6 +161,7 @@ export type JobOutcome =
   | { kind: "recalled"; runId: string }
   | { kind: "notice"; message: string }
   | { kind: "measured"; runs: number; ms: number }
+  | { kind: "compared"; original: string; ms: number }
   | { kind: "scored"; runs: number; ms: number }
   | { kind: "exported"; name: string; files: number; bytes: number; zip: boolean }
   | { kind: "checked"; label: string; passed: boolean }

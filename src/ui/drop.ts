@@ -1,5 +1,6 @@
 /** The files of a drop or a file input: loose files, or those of a folder and of the folder onnx in it. */
-import type { Given, GivenFile } from "../store/opening";
+import type { GivenFile } from "../io/types";
+import type { Given } from "../store/opening";
 
 const graphs = "onnx";
 

@@ -36,7 +36,7 @@ export function pageTitle(state: State): string {
   const { job, outcome } = state;
   if (job) return [`${Math.floor(job.fraction * 100)} %`, timeLeft(job), strings.name].filter(Boolean).join(" · ");
   if (outcome.kind === "failed") return `Stopped · ${strings.name}`;
-  return ["ran", "measured", "scored", "exported", "checked"].includes(outcome.kind) ? `Done · ${strings.name}` : strings.name;
+  return ["ran", "measured", "compared", "scored", "exported", "checked"].includes(outcome.kind) ? `Done · ${strings.name}` : strings.name;
 }
 
 function line(text: string, tone: Status["tone"]): Status {
@@ -88,6 +88,8 @@ function outcomeText(outcome: Exclude<JobOutcome, { kind: "none" | "failed" }>, 
     }
     case "measured":
       return say.measured(outcome.runs, duration(outcome.ms / 1000));
+    case "compared":
+      return say.compared(outcome.original, duration(outcome.ms / 1000));
     case "scored":
       return say.scored(outcome.runs, duration(outcome.ms / 1000));
     case "exported":

@@ -152,6 +152,7 @@ export const strings = {
       passed ? `Checked ${label}: the files are sound.` : `Checked ${label}: the files are not sound.`,
     left: (time: string) => `${time} left`,
     ran: (title: string, time: string) => `Done: ${title} in ${time}.`,
+    compared: (original: string, time: string) => `Done: compared with ${original} in ${time}.`,
     measured: (runs: number, time: string) =>
       `Done: perplexity of ${runs === 0 ? "the checkpoint" : `${runs} ${runs === 1 ? "run" : "runs"}`} in ${time}.`,
     scored: (runs: number, time: string) =>
@@ -187,7 +188,7 @@ export const strings = {
     what: "how far the quantized model’s residual stream is from the original’s after block m, over all calibration tokens.",
     empty: "Each run draws a line here, block by block while it runs.",
     uncalibrated: "This architecture cannot be run here, so there is no error to follow. The layers’ own errors are below.",
-    packed: "Compare this checkpoint with its original (step 4), and its line is drawn here.",
+    quantized: "Compare this checkpoint with its original (step 4), and its line is drawn here.",
     hidden: "Every run is hidden. Show one in the table of runs.",
     beside: (original: string, text: string) => `beside ${original}, on ${text}`,
     relative: "Relative to ‖h‖²",
@@ -236,7 +237,7 @@ export const strings = {
 
   compare: {
     title: "Compare with its original",
-    what: "The checkpoint that this one was made of: Δ_m, KL divergence and perplexity are measured on the evaluation text, block by block.",
+    what: "The checkpoint that this one was made of: Δ_m, KL divergence and perplexity are measured on the evaluation text, block by block. (Not Δ_m of a rotated checkpoint: its states are in other coordinates.)",
     drop: "Drop it here, or",
     files: "Choose the original’s files",
     folder: "Choose the original’s folder",

@@ -1,4 +1,4 @@
-import { blobFile, placedSource } from "../io/browser";
+import { blobFile, givenSource } from "../io/browser";
 import type { Source } from "../io/types";
 import { zipSource } from "../io/zip-source";
 import type { Checkpoint } from "../model/checkpoint";
@@ -22,5 +22,5 @@ export async function checkFiles(
 /** The files by their paths, or those of our own zip. */
 async function sourceOf({ files, label }: CheckRequest): Promise<Source> {
   if (files.length === 1 && /\.zip$/i.test(files[0].path)) return { ...(await zipSource(blobFile(files[0].file))), label };
-  return placedSource(files, label);
+  return givenSource(files, label);
 }

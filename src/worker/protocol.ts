@@ -1,4 +1,5 @@
 /** The calls that cross between page and worker. Their results are declared in results/. */
+import type { GivenFile } from "../io/types";
 import type { Recipe } from "../recipe/recipe";
 import type { AdapterFacts } from "../results/adapter";
 import type { Certificate } from "../results/certificate";
@@ -58,12 +59,6 @@ export interface TasksRequest {
   tasks: TaskSource;
   /** At most this many questions, counting from the first; null: all. */
   limit: number | null;
-}
-
-/** A file that a person gave, by its path in their folder: a name, or onnx/ and a name. */
-export interface GivenFile {
-  path: string;
-  file: File;
 }
 
 /** A folder's files, or one. */

@@ -1,7 +1,7 @@
 import { Engine } from "../engine/engine";
 import type { GivenText, WindowsOfRun } from "../engine/tokens";
 import { asQuantError, givenAs, QuantError } from "../errors";
-import { blobFile, placedSource } from "../io/browser";
+import { blobFile, givenSource } from "../io/browser";
 import { httpSource } from "../io/http";
 import { bytesFile } from "../io/memory";
 import { opfsZip } from "../io/opfs";
@@ -80,7 +80,7 @@ export function createApi(): StudioApi {
         return null;
       }),
     openDemo: () => exclusive(async (e) => e.open(await httpSource("QEP demo", new URL("model/", demoBase).href, demoFiles))),
-    openFiles: ({ files, label }) => exclusive(async (e) => e.open(placedSource(files, label))),
+    openFiles: ({ files, label }) => exclusive(async (e) => e.open(givenSource(files, label))),
     plan: (recipe, text) => exclusive(async (e, signal) => e.plan(recipe, await givenText(text, "calibration"), signal)),
     interrupted: () => exclusive(async (e) => e.interrupted()),
     run: ({ calibration, ...order }, onEvent) =>
@@ -92,7 +92,7 @@ export function createApi(): StudioApi {
       withEndEvent(onEvent, async (e, signal) => e.measureModel((await givenText(text, use)) as GivenText, cutting, onEvent, signal)),
     measureAgainst: ({ text, use, runId: _, ...cutting }, { files, label }, onEvent) =>
       withEndEvent(onEvent, async (e, signal) =>
-        e.measureAgainst(placedSource(files, label), (await givenText(text, use)) as GivenText, cutting, onEvent, signal),
+        e.measureAgainst(givenSource(files, label), (await givenText(text, use)) as GivenText, cutting, onEvent, signal),
       ),
     scoreTasks: ({ runId, tasks, limit }, onEvent) =>
       withEndEvent(onEvent, async (e, signal) => {

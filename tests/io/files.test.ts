@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm, symlink, unlink, utimes, writeFile } from "node:fs/
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { blobFile, placedSource } from "../../src/io/browser";
+import { blobFile, givenSource } from "../../src/io/browser";
 import { httpSource } from "../../src/io/http";
 import { parseJsonKept, readJson, writeJson } from "../../src/io/json";
 import { bytesFile } from "../../src/io/memory";
@@ -113,7 +113,7 @@ const names = (s: { files: readonly { name: string }[] }) => s.files.map((f) => 
 
 describe("browser sources", () => {
   it("have files by their paths", async () => {
-    const source = placedSource([{ path: "onnx/a.onnx", file: fileAt("model/onnx/a.onnx") }], "model");
+    const source = givenSource([{ path: "onnx/a.onnx", file: fileAt("model/onnx/a.onnx") }], "model");
     expect([source.label, ...source.files.map(({ name }) => name)]).toEqual(["model", "onnx/a.onnx"]);
     expect(new TextDecoder().decode(await source.files[0].read(1, 4))).toBe("bcd");
   });

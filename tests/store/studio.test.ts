@@ -298,7 +298,7 @@ describe("a checkpoint that is quantized already", () => {
     expect(result.blocks).toHaveLength(state().model.summary!.blocks);
     for (const { delta } of result.blocks!) expect(delta).toBeGreaterThan(0);
     expect(result.divergence.kl.mean).toBeGreaterThan(0);
-    expect(state().outcome).toMatchObject({ kind: "measured" });
+    expect(state().outcome).toMatchObject({ kind: "compared", original: "the original" });
     await studio.measureAgainst(given(checkpointFiles().slice(0, 1), "a part"));
     expect(state().outcome).toMatchObject({ kind: "failed" });
     expect(state().model.compared).toHaveLength(1);

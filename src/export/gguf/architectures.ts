@@ -68,17 +68,18 @@ export function networkKeys(spec: ModelSpec): Metadata {
   return new Map(Object.entries(keys).map(([key, value]) => [`${id}.${key}`, value]));
 }
 
+/** What llama.cpp multiplies cos and sin by for every YaRN, besides attn_factor. */
+export const yarnMagnitude = (factor: number): number => (factor <= 1 ? 1 : 0.1 * Math.log(factor) + 1);
+
 /** Llama 3's scaling is a tensor, and dynamic scaling changes nothing up to the trained length. */
 function ropeKeys({ ropeScaling: rope }: ModelSpec): Record<string, Value> {
   if (rope.kind === "linear") return { "rope.scaling.type": text("linear"), "rope.scaling.factor": f32(rope.factor) };
   if (rope.kind !== "yarn") return {};
-  // llama.cpp multiplies cos and sin by this for every YaRN.
-  const usual = rope.factor <= 1 ? 1 : 0.1 * Math.log(rope.factor) + 1;
   return {
     "rope.scaling.type": text("yarn"),
     "rope.scaling.factor": f32(rope.factor),
     "rope.scaling.original_context_length": u32(rope.originalPositions),
-    "rope.scaling.attn_factor": f32(rope.attentionFactor / usual),
+    "rope.scaling.attn_factor": f32(rope.attentionFactor / yarnMagnitude(rope.factor)),
   };
 }
 

@@ -13,7 +13,8 @@ export interface Place {
   readonly headDim?: number;
 }
 
-const layerNames: Readonly<Record<LayerKind, string>> = {
+/** llama.cpp's names of a block's linear layers. */
+export const layerNames: Readonly<Record<LayerKind, string>> = {
   q_proj: "attn_q",
   k_proj: "attn_k",
   v_proj: "attn_v",

@@ -1,7 +1,8 @@
 /** A GGUF file's keys of the network as a spec. */
 import type { ReadValue } from "../../export/gguf/header-reader";
+import { layerNames } from "../../export/gguf/places";
 import type { ModelSpec } from "../../model/spec";
-import type { LayerKind } from "../../recipe/recipe";
+import { layerKinds } from "../../recipe/recipe";
 
 export type Keys = ReadonlyMap<string, ReadValue>;
 /** Shapes by name, [out, in]. */
@@ -32,15 +33,6 @@ export function specOf(id: string, keys: Keys, shapes: Shapes): ModelSpec {
     return typeof value === "number" ? value : otherwise;
   };
   const [hidden, heads] = [number("embedding_length", 0), number("attention.head_count", 1)];
-  const biased: readonly [LayerKind, string][] = [
-    ["q_proj", "attn_q"],
-    ["k_proj", "attn_k"],
-    ["v_proj", "attn_v"],
-    ["o_proj", "attn_output"],
-    ["gate_proj", "ffn_gate"],
-    ["up_proj", "ffn_up"],
-    ["down_proj", "ffn_down"],
-  ];
   return {
     architecture: architectures[id],
     blocks: number("block_count", 0),
@@ -55,7 +47,7 @@ export function specOf(id: string, keys: Keys, shapes: Shapes): ModelSpec {
     ropeTheta: number("rope.freq_base", 10_000),
     ropeScaling: { kind: "default" },
     slidingWindows: [],
-    biases: new Set(biased.filter(([, name]) => shapes.has(`blk.0.${name}.bias`)).map(([kind]) => kind)),
+    biases: new Set(layerKinds.filter((kind) => shapes.has(`blk.0.${layerNames[kind]}.bias`))),
     maxPositions: number("context_length", 0),
     qkNorm: id === "qwen3",
     packing: null,

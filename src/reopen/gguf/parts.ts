@@ -3,12 +3,12 @@ import { partNames } from "../../export/gguf/part-names";
 import { type GgufTensor, readGgufOf } from "../../export/gguf/reader";
 import { ggmlTypes, otherTypes } from "../../export/gguf/types";
 import type { Source, SourceFile } from "../../io/types";
+import type { Keys } from "./network";
 
 /** Their numbers have five digits. */
 const mostParts = 99_999;
 const types = { ...ggmlTypes, ...otherTypes };
 export type AnyTensor = GgufTensor<keyof typeof types> & { readonly file: SourceFile };
-export type Keys = Awaited<ReturnType<typeof readGgufOf>>["metadata"];
 
 interface Parts {
   /** Of the first part, which has the model's. */

@@ -1,5 +1,6 @@
 /** How a GGUF file's rotary embedding is scaled. */
 import { QuantError } from "../../errors";
+import { yarnMagnitude } from "../../export/gguf/architectures";
 import { toFloats } from "../../io/dtype";
 import type { RopeScaling } from "../../model/rope-settings";
 import type { ModelSpec } from "../../model/spec";
@@ -26,15 +27,13 @@ export async function ropeScalingOf(keys: Keys, spec: ModelSpec, divisors: AnyTe
       `rope scaling of type ${String(kind).slice(0, 20)}`,
       "Types linear and yarn, and divisors, can be run.",
     );
-  // llama.cpp multiplies cos and sin by this for every YaRN.
-  const usual = factor <= 1 ? 1 : 0.1 * Math.log(factor) + 1;
   return {
     kind,
     factor,
     betaFast: number("yarn_beta_fast", 32),
     betaSlow: number("yarn_beta_slow", 1),
     originalPositions: number("original_context_length", spec.maxPositions),
-    attentionFactor: usual * number("attn_factor", 1),
+    attentionFactor: yarnMagnitude(factor) * number("attn_factor", 1),
     truncate: true,
   };
 }

@@ -26,10 +26,10 @@ type At = (name: string) => ReadValue | undefined;
 const strings = (value: ReadValue | undefined): readonly string[] | null =>
   Array.isArray(value) && value.every((x) => typeof x === "string") ? (value as readonly string[]) : null;
 
-function vocabularyOf(texts: readonly string[], isLeftOut: (id: number) => boolean = () => false): Json {
+function vocabularyOf(texts: readonly string[]): Json {
   // Not an object literal's way: a token may be called __proto__.
   const vocab = Object.create(null) as Json;
-  for (const [id, text] of texts.entries()) if (!isLeftOut(id)) vocab[text] = id;
+  for (const [id, text] of texts.entries()) vocab[text] = id;
   return vocab;
 }
 

@@ -1,4 +1,4 @@
-import { evaluatedTexts, isModelMeasurable, measuredOn, measurementsLeft, onCalibration } from "../../store/measuring";
+import { evaluatedTexts, isModelMeasurable, isQuantized, measuredOn, measurementsLeft, onCalibration } from "../../store/measuring";
 import { isBusy, isRunnable, nextStep } from "../../store/next";
 import { runsInSight } from "../../store/runs";
 import { count, perplexityText } from "../format";
@@ -22,7 +22,7 @@ export function PerplexityPanel() {
   const { isNext, busy } = useStudioState((s) => ({ isNext: nextStep(s) === "measure", busy: isBusy(s) }));
   const model = useStudioState((s) => s.model.measured);
   const hasCompared = useStudioState((s) => s.model.compared.length > 0);
-  const packed = useStudioState((s) => (s.model.summary?.packing ?? null) !== null);
+  const quantized = useStudioState(isQuantized);
   const modelToo = useStudioState(isModelMeasurable);
   const some = modelToo || measurementsLeft(runs, settings).length > 0;
   const keys = [...evaluatedTexts(runs).map((t) => t.key), onCalibration];
@@ -41,7 +41,7 @@ export function PerplexityPanel() {
         {model.map(({ key, textLabel, result }) => (
           <p key={key}>{text.ofModel(perplexityText(result.perplexity), textLabel, count(result.tokens))}</p>
         ))}
-        {packed && <Comparisons />}
+        {quantized && <Comparisons />}
         {keys.map((key) => (
           <Results key={key} of={key} runs={runs.filter((r) => measuredOn(r, key))} />
         ))}

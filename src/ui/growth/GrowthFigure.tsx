@@ -1,5 +1,5 @@
 import { lazy, Suspense, useState } from "react";
-import { evaluatedTexts } from "../../store/measuring";
+import { evaluatedTexts, isQuantized } from "../../store/measuring";
 import { isRunnable } from "../../store/next";
 import { runsInSight } from "../../store/runs";
 import { figure, percent } from "../format";
@@ -19,7 +19,7 @@ export function GrowthFigure() {
   const runs = useStudioState(runsInSight);
   const under = useStudioState((s) => s.runs.find((r) => r.id === s.live.under && r.dragged) ?? null);
   const compared = useStudioState((s) => s.model.compared);
-  const packed = useStudioState((s) => (s.model.summary?.packing ?? null) !== null);
+  const quantized = useStudioState(isQuantized);
   const runnable = useStudioState(isRunnable);
   const hasModel = useStudioState((s) => s.model.summary !== null);
   const [view, setView] = useState<GrowthView>({ relative: false, text: null });
@@ -71,7 +71,7 @@ export function GrowthFigure() {
         <div className={css.empty}>
           {/* The chart's code arrives while the person is still at the recipe. */}
           {hasModel && <Preload />}
-          <p>{!runnable ? text.uncalibrated : packed ? text.packed : allHidden ? text.hidden : text.empty}</p>
+          <p>{!runnable ? text.uncalibrated : quantized ? text.quantized : allHidden ? text.hidden : text.empty}</p>
           <p className={css.what}>
             Δ<sub>m</sub> = ‖h<sub>m</sub> − ĥ<sub>m</sub>‖²: {text.what}
           </p>

@@ -15,6 +15,7 @@ import { createCpuOps } from "../../src/ops/cpu";
 import { restoreLayer } from "../../src/quant/coded";
 import { resolve } from "../../src/quant/resolve";
 import type { Recipe } from "../../src/recipe/recipe";
+import { tokenizerOf } from "../../src/reopen/gguf/tokenizer";
 import { openAny } from "../../src/reopen/open";
 import { evaluate, evaluateAgainst } from "../support/engine";
 import { blockSource, exportOf } from "../support/gguf";
@@ -106,6 +107,16 @@ test("texts become the tokenizer's ids", async () => {
   const [own, again] = [await openTokenizer(source), await openTokenizer((await reopened(files)).source)];
   for (const words of ["Once upon a time, there was a girl.", "  2 spaces, 12 345 ½", "naïve 中文 😀\n\ttab", "<s>"])
     expect(again.encode(words)).toEqual(own.encode(words));
+});
+
+test.each<[string, Record<string, string>, boolean]>([
+  ["cuts as Llama 3 does", { model: "gpt2", pre: "llama-bpe" }, true],
+  ["cuts as GPT-2 does", { model: "gpt2", pre: "gpt-2" }, false],
+  ["is SentencePiece's", { model: "llama" }, true],
+])("where no key says whether a text begins with BOS, it is as in llama.cpp: the tokenizer %s", (_, kind, begins) => {
+  const own = { ...kind, tokens: ["<s>", "a"], scores: [0, 0], token_type: [3, 1], merges: [], bos_token_id: 0 };
+  const keys = new Map(Object.entries(own).map(([name, value]) => [`tokenizer.ggml.${name}`, value]));
+  expect(tokenizerOf(keys)?.tokenizer.post_processor !== null).toBe(begins);
 });
 
 describe("what cannot be opened is named", () => {

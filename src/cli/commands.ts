@@ -57,15 +57,21 @@ export async function evaluate(args: string[], signal: AbortSignal): Promise<voi
   });
 }
 
+const noDeltaTexts: Record<NonNullable<Comparison["noDelta"]>, string> = {
+  sizes: "the two differ in blocks or width",
+  coordinates: "their embeddings have nothing in common, as where one of the two is rotated",
+};
+
 function measuredText(measured: Perplexity | Comparison): string {
   const { perplexity, windows, tokens } = measured;
   const alone = `perplexity ${perplexity.toFixed(4)} over ${windows} windows (${tokens} tokens)`;
   if (!("divergence" in measured)) return alone;
-  const { perplexityBefore, divergence } = measured;
+  const { perplexityBefore, divergence, noDelta } = measured;
   return [
     `${alone}, ${perplexityBefore.toFixed(4)} for the original: ${riseText(divergence)}`,
     `KL divergence ${klText(divergence)}`,
     `same top token ${sameTopText(divergence)}`,
+    ...(noDelta ? [`no Δ_m: ${noDeltaTexts[noDelta]}`] : []),
   ].join("\n");
 }
 

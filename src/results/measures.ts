@@ -27,8 +27,10 @@ export interface SideBySide {
 
 /** A checkpoint beside the one that it was made of. */
 export interface Comparison extends SideBySide {
-  /** Δ_m, every block; null where the two have other numbers of blocks, or streams of another width. */
+  /** Δ_m, every block; null where there is a reason for none. */
   blocks: BlockReport[] | null;
+  /** Why their residual streams cannot be subtracted: other numbers of blocks or another width, or the one is rotated against the other. */
+  noDelta: "sizes" | "coordinates" | null;
 }
 
 /** A run beside the checkpoint that it began with, on one text. */

@@ -237,14 +237,23 @@ export const strings = {
 
   compare: {
     title: "Compare with its original",
-    what: "The checkpoint that this one was made of: Δ_m, KL divergence and perplexity are measured on the evaluation text, block by block. (Not Δ_m of a rotated checkpoint: its states are in other coordinates.)",
+    what: "The checkpoint that this one was made of: Δ_m, KL divergence and perplexity are measured on the evaluation text, block by block.",
     drop: "Drop it here, or",
     files: "Choose the original’s files",
     folder: "Choose the original’s folder",
     nothing: "There are no readable files among these.",
     result: (original: string, label: string, windows: number, length: number) =>
       `Beside ${original}, on ${label}, ${windows} windows of ${length}`,
-    noGrowth: "The two differ in blocks or width, so that there is no Δ_m.",
+    noDelta: {
+      sizes: "The two differ in blocks or width, so that there is no Δ_m.",
+      coordinates: "Their embeddings have nothing in common, as where one of the two is rotated, so that there is no Δ_m.",
+    },
+    another: {
+      title: "Compare with another checkpoint",
+      what: "For a dense export, a merge or a fine-tuned model: drop what it was made of. Δ_m, KL divergence and perplexity are measured on the evaluation text, block by block.",
+      files: "Choose the other’s files",
+      folder: "Choose the other’s folder",
+    },
   },
 
   export: {
@@ -253,6 +262,7 @@ export const strings = {
     zip: "Download as zip",
     what: "Writes the model as its clients expect it, with recipe.json and a model card.",
     none: "Finish a run first.",
+    quantized: "This checkpoint is quantized already. To write it in another format, open its original and run that.",
     lost: "The selected run is no longer held by the worker. Bring it back under Run, or run it again, to export it.",
     selected: (n: number, title: string, format: string) => `Exports the selected run ${n}: ${title}. ${format}.`,
     noFolder: (why: string) => `The browser would not open that folder: ${why}`,

@@ -10,6 +10,7 @@ import { bytesFile, memorySink, memorySource } from "../../src/io/memory";
 import type { TokenWindows } from "../../src/model/calibration";
 import { loadTensor, type Model, openModel } from "../../src/model/checkpoint";
 import { finalNormName, headName } from "../../src/model/layers";
+import { rotateModel } from "../../src/model/rotated";
 import { using } from "../../src/ops/activations";
 import { createCpuOps } from "../../src/ops/cpu";
 import type { Ops } from "../../src/ops/ops";
@@ -170,9 +171,16 @@ describe("a checkpoint beside its original", () => {
     }
     const smaller = await openModel(tinySource());
     const far = await evaluateAgainst({ ops, model: exported, tokens, ...quiet }, smaller);
-    expect(far.blocks).toBeNull();
+    expect(far).toMatchObject({ blocks: null, noDelta: "sizes" });
     expect(far.perplexityBefore).not.toBeCloseTo(perplexityBefore, 2);
     expect(far.divergence.kl.mean).toBeGreaterThan(10 * divergence.kl.mean);
+  });
+
+  test("that is rotated predicts the same, and has no Δ_m: its states are in other coordinates", async () => {
+    const original = await openModel(tinySource(config));
+    const beside = await evaluateAgainst({ ops, model: await rotateModel(original, 1), tokens, ...quiet }, original);
+    expect(beside).toMatchObject({ blocks: null, noDelta: "coordinates" });
+    expect(beside.divergence.kl.max).toBeLessThan(1e-4);
   });
 
   test("is the same but for rounding where 64 KiB are bound at once, and on the reference", async () => {

@@ -1,5 +1,6 @@
 import { expect, it } from "vitest";
 import type { LayerKind } from "../../src/recipe/recipe";
+import type { Comparison } from "../../src/results/measures";
 import type { LayerReport } from "../../src/results/report";
 import type { Measured, Run } from "../../src/store/state";
 import { filesOfInput } from "../../src/ui/drop";
@@ -47,10 +48,15 @@ it("a view is absolute or relative, on either text", () => {
 
 it("a comparison of the open checkpoint is a line of its own, where the two have the same sizes", () => {
   const { evaluation } = measuredAs("x", 7);
-  const compared = [null, evaluation.blocks].map((blocks) => ({ original: "big", textLabel: "a text", result: { ...evaluation, blocks } }));
-  const [curve, ...others] = comparedCurves(compared, { relative: true, text: null });
+  const results: Comparison[] = [
+    { ...evaluation, blocks: null, noDelta: "sizes" },
+    { ...evaluation, noDelta: null },
+  ];
+  const compared = results.map((result) => ({ original: "big", textLabel: "a text", result }));
+  const [curve, ...others] = comparedCurves(compared, { relative: true, text: null }, [{ slot: 4 }, { slot: 0 }]);
   expect(others).toEqual([]);
-  expect(curve).toMatchObject({ label: "beside big, on a text", points: [{ block: 1, value: 0.1 }], totalBlocks: 1 });
+  // The second comparison, after the five colours of the runs.
+  expect(curve).toMatchObject({ slot: 6, label: "beside big, on a text", points: [{ block: 1, value: 0.1 }], totalBlocks: 1 });
 });
 
 it("lines differ in dash as well, beyond the eight colours too", () => {

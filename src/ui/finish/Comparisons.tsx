@@ -8,23 +8,28 @@ import { Figures, Heads } from "./Results";
 
 const text = strings.compare;
 
+interface Props {
+  /** What the place for the other checkpoint is called, and what it asks for. */
+  texts: typeof text;
+}
+
 /** The open checkpoint beside the one that it was made of. */
-export function Comparisons() {
+export function Comparisons({ texts }: Props) {
   const studio = useStudio();
   const busy = useStudioState(isBusy);
   const compared = useStudioState((s) => s.model.compared);
   return (
     <>
-      <DropTarget texts={text} disabled={busy} onGiven={(given) => studio.measureAgainst(given)}>
-        <h3>{text.title}</h3>
-        <p className={css.quiet}>{text.what}</p>
+      <DropTarget texts={texts} disabled={busy} onGiven={(given) => studio.measureAgainst(given)}>
+        <h3>{texts.title}</h3>
+        <p className={css.quiet}>{texts.what}</p>
       </DropTarget>
       {compared.map(({ original, textLabel, result }, at) => (
         // biome-ignore lint/suspicious/noArrayIndexKey: comparisons are only added
         <table key={at} className={`${table.table} ${css.results}`}>
           <caption className={css.caption}>
             {text.result(original, textLabel, result.windows, result.tokens / result.windows)}
-            {!result.blocks && ` ${text.noGrowth}`}
+            {result.noDelta && ` ${text.noDelta[result.noDelta]}`}
           </caption>
           <Heads />
           <tbody>

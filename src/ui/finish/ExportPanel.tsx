@@ -1,5 +1,6 @@
 import { useState } from "react";
 import { formatTitles } from "../../recipe/recipe";
+import { isQuantized } from "../../store/measuring";
 import { canExport, nextStep, selectedRun } from "../../store/next";
 import type { Run } from "../../store/state";
 import { runTitle } from "../format";
@@ -20,6 +21,7 @@ export function ExportPanel() {
   const label = useStudioState((s) => s.model.summary?.label ?? "");
   const ready = useStudioState(canExport);
   const isNext = useStudioState((s) => nextStep(s) === "export");
+  const quantized = useStudioState(isQuantized);
   const [refused, setRefused] = useState<string | null>(null);
   const name = run ? exportName(label, run.recipe) : "";
 
@@ -54,7 +56,7 @@ export function ExportPanel() {
           )}
         </div>
         {refused && <Alert>{refused}</Alert>}
-        <p className={css.quiet}>{run ? whatOf(run) : text.none}</p>
+        <p className={css.quiet}>{quantized ? text.quantized : run ? whatOf(run) : text.none}</p>
         {run?.exported && (
           <Written name={run.exported.name} files={run.exported.summary.files} certificate={run.exported.summary.certificate} />
         )}

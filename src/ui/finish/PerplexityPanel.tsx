@@ -21,6 +21,7 @@ export function PerplexityPanel() {
   const settings = useStudioState((s) => s.evaluation);
   const { isNext, busy } = useStudioState((s) => ({ isNext: nextStep(s) === "measure", busy: isBusy(s) }));
   const model = useStudioState((s) => s.model.measured);
+  const canCompare = useStudioState((s) => s.model.summary !== null && isRunnable(s));
   const hasCompared = useStudioState((s) => s.model.compared.length > 0);
   const quantized = useStudioState(isQuantized);
   const modelToo = useStudioState(isModelMeasurable);
@@ -41,7 +42,7 @@ export function PerplexityPanel() {
         {model.map(({ key, textLabel, result }) => (
           <p key={key}>{text.ofModel(perplexityText(result.perplexity), textLabel, count(result.tokens))}</p>
         ))}
-        {quantized && <Comparisons />}
+        {quantized && <Comparisons texts={strings.compare} />}
         {keys.map((key) => (
           <Results key={key} of={key} runs={runs.filter((r) => measuredOn(r, key))} />
         ))}
@@ -68,6 +69,14 @@ export function PerplexityPanel() {
             />
           </div>
         </details>
+        {canCompare && !quantized && (
+          <details>
+            <summary>{strings.compare.another.title}</summary>
+            <div className={css.inside}>
+              <Comparisons texts={{ ...strings.compare, ...strings.compare.another }} />
+            </div>
+          </details>
+        )}
       </div>
     </Panel>
   );

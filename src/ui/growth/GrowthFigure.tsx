@@ -26,7 +26,7 @@ export function GrowthFigure() {
 
   const texts = evaluatedTexts(runs);
   const shown: GrowthView = { ...view, text: texts.some((t) => t.key === view.text) ? view.text : null };
-  const all = [...runs.filter((r) => !r.hidden).map((r) => curveOf(r, shown)), ...comparedCurves(compared, shown)];
+  const all = [...runs.filter((r) => !r.hidden).map((r) => curveOf(r, shown)), ...comparedCurves(compared, shown, runs)];
   const drawn = all.filter(({ points }) => points.length > 0);
   const faded = under && curveOf(under, shown);
   const rows = growthRows(faded ? [...drawn, faded] : drawn);

@@ -32,13 +32,21 @@ export function curveOf(run: Run, view: GrowthView): Curve {
   return { id, slot, title, label: `${number}: ${title}`, points: pointsIn(blocks, view), totalBlocks };
 }
 
-/** The open checkpoint's own, beside what it was compared with. */
-export function comparedCurves(compared: readonly Compared[], view: GrowthView): Curve[] {
+/** The open checkpoint's own, beside what it was compared with. @param runs whose colours are taken. */
+export function comparedCurves(compared: readonly Compared[], view: GrowthView, runs: readonly Pick<Run, "slot">[]): Curve[] {
+  const free = Math.max(-1, ...runs.map(({ slot }) => slot)) + 1;
   return compared.flatMap(({ original, textLabel, result }, at) => {
     if (!result.blocks) return [];
     const title = strings.growth.beside(original, textLabel);
     return [
-      { id: `compared ${at}`, slot: at, title, label: title, points: pointsIn(result.blocks, view), totalBlocks: result.blocks.length },
+      {
+        id: `compared ${at}`,
+        slot: free + at,
+        title,
+        label: title,
+        points: pointsIn(result.blocks, view),
+        totalBlocks: result.blocks.length,
+      },
     ];
   });
 }

@@ -1,4 +1,5 @@
 import { QuantError } from "../../errors";
+import { waitPatiently } from "./polling";
 
 /** Vulkan drivers that need no GPU, in the order in which they are tried. */
 const softwareDrivers = [
@@ -25,6 +26,7 @@ export async function openNodeGpu(): Promise<GPU> {
   if (pinned.qepDawn) return pinned.qepDawn;
   const dawn = await importDawn();
   Object.assign(globalThis, dawn.globals);
+  waitPatiently();
   const tried: GPU[] = [];
   pinned.qepDawnTried = tried;
   for (const driver of await drivers()) {

@@ -1,9 +1,9 @@
 import { QuantError, throwIfCancelled } from "../errors";
-import { dtypeBytes, findBeyondF16, findNonFinite, toF16 } from "../io/dtype";
+import { dtypeBytes, findBeyondF16, findNonFinite, isBeyondF16 } from "../io/dtype";
 import { shown } from "../io/text";
 import type { Shards } from "../io/types";
 import type { Checkpoint } from "../model/checkpoint";
-import { pointOf } from "../ops/grid-kinds";
+import { pointOf, pointsOn } from "../ops/grid-kinds";
 import { codesOf, type PackedMatrix } from "../ops/packed";
 import type { Beyond, Coded, QuantizedModel } from "../quant/coded";
 import type { RunPlan } from "../quant/layer-plan";
@@ -77,27 +77,39 @@ const layerBeyond = (layer: Coded): Beyond | null => (layer.kind === "dense" ? n
 
 /** The first ŵ of a matrix, whose groups are in order, that rounds to infinity in f16. */
 export function packedBeyond(layer: PackedMatrix): Beyond | null {
+  const [out] = layer.shape;
+  const groups = layer.scales.length / out;
+  // Codes are unpacked only where an end of a group's grid is beyond.
+  for (let o = 0; o < out; o++) {
+    const found = groupsMayBeBeyond(layer, o * groups, (o + 1) * groups) && rowBeyond(layer, o);
+    if (found) return found;
+  }
+  return null;
+}
+
+/** A plain loop, as a large layer has millions of groups. */
+function groupsMayBeBeyond({ gridKind, scales, zeros, bits }: PackedMatrix, from: number, to: number): boolean {
+  const point = pointsOn(gridKind);
+  const last = 2 ** bits - 1;
+  for (let at = from; at < to; at++)
+    if (isBeyondF16(point(scales[at], zeros[at], 0)) || isBeyondF16(point(scales[at], zeros[at], last))) return true;
+  return false;
+}
+
+function rowBeyond(layer: PackedMatrix, o: number): Beyond | null {
   const [out, n] = layer.shape;
   const groups = layer.scales.length / out;
-  const point = (at: number, code: number) => pointOf(layer.gridKind, layer.scales[at], layer.zeros[at], code);
-  const ends = [0, 2 ** layer.bits - 1];
-  for (let o = 0; o < out; o++) {
-    const suspects = Array.from({ length: groups }, (_, g) => o * groups + g).filter((at) =>
-      ends.some((code) => !Number.isFinite(toF16(point(at, code)))),
-    );
-    if (!suspects.length) continue;
-    const codes = codesOf(layer, o, o + 1);
-    for (let i = 0; i < n; i++) {
-      const at = o * groups + Math.floor((i * groups) / n);
-      const value = point(at, codes[i]);
-      if (!Number.isFinite(toF16(value))) return { index: o * n + i, value };
-    }
+  const codes = codesOf(layer, o, o + 1);
+  for (let i = 0; i < n; i++) {
+    const at = o * groups + Math.floor((i * groups) / n);
+    const value = pointOf(layer.gridKind, layer.scales[at], layer.zeros[at], codes[i]);
+    if (isBeyondF16(value)) return { index: o * n + i, value };
   }
   return null;
 }
 
 function valuesBeyond(values: Float32Array): Beyond | null {
-  const index = values.findIndex((x) => !Number.isFinite(toF16(x)));
+  const index = values.findIndex(isBeyondF16);
   return index < 0 ? null : { index, value: values[index] };
 }
 

@@ -99,13 +99,16 @@ export function toFloats(bytes: Uint8Array, dtype: Dtype): Float32Array {
 /** Adding 2^52 leaves no fraction bits, so the FPU itself rounds half to even; exact for 0 <= x < 2^51. */
 const roundEven = (x: number) => x + 2 ** 52 - 2 ** 52;
 
+/** The least magnitude that rounds to infinity in f16: halfway between 65504, its largest, and the power of 2 above. */
+const leastBeyondF16 = 65520;
+
 /** The f16 word nearest to a double (ties to even; beyond 65519.99… infinity). Directly from f64: via f32 would round twice. */
 export function f16Word(x: number): number {
   double[0] = x;
   const sign = (doubleBits[1] >>> 16) & 0x8000;
   const a = Math.abs(x);
   if (Number.isNaN(x)) return sign | 0x7e00;
-  if (a >= 65520) return sign | 0x7c00;
+  if (a >= leastBeyondF16) return sign | 0x7c00;
   if (a < 2 ** -14) return sign | roundEven(a * 2 ** 24);
   const exponent = ((doubleBits[1] >>> 20) & 0x7ff) - 1023;
   // A fraction that rounds up to 2048 carries into the exponent, which is just the next f16.
@@ -217,11 +220,14 @@ export function findNonFinite(bytes: Uint8Array, dtype: Dtype): NonFinite | null
 /** The least magnitudes, as bits, that round to infinity in f16. */
 const beyond = { BF16: 0x4780, F32: 0x477ff000 };
 
+/** Whether a value is infinite in f16, or no number. */
+export const isBeyondF16 = (x: number): boolean => !(Math.abs(x) < leastBeyondF16);
+
 /** The first finite element that f16 cannot hold; null when there is none (always, for dtypes that cannot reach so far). */
 export function findBeyondF16(bytes: Uint8Array, dtype: Dtype): { index: number; value: number } | null {
   if (dtype === "F64") {
     const values = new Float64Array(new Uint8Array(bytes).buffer);
-    const at = values.findIndex((x) => Math.abs(x) >= 65520);
+    const at = values.findIndex((x) => Math.abs(x) >= leastBeyondF16);
     return at < 0 ? null : { index: at, value: values[at] };
   }
   if (dtype !== "BF16" && dtype !== "F32") return null;

@@ -65,6 +65,11 @@ export function groupBits(kind: GridKind, bits: number): number {
   return 16 + (gridKinds[kind].zeros === "real" ? 16 : bits);
 }
 
-/** ŵ of a code. Exact, but for the types of super-blocks with mins, whose difference clients round to f32. */
-export const pointOf = (kind: GridKind, scale: number, zero: number, code: number): number =>
-  gridKinds[kind].zeros === "real" ? scale * code - zero : scale * (code - zero);
+type Point = (scale: number, zero: number, code: number) => number;
+const onRealZero: Point = (scale, zero, code) => scale * code - zero;
+const onIntegerZero: Point = (scale, zero, code) => scale * (code - zero);
+
+/** How a kind makes ŵ of a code, to be asked once for many. Exact, but for the types of super-blocks with mins, whose difference clients round to f32. */
+export const pointsOn = (kind: GridKind): Point => (gridKinds[kind].zeros === "real" ? onRealZero : onIntegerZero);
+
+export const pointOf = (kind: GridKind, scale: number, zero: number, code: number): number => pointsOn(kind)(scale, zero, code);

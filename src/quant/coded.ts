@@ -47,7 +47,7 @@ export async function codeLayer(ops: Ops, name: string, layer: QuantizedLayer, {
   const [scales, zeros, factors] = await ops.read(tensorsOf(layer.grid));
   const words = await ops.readUints(packed);
   ops.free(packed);
-  if (![scales, zeros].every((x) => x.every(Number.isFinite))) throw overflow(name);
+  if (!areFinite(scales) || !areFinite(zeros)) throw overflow(name);
   const [out, n] = layer.codes.shape;
   return {
     kind: "packed",
@@ -61,6 +61,12 @@ export async function codeLayer(ops: Ops, name: string, layer: QuantizedLayer, {
     zeros: zerosOf(layer.grid.kind, zeros),
     ...(factors && { factors: Float32Array.from(factors) }),
   };
+}
+
+/** A plain loop, as a large layer has millions of groups. */
+function areFinite(values: ArrayLike<number>): boolean {
+  for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i])) return false;
+  return true;
 }
 
 const zerosOf = (kind: GridKind, zeros: ArrayLike<number>): Uint8Array | Float32Array =>
@@ -139,6 +145,6 @@ function divideFactors(layer: PackedLayer & SuperMatrix, s: ArrayLike<number>): 
 }
 
 function finite(layer: PackedLayer): PackedLayer {
-  if (![layer.scales, layer.zeros].every((x) => x.every(Number.isFinite))) throw overflow(layer.name);
+  if (!areFinite(layer.scales) || !areFinite(layer.zeros)) throw overflow(layer.name);
   return layer;
 }

@@ -1,5 +1,5 @@
 import { QuantError } from "../../errors";
-import { toF16, toF16Words } from "../../io/dtype";
+import { isBeyondF16, toF16Words } from "../../io/dtype";
 import { ownTensors } from "../../model/checkpoint";
 import { pointOf } from "../../ops/grid-kinds";
 import type { Beyond, PackedLayer } from "../../quant/coded";
@@ -71,8 +71,11 @@ function productBeyondF16(layer: PackedLayer): Beyond | null {
   const { scales, shape, bits } = layer;
   const biases = biasesOf(layer);
   const size = (shape[0] * shape[1]) / scales.length;
-  for (const [at, s] of scales.entries())
-    for (const value of [s * (2 ** bits - 1), biases[at]]) if (!Number.isFinite(toF16(value))) return { index: at * size, value };
+  for (let at = 0; at < scales.length; at++) {
+    const product = scales[at] * (2 ** bits - 1);
+    if (isBeyondF16(product)) return { index: at * size, value: product };
+    if (isBeyondF16(biases[at])) return { index: at * size, value: biases[at] };
+  }
   return null;
 }
 

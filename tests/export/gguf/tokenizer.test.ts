@@ -226,6 +226,49 @@ describe("tokenizer.model", () => {
     expect(await keysOf({ "tokenizer.model": file(2, undefined, 0), ...named }, 268, config)).toHaveProperty("add_space_prefix", false);
   });
 
+  const settings = (rest: object) => ({ ...named["tokenizer_config.json"], ...rest });
+  const decoder = {
+    2: { content: "</s>", special: true },
+    265: { content: "<|im_end|>", special: true },
+    266: { content: "<think>", special: false },
+  };
+
+  test.each<[string, Record<string, object>]>([
+    ["tokenizer_config.json", { "tokenizer_config.json": settings({ added_tokens_decoder: decoder, eos_token: "<|im_end|>" }) }],
+    [
+      "added_tokens.json",
+      {
+        "added_tokens.json": { "<|im_end|>": 265, "<think>": 266 },
+        "tokenizer_config.json": settings({ eos_token: { content: "<|im_end|>" } }),
+      },
+    ],
+  ])("has the tokens that %s adds, EOS among them", async (_, files) => {
+    const keys = await keysOf({ "tokenizer.model": file(), ...files }, 268, config);
+    expect((keys.tokens as string[]).slice(264)).toEqual(["b", "<|im_end|>", "<think>", "[PAD267]"]);
+    expect([...(keys.token_type as Int32Array)].slice(264)).toEqual([1, 3, 4, 5]);
+    expect([...(keys.token_type as Int32Array)].slice(0, 3)).toEqual([2, 3, 3]);
+    expect(keys).toMatchObject({ bos_token_id: 1, eos_token_id: 265, add_bos_token: true, add_eos_token: false });
+  });
+
+  test("puts around a text what its settings say", async () => {
+    const keys = await keysOf(
+      { "tokenizer.model": file(), "tokenizer_config.json": settings({ add_bos_token: false, add_eos_token: true }) },
+      268,
+      config,
+    );
+    expect(keys).toMatchObject({ add_bos_token: false, add_eos_token: true });
+  });
+
+  test("whose end of text is none of its tokens, or with added tokens that are none, is refused", async () => {
+    const read = (rest: object, more = {}) =>
+      keysOf({ "tokenizer.model": file(), "tokenizer_config.json": settings(rest), ...more }, 268, config);
+    await expect(read({ eos_token: "<|im_end|>" })).rejects.toThrow(/eos_token .*<\|im_end\|>.* is none of its tokens/);
+    await expect(read({ added_tokens_decoder: { 265: { special: true } } })).rejects.toThrow(/without id or content/);
+    await expect(read({ added_tokens_decoder: { x: { content: "a" } } })).rejects.toThrow(/without id or content/);
+    await expect(read({ added_tokens_decoder: { 268: { content: "x" } } })).rejects.toThrow(/268 rows/);
+    await expect(read({}, { "added_tokens.json": { x: "265" } })).rejects.toThrow(/token without an id/);
+  });
+
   test("of another kind, with a table of characters, or broken is refused", async () => {
     const read = (bytes: Uint8Array) => keysOf({ "tokenizer.model": bytes }, 268, config);
     await expect(read(file(1))).rejects.toThrow(/not of SentencePiece's type BPE/);

@@ -3,7 +3,7 @@
  * trainer_spec (2: model_type, byte_fallback), normalizer_spec (3: add_dummy_prefix, precompiled_charsmap).
  */
 import { byteToken } from "./sentence-piece";
-import { tokensOf, tokenTypes, unusable, type Vocabulary } from "./tokens";
+import { type AddedToken, tokensOf, tokenTypes, unusable, type Vocabulary } from "./tokens";
 
 const wireTypes = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const;
 /** SentencePiece's numbers of kinds of pieces are llama.cpp's. */
@@ -64,8 +64,8 @@ function pieceOf(bytes: Uint8Array): Piece {
 const fieldOf = (message: Uint8Array, wanted: number, fallback: Field): Field =>
   [...fieldsOf(message)].findLast(([number]) => number === wanted)?.[1] ?? fallback;
 
-/** The vocabulary of a tokenizer.model. @throws QuantError `bad-format`. */
-export function pieceModel(bytes: Uint8Array, size: number): Vocabulary {
+/** The vocabulary of a tokenizer.model, and of the tokens added to it. @throws QuantError `bad-format`. */
+export function pieceModel(bytes: Uint8Array, added: readonly AddedToken[], size: number): Vocabulary {
   const pieces: Piece[] = [];
   let [trainer, normalizer] = [new Uint8Array(0), new Uint8Array(0)];
   for (const [number, value] of fieldsOf(bytes)) {
@@ -81,7 +81,7 @@ export function pieceModel(bytes: Uint8Array, size: number): Vocabulary {
   const types = new Map(pieces.map(({ text, type }) => [text, byteToken.test(text) ? tokenTypes.byte : type]));
   const tokens = tokensOf(
     pieces.map(({ text }, id) => [text, id] as const),
-    [],
+    added,
     size,
     (text) => types.get(text)!,
   );

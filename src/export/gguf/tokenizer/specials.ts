@@ -1,18 +1,10 @@
 /** The ids with a meaning: where a text begins, where generation ends. */
-import { readJson } from "../../../io/json";
-import { findFile } from "../../../io/source";
+import { shown } from "../../../io/text";
 import type { Source } from "../../../io/types";
 import { chatTemplateOf } from "../../../model/tokenizer";
 import { bool, type Metadata, text, u32, type Value } from "../metadata-values";
+import { namedToken, settingsIn } from "./settings";
 import { isObject, type Json, type Tokens, unusable } from "./tokens";
-
-const limit = 50 * 2 ** 20;
-
-async function settingsOf(source: Source, name: string): Promise<Json> {
-  const file = findFile(source, name);
-  const json = file && (await readJson(file, limit));
-  return isObject(json) ? json : {};
-}
 
 /**
  * Special ids, whether they are put around a text, and the chat template. tokenizer_config.json's names of tokens come before config.json's ids, as in
@@ -20,18 +12,19 @@ async function settingsOf(source: Source, name: string): Promise<Json> {
  * @throws QuantError `bad-format` where no end of text is known, or llama.cpp cannot put around a text what the tokenizer does.
  */
 export async function specialKeys(source: Source, json: Json | null, config: Json, { texts }: Tokens): Promise<Metadata> {
-  const settings = await settingsOf(source, "tokenizer_config.json");
-  const generation = await settingsOf(source, "generation_config.json");
+  const settings = await settingsIn(source, "tokenizer_config.json");
+  const generation = await settingsIn(source, "generation_config.json");
   const idOf = (name: string): number | undefined => {
-    const content = isObject(settings[`${name}_token`]) ? (settings[`${name}_token`] as Json).content : settings[`${name}_token`];
-    const named = typeof content === "string" ? texts.indexOf(content) : -1;
+    const named = texts.indexOf(namedToken(settings, name) ?? "");
     return named >= 0 ? named : listed(config[`${name}_token_id`], texts.length)[0];
   };
   const named = idOf("bos");
   const eos = idOf("eos");
+  const end = namedToken(settings, "eos");
+  if (end !== null && !texts.includes(end)) throw unusable(`tokenizer_config.json's eos_token ${shown(end)} is none of its tokens`);
   if (eos === undefined) throw unusable("neither tokenizer_config.json nor config.json says which token ends a text (eos_token)");
-  const around = json ? templateOf(json, texts) : { prefix: named === undefined ? [] : [named], suffix: [] };
-  // What tokenizer.json puts first is what llama.cpp has to put first.
+  const around = json ? templateOf(json, texts) : aroundPieces(settings, named, eos);
+  // What is put first is what llama.cpp has to put first.
   const bos = around.prefix[0] ?? named;
   const template = await chatTemplateOf(source);
   const stops = [...listed(config.eos_token_id, texts.length), ...listed(generation.eos_token_id, texts.length)];
@@ -60,6 +53,15 @@ function isOnly(ids: readonly number[], id: number | undefined): boolean {
   if (ids.length > 1 || ids[0] !== id)
     throw unusable("it puts other tokens around a text than its first and last, which llama.cpp does not");
   return true;
+}
+
+/** What a tokenizer that is only a tokenizer.model puts around a text: its BOS unless its settings say no, its EOS if they say so (LlamaTokenizer's defaults). */
+function aroundPieces(
+  { add_bos_token, add_eos_token }: Json,
+  bos: number | undefined,
+  eos: number,
+): { prefix: number[]; suffix: number[] } {
+  return { prefix: add_bos_token === false || bos === undefined ? [] : [bos], suffix: add_eos_token === true ? [eos] : [] };
 }
 
 /** The special ids that tokenizer.json's post_processor puts before and after a text. */

@@ -6,21 +6,20 @@ import { bool, f32s, i32s, type Metadata, text, texts, type Value } from "../met
 import { byteLevel } from "./byte-level";
 import { pieceModel } from "./piece-model";
 import { sentencePiece } from "./sentence-piece";
+import { addedBeside, tokenizerLimit } from "./settings";
 import { isObject, type Json, type Tokens, unusable, type Vocabulary } from "./tokens";
-
-const limit = 50 * 2 ** 20;
 
 /** tokenizer.json; null where there is none. @throws QuantError `bad-json`. */
 export async function tokenizerJson(source: Source): Promise<Json | null> {
   const file = findFile(source, "tokenizer.json");
-  const json = file && (await readJson(file, limit));
+  const json = file && (await readJson(file, tokenizerLimit));
   if (file && !isObject(json)) throw unusable("tokenizer.json is no JSON object");
   return (json as Json | undefined) ?? null;
 }
 
 /** @param size rows of the embedding table. @throws QuantError `missing-file`, or `bad-format` for a tokenizer that llama.cpp does not have. */
 export async function vocabularyOf(source: Source, json: Json | null, size: number): Promise<Vocabulary> {
-  if (!json) return pieceModel(await piecesOf(source), size);
+  if (!json) return pieceModel(await piecesOf(source), await addedBeside(source), size);
   const { model } = json;
   if (!isObject(model) || (model.type !== undefined && model.type !== "BPE"))
     throw unusable(`tokenizer.json's model is not of type BPE, the only one that is known here`);
@@ -29,7 +28,7 @@ export async function vocabularyOf(source: Source, json: Json | null, size: numb
 
 async function piecesOf(source: Source): Promise<Uint8Array> {
   const file = findFile(source, "tokenizer.model");
-  if (!file || file.size > limit)
+  if (!file || file.size > tokenizerLimit)
     throw new QuantError(
       "missing-file",
       "tokenizer.json or tokenizer.model",

@@ -86,10 +86,11 @@ export function parseCommandLine<O extends Options>(args: string[], options: O) 
   return { folder: parsed.positionals[0], options: parsed.values };
 }
 
-/** The number in an option's value. @throws QuantError `bad-argument` naming the option. */
-export function numberOf(option: string, text: string): number {
+/** The whole number that an option gives. @throws QuantError `bad-argument` for anything else, and for less than `least`. */
+export function countOf(option: string, text: string, least = 1): number {
   const value = Number(text);
-  if (text.trim() === "" || !Number.isFinite(value)) throw wrong(`--${option} is "${text}", which is not a number`);
+  if (text.trim() === "" || !Number.isSafeInteger(value) || value < least)
+    throw wrong(`--${option} is "${text}"`, `Give a whole number, at least ${least}.`);
   return value;
 }
 

@@ -6,7 +6,7 @@ import { readQuestions } from "../model/tasks";
 import { openAny } from "../reopen/open";
 import { klText, riseText, sameTopText } from "../results/divergence";
 import type { Comparison, Perplexity } from "../results/measures";
-import { evaluateOptions, inspectOptions, numberOf, parseCommandLine, tasksOptions, wrong } from "./args";
+import { countOf, evaluateOptions, inspectOptions, parseCommandLine, tasksOptions, wrong } from "./args";
 import { withEngine } from "./engine";
 import { threadHelper } from "./helper";
 import { sourceAt } from "./source";
@@ -39,8 +39,8 @@ export async function evaluate(args: string[], signal: AbortSignal): Promise<voi
   const path = options.text ?? options.tokens;
   if (!path || (options.text && options.tokens)) throw wrong("give either --text or --tokens");
   const cutting: Cutting = {
-    windows: options.windows === undefined ? null : numberOf("windows", options.windows),
-    windowLength: options["window-length"] === undefined ? 256 : numberOf("window-length", options["window-length"]),
+    windows: options.windows === undefined ? null : countOf("windows", options.windows),
+    windowLength: options["window-length"] === undefined ? 256 : countOf("window-length", options["window-length"], 2),
   };
   const source = await sourceAt(folder);
   const original = options.against === undefined ? null : await sourceAt(options.against);
@@ -79,10 +79,9 @@ function measuredText(measured: Perplexity | Comparison): string {
 export async function tasks(args: string[], signal: AbortSignal): Promise<void> {
   const { folder, options } = parseCommandLine(args, tasksOptions);
   if (!options.tasks) throw wrong("--tasks is missing", "Name a question file: .jsonl, .csv or .parquet.");
+  const limit = options.limit === undefined ? undefined : countOf("limit", options.limit);
   const source = await sourceAt(folder);
   const all = await givenAs("text", async () => readQuestions(await diskSourceFile(options.tasks!), threadHelper(signal).parquet));
-  const limit = options.limit === undefined ? all.length : numberOf("limit", options.limit);
-  if (!Number.isInteger(limit) || limit < 1) throw wrong(`--limit is ${limit}`, "Give a whole number of questions, at least 1.");
   const questions = all.slice(0, limit);
   await withEngine(options, null, async (engine) => {
     await engine.open(source);

@@ -1,11 +1,13 @@
-import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { constants } from "node:fs";
+import { access, stat, writeFile } from "node:fs/promises";
+import { dirname, join, resolve, sep } from "node:path";
 import type { Engine } from "../engine/engine";
 import type { Beginning } from "../engine/runs";
 import type { GivenText } from "../engine/tokens";
 import { asQuantError } from "../errors";
 import { folderSink, folderSource } from "../io/node";
 import { claimFolder } from "../io/node-scratch";
+import { writeError } from "../io/sink";
 import { type Recipe, recipeTitle } from "../recipe/recipe";
 import type { RunEvent } from "../results/events";
 import type { PlanSummary } from "../results/plan";
@@ -27,6 +29,8 @@ export async function quantize(args: string[], signal: AbortSignal): Promise<voi
   const { out, calibration, report: reportFile } = options;
   if (!out) throw wrong("--out is missing", "Name the folder to write.");
   await recipeOf(options);
+  if (reportFile && !isInside(reportFile, out)) await checkReport(reportFile);
+  const started = performance.now();
   const source = await folderSource(folder);
   const place = runFolder(out);
   await withEngine(options, place, async (engine) => {
@@ -39,9 +43,8 @@ export async function quantize(args: string[], signal: AbortSignal): Promise<voi
     // Before anything of the output is touched: another process may be working on it.
     const release = await claimFolder(place);
     try {
-      const report = await runAndExport(engine, recipe, text, { ...options, out, folder, place }, signal);
-      if (reportFile) await writeFile(reportFile, `${JSON.stringify(report, null, 2)}\n`);
-      say(`Done: ${out} in ${(report.ms / 1000).toFixed(1)} s, read back and verified.`);
+      await runAndExport(engine, recipe, text, { ...options, out, folder, place }, signal);
+      say(`Done: ${out} in ${((performance.now() - started) / 1000).toFixed(1)} s, read back and verified.`);
     } finally {
       await release();
     }
@@ -53,24 +56,47 @@ interface Where {
   /** The model's folder. */
   folder: string;
   place: string;
+  /** The file that gets the run's report. */
+  report?: string;
   force?: boolean;
   resume?: boolean;
+}
+
+/** What lies in the output has a folder when the export is done. */
+const isInside = (file: string, folder: string): boolean => resolve(file).startsWith(resolve(folder) + sep);
+
+/** Asks before a run of hours, not after it. @throws QuantError `write-failed`. */
+async function checkReport(file: string): Promise<void> {
+  try {
+    await access(dirname(file), constants.W_OK);
+    if ((await stat(file).catch(() => null))?.isDirectory()) throw new Error("it is a folder");
+  } catch (e) {
+    throw writeError(e, file);
+  }
+}
+
+async function writeReport(file: string, report: RunReport): Promise<void> {
+  try {
+    await writeFile(file, `${JSON.stringify(report, null, 2)}\n`);
+  } catch (e) {
+    throw writeError(e, file);
+  }
 }
 
 async function runAndExport(
   engine: Engine,
   recipe: Recipe,
   text: GivenText | null,
-  { out, folder, place, force, resume }: Where,
+  { out, folder, place, report: reportFile, force, resume }: Where,
   signal: AbortSignal,
-): Promise<RunReport> {
+): Promise<void> {
   const sink = await folderSink(out, { force, input: folder, temporary: join(place, "export") });
   beforeLeaving(() => sink.discardNow());
   try {
     const report = await runKept(engine, recipe, text, resume ? "resume" : force ? "replace" : "new", signal);
     await engine.export(id, sink, () => {}, signal);
+    if (reportFile) await writeReport(reportFile, report);
     await engine.forget(id);
-    return report;
   } finally {
     await sink.abort();
   }

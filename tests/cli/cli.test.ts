@@ -234,6 +234,19 @@ describe("bad input gets one sentence and its exit code", () => {
       3,
       /shorter than its header says: truncated: model\.safetensors/,
     ],
+    ...[
+      ["--windows", "0"],
+      ["--windows", "-1"],
+      ["--windows", "1.5"],
+      ["--window-length", "1"],
+    ].map(([option, value]): [string, () => ReturnType<typeof cli>, number, RegExp] => [
+      `${option} ${value}`,
+      () => cli("evaluate", model, "--tokens", at("ids.npy"), option, value, "--cpu"),
+      2,
+      new RegExp(`${option} is "${value}". Give a whole number, at least`),
+    ]),
+    ["no whole number of questions", () => cli("tasks", demoFolder, "--tasks", at("x.csv"), "--limit", "2.5"), 2, /--limit is "2.5"/],
+    ["a report's folder that is not there", () => quantize("--out", at("x"), "--report", at("nowhere/r.json")), 6, /nowhere\/r\.json/],
     ["text without a tokenizer", () => cli("evaluate", model, "--text", join(model, "config.json"), "--cpu"), 3, /tokenizer\.json/],
   ])("%s", (_, call, status, words) => {
     const got = call();

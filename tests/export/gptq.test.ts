@@ -165,9 +165,13 @@ describe("GPTQModel alone is the destination", () => {
   });
 
   test("blocks that stay floats are left out by `dynamic`", async () => {
-    const { files, source } = await exported(packedRecipe({ ...mixed, rules: [], blocks: 1 }));
-    expect(json(files.get("quantize_config.json")).dynamic).toEqual({ "-:^model\\.layers\\.1\\.": {} });
-    expect(summarize(await openModel(source)).packing).toBe("GPTQ 4-bit, groups of 32");
+    const { files, source } = await exported(packedRecipe({ ...mixed, rules: [{ match: "down_proj", bits: 8 }], blocks: 1 }));
+    // Before the patterns that fit some of their layers too: clients take the first that fits.
+    expect(Object.entries(json(files.get("quantize_config.json")).dynamic)).toEqual([
+      ["-:^model\\.layers\\.1\\.", {}],
+      ["+:.*\\.down_proj$", { bits: 8, group_size: 32 }],
+    ]);
+    expect(summarize(await openModel(source)).packing).toBe("GPTQ 4, 8-bit, groups of 32");
   });
 
   test("a file of one kind of grid has no `dynamic`", async () => {

@@ -8,7 +8,7 @@ import { createCpuOps } from "../../src/ops/cpu";
 import { pointOf } from "../../src/ops/grid-kinds";
 import { codesOf } from "../../src/ops/packed";
 import { layerKinds, type Recipe } from "../../src/recipe/recipe";
-import { exportedTo } from "../support/exported";
+import { exportedTo, packableConfig } from "../support/exported";
 import { openGpuOps } from "../support/gpu";
 import { packed } from "../support/stage";
 import { safetensors, type Tensors } from "../support/tiny";
@@ -130,3 +130,13 @@ describe("what cannot be read is called by its name", () => {
     await expect(block.load()).rejects.toThrow(/q_proj\.biases has \d+ of them/);
   });
 });
+
+test.each<Partial<Recipe>>([{ format: "dense" }, { format: "gptq" }, { format: "mlx" }, { format: "compressed-tensors" }])(
+  "%j names no weight file of its source's, which clients would look for",
+  async (change) => {
+    const shape = { ...packableConfig, transformers_weights: "model.safetensors" };
+    const { config } = await exportedTo({ ...change, bits: 4, groupSize: 32 }, shape);
+    expect(config).toMatchObject({ hidden_size: 64 });
+    expect(config).not.toHaveProperty("transformers_weights");
+  },
+);

@@ -57,7 +57,7 @@ const mixed: Case[] = [true, false].flatMap((symmetric): Case[] => [
       ],
     },
   ],
-  ["qwen2", { destination: "gptqmodel", bits: 3, groupSize: 32, symmetric, blocks: 1 }],
+  ["qwen2", { destination: "gptqmodel", bits: 3, groupSize: 32, symmetric, blocks: 1, rules: [{ match: "down_proj", bits: 8 }] }],
 ]);
 
 /** In `npm run interop`: everything that fits the shapes. */

@@ -5,7 +5,7 @@ import type { DenseLayer, PackedLayer } from "../../quant/coded";
 import type { Recipe } from "../../recipe/recipe";
 import { safetensors } from "../containers/safetensors";
 import type { Format } from "./format";
-import { inSourceOrder, withDtype } from "./source-order";
+import { inSourceOrder, withDtype, withoutFileName } from "./source-order";
 
 const rowsAtOnce = 256;
 
@@ -54,7 +54,7 @@ export const dense: Format = {
 function configOf(source: Record<string, unknown>, { denseDtype }: Recipe, wide: boolean, isKnown: boolean): Record<string, unknown> {
   if (denseDtype !== "auto") return withDtype(source, configNames[denseDtype]);
   // An unknown architecture may not run in f16, so its own dtype stays.
-  return isKnown ? withDtype(source, wide ? "float32" : "float16") : source;
+  return isKnown ? withDtype(source, wide ? "float32" : "float16") : withoutFileName(source);
 }
 
 function notes({ denseDtype }: Recipe, { spec, config }: Parameters<Format["notes"]>[1]): string[] {

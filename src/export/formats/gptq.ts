@@ -71,7 +71,8 @@ function exceptions({ layers, blocks, quantizedBlocks, recipe }: RunPlan): Recor
     `-:^model\\.layers\\.${quantizedBlocks + at}\\.`,
     {},
   ]);
-  return Object.fromEntries([...rules, ...floats]);
+  // GPTQModel takes the first pattern that fits.
+  return Object.fromEntries([...floats, ...rules]);
 }
 
 const patternOf = (target: Target): string => ("kind" in target ? `.*\\.${target.kind}$` : `^${target.name.replaceAll(".", "\\.")}$`);

@@ -88,8 +88,13 @@ export const integerEntry =
     bytes: (layer) => bytes(onGrid(layer, "integer-zero")),
   });
 
+/** config.json without the name of the source's weight file, which transformers would look for. */
+export function withoutFileName({ transformers_weights: _, ...rest }: Record<string, unknown>): Record<string, unknown> {
+  return rest;
+}
+
 /** config.json with the dtype of what is written: clients that load in the config's dtype must not round f16 to bf16 again, nor f32 to f16. */
 export function withDtype(source: Record<string, unknown>, dtype: "float16" | "bfloat16" | "float32"): Record<string, unknown> {
-  const { quantization_config: _, dtype: __, ...rest } = source;
+  const { quantization_config: _, dtype: __, ...rest } = withoutFileName(source);
   return { ...rest, torch_dtype: dtype };
 }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { modelCard } from "../../src/export/card";
 import { entriesOf, exportJob, formats } from "../../src/export/entries";
+import { mlxLimits } from "../../src/export/formats/mlx-config";
 import { checkPackedRange } from "../../src/export/range";
 import { verifyCheckpoint } from "../../src/export/verify";
 import { f16ToNumber, toF16, toFloats } from "../../src/io/dtype";
@@ -125,6 +126,28 @@ describe("what else is written", () => {
     const plain = await exported({ bits: 4, groupSize: 32 });
     expect(plain.config).toMatchObject({ rope_theta: 10000 });
     expect(plain.config).not.toHaveProperty("rope_scaling");
+  });
+
+  const yarn = { rope_type: "yarn", factor: 4, original_max_position_embeddings: 32 };
+  test.each<[object, number]>([
+    [{}, 0.1 * Math.log(4) + 1],
+    [{ mscale: 0.7 }, 0.1 * Math.log(4) + 1],
+    [{ mscale_all_dim: 1 }, 0.1 * Math.log(4) + 1],
+    [{ mscale: 2, mscale_all_dim: 1 }, (0.2 * Math.log(4) + 1) / (0.1 * Math.log(4) + 1)],
+    [{ attention_factor: 1 }, 1],
+  ])("YaRN with %j multiplies in mlx-lm by what transformers does", async (more, factor) => {
+    const { config: written, model } = await exported({ bits: 4, groupSize: 32 }, { ...config, rope_scaling: { ...yarn, ...more } });
+    const { mscale, mscale_all_dim, attention_factor } = written.rope_scaling;
+    const scale = (x: number) => 0.1 * x * Math.log(4) + 1;
+    expect(scale(mscale) / scale(mscale_all_dim)).toBeCloseTo(factor, 12);
+    expect(attention_factor).toBeCloseTo(factor, 12);
+    expect(mlxLimits(model)).toEqual([]);
+  });
+
+  test("what mlx-lm computes differently of YaRN is said", async () => {
+    const limits = async (more: object) => mlxLimits(await openModel(tinySource({ ...config, rope_scaling: { ...yarn, ...more } })));
+    expect(await limits({ truncate: false })).toEqual([expect.stringMatching(/truncate.*computes something else/)]);
+    expect(await limits({ factor: 1, attention_factor: 1.5 })).toEqual([expect.stringMatching(/attention_factor 1.5 with a factor of 1/)]);
   });
 
   test("some blocks only: the others' layers stay floats", async () => {

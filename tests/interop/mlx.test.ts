@@ -48,6 +48,13 @@ const subjects = {
       },
     },
   }),
+  /** Settings that transformers and mlx-lm read differently. */
+  yarn: madeModel(join(folder, "yarn"), {
+    hidden: 64,
+    intermediate: 128,
+    heads: 2,
+    config: { rope_scaling: { rope_type: "yarn", factor: 4, original_max_position_embeddings: 32, mscale: 0.7, attention_factor: 1 } },
+  }),
   qwen3: madeModel(join(folder, "qwen3"), { hidden: 64, intermediate: 96, heads: 2, family: "qwen3" }),
 };
 type Case = readonly [subject: keyof typeof subjects, change: Partial<Recipe>];
@@ -55,6 +62,7 @@ type Case = readonly [subject: keyof typeof subjects, change: Partial<Recipe>];
 /** In `npm test`. */
 const usual: Case[] = [
   ["llama3", { method: "gptq", bits: 3, groupSize: 64, gptq: { ...plainRecipe.gptq, actOrder: true, mse: true } }],
+  ["yarn", { bits: 4, groupSize: 64 }],
   ["odd", { bits: 2 }],
   ["qwen2", { method: "gptq", bits: 4, groupSize: 32, zeros: "real" }],
   // It divides the rows of v and up after they were quantized, scales and all.

@@ -5,6 +5,7 @@ import { ropeSettingsOf } from "../../model/rope-settings";
 import { withDtype } from "./source-order";
 
 type Json = Record<string, unknown>;
+type Yarn = Extract<Model["spec"]["ropeScaling"], { kind: "yarn" }>;
 
 /** The source's config.json, with everything named that mlx-lm would take another value for. The source's own numbers are kept as they are written. */
 export function mlxConfig({ config, spec }: Pick<Checkpoint, "config" | "spec">): Json {
@@ -30,7 +31,33 @@ function rope(config: Json, { ropeTheta, ropeScaling }: Model["spec"]): Json {
   const theta = { rope_theta: settings.rope_theta ?? config.rope_theta ?? ropeTheta };
   if (!("factor" in ropeScaling)) return theta;
   const original = "originalPositions" in ropeScaling ? { original_max_position_embeddings: ropeScaling.originalPositions } : {};
-  return { ...theta, rope_scaling: { ...settings, ...original, factor: settings.factor ?? ropeScaling.factor } };
+  const yarn = ropeScaling.kind === "yarn" ? magnitude(ropeScaling) : {};
+  return { ...theta, rope_scaling: { ...settings, ...original, factor: settings.factor ?? ropeScaling.factor, ...yarn } };
+}
+
+/**
+ * By what YaRN multiplies cos and sin. mlx-lm does not read attention_factor, and reads mscale where transformers does not (it wants both of them to be given):
+ * it takes (0.1·mscale·ln factor + 1) / (0.1·mscale_all_dim·ln factor + 1), where factor > 1.
+ */
+const magnitude = ({ factor, attentionFactor }: Yarn): Json => ({
+  attention_factor: attentionFactor,
+  mscale: factor > 1 ? (attentionFactor - 1) / (0.1 * Math.log(factor)) : 1,
+  mscale_all_dim: 0,
+});
+
+/** What of YaRN mlx-lm has no words for. */
+function yarnLimits(rope: Model["spec"]["ropeScaling"]): string[] {
+  if (rope.kind !== "yarn") return [];
+  return [
+    ...(rope.truncate
+      ? []
+      : ["mlx-lm 0.32 rounds the ends of YaRN’s ramp (truncate), which this model does not: it computes something else."]),
+    ...(rope.factor > 1 || rope.attentionFactor === 1
+      ? []
+      : [
+          `mlx-lm 0.32 does not know YaRN’s attention_factor ${rope.attentionFactor} with a factor of ${rope.factor}: it computes something else.`,
+        ]),
+  ];
 }
 
 /** What mlx-lm 0.32 is known not to load, or to compute differently. */
@@ -42,6 +69,7 @@ export function mlxLimits({ config, spec }: Pick<Checkpoint, "config" | "spec">)
   return [
     ...(title === "Ministral" ? ["mlx-lm 0.32 has no model of the kind “ministral” and will not load it."] : []),
     ...(title === "Qwen3" && spec.biases.size ? ["mlx-lm 0.32 knows no biases in Qwen3’s attention and will not load it."] : []),
+    ...yarnLimits(spec.ropeScaling),
     ...(windowed ? [`mlx-lm 0.32 gives every block full attention: beyond ${window} tokens it computes something else.`] : []),
   ];
 }

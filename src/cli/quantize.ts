@@ -8,6 +8,7 @@ import { asQuantError } from "../errors";
 import { folderSink, folderSource } from "../io/node";
 import { claimFolder } from "../io/node-scratch";
 import { writeError } from "../io/sink";
+import { idleFlags } from "../recipe/flags";
 import { type Recipe, recipeTitle } from "../recipe/recipe";
 import type { RunEvent } from "../results/events";
 import type { PlanSummary } from "../results/plan";
@@ -37,6 +38,7 @@ export async function quantize(args: string[], signal: AbortSignal): Promise<voi
     const model = await engine.open(source);
     const { shape } = model;
     const recipe = await recipeOf(options, model);
+    for (const { field } of idleFlags(recipe, options)) if (field.flag !== "bits") say(`--${field.flag} has no effect in this run.`);
     if (shape && !calibration)
       throw wrong("--calibration is missing", "Give a .txt, .jsonl or .npy file; Δ is measured on it, and QEP needs it.");
     const text = shape ? { file: await textFile(calibration!), field: options["text-field"] } : null;

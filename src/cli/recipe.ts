@@ -2,7 +2,7 @@ import { givenAs } from "../errors";
 import { readJson } from "../io/json";
 import { diskSourceFile } from "../io/node";
 import { changeRecipe } from "../recipe/access";
-import { type Flags, withFlags } from "../recipe/flags";
+import { type Flags, idleFlags, withFlags } from "../recipe/flags";
 import { type PresetId, presetIds, presets } from "../recipe/presets";
 import type { Recipe } from "../recipe/recipe";
 import { parseRecipe } from "../recipe/schema";
@@ -22,10 +22,22 @@ export async function recipeOf(flags: Given, model: ModelSummary | null = null):
   const base = parseRecipe(path ? await givenAs("recipe", async () => readJson(await diskSourceFile(path), 2 ** 20)) : {});
   const chosen = preset === undefined ? base : changeRecipe(base, presets[presetNamed(preset)].sets);
   const asked = parseRecipe(withFlags(chosen, flags));
-  if (flags.for === undefined) return asked;
+  if (flags.for === undefined) return heard(asked, flags);
   // Bits decide which type a place is given; the other options may change what the place sets.
   const fitting = suited({ ...chosen, bits: asked.bits }, asked.destination, model ? inputWidths(model) : []);
-  return parseRecipe(withFlags(fitting, flags));
+  // Where no type is named, bits have chosen it.
+  return heard(parseRecipe(withFlags(fitting, flags)), flags.type === undefined ? { ...flags, bits: undefined } : flags);
+}
+
+/** @throws QuantError bad-argument for a grid's option beside a type: what was asked for would not be what is made. */
+function heard(recipe: Recipe, flags: Given): Recipe {
+  const idle = idleFlags(recipe, flags).find(({ field }) => field.onlyIf?.path === "type");
+  if (idle)
+    throw wrong(
+      `--${idle.field.flag} has no effect beside the type ${recipe.type}, which settles bits, groups and zero points`,
+      "Leave it out, or give --type none.",
+    );
+  return recipe;
 }
 
 function presetNamed(name: string): PresetId {

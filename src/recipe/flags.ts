@@ -45,6 +45,16 @@ function givenFor(row: RecipeRow, recipe: Recipe, flags: Flags): unknown {
   return field.kind === "optional" && field.switch && flags[field.switch.flag] ? (fieldValue(recipe, row) ?? field.min) : undefined;
 }
 
+/** The options among these that have no effect in this recipe, without their dashes. */
+export const idleFlags = (recipe: Recipe, flags: Flags): RecipeRow[] =>
+  // Choosing no place is no mistake.
+  rows.filter((row) => row.path !== "destination" && isGiven(row, flags) && !isUsed(recipe, row));
+
+function isGiven({ field }: RecipeRow, flags: Flags): boolean {
+  const names = field.kind === "optional" && field.switch ? [field.flag, field.switch.flag] : [field.flag];
+  return names.some((name) => flags[name] !== undefined);
+}
+
 const rulesFrom = (given: Flags[string]): LayerRule[] => (Array.isArray(given) ? given : []).map((text) => ruleFrom(String(text)));
 
 function ruleFrom(text: string): LayerRule {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { parseCommandLine, quantizeOptions } from "../../src/cli/args";
 import { recipeOf } from "../../src/cli/recipe";
+import { idleFlags } from "../../src/recipe/flags";
 import { presetOf } from "../../src/recipe/presets";
 import { defaultRecipe } from "../../src/recipe/recipe";
 import type { ModelSummary } from "../../src/results/model";
@@ -20,7 +21,7 @@ describe("what the options make of a recipe", () => {
   test("--for llama.cpp takes its type from the bits", async () => {
     expect((await of("--for llama.cpp")).type).toBe("Q4_K_M");
     expect((await of("--for llama.cpp --bits 2")).type).toBe("Q2_K_M");
-    expect((await of("--bits 3 --for llama.cpp --type Q4_0")).type).toBe("Q4_0");
+    expect((await of("--for llama.cpp --type Q4_0")).type).toBe("Q4_0");
   });
 
   test("single options override place and preset", async () => {
@@ -33,12 +34,36 @@ describe("what the options make of a recipe", () => {
     expect((await of("--no-act-order --no-mse --no-qep-down-proj")).gptq).toMatchObject({ actOrder: false, mse: false });
   });
 
+  test("with --type none the grid is one's own, for llama.cpp too", async () => {
+    expect(await of("--for llama.cpp --type none --bits 4 --group-size 32 --sym")).toMatchObject({
+      type: "none",
+      groupSize: 32,
+      symmetric: true,
+    });
+  });
+
+  test("options that no part of the recipe uses are named", async () => {
+    const idle = async (line: string) => {
+      const { options } = parseCommandLine(["model", ...line.split(" ")], quantizeOptions);
+      return idleFlags(await recipeOf(options, small), options).map(({ field }) => field.flag);
+    };
+    expect(
+      await idle("--method rtn --format gptq --damp 0.1 --no-act-order --quip-seed 3 --held-out 2 --split-size 100 --dense-dtype bf16"),
+    ).toEqual(["held-out", "damp", "act-order", "quip-seed", "split-size", "dense-dtype"]);
+    expect(await idle("--method gptq --damp 0.1 --rotate --for measure")).toEqual([]);
+  });
+
   test.each(["quick", "good", "paper"])("--preset %s", async (name) => expect(presetOf(await of(`--preset ${name}`))).toBe(name));
 
   test.each([
     ["--preset best", "Name one of quick, good, paper"],
     ["--for ollama", "destination must be one of measure, transformers, gptqmodel, vllm, llama.cpp, mlx, web"],
     ["--no-bits", "Unknown option"],
+    ["--type Q8_0 --bits 3", "--bits has no effect beside the type Q8_0, which settles bits"],
+    ["--for llama.cpp --type Q4_0 --bits 3", "--bits has no effect beside the type Q4_0"],
+    ["--for llama.cpp --bits 3 --group-size 32", "--group-size has no effect beside the type Q3_K_M"],
+    ["--type Q4_K --no-sym", "--sym has no effect beside"],
+    ["--for llama.cpp --zeros real", "--zeros has no effect beside"],
   ])("%s is refused", async (line, words) => {
     await expect((async () => of(line))()).rejects.toThrow(words);
   });

@@ -1,6 +1,7 @@
 /** A zip in the browser's private file system, from a worker: the result is a File on disk that can be downloaded at once. */
 import { QuantError } from "../errors";
 import { blobFile } from "./browser";
+import { newPlace, type Place, sweep } from "./opfs-folders";
 import { writeError } from "./sink";
 import { shown } from "./text";
 import type { Sink } from "./types";
@@ -33,7 +34,7 @@ export async function openLocked(file: FileSystemFileHandle, name: string, waitM
   }
 }
 
-function syncTarget(access: SyncHandle, handle: FileSystemFileHandle, remove: () => Promise<void>): ZipTarget {
+function syncTarget(access: SyncHandle, handle: FileSystemFileHandle, place: Place): ZipTarget {
   let at = 0;
   let open = true;
   const close = () => {
@@ -53,40 +54,44 @@ function syncTarget(access: SyncHandle, handle: FileSystemFileHandle, remove: ()
     written: async () => blobFile(await handle.getFile()),
     async abort() {
       close();
-      await remove();
+      await place.remove();
     },
   };
 }
+
+const zipsFolder = "zips";
+
+/** Deletes the zips of pages that are closed, finished or not. */
+export const removeLeftZips = () => sweep(zipsFolder);
 
 export interface OpfsZip {
   readonly sink: Sink;
   /** The zip, once the sink is finished. */
   file(): Promise<File>;
-  /** Deletes it, after the download. */
-  remove(): Promise<void>;
+  /**
+   * The lock that keeps it. Nobody can tell when the browser has copied a download, so nothing is deleted that this page has made, not even at its next
+   * zip: the page takes the lock over from the worker, which may be restarted, and holds it as long as it lives.
+   */
+  readonly lock: string;
 }
 
-export interface OpfsZipOptions {
-  /** The folder inside the zip. */
-  readonly top: string;
-  readonly date?: Date;
-  /** Given by tests; the origin's private folder otherwise. */
-  readonly root?: FileSystemDirectoryHandle;
-  /** How long to wait for a locked file. */
-  readonly waitMs?: number;
-}
-
-/** Starts a zip called `name` in the origin's private file system; only in a dedicated worker. Throws write-failed, disk-full. */
-export async function opfsZip(name: string, options: OpfsZipOptions): Promise<OpfsZip> {
+/** Starts a zip with the folder `top` in the origin's private file system; only in a dedicated worker. Throws write-failed, disk-full. */
+export async function opfsZip(top: string, date?: Date): Promise<OpfsZip> {
+  const place = await newPlace(zipsFolder);
+  if (!place) throw noFiles();
   try {
-    const root = options.root ?? (await navigator.storage.getDirectory());
-    const handle = await root.getFileHandle(name, { create: true });
-    const access = await openLocked(handle, name, options.waitMs);
-    access.truncate(0);
-    const remove = () => root.removeEntry(name);
-    const sink = zipSink(syncTarget(access, handle, remove), options.top, options.date);
-    return { sink, file: () => handle.getFile(), remove };
+    const handle = await place.folder.getFileHandle(place.name, { create: true });
+    const access = await openLocked(handle, top);
+    return { sink: zipSink(syncTarget(access, handle, place), top, date), file: () => handle.getFile(), lock: place.lock };
   } catch (e) {
-    throw writeError(e, name);
+    await place.remove().catch(() => {});
+    throw writeError(e, `${top}.zip`);
   }
 }
+
+const noFiles = () =>
+  new QuantError(
+    "write-failed",
+    "this browser lets the page keep no files, as in a private window",
+    "Export into a folder, or open the page in an ordinary window and run it again.",
+  );

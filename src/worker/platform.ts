@@ -1,7 +1,7 @@
 import type { Platform, RunPlace } from "../engine/platform";
 import { QuantError } from "../errors";
 import { choicesIn } from "../io/choices";
-import { type Claim, claim, privateBytes, privateFolder } from "../io/opfs-folders";
+import { type Claim, claim, newPlace, privateBytes, privateFolder } from "../io/opfs-folders";
 import { opfsScratch } from "../io/opfs-scratch";
 import { memoryScratch } from "../io/scratch";
 import { createCpuOps } from "../ops/cpu";
@@ -48,17 +48,8 @@ export function webPlatform(reference: boolean): Platform {
       return ids.sort();
     },
     async openSpill() {
-      const folder = await privateFolder(spillFolder);
-      if (!folder) return memoryScratch();
-      const name = crypto.randomUUID();
-      await claim(`${spillFolder}/${name}`);
-      // Remove what closed tabs left behind: the locks on those names are free.
-      for await (const other of folder.keys()) {
-        const left = other === name ? null : await claim(`${spillFolder}/${other}`);
-        if (left) await opfsScratch(folder, other).clear();
-        await left?.release();
-      }
-      return opfsScratch(folder, name);
+      const place = await newPlace(spillFolder);
+      return place ? opfsScratch(place.folder, place.name) : memoryScratch();
     },
   };
 }

@@ -23,12 +23,19 @@ export type TextSource =
 /** Where an export goes: a folder the person chose, or one zip to download. */
 export type ExportTarget = { kind: "folder"; handle: FileSystemDirectoryHandle; name: string } | { kind: "zip"; name: string };
 
+/** A zip in the origin's private file system. */
+export interface ZipFile {
+  file: File;
+  /** It is there as long as somebody holds this lock: the worker that wrote it, and the page. */
+  lock: string;
+}
+
 export interface ExportSummary {
   files: string[];
   bytes: number;
   certificate: Certificate;
-  /** The zip, backed by the origin's private file system; null for a folder. */
-  zip: File | null;
+  /** null for a folder. */
+  zip: ZipFile | null;
 }
 
 export interface RunRequest {

@@ -1,0 +1,57 @@
+import { expect, it, vi } from "vitest";
+import { keepFile } from "../../src/ui/save";
+import type { FakeDirectory } from "../io/fake-directory";
+import { fakeLocks } from "../io/fake-locks";
+import { realClient } from "../support/real-client";
+import { made, opened } from "./opened";
+
+/** A browser's locks, none of them held: every worker before has ended. */
+const unlocked = () => vi.stubGlobal("navigator", { ...navigator, locks: fakeLocks() });
+
+/** Names of the zips in the browser's private file system. */
+async function zips(): Promise<string[]> {
+  const origin = (await navigator.storage.getDirectory()) as unknown as FakeDirectory;
+  return [...origin.folder("zips").entries.keys()];
+}
+
+/** A page with a finished run and two zips of it. */
+async function withTwoZips() {
+  unlocked();
+  const page = await opened();
+  page.studio.editRecipe({ blocks: 1 });
+  await page.studio.run();
+  const first = (await page.studio.exportRun({ kind: "zip", name: "demo" }))!.zip!;
+  const second = (await page.studio.exportRun({ kind: "zip", name: "demo" }))!.zip!;
+  return { page, first, second };
+}
+
+it("a second zip of one name does not touch the first, and neither lies in the root", async () => {
+  const { first, second } = await withTwoZips();
+  expect((await zips()).map((name) => `zips/${name}`)).toEqual([first.lock, second.lock]);
+  expect(second.file.size).toBe(first.file.size);
+  const origin = (await navigator.storage.getDirectory()) as unknown as FakeDirectory;
+  expect([...origin.entries.keys()].filter((name) => name.endsWith(".zip"))).toEqual([]);
+});
+
+it("the worker of a later page deletes what closed pages left", async () => {
+  await withTwoZips();
+  unlocked();
+  await made(realClient({ later: true })).studio.start();
+  expect(await zips()).toEqual([]);
+});
+
+it("a restarted worker leaves what its page may still be downloading", async () => {
+  const { second } = await withTwoZips();
+  unlocked();
+  keepFile(second.lock);
+  await made(realClient({ later: true })).studio.start();
+  expect(await zips()).toEqual([second.lock.slice("zips/".length)]);
+});
+
+it("a zip that is cancelled in the middle leaves nothing", async () => {
+  const { page } = await withTwoZips();
+  const done = page.studio.exportRun({ kind: "zip", name: "demo" });
+  page.studio.cancel();
+  expect(await done).toBe(null);
+  expect(await zips()).toHaveLength(2);
+});

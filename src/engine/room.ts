@@ -1,5 +1,6 @@
 import { QuantError } from "../errors";
 import { exportJob, layoutOf } from "../export/entries";
+import { byteSize } from "../io/text";
 import type { Calibration } from "../model/calibration";
 import type { Checkpoint } from "../model/checkpoint";
 import { stageInputs, stages } from "../model/layers";
@@ -110,8 +111,6 @@ export async function checkRoom(platform: Platform, run: PlannedRun): Promise<vo
   if (lack) throw lack;
 }
 
-const size = (bytes: number): string => (bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`);
-
 /** What is wrong if there is not enough room; null if there is, or if nobody can tell. */
 async function lackOfRoom(platform: Platform, needed: number, bytesOut: number): Promise<QuantError | null> {
   const free = await platform.freeBytes();
@@ -121,5 +120,5 @@ async function lackOfRoom(platform: Platform, needed: number, bytesOut: number):
   const [what, where, hint] = exportsToSameDisk
     ? ["the run and its export take", "on this disk", "Free some space, use fewer windows, or choose an output folder on another disk."]
     : ["the run takes", "for this page", "Free some space, discard runs that are kept, or use fewer windows."];
-  return new QuantError("disk-full", `${what} up to ${size(total)}, and ${size(free)} are free ${where}`, hint);
+  return new QuantError("disk-full", `${what} up to ${byteSize(total)}, and ${byteSize(free)} are free ${where}`, hint);
 }

@@ -1,9 +1,9 @@
 /** A zip in the browser's private file system, from a worker: the result is a File on disk that can be downloaded at once. */
 import { QuantError } from "../errors";
 import { blobFile } from "./browser";
-import { newPlace, type Place, sweep } from "./opfs-folders";
+import { newPlace, type Place, privateBytes, sweep } from "./opfs-folders";
 import { writeError } from "./sink";
-import { shown } from "./text";
+import { byteSize, shown } from "./text";
 import type { Sink } from "./types";
 import { type ZipTarget, zipSink } from "./zip";
 
@@ -42,6 +42,7 @@ function syncTarget(access: SyncHandle, handle: FileSystemFileHandle, place: Pla
     open = false;
   };
   return {
+    prepare: requireRoom,
     async write(bytes) {
       const written = access.write(bytes as Uint8Array<ArrayBuffer>, { at });
       if (written !== bytes.length) throw new DOMException(`${written} of ${bytes.length} bytes were written`, "QuotaExceededError");
@@ -57,6 +58,17 @@ function syncTarget(access: SyncHandle, handle: FileSystemFileHandle, place: Pla
       await place.remove();
     },
   };
+}
+
+/** The room is what the run has left: its blocks are in the same storage, and so are other zips of this page. */
+async function requireRoom(bytes: number): Promise<void> {
+  const free = await privateBytes();
+  if (free === null || free >= bytes) return;
+  throw new QuantError(
+    "disk-full",
+    `the zip takes ${byteSize(bytes)}, and ${byteSize(free)} are free for this page`,
+    "Export into a folder, as Chrome and Edge can, free some space, or discard runs that are kept. A reload deletes this page's earlier zips: wait until they are saved.",
+  );
 }
 
 const zipsFolder = "zips";

@@ -160,6 +160,21 @@ describe("opfsZip", () => {
     expect(zips()).toEqual([]);
   });
 
+  it.each([
+    [100, 1e9, /^disk-full: the zip takes 1.0 GB, and 0.0 MB are free for this page \| Export into a folder.*A reload deletes/],
+    [1e9, 1e9, null],
+    [Number.NaN, 1e9, null],
+  ])("with %d bytes free a zip of %d is refused, or not: %s", async (free, bytes, said) => {
+    vi.stubGlobal("navigator", {
+      storage: { getDirectory: async () => origin.handle, estimate: async () => ({ quota: free + 5, usage: 5 }) },
+    });
+    const { sink } = await opfsZip("top");
+    if (said) expect(await failure(sink.prepare(bytes))).toMatch(said);
+    else await sink.prepare(bytes);
+    await sink.abort();
+    expect(zips()).toEqual([]);
+  });
+
   it("says disk-full when the quota is used up in the middle", async () => {
     origin.quota = 100_000;
     const zip = await opfsZip("top");

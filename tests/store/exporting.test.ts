@@ -48,6 +48,21 @@ it("a restarted worker leaves what its page may still be downloading", async () 
   expect(await zips()).toEqual([second.lock.slice("zips/".length)]);
 });
 
+it("a zip that finds too little room is refused before it is begun, and can be made once there is some", async () => {
+  const { page } = await withTwoZips();
+  const { storage } = navigator;
+  const room = (free: number) => Object.assign(storage, { estimate: async () => ({ quota: free + 5, usage: 5 }) });
+  room(10_000);
+  expect(await page.studio.exportRun({ kind: "zip", name: "demo" })).toBe(null);
+  expect(page.state().outcome).toMatchObject({
+    kind: "failed",
+    error: { code: "disk-full", where: expect.stringMatching(/^the zip takes/) },
+  });
+  expect(await zips()).toHaveLength(2);
+  room(1e9);
+  expect(await page.studio.exportRun({ kind: "zip", name: "demo" })).toMatchObject({ zip: { lock: expect.any(String) } });
+});
+
 it("a zip that is cancelled in the middle leaves nothing", async () => {
   const { page } = await withTwoZips();
   const done = page.studio.exportRun({ kind: "zip", name: "demo" });

@@ -15,7 +15,7 @@ export function nodePlatform(reference: boolean, folder: string | null): Platfor
   const spill = folder ? join(folder, "spill") : join(tmpdir(), `qep-studio-spill-${process.pid}`);
   return {
     runsAgain: false,
-    exportsToSameDisk: true,
+    exportsTo: "same disk",
     freeBytes: () => freeBytes(folder ?? tmpdir()),
     openOps: () => openOps(reference),
     startHasher: nodeHasher,

@@ -100,25 +100,42 @@ const tableBytes = ({ tables }: RunPlan): number =>
 /** The plan with where its data lies, and a warning if there is not so much room where the run is kept. */
 export async function withRoom(platform: Platform, plan: UnroomedPlan, run: PlannedRun): Promise<PlanSummary> {
   const room = roomOf(run, platform);
-  const lack = await lackOfRoom(platform, room.scratchBytes, plan.bytesOut);
+  const lack = await lackOfRoom(platform, room.scratchBytes, platform.exportsTo === "elsewhere" ? 0 : plan.bytesOut);
   return { ...plan, ...room, warnings: [...(lack ? [lack.message] : []), ...plan.warnings] };
 }
 
 /** @throws QuantError `disk-full` before any work, instead of after hours of it. */
 export async function checkRoom(platform: Platform, run: PlannedRun): Promise<void> {
-  const { fileBytes } = await layoutOf(exportJob(run.model, run.plan));
-  const lack = await lackOfRoom(platform, roomOf(run, platform).scratchBytes, fileBytes);
+  const lack = await lackOfRoom(platform, roomOf(run, platform).scratchBytes, await besideBytes(platform, run));
   if (lack) throw lack;
 }
 
-/** What is wrong if there is not enough room; null if there is, or if nobody can tell. */
-async function lackOfRoom(platform: Platform, needed: number, bytesOut: number): Promise<QuantError | null> {
+/** Bytes of the export that must have room while the run is there. Who is just measuring may never download a zip: the plan warns them, and that is all. */
+async function besideBytes({ exportsTo }: Platform, { model, plan }: PlannedRun): Promise<number> {
+  if (exportsTo === "elsewhere" || (exportsTo === "zip" && plan.recipe.destination === "measure")) return 0;
+  return (await layoutOf(exportJob(model, plan))).fileBytes;
+}
+
+/** What takes more room than there is, where it is missing, and what helps. */
+const lacks: Record<Platform["exportsTo"], readonly [what: string, where: string, hint: string]> = {
+  elsewhere: ["the run takes", "for this page", "Free some space, discard runs that are kept, or use fewer windows."],
+  "same disk": [
+    "the run and its export take",
+    "on this disk",
+    "Free some space, use fewer windows, or choose an output folder on another disk.",
+  ],
+  zip: [
+    "the run and its zip take",
+    "for this page",
+    "Free some space, discard runs that are kept, use fewer windows, or use Chrome or Edge, which can export into a folder.",
+  ],
+};
+
+/** What is wrong if there is not enough room; null if there is, or if nobody can tell. @param beside bytes of the export that lies beside the run. */
+async function lackOfRoom(platform: Platform, needed: number, beside: number): Promise<QuantError | null> {
   const free = await platform.freeBytes();
-  const { exportsToSameDisk } = platform;
-  const total = needed + (exportsToSameDisk ? bytesOut : 0);
+  const total = needed + beside;
   if (free === null || free >= total) return null;
-  const [what, where, hint] = exportsToSameDisk
-    ? ["the run and its export take", "on this disk", "Free some space, use fewer windows, or choose an output folder on another disk."]
-    : ["the run takes", "for this page", "Free some space, discard runs that are kept, or use fewer windows."];
+  const [what, where, hint] = lacks[beside ? platform.exportsTo : "elsewhere"];
   return new QuantError("disk-full", `${what} up to ${byteSize(total)}, and ${byteSize(free)} are free ${where}`, hint);
 }

@@ -21,11 +21,14 @@ const choices = choicesIn(async () => {
   return folder && opfsScratch(folder, "matmul");
 });
 
-/** The browser's side of the engine. Runs are kept in the origin's private file system, in memory where there is none. */
-export function webPlatform(reference: boolean): Platform {
+/**
+ * The browser's side of the engine. Runs are kept in the origin's private file system, in memory where there is none.
+ * @param picksFolders a person can choose a folder to export to; where they cannot, a zip is the only way.
+ */
+export function webPlatform(reference: boolean, picksFolders: boolean): Platform {
   return {
     runsAgain: true,
-    exportsToSameDisk: false,
+    exportsTo: picksFolders ? "elsewhere" : "zip",
     freeBytes: privateBytes,
     async openOps() {
       if (reference) return createCpuOps();

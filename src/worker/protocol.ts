@@ -84,8 +84,8 @@ type Listener = (event: RunEvent) => void;
 
 /** The worker's side. One job at a time: a second one is answered `busy`. `cancel` stops any job but the opening of a model. */
 export interface StudioApi {
-  /** Opens the GPU, or the float64 reference when asked. `no-webgpu` if there is none. */
-  init(reference: boolean): Promise<Reply<AdapterFacts>>;
+  /** Opens the GPU, or the float64 reference when asked. `no-webgpu` if there is none. `picksFolders`: this browser can write an export into a folder. */
+  init(reference: boolean, picksFolders: boolean): Promise<Reply<AdapterFacts>>;
   /** Sets the bytes of GPU memory that later jobs keep within; null: as much as there is. */
   limitMemory(bytes: number | null): Promise<Reply<null>>;
   openDemo(): Promise<Reply<ModelSummary>>;

@@ -64,12 +64,12 @@ export function createApi(): StudioApi {
     ending(onEvent, exclusive(work));
 
   return {
-    async init(reference) {
+    async init(reference, picksFolders) {
       return answered(async () => {
         await engine?.close();
         engine = null;
         await removeLeftZips();
-        const started = new Engine(webPlatform(reference));
+        const started = new Engine(webPlatform(reference, picksFolders));
         const { ops } = await started.start();
         engine = started;
         return ops.adapter;

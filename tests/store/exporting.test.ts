@@ -1,12 +1,22 @@
-import { expect, it, vi } from "vitest";
+import { afterEach, expect, it, vi } from "vitest";
 import { keepFile } from "../../src/ui/save";
 import type { FakeDirectory } from "../io/fake-directory";
 import { fakeLocks } from "../io/fake-locks";
 import { realClient } from "../support/real-client";
 import { made, opened } from "./opened";
 
+const browser = navigator;
+afterEach(() => void vi.stubGlobal("navigator", browser));
+
 /** A browser's locks, none of them held: every worker before has ended. */
 const unlocked = () => vi.stubGlobal("navigator", { ...navigator, locks: fakeLocks() });
+
+/** So many bytes are free. */
+const room = (free: number) =>
+  vi.stubGlobal("navigator", {
+    ...navigator,
+    storage: { ...navigator.storage, estimate: async () => ({ quota: free + 5, usage: 5 }) },
+  });
 
 /** Names of the zips in the browser's private file system. */
 async function zips(): Promise<string[]> {
@@ -50,8 +60,6 @@ it("a restarted worker leaves what its page may still be downloading", async () 
 
 it("a zip that finds too little room is refused before it is begun, and can be made once there is some", async () => {
   const { page } = await withTwoZips();
-  const { storage } = navigator;
-  const room = (free: number) => Object.assign(storage, { estimate: async () => ({ quota: free + 5, usage: 5 }) });
   room(10_000);
   expect(await page.studio.exportRun({ kind: "zip", name: "demo" })).toBe(null);
   expect(page.state().outcome).toMatchObject({
@@ -63,10 +71,25 @@ it("a zip that finds too little room is refused before it is begun, and can be m
   expect(await page.studio.exportRun({ kind: "zip", name: "demo" })).toMatchObject({ zip: { lock: expect.any(String) } });
 });
 
+it("where the browser picks no folder, the plan counts the zip", async () => {
+  const warned = async (picksFolders: boolean) => {
+    const page = made(realClient(), { picksFolders });
+    room(100_000);
+    await page.studio.start();
+    await page.studio.openDemo();
+    page.studio.editRecipe({ calibration: { windows: 4, windowLength: 16 } });
+    await page.settled();
+    return page.state().plan.summary!.warnings.join(" ");
+  };
+  expect(await warned(false)).toMatch(/the run and its zip take up to/);
+  expect(await warned(true)).not.toMatch(/There is not enough room/);
+});
+
 it("a zip that is cancelled in the middle leaves nothing", async () => {
   const { page } = await withTwoZips();
   const done = page.studio.exportRun({ kind: "zip", name: "demo" });
   page.studio.cancel();
   expect(await done).toBe(null);
+  expect(page.state().outcome).toMatchObject({ kind: "cancelled" });
   expect(await zips()).toHaveLength(2);
 });

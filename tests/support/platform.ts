@@ -8,7 +8,7 @@ export function memoryPlatform(places = new Map<string, Scratch>(), change: Part
   const claimed = new Set<string>();
   return {
     runsAgain: true,
-    exportsToSameDisk: false,
+    exportsTo: "elsewhere",
     freeBytes: async () => null,
     openOps: async () => createCpuOps(),
     startHasher: plainHasher,

@@ -22,6 +22,7 @@ export function nodePlatform(reference: boolean, folder: string | null): Platfor
     helperFor: threadHelper,
     claimRun: async () => ({ scratch: folderScratch(join(folder!, "journal")), release: async () => {} }),
     keptRuns: async () => [],
+    canKeep: async () => true,
     async openSpill() {
       const scratch = folderScratch(spill);
       await scratch.clear();

@@ -16,6 +16,8 @@ export interface Platform {
   claimRun(id: string): Promise<RunPlace>;
   /** Ids of the runs that are kept and that nobody has claimed. */
   keptRuns(): Promise<string[]>;
+  /** False where there are no files to keep runs in: they are in memory then, and no zip can be written. */
+  canKeep(): Promise<boolean>;
   /** Scratch for activations that do not fit in memory. Emptied when it is opened. */
   openSpill(): Promise<Scratch>;
   /** Bytes that can still be written where runs are kept; null where that is not known. */

@@ -97,11 +97,22 @@ function codedBytes({ layers, quantizedBlocks }: RunPlan): number {
 const tableBytes = ({ tables }: RunPlan): number =>
   tables.reduce((most, { shape, grid }) => Math.max(most, packedBytes(shape, grid) + 8 * shape[0] * groupsOf(shape, grid)), 0);
 
-/** The plan with where its data lies, and a warning if there is not so much room where the run is kept. */
+/** The plan with where its data lies, and a warning if there is not so much room where the run is kept, or nothing can be kept at all. */
 export async function withRoom(platform: Platform, plan: UnroomedPlan, run: PlannedRun): Promise<PlanSummary> {
   const room = roomOf(run, platform);
+  if (!(await platform.canKeep())) return inMemory(platform, { ...plan, ...room });
   const lack = await lackOfRoom(platform, room.scratchBytes, platform.exportsTo === "elsewhere" ? 0 : plan.bytesOut);
   return { ...plan, ...room, warnings: [...(lack ? [lack.message] : []), ...plan.warnings] };
+}
+
+/** The plan of a run that would be kept in memory. */
+function inMemory({ exportsTo }: Platform, plan: PlanSummary): PlanSummary {
+  const fate =
+    exportsTo === "zip"
+      ? "It is lost when the tab is closed, and cannot be exported: a zip is such a file."
+      : "It is lost when the tab is closed, and can be exported into a folder, but not as a zip, which is such a file.";
+  const warning = `This browser lets the page keep no files, as in a private window: the run's blocks, up to ${byteSize(plan.scratchBytes)}, stay in main memory. ${fate} In an ordinary window it is kept.`;
+  return { ...plan, peakHostBytes: plan.peakHostBytes + plan.scratchBytes, scratchBytes: 0, warnings: [warning, ...plan.warnings] };
 }
 
 /** @throws QuantError `disk-full` before any work, instead of after hours of it. */

@@ -50,6 +50,7 @@ export function webPlatform(reference: boolean, picksFolders: boolean): Platform
       if (folder) for await (const id of folder.keys()) ids.push(id);
       return ids.sort();
     },
+    canKeep: async () => (await privateFolder(runsFolder)) !== null,
     async openSpill() {
       const place = await newPlace(spillFolder);
       return place ? opfsScratch(place.folder, place.name) : memoryScratch();

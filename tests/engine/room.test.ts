@@ -95,6 +95,24 @@ test.each([
   await engine.run({ id: "a", recipe, text }, quiet, never);
 });
 
+test.each([
+  ["elsewhere", /can be exported into a folder, but not as a zip/],
+  ["zip", /cannot be exported: a zip is such a file/],
+] as const)(
+  "where no files are kept, the plan says that all of it is in memory, and what cannot be exported (export: %s)",
+  async (exportsTo, said) => {
+    const recipe = recipeWith({ method: "rtn", bits: 4 });
+    const plan = async (change: Partial<Platform>) =>
+      (await open(memoryPlatform(undefined, { exportsTo, ...change }))).plan(recipe, text, never);
+    const [kept, unkept] = [await plan({}), await plan({ canKeep: async () => false })];
+    expect(kept.warnings.join()).not.toContain("keep no files");
+    expect(unkept.warnings[0]).toMatch(/keep no files, as in a private window: the run's blocks, up to 0\.\d MB, stay in main memory/);
+    expect(unkept.warnings[0]).toMatch(said);
+    expect(unkept.warnings.slice(1)).toEqual(kept.warnings);
+    expect(unkept).toMatchObject({ scratchBytes: 0, peakHostBytes: kept.peakHostBytes + kept.scratchBytes });
+  },
+);
+
 describe("where the zip lies beside the run", () => {
   const recipe = recipeWith({ method: "rtn", bits: 4, destination: "transformers" });
 

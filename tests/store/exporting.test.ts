@@ -85,6 +85,22 @@ it("where the browser picks no folder, the plan counts the zip", async () => {
   expect(await warned(true)).not.toMatch(/There is not enough room/);
 });
 
+it("where pages may keep no files, the plan says so before the run, and a zip what to do", async () => {
+  const getDirectory = () => Promise.reject(new DOMException("no", "SecurityError"));
+  vi.stubGlobal("navigator", { ...navigator, storage: { getDirectory } });
+  const page = await opened();
+  expect(page.state().plan.summary).toMatchObject({
+    scratchBytes: 0,
+    warnings: [expect.stringMatching(/keep no files, as in a private window/)],
+  });
+  await page.studio.run();
+  expect(await page.studio.exportRun({ kind: "zip", name: "demo" })).toBe(null);
+  expect(page.state().outcome).toMatchObject({
+    kind: "failed",
+    error: { code: "write-failed", hint: expect.stringMatching(/^Export into a folder/) },
+  });
+});
+
 it("a zip that is cancelled in the middle leaves nothing", async () => {
   const { page } = await withTwoZips();
   const done = page.studio.exportRun({ kind: "zip", name: "demo" });

@@ -15,13 +15,14 @@ export function nodePlatform(reference: boolean, folder: string | null): Platfor
   const spill = folder ? join(folder, "spill") : join(tmpdir(), `qep-studio-spill-${process.pid}`);
   return {
     runsAgain: false,
-    exportsToSameDisk: true,
+    exportsTo: "same disk",
     freeBytes: () => freeBytes(folder ?? tmpdir()),
     openOps: () => openOps(reference),
     startHasher: nodeHasher,
     helperFor: threadHelper,
     claimRun: async () => ({ scratch: folderScratch(join(folder!, "journal")), release: async () => {} }),
     keptRuns: async () => [],
+    canKeep: async () => true,
     async openSpill() {
       const scratch = folderScratch(spill);
       await scratch.clear();

@@ -16,12 +16,14 @@ export interface Platform {
   claimRun(id: string): Promise<RunPlace>;
   /** Ids of the runs that are kept and that nobody has claimed. */
   keptRuns(): Promise<string[]>;
+  /** False where there are no files to keep runs in: they are in memory then, and no zip can be written. */
+  canKeep(): Promise<boolean>;
   /** Scratch for activations that do not fit in memory. Emptied when it is opened. */
   openSpill(): Promise<Scratch>;
   /** Bytes that can still be written where runs are kept; null where that is not known. */
   freeBytes(): Promise<number | null>;
-  /** Whether exports are written to the same disk, while the run is still there. */
-  readonly exportsToSameDisk: boolean;
+  /** Where an export is written while the run is still there: to another place, to the same disk, or to a zip in the browser's storage, beside the run. */
+  readonly exportsTo: "elsewhere" | "same disk" | "zip";
   /** Whether several runs are likely, so that the full-precision stream is worth keeping for the next one. */
   readonly runsAgain: boolean;
   readonly budget?: ActivationBudget;

@@ -1,5 +1,3 @@
-import { QuantError } from "../errors";
-import { exportJob, layoutOf } from "../export/entries";
 import type { Calibration } from "../model/calibration";
 import type { Checkpoint } from "../model/checkpoint";
 import { stageInputs, stages } from "../model/layers";
@@ -11,11 +9,11 @@ import { quantizers } from "../quant/registry";
 import type { PlanSummary } from "../results/plan";
 import { bytesAhead } from "./blocks";
 import { recordingBytes } from "./memory";
-import { fitsRecording, type UnroomedPlan } from "./plan";
+import { fitsRecording } from "./plan";
 import type { Platform } from "./platform";
 
 /** A run that is about to start, or to go on after some blocks. */
-interface PlannedRun {
+export interface PlannedRun {
   model: Checkpoint;
   plan: RunPlan;
   calibration: Calibration | null;
@@ -95,31 +93,3 @@ function codedBytes({ layers, quantizedBlocks }: RunPlan): number {
 /** Bytes of the largest table while it is there whole: its codes, and S and M of every group in f32. */
 const tableBytes = ({ tables }: RunPlan): number =>
   tables.reduce((most, { shape, grid }) => Math.max(most, packedBytes(shape, grid) + 8 * shape[0] * groupsOf(shape, grid)), 0);
-
-/** The plan with where its data lies, and a warning if there is not so much room where the run is kept. */
-export async function withRoom(platform: Platform, plan: UnroomedPlan, run: PlannedRun): Promise<PlanSummary> {
-  const room = roomOf(run, platform);
-  const lack = await lackOfRoom(platform, room.scratchBytes, plan.bytesOut);
-  return { ...plan, ...room, warnings: [...(lack ? [lack.message] : []), ...plan.warnings] };
-}
-
-/** @throws QuantError `disk-full` before any work, instead of after hours of it. */
-export async function checkRoom(platform: Platform, run: PlannedRun): Promise<void> {
-  const { fileBytes } = await layoutOf(exportJob(run.model, run.plan));
-  const lack = await lackOfRoom(platform, roomOf(run, platform).scratchBytes, fileBytes);
-  if (lack) throw lack;
-}
-
-const size = (bytes: number): string => (bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`);
-
-/** What is wrong if there is not enough room; null if there is, or if nobody can tell. */
-async function lackOfRoom(platform: Platform, needed: number, bytesOut: number): Promise<QuantError | null> {
-  const free = await platform.freeBytes();
-  const { exportsToSameDisk } = platform;
-  const total = needed + (exportsToSameDisk ? bytesOut : 0);
-  if (free === null || free >= total) return null;
-  const [what, where, hint] = exportsToSameDisk
-    ? ["the run and its export take", "on this disk", "Free some space, use fewer windows, or choose an output folder on another disk."]
-    : ["the run takes", "for this page", "Free some space, discard runs that are kept, or use fewer windows."];
-  return new QuantError("disk-full", `${what} up to ${size(total)}, and ${size(free)} are free ${where}`, hint);
-}

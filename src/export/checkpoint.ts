@@ -1,7 +1,7 @@
 import { throwIfCancelled } from "../errors";
 import { hashingSink, plainHasher, type StartHasher } from "../io/hasher";
 import { writeJson } from "../io/json";
-import type { Sink } from "../io/types";
+import type { Sink, SourceFile } from "../io/types";
 import { writeFile } from "../io/writer";
 import type { Checkpoint } from "../model/checkpoint";
 import type { QuantizedModel } from "../quant/coded";
@@ -60,6 +60,7 @@ export async function exportCheckpoint(input: ExportInput): Promise<Exported> {
     const job = await finishedJob(model, plan, quantized, signal);
     const entries = entriesOf(job);
     const layout = await layoutOf(job, entries);
+    await sink.prepare(layout.fileBytes + copiedFiles(input, []).reduce((sum, { size }) => sum + size, 0));
     const count = counter(input, layout.dataBytes);
     await writeTensors(input, entries, layout, hashed, (bytes) => count(bytes, "writing"));
     const readBack = { tensors: entries.length, bytes: layout.dataBytes };
@@ -125,13 +126,16 @@ async function writeSmallFiles(
   for (const [name, value] of Object.entries(made)) await writeFile(sink, name, writeJson(value));
   await writeFile(sink, "recipe.json", writeJson(report.recipe));
   const own = [...files.map(({ name }) => name), cardName, certificateName];
-  for (const file of format.selfContained ? [] : sideFiles(model.source, own))
-    await writeFile(sink, file.name, await file.read(0, file.size));
+  for (const file of copiedFiles(input, own)) await writeFile(sink, file.name, await file.read(0, file.size));
   const { recipe } = report;
   const certificate = certificateOf({ recipe, calibration, source: await inputs(read, signal), written: files, readBack });
   await writeFile(sink, cardName, new TextEncoder().encode(modelCard(model, report, evaluations, certificate)));
   await writeFile(sink, certificateName, writeJson(certificate));
   return certificate;
 }
+
+/** @param own what the export writes itself. */
+const copiedFiles = ({ model, plan }: ExportInput, own: readonly string[]): SourceFile[] =>
+  formats[plan.recipe.format].selfContained ? [] : sideFiles(model.source, own);
 
 const cardName = "README.md";

@@ -47,3 +47,49 @@ export function claim(name: string): Promise<Claim | null> {
     held.catch(reject);
   });
 }
+
+/** A new name in a top-level folder, locked for this worker. */
+export interface Place {
+  readonly folder: FileSystemDirectoryHandle;
+  readonly name: string;
+  /** The name of its lock. */
+  readonly lock: string;
+  /** Deletes what is under the name, and unlocks it. */
+  remove(): Promise<void>;
+}
+
+const lockOn = (folder: string, name: string) => `${folder}/${name}`;
+
+/** Removes what lies in a top-level folder and nobody has locked: the pages that it was for are closed. Returns the folder; null where there is none. */
+export async function sweep(folderName: string): Promise<FileSystemDirectoryHandle | null> {
+  const folder = await privateFolder(folderName);
+  if (!folder) return null;
+  for await (const name of folder.keys()) {
+    const left = await claim(lockOn(folderName, name));
+    // What cannot be removed now is tried again the next time.
+    if (left) await folder.removeEntry(name, { recursive: true }).catch(() => {});
+    await left?.release();
+  }
+  return folder;
+}
+
+/** Sweeps a top-level folder and claims a name in it that was never used before; null where there is no private file system. */
+export async function newPlace(folderName: string): Promise<Place | null> {
+  const folder = await sweep(folderName);
+  if (!folder) return null;
+  const name = crypto.randomUUID();
+  const lock = lockOn(folderName, name);
+  const claimed = await claim(lock);
+  return {
+    folder,
+    name,
+    lock,
+    async remove() {
+      try {
+        await folder.removeEntry(name, { recursive: true });
+      } finally {
+        await claimed?.release();
+      }
+    },
+  };
+}

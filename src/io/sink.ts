@@ -5,6 +5,8 @@ import type { Sink, SinkFile, Source } from "./types";
 
 /** The platform's part. None of these needs to check anything; anything they throw is explained by makeSink. */
 export interface SinkBackend {
+  /** Left out where the room was looked at before, or nobody can tell. */
+  prepare?(bytes: number): Promise<void>;
   open(name: string, size: number): Promise<SinkFile>;
   /** Calls `check` with how to read what was written, as soon as that can be done and before it cannot be undone. */
   finish(check: (written: () => Promise<Source>) => Promise<void>): Promise<void>;
@@ -65,6 +67,7 @@ export function makeSink(backend: SinkBackend): Sink {
   const folders = new Set<string>();
   let state: "idle" | "writing" | "finishing" | "finished" | "aborted" = "idle";
   return {
+    prepare: (bytes) => explained("the output", async () => backend.prepare?.(bytes)),
     async create(name, size) {
       if (state !== "idle") throw misuse(`${shown(name)} was created while the sink was ${state}`);
       // Case-insensitive disks would silently merge two names that differ in case only.

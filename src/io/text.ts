@@ -1,4 +1,4 @@
-/** Names that come out of files are hostile: these helpers make them safe to show and safe to use as file names. */
+/** What messages are made of. Names that come out of files are hostile: these helpers make them safe to show and safe to use as file names. */
 import { QuantError } from "../errors";
 
 /** A name from a file, fit for a message: at most 80 characters, with control and invisible characters replaced. */
@@ -12,6 +12,9 @@ export function shownList(names: readonly string[], limit = 50): string {
   const head = names.slice(0, limit).map(shown).join(", ");
   return names.length > limit ? `${head} and ${names.length - limit} more` : head;
 }
+
+/** Bytes as a person reads them: 4.9 GB. */
+export const byteSize = (bytes: number): string => (bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`);
 
 /** True for a name that cannot leave its folder on any platform: no separators, no drive, no `..`, no control characters. */
 export function isPlainName(name: string): boolean {

@@ -32,6 +32,8 @@ export interface SinkFile {
 
 /** An output folder that looks finished only after `finish`. */
 export interface Sink {
+  /** Told how many bytes will be written, before any is. Throws disk-full where there is known to be less room. */
+  prepare(bytes: number): Promise<void>;
   /** `size` is the exact number of bytes that will be written. Files are created one at a time; a name may begin with one folder. */
   create(name: string, size: number): Promise<SinkFile>;
   /** `check` may look at what was written before it counts as finished. If it throws, so does `finish`, and the output can still be aborted. */

@@ -7,6 +7,8 @@ import { zipSource } from "./zip-source";
 
 /** Where the zip's bytes go, front to back. */
 export interface ZipTarget {
+  /** As a sink's. */
+  prepare?(bytes: number): Promise<void>;
   write(bytes: Uint8Array): Promise<void>;
   close(): Promise<void>;
   /** The zip, once it is closed. */
@@ -108,6 +110,7 @@ export function zipSink(target: ZipTarget, top: string, date = new Date()): Sink
   }
 
   return makeSink({
+    prepare: async (bytes) => target.prepare?.(bytes),
     async open(name, size) {
       // Nobody reads the new file's channel any more, so a write to it would wait for ever.
       if (failure !== undefined) throw failure;

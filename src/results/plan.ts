@@ -13,7 +13,7 @@ export interface PlanSummary {
   peakGpuBytes: number;
   /** The most main memory that the run's data takes: activations that find no room on the GPU, weights as they are read, a block's codes. */
   peakHostBytes: number;
-  /** The most that the run takes on disk, or in the browser's storage, until it is exported. */
+  /** The most that the run takes on disk, or in the browser's storage, until it is exported; 0 where all of it stays in memory. */
   scratchBytes: number;
   /** Estimate from this adapter's measured rate. */
   seconds: number;

@@ -29,8 +29,8 @@ const noOther = (cause: QuantError) =>
     { cause },
   );
 
-/** @param connect starts a worker. */
-export function createSession(store: StoreApi<State>, connect: () => Client): Session {
+/** @param connect starts a worker. @param picksFolders what it is told of the browser. */
+export function createSession(store: StoreApi<State>, connect: () => Client, picksFolders: boolean): Session {
   let client: Client | null = null;
   let tail: Promise<unknown> = Promise.resolve();
   let onReference = false;
@@ -77,7 +77,7 @@ export function createSession(store: StoreApi<State>, connect: () => Client): Se
       onReference = reference;
       store.setState({ gpu: { status: "starting", facts: null, error: null } });
       try {
-        const facts = await session.queue((c) => c.call("init", reference));
+        const facts = await session.queue((c) => c.call("init", reference, picksFolders));
         if (store.getState().gpuMemory !== null) await session.limitMemory();
         hadGpu = true;
         store.setState({ gpu: { status: "ready", facts, error: null } });

@@ -52,10 +52,22 @@ export interface Studio extends Jobs, Scoring, Resuming, Checking, Omit<Opening,
   pollLiveBytes(): () => void;
 }
 
-/** @param newId makes ids of runs, which must never repeat: what is kept of a run may be found again days later. */
-export function createStudio(connect: () => Client, now: () => number = () => performance.now(), newId: () => string = timedId): Studio {
+/** What surrounds the studio. */
+export interface Surroundings {
+  /** The browser can write an export into a folder; where it cannot, the zip takes room beside the run. */
+  picksFolders?: boolean;
+  now?(): number;
+  /** Makes ids of runs, which must never repeat: what is kept of a run may be found again days later. */
+  newId?(): string;
+}
+
+/** @param connect starts a worker. */
+export function createStudio(
+  connect: () => Client,
+  { picksFolders = true, now = () => performance.now(), newId = timedId }: Surroundings = {},
+): Studio {
   const store = createStore<State>(() => initialState);
-  const session = createSession(store, connect);
+  const session = createSession(store, connect, picksFolders);
   const planner = createPlanner(store, session);
   const say = createLog(store);
   const { reopen, ...opening } = createOpening(store, session, planner, say);

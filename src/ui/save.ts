@@ -25,6 +25,15 @@ export function download(file: Blob, name: string): void {
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }
 
+/**
+ * Keeps a file of the origin's private file system as long as this page lives: a download may be copied at any time until then. The worker that wrote the
+ * file has the lock, and this request waits behind it until the worker ends.
+ */
+export function keepFile(lock: string): void {
+  // Where it is refused the worker's own lock still keeps the file.
+  navigator.locks?.request(lock, () => new Promise(() => {})).catch(() => {});
+}
+
 /** A name for a folder or zip, safe on every file system: "tinyllama-rtn-3bit-g64-qep-0.5". */
 export function exportName(label: string, recipe: Recipe): string {
   const parts = [label, recipe.method, ...gridParts(recipe)];

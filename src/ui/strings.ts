@@ -260,6 +260,7 @@ export const strings = {
     title: "Export",
     button: "Export",
     zip: "Download as zip",
+    saving: (zip: string) => `Keep this page open until the browser has saved ${zip}: what it copies is deleted once the page is closed.`,
     what: "Writes the model as its clients expect it, with recipe.json and a model card.",
     none: "Finish a run first.",
     quantized: "This checkpoint is quantized already. To write it in another format, open its original and run that.",

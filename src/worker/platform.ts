@@ -1,7 +1,7 @@
 import type { Platform, RunPlace } from "../engine/platform";
 import { QuantError } from "../errors";
 import { choicesIn } from "../io/choices";
-import { type Claim, claim, privateBytes, privateFolder } from "../io/opfs-folders";
+import { type Claim, claim, newPlace, privateBytes, privateFolder } from "../io/opfs-folders";
 import { opfsScratch } from "../io/opfs-scratch";
 import { memoryScratch } from "../io/scratch";
 import { createCpuOps } from "../ops/cpu";
@@ -21,11 +21,14 @@ const choices = choicesIn(async () => {
   return folder && opfsScratch(folder, "matmul");
 });
 
-/** The browser's side of the engine. Runs are kept in the origin's private file system, in memory where there is none. */
-export function webPlatform(reference: boolean): Platform {
+/**
+ * The browser's side of the engine. Runs are kept in the origin's private file system, in memory where there is none.
+ * @param picksFolders a person can choose a folder to export to; where they cannot, a zip is the only way.
+ */
+export function webPlatform(reference: boolean, picksFolders: boolean): Platform {
   return {
     runsAgain: true,
-    exportsToSameDisk: false,
+    exportsTo: picksFolders ? "elsewhere" : "zip",
     freeBytes: privateBytes,
     async openOps() {
       if (reference) return createCpuOps();
@@ -47,18 +50,10 @@ export function webPlatform(reference: boolean): Platform {
       if (folder) for await (const id of folder.keys()) ids.push(id);
       return ids.sort();
     },
+    canKeep: async () => (await privateFolder(runsFolder)) !== null,
     async openSpill() {
-      const folder = await privateFolder(spillFolder);
-      if (!folder) return memoryScratch();
-      const name = crypto.randomUUID();
-      await claim(`${spillFolder}/${name}`);
-      // Remove what closed tabs left behind: the locks on those names are free.
-      for await (const other of folder.keys()) {
-        const left = other === name ? null : await claim(`${spillFolder}/${other}`);
-        if (left) await opfsScratch(folder, other).clear();
-        await left?.release();
-      }
-      return opfsScratch(folder, name);
+      const place = await newPlace(spillFolder);
+      return place ? opfsScratch(place.folder, place.name) : memoryScratch();
     },
   };
 }

@@ -23,12 +23,19 @@ export type TextSource =
 /** Where an export goes: a folder the person chose, or one zip to download. */
 export type ExportTarget = { kind: "folder"; handle: FileSystemDirectoryHandle; name: string } | { kind: "zip"; name: string };
 
+/** A zip in the origin's private file system. */
+export interface ZipFile {
+  file: File;
+  /** It is there as long as somebody holds this lock: the worker that wrote it, and the page. */
+  lock: string;
+}
+
 export interface ExportSummary {
   files: string[];
   bytes: number;
   certificate: Certificate;
-  /** The zip, backed by the origin's private file system; null for a folder. */
-  zip: File | null;
+  /** null for a folder. */
+  zip: ZipFile | null;
 }
 
 export interface RunRequest {
@@ -77,8 +84,8 @@ type Listener = (event: RunEvent) => void;
 
 /** The worker's side. One job at a time: a second one is answered `busy`. `cancel` stops any job but the opening of a model. */
 export interface StudioApi {
-  /** Opens the GPU, or the float64 reference when asked. `no-webgpu` if there is none. */
-  init(reference: boolean): Promise<Reply<AdapterFacts>>;
+  /** Opens the GPU, or the float64 reference when asked. `no-webgpu` if there is none. `picksFolders`: this browser can write an export into a folder. */
+  init(reference: boolean, picksFolders: boolean): Promise<Reply<AdapterFacts>>;
   /** Sets the bytes of GPU memory that later jobs keep within; null: as much as there is. */
   limitMemory(bytes: number | null): Promise<Reply<null>>;
   openDemo(): Promise<Reply<ModelSummary>>;

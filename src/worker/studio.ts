@@ -4,7 +4,7 @@ import { asQuantError, givenAs, QuantError } from "../errors";
 import { blobFile, givenSource } from "../io/browser";
 import { httpSource } from "../io/http";
 import { bytesFile } from "../io/memory";
-import { opfsZip } from "../io/opfs";
+import { opfsZip, removeLeftZips } from "../io/opfs";
 import { directorySink } from "../io/sinks";
 import type { SourceFile } from "../io/types";
 import { readQuestions } from "../model/tasks";
@@ -64,11 +64,12 @@ export function createApi(): StudioApi {
     ending(onEvent, exclusive(work));
 
   return {
-    async init(reference) {
+    async init(reference, picksFolders) {
       return answered(async () => {
         await engine?.close();
         engine = null;
-        const started = new Engine(webPlatform(reference));
+        await removeLeftZips();
+        const started = new Engine(webPlatform(reference, picksFolders));
         const { ops } = await started.start();
         engine = started;
         return ops.adapter;
@@ -150,7 +151,7 @@ async function exportTo(engine: Engine, runId: string, target: ExportTarget, onE
     const sink = await directorySink(target.handle, target.name);
     return { ...(await engine.export(runId, sink, onEvent, signal)), zip: null };
   }
-  const zip = await opfsZip(`${target.name}.zip`, { top: target.name });
+  const zip = await opfsZip(target.name);
   const written = await engine.export(runId, zip.sink, onEvent, signal);
-  return { ...written, zip: await zip.file() };
+  return { ...written, zip: { file: await zip.file(), lock: zip.lock } };
 }

@@ -158,6 +158,26 @@ test("export into a folder, past a closed dialog, and with a full disk", async (
     await untilDone(page, "Download as zip", "Done: ");
     await downloading;
   });
+
+  await test.step("zips are kept for their downloads, and deleted once the page has gone", async () => {
+    const kept = () =>
+      page.evaluate(async () => {
+        const names: string[] = [];
+        const zips = await (await navigator.storage.getDirectory()).getDirectoryHandle("zips");
+        for await (const name of zips.keys()) names.push(name);
+        const { pending = [] } = await navigator.locks.query();
+        return { names, waited: pending.filter(({ name }) => names.some((zip) => name === `zips/${zip}`)).length };
+      });
+    const downloading = page.waitForEvent("download");
+    await untilDone(page, "Download as zip", "Done: ");
+    await downloading;
+    await expect(page.getByText(/Keep this page open until the browser has saved QEP-demo-rtn-3bit/)).toBeVisible();
+    // The page waits for the locks of both, which the worker has.
+    await expect.poll(kept).toMatchObject({ names: [expect.any(String), expect.any(String)], waited: 2 });
+    await page.reload();
+    await expect(page.getByRole("banner")).not.toContainText("Looking for a GPU");
+    expect(await kept()).toEqual({ names: [], waited: 0 });
+  });
 });
 
 test("a GPU that is lost while measuring is replaced, and the measurement started over", { tag: "@whole" }, async ({ page, browser }) => {

@@ -1,6 +1,6 @@
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { Engine } from "../../src/engine/engine";
 import type { Platform } from "../../src/engine/platform";
 import { bytesFile } from "../../src/io/memory";
@@ -79,12 +79,13 @@ test("what the memory does not hold is counted too, AWQ's outputs to compare wit
 });
 
 test.each([
-  [false, /^There is not enough room.*the run takes up to 0\.\d MB, and 0\.1 MB are free for this page/],
-  [true, /the run and its export take up to 0\.\d MB, and 0\.1 MB are free on this disk.*output folder/],
-])("a run that cannot be kept does not start, and its plan says so (export beside it: %s)", async (exportsToSameDisk, said) => {
+  ["elsewhere", /^There is not enough room.*the run takes up to 0\.\d MB, and 0\.1 MB are free for this page/],
+  ["same disk", /the run and its export take up to 0\.\d MB, and 0\.1 MB are free on this disk.*output folder/],
+  ["zip", /the run and its zip take up to 0\.\d MB, and 0\.1 MB are free for this page.*Chrome or Edge/],
+] as const)("a run that cannot be kept does not start, and its plan says so (export: %s)", async (exportsTo, said) => {
   let free = 1e5;
   const places = new Map<string, Scratch>();
-  const engine = await open(memoryPlatform(places, { exportsToSameDisk, freeBytes: async () => free }));
+  const engine = await open(memoryPlatform(places, { exportsTo, freeBytes: async () => free }));
   const recipe = recipeWith({ method: "rtn", bits: 4 });
   expect((await engine.plan(recipe, text, never)).warnings[0]).toMatch(said);
   await expect(engine.run({ id: "a", recipe, text }, quiet, never)).rejects.toMatchObject({ code: "disk-full" });
@@ -92,6 +93,58 @@ test.each([
   free = 1e9;
   expect((await engine.plan(recipe, text, never)).warnings.join()).not.toContain("room");
   await engine.run({ id: "a", recipe, text }, quiet, never);
+});
+
+test.each([
+  ["elsewhere", /can be exported into a folder, but not as a zip/],
+  ["zip", /cannot be exported: a zip is such a file/],
+] as const)(
+  "where no files are kept, the plan says that all of it is in memory, and what cannot be exported (export: %s)",
+  async (exportsTo, said) => {
+    const recipe = recipeWith({ method: "rtn", bits: 4 });
+    const plan = async (change: Partial<Platform>) =>
+      (await open(memoryPlatform(undefined, { exportsTo, ...change }))).plan(recipe, text, never);
+    const [kept, unkept] = [await plan({}), await plan({ canKeep: async () => false })];
+    expect(kept.warnings.join()).not.toContain("keep no files");
+    expect(unkept.warnings[0]).toMatch(/keep no files, as in a private window: the run's blocks, up to 0\.\d MB, stay in main memory/);
+    expect(unkept.warnings[0]).toMatch(said);
+    expect(unkept.warnings.slice(1)).toEqual(kept.warnings);
+    expect(unkept).toMatchObject({ scratchBytes: 0, peakHostBytes: kept.peakHostBytes + kept.scratchBytes });
+  },
+);
+
+describe("where the zip lies beside the run", () => {
+  const recipe = recipeWith({ method: "rtn", bits: 4, destination: "transformers" });
+
+  /** A browser whose room holds the run, and half of the zip. */
+  async function halfway() {
+    const { scratchBytes, bytesOut } = await (await open(memoryPlatform(undefined, { runsAgain: false }))).plan(recipe, text, never);
+    const free = scratchBytes + bytesOut / 2;
+    const browser = (exportsTo: Platform["exportsTo"]) =>
+      open(memoryPlatform(undefined, { runsAgain: false, exportsTo, freeBytes: async () => free }));
+    return { browser, said: new RegExp(`the run and its zip take up to ${((scratchBytes + bytesOut) / 1e6).toFixed(1)} MB`) };
+  }
+
+  test("a run whose zip would find no room does not start", async () => {
+    const { browser, said } = await halfway();
+    const engine = await browser("zip");
+    expect((await engine.plan(recipe, text, never)).warnings[0]).toMatch(said);
+    await expect(engine.run({ id: "a", recipe, text }, quiet, never)).rejects.toMatchObject({
+      code: "disk-full",
+      where: expect.stringMatching(said),
+    });
+    const elsewhere = await browser("elsewhere");
+    expect((await elsewhere.plan(recipe, text, never)).warnings.join()).not.toContain("room");
+    await elsewhere.run({ id: "a", recipe, text }, quiet, never);
+  });
+
+  test("who just measures is warned, and may run", async () => {
+    const { browser, said } = await halfway();
+    const engine = await browser("zip");
+    const measured: Recipe = { ...recipe, destination: "measure" };
+    expect((await engine.plan(measured, text, never)).warnings[0]).toMatch(said);
+    await engine.run({ id: "a", recipe: measured, text }, quiet, never);
+  });
 });
 
 test("a run that goes on needs room for what is left only", async () => {

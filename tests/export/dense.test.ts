@@ -186,7 +186,12 @@ test("a sink that fails is aborted, and the error is told", async () => {
   const model = await openModel(tinySource());
   const result = await run({ ops, model, tokens: tinyTokens(), recipe: recipeWith(), emit: () => {} });
   let aborted = 0;
-  const failing = { create: async () => Promise.reject(new Error("no")), finish: async () => {}, abort: async () => void aborted++ };
+  const failing = {
+    prepare: async () => {},
+    create: async () => Promise.reject(new Error("no")),
+    finish: async () => {},
+    abort: async () => void aborted++,
+  };
   await expect(exportCheckpoint({ model, ...result, evaluations: [], sink: failing })).rejects.toThrow("no");
   expect(aborted).toBe(1);
 });

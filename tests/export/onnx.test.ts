@@ -191,6 +191,7 @@ describe("the container", () => {
     const graph: Uint8Array[] = [];
     const files: [name: string, size: number][] = [];
     const sink = {
+      prepare: async () => {},
       create: async (name: string, size: number) => {
         files.push([name, size]);
         return { write: async (bytes: Uint8Array) => void (name.endsWith(".onnx") && graph.push(bytes)), close: async () => {} };

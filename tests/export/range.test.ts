@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { QuantError } from "../../src/errors";
 import { exportCheckpoint } from "../../src/export/checkpoint";
 import { verifyCheckpoint } from "../../src/export/verify";
 import { toFloats } from "../../src/io/dtype";
@@ -150,6 +151,39 @@ test("an export that does not read back as it was written leaves nothing", async
   });
   expect(sink.files.size).toBe(0);
   expect(sink.finished).toBe(false);
+});
+
+test("the sink hears the bytes of an export before any is written, and may refuse them", async () => {
+  const side = [bytesFile("LICENSE", "of whom"), bytesFile("vocab.txt", "a b c")];
+  const result = await quantized(bf16With(down, 3, 1), {}, side);
+  const { model, plan, report, quantized: made } = result;
+  const heard: number[] = [];
+  const inner = memorySink();
+  const counting: Sink = {
+    ...inner,
+    async prepare(bytes) {
+      expect(inner.files.size).toBe(0);
+      heard.push(bytes);
+    },
+  };
+  await exportCheckpoint({ model, plan, quantized: made, report, evaluations: [], sink: counting });
+  const copied = model.source.files.filter(({ name }) => !name.endsWith(".safetensors")).reduce((sum, { size }) => sum + size, 0);
+  expect(heard).toEqual([inner.files.get("model.safetensors")!.length + copied]);
+
+  const opened: string[] = [];
+  let aborted = false;
+  const full: Sink = {
+    ...memorySink(),
+    prepare: () => Promise.reject(new QuantError("disk-full", "the zip")),
+    create: (name) => Promise.reject(new Error(`${opened.push(name)}`)),
+    async abort() {
+      aborted = true;
+    },
+  };
+  await expect(exportCheckpoint({ model, plan, quantized: made, report, evaluations: [], sink: full })).rejects.toMatchObject({
+    code: "disk-full",
+  });
+  expect({ opened, aborted }).toEqual({ opened: [], aborted: true });
 });
 
 test("every small side file is copied, weights, indexes and what the export has by itself are not", async () => {

@@ -5,6 +5,8 @@ export class FakeDirectory {
   quota = Number.POSITIVE_INFINITY;
   abortedStreams = 0;
   locked = 0;
+  /** Why no file can be opened. */
+  refusal: Error | null = null;
   readonly name: string;
   private readonly root: FakeDirectory;
 
@@ -83,6 +85,7 @@ class FakeFile {
   }
 
   async createSyncAccessHandle() {
+    if (this.root.refusal) throw this.root.refusal;
     if (this.root.locked-- > 0) throw new DOMException("locked", "NoModificationAllowedError");
     return {
       write: (more: Uint8Array, { at }: { at: number }) => {

@@ -2,13 +2,15 @@ import { execFileSync } from "node:child_process";
 import { mkdtemp, writeFile as put, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { bytesFile } from "../../src/io/memory";
-import { opfsZip } from "../../src/io/opfs";
+import { openLocked, opfsZip, removeLeftZips } from "../../src/io/opfs";
+import { claim } from "../../src/io/opfs-folders";
 import type { Sink } from "../../src/io/types";
 import { writeFile } from "../../src/io/writer";
 import { zipSink } from "../../src/io/zip";
 import { FakeDirectory } from "./fake-directory";
+import { fakeLocks } from "./fake-locks";
 import { failure } from "./helpers";
 
 function target() {
@@ -112,45 +114,93 @@ describe("zipSink", () => {
 });
 
 describe("opfsZip", () => {
-  it("writes a zip file that can be taken and removed", async () => {
-    const root = new FakeDirectory("opfs");
-    const zip = await opfsZip("out.zip", { top: "top", root: root.handle });
+  let origin: FakeDirectory;
+  beforeEach(() => {
+    origin = new FakeDirectory("origin");
+    vi.stubGlobal("navigator", { locks: fakeLocks(), storage: { getDirectory: async () => origin.handle } });
+  });
+  afterEach(() => vi.unstubAllGlobals());
+
+  const zips = () => [...origin.folder("zips").entries.keys()];
+
+  it("writes a zip file that can be taken", async () => {
+    const zip = await opfsZip("top");
     await fill(zip.sink);
     await zip.sink.finish();
     expect(await pythonReads(new Uint8Array(await (await zip.file()).arrayBuffer()))).toEqual(await expected());
-    await zip.remove();
-    expect(root.entries.size).toBe(0);
+    expect(zips()).toEqual([zip.lock.slice("zips/".length)]);
   });
 
-  it("overwrites what an earlier run left, and deletes on abort", async () => {
-    const root = new FakeDirectory("opfs");
-    const first = await opfsZip("out.zip", { top: "top", root: root.handle });
+  it("leaves an earlier zip of that name as it is: it may still be copied", async () => {
+    const [first, second] = [await opfsZip("top"), await opfsZip("top")];
     await fill(first.sink);
-    const second = await opfsZip("out.zip", { top: "top", root: root.handle });
+    await first.sink.finish();
     await second.sink.finish();
+    const third = await opfsZip("top");
     expect((await second.file()).size).toBe(22);
-    const third = await opfsZip("out.zip", { top: "top", root: root.handle });
-    await (await third.sink.create("a", 10)).write(new Uint8Array(5));
+    expect(await pythonReads(new Uint8Array(await (await first.file()).arrayBuffer()))).toEqual(await expected());
     await third.sink.abort();
-    expect(root.entries.size).toBe(0);
+    expect(zips()).toHaveLength(2);
+  });
+
+  it("deletes on abort, and lets go of the name", async () => {
+    const zip = await opfsZip("top");
+    await (await zip.sink.create("a", 10)).write(new Uint8Array(5));
+    expect(zips()).toHaveLength(1);
+    expect(await claim(zip.lock)).toBe(null);
+    await zip.sink.abort();
+    expect(zips()).toEqual([]);
+    expect(await claim(zip.lock)).not.toBe(null);
+  });
+
+  it("deletes zips, finished or not, whose page is closed", async () => {
+    const folder = (await origin.getDirectoryHandle("zips", { create: true })) as FakeDirectory;
+    for (const name of ["whole", "half"]) await folder.getFileHandle(name, { create: true });
+    await removeLeftZips();
+    expect(zips()).toEqual([]);
+  });
+
+  it.each([
+    [100, 1e9, /^disk-full: the zip takes 1.0 GB, and 0.0 MB are free for this page \| Export into a folder.*A reload deletes/],
+    [1e9, 1e9, null],
+    [Number.NaN, 1e9, null],
+  ])("with %d bytes free a zip of %d is refused, or not: %s", async (free, bytes, said) => {
+    vi.stubGlobal("navigator", {
+      storage: { getDirectory: async () => origin.handle, estimate: async () => ({ quota: free + 5, usage: 5 }) },
+    });
+    const { sink } = await opfsZip("top");
+    if (said) expect(await failure(sink.prepare(bytes))).toMatch(said);
+    else await sink.prepare(bytes);
+    await sink.abort();
+    expect(zips()).toEqual([]);
   });
 
   it("says disk-full when the quota is used up in the middle", async () => {
-    const root = new FakeDirectory("opfs");
-    root.quota = 100_000;
-    const zip = await opfsZip("out.zip", { top: "top", root: root.handle });
+    origin.quota = 100_000;
+    const zip = await opfsZip("top");
     expect(await failure(fill(zip.sink))).toMatch(/^disk-full: model.safetensors/);
     await zip.sink.abort();
-    expect(root.entries.size).toBe(0);
+    expect(zips()).toEqual([]);
   });
 
-  it("waits for a locked file, then names the cause", async () => {
-    const root = new FakeDirectory("opfs");
-    root.locked = 2;
-    await (await opfsZip("out.zip", { top: "top", root: root.handle })).sink.abort();
-    root.locked = 99;
-    expect(await failure(opfsZip("out.zip", { top: "top", root: root.handle, waitMs: 300 }))).toMatch(
-      /^write-failed: out.zip is in use \| Close the other tabs/,
-    );
+  it("says what to do where pages may keep no files", async () => {
+    vi.stubGlobal("navigator", { storage: { getDirectory: () => Promise.reject(new DOMException("no", "SecurityError")) } });
+    expect(await failure(opfsZip("top"))).toMatch(/^write-failed: this browser lets the page keep no files.* \| Export into a folder/);
   });
+
+  it("leaves nothing where a file cannot be opened", async () => {
+    const folder = (await origin.getDirectoryHandle("zips", { create: true })) as FakeDirectory;
+    origin.refusal = new DOMException("no", "InvalidStateError");
+    expect(await failure(opfsZip("top"))).toMatch(/^write-failed: top.zip: no/);
+    expect([...folder.entries.keys()]).toEqual([]);
+  });
+});
+
+it("a locked file is waited for, then the cause is named", async () => {
+  const origin = new FakeDirectory("origin");
+  const file = (await origin.getFileHandle("block-1", { create: true })) as unknown as FileSystemFileHandle;
+  origin.locked = 2;
+  (await openLocked(file, "block-1")).close();
+  origin.locked = 99;
+  expect(await failure(openLocked(file, "block-1", 300))).toMatch(/^write-failed: block-1 is in use \| Close the other tabs/);
 });

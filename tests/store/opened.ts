@@ -3,7 +3,7 @@ import { bytesFile, memorySink, memorySource } from "../../src/io/memory";
 import { openModel } from "../../src/model/checkpoint";
 import { createCpuOps } from "../../src/ops/cpu";
 import type { Recipe } from "../../src/recipe/recipe";
-import { createStudio, type Studio } from "../../src/store/studio";
+import { createStudio, type Studio, type Surroundings } from "../../src/store/studio";
 import { run } from "../support/engine";
 import { type RealClient, realClient, until } from "../support/real-client";
 import { recipeWith } from "../support/recipe";
@@ -20,13 +20,9 @@ export interface Opened {
   asked(method: string): number;
 }
 
-export function made(client = realClient()): Opened {
+export function made(client = realClient(), surroundings: Surroundings = {}): Opened {
   let made = 0;
-  const studio = createStudio(
-    () => client,
-    () => performance.now(),
-    () => `run-${++made}`,
-  );
+  const studio = createStudio(() => client, { ...surroundings, newId: () => `run-${++made}` });
   const state = () => studio.store.getState();
   return {
     client,

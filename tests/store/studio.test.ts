@@ -334,7 +334,7 @@ describe("the next step", () => {
       "tokenizer.json",
       "tokenizer_config.json",
     ]);
-    expect(written?.zip?.size).toBeGreaterThan(written!.bytes);
+    expect(written?.zip?.file.size).toBeGreaterThan(written!.bytes);
     expect(state().outcome).toMatchObject({ kind: "exported", name: "demo", files: 7, zip: true });
     expect(nextStep(state())).toBe("nothing");
   });

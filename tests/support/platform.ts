@@ -8,7 +8,7 @@ export function memoryPlatform(places = new Map<string, Scratch>(), change: Part
   const claimed = new Set<string>();
   return {
     runsAgain: true,
-    exportsToSameDisk: false,
+    exportsTo: "elsewhere",
     freeBytes: async () => null,
     openOps: async () => createCpuOps(),
     startHasher: plainHasher,
@@ -20,6 +20,7 @@ export function memoryPlatform(places = new Map<string, Scratch>(), change: Part
       return { scratch, release: async () => void claimed.delete(id) };
     },
     keptRuns: async () => [...places.keys()].filter((id) => !claimed.has(id)),
+    canKeep: async () => true,
     openSpill: async () => memoryScratch(),
     ...change,
   };

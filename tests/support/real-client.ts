@@ -153,9 +153,9 @@ export function realClient({ gpu = true, later = false } = {}): RealClient {
   };
   const watched: StudioApi = {
     ...api,
-    init(reference) {
+    init(reference, picksFolders) {
       opening = gate;
-      return api.init(reference || gpu);
+      return api.init(reference || gpu, picksFolders);
     },
     async run(request, listener) {
       const reply = await api.run(request, heard(listener));

@@ -1,7 +1,10 @@
 import { describe, expect, it } from "vitest";
+import type { ModelSummary } from "../../src/results/model";
+import type { PlanSummary } from "../../src/results/plan";
 import { initialState, type State } from "../../src/store/state";
 import { blockTicks, logDomain } from "../../src/ui/chart-scale";
 import { bytes, duration, figure, parameters, percent, roughly } from "../../src/ui/format";
+import { planParts } from "../../src/ui/run/PlanLine";
 import { exportName } from "../../src/ui/save";
 import { pageTitle, statusOf } from "../../src/ui/status";
 import { aRun } from "../store/a-run";
@@ -155,4 +158,27 @@ describe("names of exports", () => {
     expect(exportName("日本語", plainRecipe)).toBe("rtn-4bit-qep-0.5");
     expect(exportName("x".repeat(300), plainRecipe).length).toBeLessThanOrEqual(100);
   });
+});
+
+it("the plan tells what is kept in the browser, where anything is", () => {
+  const plan: PlanSummary = {
+    bytesIn: 2e6,
+    bytesOut: 1e6,
+    bitsPerWeight: 4,
+    quantizedWeights: 1e6,
+    tokens: 64,
+    windows: 4,
+    heldOutWindows: 0,
+    peakGpuBytes: 1e6,
+    peakHostBytes: 1e6,
+    scratchBytes: 2e6,
+    seconds: 5,
+    streamKept: false,
+    warnings: [],
+    notes: [],
+  };
+  const parts = (scratchBytes: number) =>
+    planParts({ ...plan, scratchBytes }, { dtypes: ["BF16"], shape: null } as unknown as ModelSummary, "dense");
+  expect(parts(2e6)).toContain("keeps up to 2.0 MB in the browser");
+  expect(parts(0).join()).not.toContain("in the browser");
 });

@@ -42,7 +42,7 @@ test("the page's platform opens its device so", async () => {
   const real = await openNodeGpu();
   const adapters = [null];
   vi.stubGlobal("navigator", { gpu: { requestAdapter: async () => (adapters.length ? adapters.pop() : real.requestAdapter()) } });
-  const ops = await webPlatform(false).openOps();
+  const ops = await webPlatform(false, true).openOps();
   expect(ops.adapter.kind).toBe("gpu");
   ops.destroy();
 });

@@ -7,7 +7,7 @@ import { runTitle } from "../format";
 import { Alert } from "../parts/Alert";
 import { Button } from "../parts/Button";
 import { Panel } from "../parts/Panel";
-import { canPickFolder, download, exportName, pickFolder } from "../save";
+import { canPickFolder, download, exportName, keepFile, pickFolder } from "../save";
 import { strings } from "../strings";
 import { useStudio, useStudioState } from "../studio";
 import css from "./finish.module.css";
@@ -23,12 +23,17 @@ export function ExportPanel() {
   const isNext = useStudioState((s) => nextStep(s) === "export");
   const quantized = useStudioState(isQuantized);
   const [refused, setRefused] = useState<string | null>(null);
+  /** The last zip, which the browser may still be copying. */
+  const [saving, setSaving] = useState<string | null>(null);
   const name = run ? exportName(label, run.recipe) : "";
 
   async function toZip() {
     setRefused(null);
     const written = await studio.exportRun({ kind: "zip", name });
-    if (written?.zip) download(written.zip, `${name}.zip`);
+    if (!written?.zip) return;
+    keepFile(written.zip.lock);
+    download(written.zip.file, `${name}.zip`);
+    setSaving(`${name}.zip`);
   }
 
   async function toFolder() {
@@ -56,6 +61,7 @@ export function ExportPanel() {
           )}
         </div>
         {refused && <Alert>{refused}</Alert>}
+        {saving && <p className={css.quiet}>{text.saving(saving)}</p>}
         <p className={css.quiet}>{quantized ? text.quantized : run ? whatOf(run) : text.none}</p>
         {run?.exported && (
           <Written name={run.exported.name} files={run.exported.summary.files} certificate={run.exported.summary.certificate} />

@@ -47,7 +47,7 @@ export function planParts(plan: PlanSummary, model: ModelSummary, format: Format
     ...(plan.heldOutWindows ? [strings.run.heldOut(plan.heldOutWindows)] : []),
     `peak GPU ~${bytes(plan.peakGpuBytes)}`,
     strings.run.memory(bytes(plan.peakHostBytes)),
-    strings.run.scratch(bytes(plan.scratchBytes)),
+    ...(plan.scratchBytes ? [strings.run.scratch(bytes(plan.scratchBytes))] : []),
     roughly(plan.seconds),
   ];
 }

@@ -70,7 +70,7 @@ function watched(client: Client): Client {
   const call: Call = (method, ...args) => {
     const failing = fail[method as keyof StudioApi];
     if (failing && !(method === "init" && args[0] === true)) return Promise.reject(failing);
-    if (method === "init") return real("init", true);
+    if (method === "init") return real("init", true, args[1]);
     if (method === "openDemo") return real(method).then((summary) => ({ ...(summary as ModelSummary), ...model }));
     if (method === "cancel") cancelled(new QuantError("cancelled"));
     const last = args.at(-1);

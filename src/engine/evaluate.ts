@@ -10,7 +10,7 @@ import { readingBlocksAhead, wholeBlocksOf, withBlock } from "./blocks";
 import { chunksOf } from "./chunks";
 import { divergenceOf, perplexityOfLosses } from "./divergence";
 import { growth } from "./growth";
-import { type EvaluationInput, evaluationProgress, passAll, passedThrough, startStreams } from "./passes";
+import { type EvaluationInput, type EvaluationProgress, evaluationProgress, passAll, passedThrough, startStreams } from "./passes";
 import { partOf } from "./progress";
 import { becomeQuantized } from "./quantized";
 import type { Stream } from "./stream";
@@ -23,7 +23,10 @@ export function perplexityOf(input: EvaluationInput): Promise<Perplexity> {
   return activations.job(async () => {
     const chunks = chunksOf(tokens, perChunk);
     const stream = await passedThrough(input, chunks, progress);
-    const losses = await tokenLosses({ activations, chunks: windowsIn(chunks, tokens), signal }, { model, h: stream.hs, rounded: null });
+    const losses = await tokenLosses(
+      { activations, chunks: windowsIn(chunks, tokens), signal, onShare: progress.logits },
+      { model, h: stream.hs, rounded: null },
+    );
     stream.end();
     progress.finish("Done");
     throwIfCancelled(signal);
@@ -56,7 +59,8 @@ export function evaluate(input: EvaluationInput, quantized: QuantizedModel): Pro
       );
     }
     const rounded = await roundedHead(model.spec, quantized);
-    const measured = await sideBySide(input, chunks, { model, h: full.hs, rounded: null }, { model, h: other.hs, rounded });
+    const sides = [full, other].map(({ hs }, s): LastStates => ({ model, h: hs, rounded: s ? rounded : null }));
+    const measured = await sideBySide(input, chunks, sides, progress);
     for (const stream of [full, other]) stream.end();
     progress.finish("Done");
     return { ...measured, blocks, ms: performance.now() - started };
@@ -73,9 +77,11 @@ export function evaluateAgainst(input: EvaluationInput, original: Model): Promis
   const isAlike = hasSameStream(original.spec, input.model.spec);
   return activations.job(async () => {
     const chunks = chunksOf(tokens, perChunk);
-    const { streams, blocks, noDelta } = isAlike ? await passedTogether(input, original, chunks) : await passedInTurn(sides, chunks);
-    const [before, after] = streams.map((stream, s): LastStates => ({ model: sides[s].model, h: stream.hs, rounded: null }));
-    const measured = await sideBySide(input, chunks, before, after);
+    const { streams, blocks, noDelta, progress } = isAlike
+      ? await passedTogether(input, original, chunks)
+      : await passedInTurn(sides, chunks);
+    const last = streams.map((stream, s): LastStates => ({ model: sides[s].model, h: stream.hs, rounded: null }));
+    const measured = await sideBySide(input, chunks, last, progress);
     for (const stream of streams) stream.end();
     emit({ type: "progress", done: 1, total: 1, where: "Done" });
     return { ...measured, blocks, noDelta };
@@ -87,6 +93,7 @@ const hasSameStream = (a: Model["spec"], b: Model["spec"]): boolean => a.blocks 
 /** The residual streams of two checkpoints after their last blocks, and how far they are apart after each. */
 interface TwoStreams extends Pick<Comparison, "blocks" | "noDelta"> {
   streams: Stream[];
+  progress: EvaluationProgress;
 }
 
 /** Block by block, each checkpoint's loaded and freed before the other's. */
@@ -118,22 +125,23 @@ async function passedTogether(input: EvaluationInput, original: Model, chunks: r
     blocks.push(block);
     emit({ type: "block", block });
   }
-  return isTurned ? { streams, blocks: null, noDelta: "coordinates" } : { streams, blocks, noDelta: null };
+  return { streams, progress, ...(isTurned ? { blocks: null, noDelta: "coordinates" } : { blocks, noDelta: null }) };
 }
 
 async function passedInTurn(sides: readonly EvaluationInput[], chunks: readonly Int32Array[]): Promise<TwoStreams> {
   const streams: Stream[] = [];
-  for (const side of sides) streams.push(await passedThrough(side, chunks, evaluationProgress(side, 1)));
-  return { streams, blocks: null, noDelta: "sizes" };
+  const progresses = sides.map((side) => evaluationProgress(side, 1));
+  for (const [s, side] of sides.entries()) streams.push(await passedThrough(side, chunks, progresses[s]));
+  return { streams, progress: progresses[1], blocks: null, noDelta: "sizes" };
 }
 
 async function sideBySide(
   { activations, tokens, signal }: EvaluationInput,
   chunks: readonly Int32Array[],
-  original: LastStates,
-  other: LastStates,
+  [original, other]: readonly LastStates[],
+  { logits }: EvaluationProgress,
 ): Promise<SideBySide> {
-  const found = await tokenDivergences({ activations, chunks: windowsIn(chunks, tokens), signal }, [original, other]);
+  const found = await tokenDivergences({ activations, chunks: windowsIn(chunks, tokens), signal, onShare: logits }, [original, other]);
   return {
     perplexityBefore: perplexityOfLosses(found.before),
     perplexity: perplexityOfLosses(found.after),

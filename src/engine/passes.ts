@@ -61,16 +61,19 @@ export async function passAll(
 
 export interface EvaluationProgress {
   block(index: number, chunks: number): void;
+  /** A share of all streams' logits was made. */
+  logits(share: number): void;
   finish(where: string): void;
 }
 
-/** Progress through the blocks of `streams` streams; the logits are the rest of the total, added at the end. */
+/** Progress through the blocks of `streams` streams and their logits. */
 export function evaluationProgress({ model: { spec }, tokens, emit }: EvaluationInput, streams: number): EvaluationProgress {
   const perBlock = blockWork(spec, tokens.ids.length, tokens.length);
   const head = 2 * tokens.ids.length * spec.hidden * spec.vocabulary;
   const progress = new Progress(streams * (spec.blocks * perBlock + head), emit);
   return {
     block: (index, chunks) => progress.add(perBlock / chunks, `block ${index + 1} of ${spec.blocks}`),
+    logits: (share) => progress.add(streams * head * share, "predictions"),
     finish: (where) => progress.finish(where),
   };
 }

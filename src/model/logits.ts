@@ -30,42 +30,80 @@ interface LogitsInput {
   signal?: AbortSignal;
   /** Neither slices of all heads nor a chunk's logits for them take more than this. */
   bytes?: number;
+  /** Told which share of all logits was made. */
+  onShare?: (share: number) => void;
 }
 
 /**
  * The logits of each chunk, a slice of the vocabulary at a time: [T, n] of the entries offset…, one tensor a model, which are freed after the visit. Each head is
- * read once, or once for all models where they have the same.
+ * read once for every group of chunks, or once for all models where they have the same.
  */
 export async function eachLogits(
-  { activations, models, signal, bytes = sliceBytes }: LogitsInput,
+  input: LogitsInput,
   visit: (logits: readonly Tensor[], chunk: number, offset: number) => void,
 ): Promise<void> {
-  const { ops } = activations;
-  const inputs: Activation[][] = [];
-  for (const states of models) inputs.push(await normed(activations, states));
-  const widest = Math.max(...models.map(({ model }) => model.spec.hidden), ...models[0].h.map(({ shape }) => shape[0]));
-  for (const rows of slices(models[0].model.spec.vocabulary, 4 * widest, bytes / models.length, mostColumns(ops.adapter))) {
+  const { activations, models } = input;
+  for (const group of groupsOf(models, activations.deviceBudget / 2)) {
+    const release = await activations.reserve(group.bytes);
+    try {
+      await groupLogits(input, group.chunks, visit);
+    } finally {
+      release();
+    }
+  }
+}
+
+/**
+ * Runs of chunks whose inputs of the heads stay on the device together. All slices go over one group before the next group's turn: inputs that do not fit
+ * would otherwise be brought back for every slice, of which there are more than a hundred.
+ */
+function groupsOf(models: readonly LastStates[], most: number): { chunks: number[]; bytes: number }[] {
+  const perToken = 4 * models.reduce((sum, { model }) => sum + model.spec.hidden, 0);
+  const groups: { chunks: number[]; bytes: number }[] = [];
+  for (const [chunk, { shape }] of models[0].h.entries()) {
+    const bytes = perToken * shape[0];
+    const last = groups.at(-1);
+    if (!last || last.bytes + bytes > most) groups.push({ chunks: [chunk], bytes });
+    else {
+      last.chunks.push(chunk);
+      last.bytes += bytes;
+    }
+  }
+  return groups;
+}
+
+async function groupLogits(
+  { activations: { ops }, models, signal, bytes = sliceBytes, onShare }: LogitsInput,
+  chunks: readonly number[],
+  visit: (logits: readonly Tensor[], chunk: number, offset: number) => void,
+): Promise<void> {
+  const { vocabulary } = models[0].model.spec;
+  const tokens = models[0].h.map(({ shape }) => shape[0]);
+  const all = vocabulary * tokens.reduce((a, b) => a + b, 0);
+  const inputs: Tensor[][] = [];
+  for (const states of models) inputs.push(await normed(ops, states, chunks));
+  const widest = Math.max(...models.map(({ model }) => model.spec.hidden), ...tokens);
+  for (const rows of slices(vocabulary, 4 * widest, bytes / models.length, mostColumns(ops.adapter))) {
     const heads = await headsOf(ops, models, rows);
-    for (const chunk of models[0].h.keys()) {
-      const logits: Tensor[] = [];
-      for (const [i, head] of heads.entries()) logits.push(await using(inputs[i][chunk], (x) => ops.linear(x, head)));
+    for (const [at, chunk] of chunks.entries()) {
+      const logits = heads.map((head, i) => ops.linear(inputs[i][at], head));
       visit(logits, chunk, rows.from);
       ops.free(...logits);
       await ops.flush();
       throwIfCancelled(signal);
+      onShare?.(((rows.to - rows.from) * tokens[chunk]) / all);
     }
     ops.free(...new Set(heads));
   }
-  for (const x of inputs.flat()) x.free();
+  ops.free(...inputs.flat());
 }
 
-async function normed(activations: Activations, { model, h }: LastStates): Promise<Activation[]> {
-  const { ops } = activations;
+async function normed(ops: Ops, { model, h }: LastStates, chunks: readonly number[]): Promise<Tensor[]> {
   const norm = await loadTensor(ops, model, finalNormName);
-  const held: Activation[] = [];
-  for (const each of h) held.push(await activations.hold(await using(each, (tensor) => ops.rmsNorm(tensor, norm, model.spec.eps))));
+  const made: Tensor[] = [];
+  for (const chunk of chunks) made.push(await using(h[chunk], (tensor) => ops.rmsNorm(tensor, norm, model.spec.eps)));
   ops.free(norm);
-  return held;
+  return made;
 }
 
 /** The same rows of each model's head: one tensor for all that have the same. */

@@ -21,6 +21,7 @@ interface LossesInput {
   signal?: AbortSignal;
   /** As in `eachLogits`. */
   bytes?: number;
+  onShare?: (share: number) => void;
 }
 
 /**

@@ -28,6 +28,8 @@ export class Activations {
   /** Bytes of kept activations that are in memory, on the device or on the host. */
   private keptBytes = 0;
   private made = 0;
+  /** Bytes of the device's budget that are left to others' tensors. */
+  private reserved = 0;
 
   /** @param scratch opens the scratch storage; called when host memory is used up for the first time. */
   constructor(
@@ -39,6 +41,20 @@ export class Activations {
   /** Sets another budget, before a job. */
   limit(budget: ActivationBudget): void {
     this.budget = budget;
+  }
+
+  /** Bytes that activations may take on the device. */
+  get deviceBudget(): number {
+    return this.budget.device;
+  }
+
+  /** Leaves so much of the device's budget to tensors of the caller's, until it calls what it gets. */
+  async reserve(bytes: number): Promise<() => void> {
+    this.reserved += bytes;
+    await this.makeRoom();
+    return () => {
+      this.reserved -= bytes;
+    };
   }
 
   /** Takes ownership of the tensor. */
@@ -110,7 +126,7 @@ export class Activations {
       if (held.tensor) await this.toHost(held);
       if (held.host) await this.toScratch(held);
     }
-    while (this.deviceBytes > this.budget.device) {
+    while (this.deviceBytes > this.budget.device - this.reserved) {
       const held = this.next((h) => h.tensor !== null && h.users === 0);
       if (!held) break;
       await this.toHost(held);

@@ -1,6 +1,8 @@
 import { expect, test } from "vitest";
+import { memoryScratch, type Scratch } from "../../src/io/scratch";
 import { openModel } from "../../src/model/checkpoint";
 import { tokenLosses } from "../../src/model/losses";
+import { type Activation, Activations } from "../../src/ops/activations";
 import { createCpuOps } from "../../src/ops/cpu";
 import type { Ops } from "../../src/ops/ops";
 import { activationsOf, forward } from "../support/engine";
@@ -29,4 +31,46 @@ test("the head is read in slices of which neither weights nor logits are larger 
   expect(logits.length).toBeGreaterThan(5);
   expect(Math.max(...logits.slice(1))).toBeLessThanOrEqual(2000);
   for (const [t, loss] of whole.entries()) if (!Number.isNaN(loss)) expect(sliced[t]).toBeCloseTo(loss, 10);
+});
+
+test("the head's inputs that do not fit come back once for all slices, whose shares add up, and the losses are the same", async () => {
+  const ops = createCpuOps();
+  const model = await openModel(tinySource());
+  const chunks = Array.from({ length: 5 }, () => tinyTokens(1, 16));
+  const { hidden } = model.spec;
+  const lossesWithin = async (device: number) => {
+    const scratch = memoryScratch();
+    let reads = 0;
+    const read: Scratch["read"] = (...args) => {
+      reads++;
+      return scratch.read(...args);
+    };
+    const activations = new Activations(ops, async () => ({ ...scratch, read }), { device, host: 0, kept: 0 });
+    return activations.job(async () => {
+      const h: Activation[] = [];
+      for (const c of chunks.keys())
+        h.push(
+          await activations.hold(
+            ops.fromFloats(
+              Float32Array.from({ length: 16 * hidden }, (_, i) => Math.sin(i + c)),
+              [16, hidden],
+            ),
+          ),
+        );
+      let shares = 0;
+      const onShare = (share: number) => {
+        shares += share;
+      };
+      const losses = await tokenLosses({ activations, chunks, bytes: 2000, onShare }, { model, h, rounded: null });
+      expect(shares).toBeCloseTo(1, 10);
+      return { losses, reads };
+    });
+  };
+  const whole = await lossesWithin(2 ** 20);
+  expect(whole.reads).toBe(0);
+  // Room for four chunks' states, half of it for what the head takes.
+  const grouped = await lossesWithin(4 * 16 * hidden * 4);
+  expect(grouped.losses).toEqual(whole.losses);
+  expect(grouped.reads).toBeGreaterThan(0);
+  expect(grouped.reads).toBeLessThanOrEqual(5);
 });

@@ -85,6 +85,19 @@ test("the youngest leaves first: streams come by in a circle, and find the oldes
   expect(reads).toBe(2);
 });
 
+test("room that is reserved is made, and given back", async () => {
+  const ops = createCpuOps();
+  const all = new Activations(ops, async () => memoryScratch(), { device: 64, host: 1000, kept: 0 });
+  // The reference's tensors take 32 bytes, of which a budget counts 16, as on a GPU.
+  for (let n = 0; n < 4; n++) await held(all, n);
+  expect(ops.liveBytes).toBe(4 * 32);
+  const release = await all.reserve(40);
+  expect(ops.liveBytes).toBe(1 * 32);
+  release();
+  for (let n = 0; n < 4; n++) await held(all, n);
+  expect(ops.liveBytes).toBe(4 * 32);
+});
+
 describe("bytes are counted where they are", () => {
   /** With a count of what was written to scratch. */
   function counted(budget: { device: number; host: number; kept: number }) {

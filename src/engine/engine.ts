@@ -6,7 +6,7 @@ import { type Checkpoint, type Model, runnable } from "../model/checkpoint";
 import type { Question } from "../model/question";
 import { rotateModel } from "../model/rotated";
 import { summarize } from "../model/summary";
-import { openTokenizer } from "../model/tokenizer";
+import { type Encoder, withTokenizer } from "../model/tokenizer";
 import type { ActivationBudget } from "../ops/activations";
 import type { QuantizedModel } from "../quant/coded";
 import { resolve } from "../quant/resolve";
@@ -219,8 +219,19 @@ export class Engine {
 
   /** Scores the checkpoint's answers to the questions and, where a run is named, the quantized model's. */
   async scoreTasks(id: string | null, questions: readonly Question[], emit: Emit, signal: AbortSignal): Promise<TasksResult> {
+    return withTokenizer(this.currentModel.source, this.platform.helperFor(signal), (encoder) =>
+      this.scoreWith(encoder, id, questions, emit, signal),
+    );
+  }
+
+  private async scoreWith(
+    encoder: Encoder,
+    id: string | null,
+    questions: readonly Question[],
+    emit: Emit,
+    signal: AbortSignal,
+  ): Promise<TasksResult> {
     const finished = id === null ? null : this.runs.finished(id);
-    const encoder = await openTokenizer(this.currentModel.source);
     const key = quickHash(new TextEncoder().encode(JSON.stringify(questions)));
     const known = this.answers.get(key);
     const parts = finished && !known ? 2 : 1;

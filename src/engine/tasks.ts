@@ -47,7 +47,9 @@ export async function answerQuestions(
   questions: readonly Question[],
 ): Promise<Answer[]> {
   const { spec } = input.model;
-  const candidates = questions.flatMap((q, i) => q.choices.map((choice) => candidateOf(encoder, q, choice, i, spec.maxPositions)));
+  const candidates: Candidate[] = [];
+  for (const [i, q] of questions.entries())
+    for (const choice of q.choices) candidates.push(await candidateOf(encoder, q, choice, i, spec.maxPositions));
   const likelihoods = new Float64Array(candidates.length);
   const byLength = candidates.map((_, i) => i).sort((a, b) => candidates[a].ids.length - candidates[b].ids.length);
   // For every choice each block is one step, and the logits are one more.
@@ -65,15 +67,15 @@ export async function answerQuestions(
   return answersOf(questions, candidates, likelihoods);
 }
 
-function candidateOf(
+async function candidateOf(
   encoder: Pick<Encoder, "encode">,
   { context }: Question,
   choice: string,
   index: number,
   maxPositions: number,
-): Candidate {
-  const start = encoder.encode(context).length;
-  const ids = encoder.encode(context + choice);
+): Promise<Candidate> {
+  const start = (await encoder.encode(context)).length;
+  const ids = await encoder.encode(context + choice);
   if (ids.length > maxPositions)
     throw new QuantError(
       "bad-tokens",

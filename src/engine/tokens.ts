@@ -12,7 +12,7 @@ import {
 } from "../model/calibration";
 import type { Model } from "../model/checkpoint";
 import { type Helper, readDocuments } from "../model/text-file";
-import { chatTemplateOf, openTokenizer } from "../model/tokenizer";
+import { chatTemplateOf, withTokenizer } from "../model/tokenizer";
 import { needsHeldOut, type Recipe } from "../recipe/recipe";
 
 /** How a text to measure on is cut into windows. */
@@ -41,7 +41,7 @@ export interface Reading {
   signal?: AbortSignal;
   /** The field that holds the text, where a file has several. */
   field?: string;
-  /** Needed for Parquet files and conversations, whose reading may take too long. */
+  /** Needed for Parquet files and conversations, whose reading may take too long, and for tokenizers that may. */
   helper?: Helper;
   /** Called now and then while a text is tokenized, with the ids so far and the most that there can be. */
   progress?(done: number, most: number): void;
@@ -84,9 +84,9 @@ export function loadCalibration(model: Model, file: SourceFile, recipe: Recipe, 
 async function allWindows(model: Model, file: SourceFile, length: number, enough: number | null, reading: Reading): Promise<TokenWindows> {
   if (file.name.toLowerCase().endsWith(".npy")) return windowsFromNpy(file.name, await file.read(0, file.size), length);
   const { signal, field, helper, progress } = reading;
-  const encoder = await openTokenizer(model.source, helper);
   const documents = readDocuments(file, { signal, field, helper, chatTemplate: () => chatTemplateOf(model.source) });
   const most = enough ?? Number.POSITIVE_INFINITY;
-  const ids = await encodeDocuments(encoder, documents, most, { name: file.name, signal, progress: (done) => progress?.(done, most) });
+  const telling = { name: file.name, signal, progress: (done: number) => progress?.(done, most) };
+  const ids = await withTokenizer(model.source, helper, (encoder) => encodeDocuments(encoder, documents, most, telling));
   return cutIntoWindows(ids, length, file.name);
 }

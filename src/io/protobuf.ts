@@ -55,8 +55,21 @@ export interface Field {
 
 const damaged = (what: string) => new QuantError("bad-file", `protobuf: ${what}`, "Write or download the file again.");
 
-/** The fields of a message in their order. @throws QuantError `bad-file` where it is cut off or is none. */
-export function* fieldsOf(message: Uint8Array): Generator<Field> {
+/** Far more than any graph without weights has: ours take about 1,500 a block. */
+const mostFields = 1_000_000;
+
+/** Counts the fields of a message and of those inside it, which may be two bytes long. */
+export class FieldCount {
+  private left = mostFields;
+
+  /** @throws QuantError `bad-file` after the last that may be read. */
+  next(): void {
+    if (--this.left < 0) throw damaged(`there are more than ${mostFields} fields`);
+  }
+}
+
+/** The fields of a message in their order. @throws QuantError `bad-file` where it is cut off or is none, or has too many. */
+export function* fieldsOf(message: Uint8Array, count = new FieldCount()): Generator<Field> {
   let at = 0;
   const readVarint = (): bigint => {
     let value = 0n;
@@ -74,6 +87,7 @@ export function* fieldsOf(message: Uint8Array): Generator<Field> {
     return message.subarray(at - length, at);
   };
   while (at < message.length) {
+    count.next();
     const key = Number(readVarint());
     const [field, wire] = [Math.floor(key / 8), key % 8];
     if (wire === wires.varint) yield { field, value: readVarint() };

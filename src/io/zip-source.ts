@@ -6,13 +6,18 @@ import type { Source, SourceFile } from "./types";
 
 /** Size of the end record without a comment; our zips have none. */
 const endBytes = 22;
+/** Size of a directory entry without name, further fields and comment. */
+const entryBytes = 46;
 const zip64LocatorBytes = 20;
 const zip64EndBytes = 56;
 const signatures = { end: 0x06054b50, zip64Locator: 0x07064b50, zip64End: 0x06064b50, entry: 0x02014b50, local: 0x04034b50 };
 /** Stands where a Zip64 field holds the number. */
 const elsewhere = 0xffffffff;
 
-/** The files of one of our zips, named without the folder that they are in. @throws QuantError `verify-failed` for anything else. */
+/** The largest directory that is read. Ours take a hundred bytes a file. */
+const mostDirectoryBytes = 16 * 2 ** 20;
+
+/** The files of one of our zips, named without the folder that they are in. @throws QuantError `bad-file` for anything else. */
 export async function zipSource(zip: SourceFile): Promise<Source> {
   const files: SourceFile[] = [];
   for (const { name, start, size } of await entries(zip)) {
@@ -28,20 +33,26 @@ export async function zipSource(zip: SourceFile): Promise<Source> {
   return { label: zip.name, files };
 }
 
+/** Bytes of the zip. Where they are comes from the zip itself. */
 const viewOf = async (zip: SourceFile, start: number, end: number) => {
+  if (!(start >= 0 && start <= end && end <= zip.size)) throw damaged(zip, "ends before what it tells of, or is damaged");
   const bytes = await zip.read(start, end);
   return { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength) };
 };
 
 const damaged = (zip: SourceFile, what: string) =>
-  new QuantError("verify-failed", `${shown(zip.name)} ${what}`, "Export again, to another disk if it happens twice.");
+  new QuantError(
+    "bad-file",
+    `${shown(zip.name)} ${what}`,
+    "Unpack it and give the folder or, where that fails too, export or download it again.",
+  );
 
 /** Where the central directory stands, and how many entries it has. */
 async function directory(zip: SourceFile): Promise<{ start: number; end: number; count: number }> {
   if (zip.size < endBytes) throw damaged(zip, "is not a zip");
   const at = zip.size - endBytes;
   const { view } = await viewOf(zip, at, zip.size);
-  if (view.getUint32(0, true) !== signatures.end) throw damaged(zip, "has no end record");
+  if (view.getUint32(0, true) !== signatures.end) throw damaged(zip, "is not a zip, or not all of one");
   const [count, size, start] = [view.getUint16(10, true), view.getUint32(12, true), view.getUint32(16, true)];
   if (count !== 0xffff && size !== elsewhere && start !== elsewhere) return { start, end: start + size, count };
   const locator = (await viewOf(zip, at - zip64LocatorBytes, at)).view;
@@ -55,18 +66,25 @@ async function directory(zip: SourceFile): Promise<{ start: number; end: number;
 
 async function entries(zip: SourceFile): Promise<{ name: string; start: number; size: number }[]> {
   const { start, end, count } = await directory(zip);
+  if (end - start > mostDirectoryBytes) throw damaged(zip, `has a directory of ${end - start} bytes`);
   const { bytes, view } = await viewOf(zip, start, end);
   const found: { name: string; start: number; size: number }[] = [];
   let at = 0;
   for (let i = 0; i < count; i++) {
-    if (view.getUint32(at, true) !== signatures.entry) throw damaged(zip, `has no entry ${i + 1}`);
+    const room = bytes.length - at;
+    if (room < entryBytes || view.getUint32(at, true) !== signatures.entry) throw damaged(zip, `has no entry ${i + 1} of ${count}`);
     const [nameLength, extraLength, commentLength] = [28, 30, 32].map((offset) => view.getUint16(at + offset, true));
-    const name = new TextDecoder().decode(bytes.subarray(at + 46, at + 46 + nameLength));
+    const length = entryBytes + nameLength + extraLength + commentLength;
+    if (room < length) throw damaged(zip, `has only a part of entry ${i + 1}`);
+    const nameEnd = at + entryBytes + nameLength;
+    const name = new TextDecoder().decode(bytes.subarray(at + entryBytes, nameEnd));
     if (view.getUint16(at + 10, true) !== 0) throw damaged(zip, `holds ${shown(name)} compressed`);
-    const extra = new DataView(bytes.buffer, bytes.byteOffset + at + 46 + nameLength, extraLength);
+    const extra = new DataView(bytes.buffer, bytes.byteOffset + nameEnd, extraLength);
     const [size, local] = sizeAndPlace(view, at, extra);
-    found.push({ name, start: await dataStart(zip, local), size });
-    at += 46 + nameLength + extraLength + commentLength;
+    const dataAt = await dataStart(zip, local);
+    if (dataAt + size > zip.size) throw damaged(zip, `ends before ${shown(name)} does`);
+    found.push({ name, start: dataAt, size });
+    at += length;
   }
   return found;
 }
@@ -78,7 +96,7 @@ function sizeAndPlace(view: DataView, at: number, extra: DataView): [size: numbe
     if (extra.getUint16(e, true) !== 1) continue;
     let next = e + 4;
     for (const [i, value] of fields.entries())
-      if (value === elsewhere) {
+      if (value === elsewhere && next + 8 <= extra.byteLength) {
         fields[i] = Number(extra.getBigUint64(next, true));
         next += 8;
       }

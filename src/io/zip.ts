@@ -2,7 +2,7 @@
 import { makeZip } from "client-zip";
 import { QuantError } from "../errors";
 import { makeSink } from "./sink";
-import type { Sink, SinkFile, SourceFile } from "./types";
+import type { Sink, SinkFile, Source, SourceFile } from "./types";
 import { zipSource } from "./zip-source";
 
 /** Where the zip's bytes go, front to back. */
@@ -120,7 +120,7 @@ export function zipSink(target: ZipTarget, top: string, date = new Date()): Sink
       entries.end();
       await pumped;
       await target.close();
-      await check(async () => zipSource(await target.written()));
+      await check(async () => readBack(await target.written()));
     },
     async abort() {
       failAll(new QuantError("cancelled"));
@@ -128,4 +128,14 @@ export function zipSink(target: ZipTarget, top: string, date = new Date()): Sink
       await target.abort();
     },
   });
+}
+
+/** Our own zip, just written: what is wrong with it is about the output. @throws QuantError `verify-failed`. */
+async function readBack(zip: SourceFile): Promise<Source> {
+  try {
+    return await zipSource(zip);
+  } catch (e) {
+    if (!(e instanceof QuantError) || e.code !== "bad-file") throw e;
+    throw new QuantError("verify-failed", e.where, "Export again, to another disk if it happens twice.", { cause: e });
+  }
 }

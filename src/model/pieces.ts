@@ -1,14 +1,14 @@
 /** Cuts a long text into pieces whose ids, joined, are those of the whole text, so that tokenizing can be cancelled and ends when there are enough ids. */
 
-/** The tokenizer library's encoding: text to ids, with or without special tokens. */
-export type Tokenize = (text: string, special: boolean) => number[];
+/** The tokenizer library's encoding: text to ids, with or without special tokens. On another thread it takes a while. */
+export type Tokenize = (text: string, special: boolean) => number[] | Promise<number[]>;
 
 export interface Cutter {
   /** The special ids that stand before and after every document. */
   prefix: readonly number[];
   suffix: readonly number[];
   /** The text in pieces, each to be encoded without special tokens; the whole text where no cut is sure to leave the ids as they are. */
-  cut(text: string): Iterable<string>;
+  cut(text: string): AsyncIterable<string>;
 }
 
 const pieceLength = 4096;
@@ -21,17 +21,17 @@ type Json = Record<string, unknown>;
  * tokenizer splits there anyway, or has no token that goes on after a space. A tokenizer that puts "▁" before every text turns it into the space that
  * the cut drops. Whether to drop it is found out by trying both on the beginning of the text.
  */
-export function cutterOf(tokenizer: Json, encode: Tokenize): Cutter | null {
-  const template = templateOf(encode);
+export async function cutterOf(tokenizer: Json, encode: Tokenize): Promise<Cutter | null> {
+  const template = await templateOf(encode);
   if (!template) return null;
   const added = addedTokens(tokenizer);
   const mayCut = splitsAtSpaces(tokenizer);
   return {
     ...template,
-    *cut(text) {
+    async *cut(text) {
       const strip =
         mayCut && text.length > pieceLength && !added.spaced.some((token) => text.includes(token))
-          ? stripOf(text, encode, added.all)
+          ? await stripOf(text, encode, added.all)
           : null;
       if (strip === null) yield text;
       else yield* split(text, pieceLength, strip, added.all);
@@ -40,8 +40,8 @@ export function cutterOf(tokenizer: Json, encode: Tokenize): Cutter | null {
 }
 
 /** The special ids before and after a text's own, found by encoding "a" with and without them; null where they cannot be told apart. */
-function templateOf(encode: Tokenize): { prefix: number[]; suffix: number[] } | null {
-  const [all, own] = [encode("a", true), encode("a", false)];
+async function templateOf(encode: Tokenize): Promise<{ prefix: number[]; suffix: number[] } | null> {
+  const [all, own] = [await encode("a", true), await encode("a", false)];
   const at = all.findIndex((_, i) => own.every((id, j) => all[i + j] === id));
   return at < 0 || !own.length ? null : { prefix: all.slice(0, at), suffix: all.slice(at + own.length) };
 }
@@ -91,14 +91,20 @@ function splitsAtSpaces({ pre_tokenizer, normalizer, model }: Json): boolean {
 }
 
 /** Whether to drop the space at a cut, tried on the beginning of the text; null where neither way gives the ids of the whole. */
-function stripOf(text: string, encode: Tokenize, added: readonly string[]): boolean | null {
+async function stripOf(text: string, encode: Tokenize, added: readonly string[]): Promise<boolean | null> {
   const sample = text.slice(0, 8 * sampleLength);
-  const want = encode(sample, false).join();
+  const want = (await encode(sample, false)).join();
   for (const strip of [false, true]) {
     const pieces = [...split(sample, sampleLength, strip, added)];
-    if (pieces.length > 1 && pieces.flatMap((piece) => encode(piece, false)).join() === want) return strip;
+    if (pieces.length > 1 && (await idsOf(pieces, encode)).join() === want) return strip;
   }
   return null;
+}
+
+async function idsOf(pieces: readonly string[], encode: Tokenize): Promise<number[]> {
+  const ids: number[][] = [];
+  for (const piece of pieces) ids.push(await encode(piece, false));
+  return ids.flat();
 }
 
 const word = /(?<=[^\s]) (?=\p{L})/gu;

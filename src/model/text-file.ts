@@ -9,7 +9,15 @@ import { badText, type ChatMessage, type Document, documentsOfRows, rowsOfText }
 export interface Helper {
   parquet(file: SourceFile, wanted: readonly string[] | null): Promise<DataRow[]>;
   chat(template: string, variables: Record<string, string>, conversations: readonly ChatMessage[][]): Promise<string[]>;
-  encode(tokenizer: object, config: object, text: string, special: boolean): Promise<number[]>;
+  /** A tokenizer on a thread of its own, which starts with the first text. */
+  tokenizer(json: object, config: object): ThreadTokenizer;
+}
+
+export interface ThreadTokenizer {
+  /** A text's ids. @param isWatched ends it at a deadline. @throws QuantError `bad-tokenizer` then. */
+  encode(text: string, special: boolean, isWatched: boolean): Promise<number[]>;
+  /** Ends the thread. */
+  close(): Promise<void>;
 }
 
 export interface TextReading {

@@ -4,14 +4,17 @@ import { findFile } from "../io/source";
 import { decodeUtf8 } from "../io/text";
 import type { Source } from "../io/types";
 import type { Document } from "./documents";
-import { cutterOf } from "./pieces";
-import type { Helper } from "./text-file";
+import { cutterOf, type Tokenize } from "./pieces";
+import { isQuick } from "./steps";
+import type { Helper, ThreadTokenizer } from "./text-file";
 
 /** Text to token ids, with the special tokens of the tokenizer's own template (a document for Llama starts with BOS). */
 export interface Encoder {
-  encode(text: string): number[];
+  encode(text: string): number[] | Promise<number[]>;
   /** The ids of a document, a piece at a time. One that a chat template wrote gets no further special tokens. */
   pieces(document: Document): AsyncIterable<readonly number[]>;
+  /** Ends the thread, where one was started. */
+  close(): Promise<void>;
 }
 
 const limit = 50 * 2 ** 20;
@@ -19,7 +22,8 @@ const limit = 50 * 2 ** 20;
 const longPiece = 32_768;
 
 /**
- * The checkpoint's tokenizer.json. The library is loaded on first use: opening a model does not need it.
+ * The checkpoint's tokenizer.json. The library is loaded on first use: opening a model does not need it. Where its steps may take for ever with some text,
+ * the helper encodes every text, and otherwise only long ones.
  * @throws QuantError `missing-file` or `bad-tokenizer`.
  */
 export async function openTokenizer(source: Source, helper?: Helper): Promise<Encoder> {
@@ -31,19 +35,35 @@ export async function openTokenizer(source: Source, helper?: Helper): Promise<En
   const settings = findFile(source, "tokenizer_config.json");
   const json = (await readJson(file, limit)) as Record<string, unknown>;
   const config = (settings ? await readJson(settings, limit) : {}) as object;
-  const encode = await tokenizerOf(json, config);
-  const cutter = cutterOf(json, encode);
+  const thread = helper?.tokenizer(json, config);
+  const encode = await encodingOf(json, config, thread);
+  const cutter = await cutterOf(json, encode);
   return {
     encode: (text) => encode(text, true),
     async *pieces({ text, templated }) {
-      const idsOf = (piece: string, special: boolean) =>
-        helper && piece.length > longPiece ? helper.encode(json, config, piece, special) : encode(piece, special);
-      if (!cutter) return yield await idsOf(text, !templated);
+      if (!cutter) return yield await encode(text, !templated);
       if (!templated) yield cutter.prefix;
-      for (const piece of cutter.cut(text)) yield await idsOf(piece, false);
+      for await (const piece of cutter.cut(text)) yield await encode(piece, false);
       if (!templated) yield cutter.suffix;
     },
+    close: async () => thread?.close(),
   };
+}
+
+/** Does `work` with the checkpoint's tokenizer, and ends the thread that it may have. @throws as `openTokenizer`. */
+export async function withTokenizer<T>(source: Source, helper: Helper | undefined, work: (encoder: Encoder) => Promise<T>): Promise<T> {
+  const encoder = await openTokenizer(source, helper);
+  try {
+    return await work(encoder);
+  } finally {
+    await encoder.close();
+  }
+}
+
+async function encodingOf(json: Record<string, unknown>, config: object, thread: ThreadTokenizer | undefined): Promise<Tokenize> {
+  if (thread && !isQuick(json)) return (text, special) => thread.encode(text, special, true);
+  const encode = await tokenizerOf(json, config);
+  return (text, special) => (thread && text.length > longPiece ? thread.encode(text, special, false) : encode(text, special));
 }
 
 /** A function from text to ids, for a tokenizer.json and tokenizer_config.json; `special` adds the special tokens. @throws QuantError `bad-tokenizer`. */

@@ -1,4 +1,4 @@
-/** Answers one request; whoever started the worker ends it. */
+/** Answers requests; whoever started the worker ends it. */
 import { asQuantError } from "../errors";
 import { doRequest, type HelperRequest } from "../model/helper";
 import type { Reply } from "../results/reply";

@@ -12,7 +12,7 @@ import { textCases } from "./texts";
 const helper: Helper = {
   parquet: async (file, wanted) => parquetRows(await parquetRequest(file, wanted)),
   chat: (template, variables, conversations) => doRequest({ kind: "chat", template, variables, conversations }) as Promise<string[]>,
-  encode: async () => [],
+  tokenizer: () => ({ encode: async () => [], close: async () => {} }),
 };
 const chatTemplate = async () => ({ template: "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}", variables: {} });
 

@@ -194,6 +194,12 @@ describe("bad input gets one sentence and its exit code", () => {
     truncateSync(join(truncated, "model.safetensors"), 5000);
     writeFileSync(at("broken.json"), "{");
     writeFileSync(at("caption.jsonl"), '{"caption":"One."}');
+    writeFileSync(at("no.zip"), "this is not one, whatever it is called");
+    cpSync(demoFolder, at("endless"), { recursive: true });
+    const tokenizer = JSON.parse(readFileSync(join(demoFolder, "tokenizer.json"), "utf8"));
+    tokenizer.pre_tokenizer = { type: "Split", pattern: { Regex: "(x+x+)+y" }, behavior: "Isolated", invert: false };
+    writeFileSync(join(at("endless"), "tokenizer.json"), JSON.stringify(tokenizer));
+    writeFileSync(at("x.txt"), "x".repeat(60));
   });
 
   test.each<[string, () => ReturnType<typeof cli>, number, RegExp]>([
@@ -247,6 +253,13 @@ describe("bad input gets one sentence and its exit code", () => {
     ]),
     ["no whole number of questions", () => cli("tasks", demoFolder, "--tasks", at("x.csv"), "--limit", "2.5"), 2, /--limit is "2.5"/],
     ["a report's folder that is not there", () => quantize("--out", at("x"), "--report", at("nowhere/r.json")), 6, /nowhere\/r\.json/],
+    ["a file that is no zip", () => cli("verify", at("no.zip")), 3, /cannot be read: no\.zip is not a zip/],
+    [
+      "a tokenizer that would never end",
+      () => cli("evaluate", at("endless"), "--text", at("x.txt"), "--cpu"),
+      4,
+      /tokenizer\.json takes longer than 10 s for 60 characters/,
+    ],
     ["text without a tokenizer", () => cli("evaluate", model, "--text", join(model, "config.json"), "--cpu"), 3, /tokenizer\.json/],
   ])("%s", (_, call, status, words) => {
     const got = call();

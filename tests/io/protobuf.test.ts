@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { bytesField, concat, fieldsOf, floatField, intField, messageField } from "../../src/io/protobuf";
+import { bytesField, concat, FieldCount, fieldsOf, floatField, intField, messageField } from "../../src/io/protobuf";
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
 const from = (text: string) => Uint8Array.from(Buffer.from(text, "hex"));
@@ -39,4 +39,17 @@ describe("what is cut off or is no message is refused", () => {
     ["half a float", "15000080", /4 bytes are announced/],
     ["a group, which nobody writes", "0b", /no wire type 3/],
   ])("%s", (_, text, words) => expect(() => [...fieldsOf(from(text))]).toThrow(words));
+});
+
+test("no more than a million fields are read, those of the messages inside among them", () => {
+  const fields = new Uint8Array(1_200_000).map((_, i) => (i % 2 ? 1 : 8));
+  const count = new FieldCount();
+  const read = (message: Uint8Array) => {
+    let n = 0;
+    for (const _ of fieldsOf(message, count)) n++;
+    return n;
+  };
+  expect(read(fields)).toBe(600_000);
+  expect(() => read(fields)).toThrow(/more than 1000000 fields/);
+  expect(() => [...fieldsOf(concat([fields, fields]))]).toThrow(/more than 1000000 fields/);
 });

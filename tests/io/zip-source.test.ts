@@ -2,6 +2,24 @@ import { describe, expect, test } from "vitest";
 import { bytesFile } from "../../src/io/memory";
 import { zipSource } from "../../src/io/zip-source";
 
+/** Where the numbers of Zip64's end record and of its locator are, from the end of the zip. */
+const fromEnd = { count: 66, directoryBytes: 58, directoryAt: 50, recordAt: 34 };
+
+/** A zip that says something else somewhere. */
+function lying(at: keyof typeof fromEnd, value: bigint): Buffer {
+  const zip = zip64();
+  zip.writeBigUInt64LE(value, zip.length - fromEnd[at]);
+  return zip;
+}
+
+/** The same in the Zip64 field at the end of the first entry. */
+function lyingEntry(back: number, value: bigint): Buffer {
+  const zip = zip64();
+  const number = (at: keyof typeof fromEnd) => Number(zip.readBigUInt64LE(zip.length - fromEnd[at]));
+  zip.writeBigUInt64LE(value, number("directoryAt") + number("directoryBytes") / 2 - back);
+  return zip;
+}
+
 const content = Buffer.from("the only file");
 const name = Buffer.from("top/a.txt");
 const wide = 0xffffffff;
@@ -26,6 +44,8 @@ interface Changes {
   /** Of the file's own record, before its bytes, and of its directory entry, after its name. */
   localExtra?: Buffer;
   comment?: Buffer;
+  /** The entry's numbers are elsewhere, it says, but nowhere. */
+  noField?: boolean;
 }
 
 const nothing = Buffer.alloc(0);
@@ -40,7 +60,11 @@ function zip64(changes: Changes = {}): Buffer {
     content,
   ]);
   const size = sizesFit ? content.length : wide;
-  const extra = sizesFit ? record([2, 1], [2, 8], [8, 0]) : record([2, 1], [2, 24], [8, content.length], [8, content.length], [8, 0]);
+  const extra = changes.noField
+    ? record([2, 1], [2, 0])
+    : sizesFit
+      ? record([2, 1], [2, 8], [8, 0])
+      : record([2, 1], [2, 24], [8, content.length], [8, content.length], [8, 0]);
   const other = record([2, 0x5455], [2, 1]);
   const entry = Buffer.concat([
     record([4, entrySignature], [2, 45], [2, 45], [2, 0], [2, method], [4, 0], [4, 0], [4, size], [4, size]),
@@ -75,10 +99,34 @@ describe("a zip that is read back", () => {
 
   test.each<[string, Buffer, RegExp]>([
     ["nothing", Buffer.alloc(3), /is not a zip/],
-    ["something else", Buffer.alloc(100), /has no end record/],
+    ["something else", Buffer.alloc(100), /is not a zip, or not all of one/],
     ["a compressed file", zip64({ method: 8 }), /holds top\/a\.txt compressed/],
-    ["a damaged directory", zip64({ entrySignature: 7 }), /has no entry 1/],
-  ])("and is %s, is refused in a sentence", async (_, zip, words) => {
-    await expect(zipSource(bytesFile("a.zip", zip))).rejects.toThrow(words);
+    ["a damaged directory", zip64({ entrySignature: 7 }), /has no entry 1 of 2/],
+    ["one that counts more entries than it has", lying("count", 9n), /has no entry 3 of 9/],
+    ["one that counts more entries than there are numbers", lying("count", 2n ** 64n - 1n), /has no entry 3/],
+    ["a directory that ends within an entry", lying("directoryBytes", 80n), /has only a part of entry 1/],
+    ["a directory beyond its end", lying("directoryAt", 2n ** 40n), /ends before what it tells of/],
+    ["a directory of more bytes than it", lying("directoryBytes", 2n ** 63n), /has a directory of 9223372036854776000 bytes/],
+    ["an end record beyond its end", lying("recordAt", 2n ** 50n), /ends before what it tells of/],
+    ["nothing but the end of a large one", zip64().subarray(-22), /ends before what it tells of/],
+    ["a file beyond its end", lyingEntry(8, 2n ** 40n), /ends before what it tells of/],
+    ["a file of more bytes than it", lyingEntry(24, 2n ** 40n), /ends before top\/a\.txt does/],
+    ["an entry without the field that it needs", zip64({ noField: true }), /ends before what it tells of/],
+  ])("and is %s, is refused in a sentence that is about the file", async (_, zip, words) => {
+    const error = await zipSource(bytesFile("a.zip", zip)).catch((e) => e);
+    expect(error).toMatchObject({ code: "bad-file", about: "checkpoint" });
+    expect(error.message).toMatch(words);
+  });
+
+  test("and has a directory that would fill the memory, is refused before it is read", async () => {
+    const size = 2 ** 34;
+    const zip = lying("directoryBytes", BigInt(size / 2));
+    const read = async (from: number, to: number) => {
+      expect(to - from).toBeLessThan(100);
+      return new Uint8Array(zip.subarray(from - size, to - size || zip.length));
+    };
+    const moved = Number(zip.readBigUInt64LE(zip.length - fromEnd.recordAt)) + size - zip.length;
+    zip.writeBigUInt64LE(BigInt(moved), zip.length - fromEnd.recordAt);
+    await expect(zipSource({ name: "a.zip", size, read })).rejects.toThrow(/has a directory of 8589934592 bytes/);
   });
 });

@@ -74,6 +74,13 @@ describe("zipSink", () => {
     expect(to.calls).toEqual(["close"]);
   });
 
+  it("says that the output is wrong where its own zip does not read back", async () => {
+    const to = target();
+    const sink = zipSink({ ...to, written: async () => bytesFile("a.zip", to.bytes().subarray(0, -1)) }, "top");
+    await fill(sink);
+    expect(await failure(sink.finish(async () => {}))).toMatch(/^verify-failed: a\.zip is not a zip/);
+  });
+
   it("gives the same bytes for the same date", async () => {
     const [a, b] = await Promise.all(
       [target(), target()].map(async (to) => {

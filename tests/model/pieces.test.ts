@@ -3,7 +3,8 @@ import { describe, expect, test, vi } from "vitest";
 import { bytesFile, memorySource } from "../../src/io/memory";
 import { encodeDocuments } from "../../src/model/calibration";
 import { cutterOf } from "../../src/model/pieces";
-import { openTokenizer, tokenizerOf } from "../../src/model/tokenizer";
+import { wordPatterns } from "../../src/model/steps";
+import { openTokenizer, tokenizerOf, withTokenizer } from "../../src/model/tokenizer";
 
 const demo = JSON.parse(readFileSync(new URL("../../public/demo/model/tokenizer.json", import.meta.url), "utf8"));
 
@@ -62,6 +63,12 @@ function prose(length: number, words: string[]): string {
   return text;
 }
 
+async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const list: T[] = [];
+  for await (const item of items) list.push(item);
+  return list;
+}
+
 const words = [
   " the",
   " and",
@@ -88,9 +95,9 @@ describe.each([
 ])("%s", (_, json) => {
   test("gives the whole text's ids in pieces", async () => {
     const encode = await tokenizerOf(json, {});
-    const cutter = cutterOf(json, encode)!;
+    const cutter = (await cutterOf(json, encode))!;
     for (const text of [prose(60_000, words), prose(30_000, words.slice(0, 8)), "short", "x".repeat(20_000), ""]) {
-      const pieces = [...cutter.cut(text)];
+      const pieces = await all(cutter.cut(text));
       if (/ the/.test(text)) expect(pieces.length).toBeGreaterThan(4);
       expect([...cutter.prefix, ...pieces.flatMap((piece) => encode(piece, false)), ...cutter.suffix]).toEqual(encode(text, true));
     }
@@ -104,13 +111,13 @@ test.each([
 ])("nothing is cut where a space is no certain end of a word: %s", async (_, pre_tokenizer, normalizer) => {
   const json = { ...llama2(), pre_tokenizer, ...(normalizer ? { normalizer } : {}) };
   const encode = (text: string) => [...text].map((c) => c.charCodeAt(0));
-  expect([...cutterOf(json, encode)!.cut(prose(20_000, words))]).toHaveLength(1);
+  expect(await all((await cutterOf(json, encode))!.cut(prose(20_000, words)))).toHaveLength(1);
 });
 
 test("a vocabulary with a token that reaches over a space is never cut", async () => {
   const json = llama2({ "e▁t": 0 });
-  const cutter = cutterOf(json, await tokenizerOf(json, {}))!;
-  expect([...cutter.cut(prose(20_000, words))]).toHaveLength(1);
+  const cutter = (await cutterOf(json, await tokenizerOf(json, {})))!;
+  expect(await all(cutter.cut(prose(20_000, words)))).toHaveLength(1);
 });
 
 test("no more is tokenized than is asked for, and the ids are the whole text's first", async () => {
@@ -132,25 +139,103 @@ test("no more is tokenized than is asked for, and the ids are the whole text's f
   }
   const ids = await encodeDocuments(counted, one(), 3000, { name: "x" });
   expect(asked).toBeLessThan(10_000);
-  expect([...ids.subarray(0, 3000)]).toEqual(encoder.encode(text).slice(0, 3000));
+  expect([...ids.subarray(0, 3000)]).toEqual((await encoder.encode(text)).slice(0, 3000));
 });
+
+/** A helper whose thread answers every text with one id, and what it was sent. */
+function recorder() {
+  const sent: string[] = [];
+  let open = 0;
+  const tokenizer = () => ({
+    async encode(text: string, special: boolean, isWatched: boolean) {
+      open = 1;
+      sent.push(`${special ? "all of " : ""}${text.length}${isWatched ? " in time" : ""}`);
+      return special ? [1, 7] : [7];
+    },
+    async close() {
+      open = 0;
+    },
+  });
+  return { sent, isOpen: () => open > 0, helper: { tokenizer, parquet: async () => [], chat: async () => [] } };
+}
+
+const sourceWith = (json: object) => memorySource("tiny", [bytesFile("tokenizer.json", JSON.stringify(json))]);
 
 test.each([
   ["a document that is never cut", { pre_tokenizer: { type: "ByteLevel", use_regex: false } }],
   ["a word without an end", {}],
 ])("%s goes to the helper, where it can be ended", async (_, change) => {
-  const json = { ...llama2(), ...change };
-  const sent: number[] = [];
-  const encode = async (_t: object, _c: object, text: string) => {
-    sent.push(text.length);
-    return [7];
-  };
-  const helper = { encode, parquet: async () => [], chat: async () => [] };
-  const encoder = await openTokenizer(memorySource("tiny", [bytesFile("tokenizer.json", JSON.stringify(json))]), helper);
-  const ids: number[] = [];
-  for await (const piece of encoder.pieces({ text: "x".repeat(40_000) })) ids.push(...piece);
-  expect(sent).toEqual([40_000]);
-  expect(ids).toContain(7);
+  const { sent, helper } = recorder();
+  const encoder = await openTokenizer(sourceWith({ ...llama2(), ...change }), helper);
+  expect((await all(encoder.pieces({ text: "x".repeat(40_000) }))).flat()).toContain(7);
+  expect(sent).toEqual(["40000"]);
+});
+
+const regex = (Regex: string) => ({ pattern: { Regex } });
+const step = (type: string, more: object = {}) => ({ type, ...more });
+const sequence = (...steps: object[]) => step("Sequence", { pretokenizers: steps, normalizers: steps });
+
+describe("steps that may take for ever go to the helper whole, with a deadline", () => {
+  test.each<[string, object]>([
+    ["a regular expression that splits", { pre_tokenizer: step("Split", regex("(x+x+)+y")) }],
+    ["one among others", { pre_tokenizer: sequence(step("Digits"), sequence(step("Split", regex("(x+x+)+y")))) }],
+    ["one that is nearly a known one", { pre_tokenizer: step("Split", regex(`${wordPatterns.qwen2}|(x+x+)+y`)) }],
+    ["one that replaces", { normalizer: step("Replace", { ...regex("(x+x+)+y"), content: "" }) }],
+    ["a text that grows", { normalizer: step("Replace", { pattern: { String: "x" }, content: "xx" }) }],
+    ["a text that begins with much", { normalizer: step("Prepend", { prepend: "xx" }) }],
+    ["spaces that become much", { pre_tokenizer: step("Metaspace", { replacement: "xx" }) }],
+    ["a text that grows again and again", { pre_tokenizer: sequence(...Array(9).fill(step("ByteLevel"))) }],
+    ["what is not known", { pre_tokenizer: step("Newer") }],
+  ])("%s", async (_, change) => {
+    const { sent, helper } = recorder();
+    const encoder = await openTokenizer(sourceWith({ ...llama2(), ...change }), helper);
+    expect(sent).toEqual(["all of 1 in time", "1 in time"]);
+    expect(await all(encoder.pieces({ text: "x".repeat(20) }))).toEqual([[1], [7], []]);
+    expect(await encoder.encode("x")).toEqual([1, 7]);
+    expect(sent.slice(2)).toEqual(["20 in time", "all of 1 in time"]);
+  });
+
+  test("so do the samples that a text is cut by", async () => {
+    const { sent, helper } = recorder();
+    const pre_tokenizer = step("Split", regex("\\p{L}+|x*"));
+    await withTokenizer(sourceWith({ ...llama2(), pre_tokenizer }), helper, (encoder) => all(encoder.pieces({ text: prose(9000, words) })));
+    expect(sent.length).toBeGreaterThan(10);
+    expect(sent.every((text) => text.endsWith("in time"))).toBe(true);
+  });
+});
+
+describe("well-known steps need no helper", () => {
+  test.each<[string, object]>([
+    ["the demo's", demo],
+    ["Llama 2's", llama2()],
+    ...Object.entries(wordPatterns).map(([name, pattern]): [string, object] => {
+      const steps = sequence(step("Split", { ...regex(pattern), behavior: "Isolated" }), step("ByteLevel", { use_regex: false }));
+      return [name, { ...llama2(), normalizer: step("NFC"), pre_tokenizer: steps }];
+    }),
+    ["Gemma's", { ...llama2(), pre_tokenizer: step("Split", { pattern: { String: " " }, behavior: "MergedWithPrevious" }) }],
+    ["SmolLM's", { ...llama2(), pre_tokenizer: sequence(step("Digits", { individual_digits: true }), step("ByteLevel")) }],
+  ])("%s", async (_, json) => {
+    const { sent, helper } = recorder();
+    await withTokenizer(sourceWith(json), helper, async (encoder) => {
+      await all(encoder.pieces({ text: prose(9000, words) }));
+      await encoder.encode("x");
+    });
+    expect(sent).toEqual([]);
+  });
+});
+
+test.each([
+  ["is done", async () => "done", "done"],
+  ["has failed", async () => Promise.reject(new Error("no")), "no"],
+])("the thread is ended when the work %s", async (_, then, want) => {
+  const { helper, isOpen } = recorder();
+  const source = sourceWith({ ...llama2(), pre_tokenizer: step("Newer") });
+  const work = withTokenizer(source, helper, () => {
+    expect(isOpen()).toBe(true);
+    return then();
+  });
+  expect(await work.catch((e) => e.message)).toBe(want);
+  expect(isOpen()).toBe(false);
 });
 
 test("a cancel is heard inside one long document", async () => {

@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { exportCheckpoint } from "../../src/export/checkpoint";
 import { f16Word } from "../../src/io/dtype";
 import { bytesFile, memorySink, memorySource } from "../../src/io/memory";
+import { bytesField, concat } from "../../src/io/protobuf";
 import { openModel } from "../../src/model/checkpoint";
 import { createCpuOps } from "../../src/ops/cpu";
 import type { Recipe } from "../../src/recipe/recipe";
@@ -80,4 +81,40 @@ test("a scale that is NaN is named", async () => {
   const found = await check(sourceOf(nan));
   expect(codesOf(found)).toContain("error scales-not-finite");
   expect(found.passed).toBe(false);
+});
+
+/** A graph with many messages in one of its fields, all of them the same. */
+const graphWith = (field: number, message: Uint8Array, times: number) => {
+  const one = bytesField(field, message);
+  return bytesField(
+    7,
+    new Uint8Array(one.length * times).map((_, i) => one[i % one.length]),
+  );
+};
+const numbers = new Uint8Array(2_000).map((_, i) => (i % 2 ? 1 : 8));
+
+test.each<[string, Uint8Array]>([
+  ["of many numbers", new Uint8Array(2_400_000).map((_, i) => (i % 2 ? 1 : 8))],
+  ["of many empty tensors", graphWith(5, new Uint8Array(0), 1_200_000)],
+  ["of tensors with many dimensions", graphWith(5, numbers, 1_200)],
+])("a graph %s is refused", async (_, graph) => {
+  const found = await check(memorySource("onnx", [bytesFile("m.onnx", graph)]));
+  expect(codesOf(found)).toEqual(["error malformed"]);
+  expect(JSON.stringify(found.findings)).toMatch(/there are more than 1000000 fields/);
+});
+
+test("so are nodes with many names", async () => {
+  const { files, model, sourceOf } = await exported({ bits: 4 });
+  const name = graphOf(files);
+  const changed = new Map(files).set(name, concat([files.get(name)!, graphWith(1, concat(Array(1_000).fill(bytesField(1, ""))), 1_200)]));
+  changed.delete("certificate.json");
+  const found = await check(sourceOf(changed), { original: model });
+  expect(JSON.stringify(found.findings)).toMatch(/there are more than 1000000 fields/);
+});
+
+test("a graph larger than any of ours is not read", async () => {
+  const read = () => Promise.reject(new Error("it was read"));
+  const found = await check(memorySource("onnx", [{ name: "m.onnx", size: 65 * 2 ** 20, read }]));
+  expect(codesOf(found)).toEqual(["error unreadable"]);
+  expect(JSON.stringify(found.findings)).toMatch(/holds weights itself/);
 });

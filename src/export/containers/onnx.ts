@@ -5,13 +5,11 @@ import { shown } from "../../io/text";
 import type { Sink, SinkFile, Source } from "../../io/types";
 import { writeFile } from "../../io/writer";
 import type { Graph, OnnxDtype } from "../onnx/graph";
-import { modelBytes, type PlacedTensor, placedTensors } from "../onnx/proto";
+import { modelBytes, mostGraphBytes, type PlacedTensor, placedTensors } from "../onnx/proto";
 import type { Container, ContainerWriter, EntrySpec, Layout, WrittenEntry } from "./container";
 
 /** Browsers load a file whole, and into at most 2 GB. */
 const mostFileBytes = 2e9;
-/** A graph has no weights: it stays far below this. */
-const mostGraphBytes = 64 * 2 ** 20;
 /** Tensors from this size on begin with a page of memory, so that they can be mapped instead of read. */
 const mappable = 2 ** 20;
 const page = 4096;

@@ -8,7 +8,25 @@ type Scalar = number | boolean | string;
 export type ReadValue = Scalar | readonly Scalar[];
 
 /** The longest header. Vocabularies of 256,000 tokens with merges take 20 MB. */
-export const mostBytes = 128 * 2 ** 20;
+export const mostBytes = 64 * 2 ** 20;
+/** Values in all arrays together. The same vocabularies have 1.3 million, with their merges, scores and types. */
+const mostValues = 4 * 2 ** 20;
+
+/** The fewest bytes of a value; a type that is not here is none, or an array of arrays. */
+const leastBytes: Readonly<Record<number, number>> = {
+  [valueTypes.u8]: 1,
+  [valueTypes.i8]: 1,
+  [valueTypes.bool]: 1,
+  [valueTypes.u16]: 2,
+  [valueTypes.i16]: 2,
+  [valueTypes.u32]: 4,
+  [valueTypes.i32]: 4,
+  [valueTypes.f32]: 4,
+  [valueTypes.string]: 8,
+  [valueTypes.u64]: 8,
+  [valueTypes.i64]: 8,
+  [valueTypes.f64]: 8,
+};
 
 export const again = "Write the file again; it is incomplete or not a GGUF file of version 3.";
 export const bad = (name: string, problem: string) => new QuantError("bad-file", `${shown(name)}: ${problem}`, again);
@@ -19,6 +37,7 @@ export class Short extends Error {}
 /** Its methods throw `Short`, and QuantError `bad-file` for what cannot be. */
 export class HeaderReader {
   at = 0;
+  private values = 0;
   private readonly view: DataView;
   private readonly decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
@@ -35,7 +54,9 @@ export class HeaderReader {
 
   /** @throws QuantError `bad-file` beyond 2^53 − 1. */
   u64(): number {
-    const x = Number(this.view.getBigUint64(this.take(8), true));
+    const from = this.take(8);
+    // No bigint: there may be millions of lengths.
+    const x = this.view.getUint32(from, true) + this.view.getUint32(from + 4, true) * 2 ** 32;
     if (!Number.isSafeInteger(x)) throw bad(this.fileName, `a number in its header is ${x}`);
     return x;
   }
@@ -65,8 +86,11 @@ export class HeaderReader {
   value(type: number): ReadValue {
     if (type !== valueTypes.array) return this.scalar(type);
     const element = this.u32();
-    const count = this.count("values of an array", mostBytes);
-    // Not of that length from the start: the count may be a lie.
+    const count = this.u64();
+    this.values += count;
+    if (this.values > mostValues) throw bad(this.fileName, `its header has arrays of more than ${mostValues} values`);
+    // Before any is read: a file that ends too early would be read again and again.
+    if (this.at + count * (leastBytes[element] ?? 0) > this.bytes.length) throw new Short();
     const values: Scalar[] = [];
     for (let i = 0; i < count; i++) values.push(this.scalar(element));
     return values;

@@ -1,7 +1,7 @@
 /** ONNX's messages as bytes, by the field numbers of its schema (github.com/onnx/onnx, onnx/onnx.proto). */
 import { version } from "../../../package.json";
 import { QuantError } from "../../errors";
-import { bytesField, concat, fieldsOf, floatField, intField, messageField } from "../../io/protobuf";
+import { bytesField, concat, FieldCount, fieldsOf, floatField, intField, messageField } from "../../io/protobuf";
 import type { EntrySpec } from "../containers/container";
 import { type Attribute, type Constant, type Graph, microsoft, type Node, type OnnxDtype, type Value } from "./graph";
 
@@ -94,25 +94,52 @@ const tensorHead = (name: string, dtype: OnnxDtype, shape: readonly number[]): U
   bytesField(8, name),
 ];
 
+/** A graph has no weights: it stays far below this. */
+export const mostGraphBytes = 64 * 2 ** 20;
+
+const decoder = new TextDecoder();
+
 /** The tensors that lie beside a model file, as it says; what it says is not checked. @throws QuantError `bad-file` where it is none. */
 export function placedTensors(model: Uint8Array): PlacedTensor[] {
-  const graphs = messages(model, 7);
-  return graphs.flatMap((graph) => messages(graph, 5)).flatMap((tensor) => placedTensor(tensor) ?? []);
+  const count = new FieldCount();
+  const tensors: PlacedTensor[] = [];
+  for (const graph of messages(model, 7, count))
+    for (const message of messages(graph, 5, count)) {
+      const tensor = placedTensor(message, count);
+      if (tensor) tensors.push(tensor);
+    }
+  return tensors;
 }
 
-function placedTensor(tensor: Uint8Array): PlacedTensor | null {
-  const fields = [...fieldsOf(tensor)];
-  const places = new Map(messages(tensor, 13).map((entry) => [textOf(entry, 1), textOf(entry, 2)]));
+function placedTensor(tensor: Uint8Array, count: FieldCount): PlacedTensor | null {
+  const shape: number[] = [];
+  const places = new Map<string, string>();
+  let name = "";
+  let type: bigint | undefined;
+  for (const { field, value } of fieldsOf(tensor, count)) {
+    if (typeof value === "bigint") {
+      if (field === 1) shape.push(Number(value));
+      else if (field === 2) type = value;
+    } else if (field === 8) name = decoder.decode(value);
+    else if (field === 13) places.set(...placeOf(value, count));
+  }
   if (!places.size) return null;
-  const shape = fields.filter((f) => f.field === 1).map((f) => Number(f.value));
-  const dtype = dtypeOf.get(fields.find((f) => f.field === 2)?.value as bigint);
+  const dtype = type === undefined ? undefined : dtypeOf.get(type);
   if (!dtype) throw new QuantError("bad-file", "a tensor of the ONNX graph has an unknown data type", "Write or download the file again.");
   return {
-    spec: { name: textOf(tensor, 8), dtype, shape },
+    spec: { name, dtype, shape },
     file: places.get("location") ?? "",
     offset: Number(places.get("offset")),
     bytes: Number(places.get("length")),
   };
+}
+
+/** StringStringEntryProto */
+function placeOf(entry: Uint8Array, count: FieldCount): [key: string, value: string] {
+  const texts = ["", ""];
+  for (const { field, value } of fieldsOf(entry, count))
+    if (typeof value !== "bigint" && (field === 1 || field === 2)) texts[field - 1] = decoder.decode(value);
+  return [texts[0], texts[1]];
 }
 
 /** An operator with its whole-number attributes, as a model file has it. */
@@ -123,20 +150,34 @@ export interface ReadNode {
 }
 
 /** The operators of a model file in their order; what it says is not checked. @throws QuantError `bad-file` where it is none. */
-export function nodesOf(model: Uint8Array): ReadNode[] {
-  return messages(model, 7)
-    .flatMap((graph) => messages(graph, 1))
-    .map((node) => ({
-      type: textOf(node, 4),
-      inputs: messages(node, 1).map((name) => new TextDecoder().decode(name)),
-      ints: new Map(messages(node, 5).map((attribute) => [textOf(attribute, 1), intOf(attribute)])),
-    }));
+export function* nodesOf(model: Uint8Array): Generator<ReadNode> {
+  const count = new FieldCount();
+  for (const graph of messages(model, 7, count)) for (const node of messages(graph, 1, count)) yield nodeOf(node, count);
 }
 
-const intOf = (attribute: Uint8Array): number =>
-  Number([...fieldsOf(attribute)].find((f) => f.field === 3 && typeof f.value === "bigint")?.value ?? 0);
+function nodeOf(node: Uint8Array, count: FieldCount): ReadNode {
+  const inputs: string[] = [];
+  const ints = new Map<string, number>();
+  let type = "";
+  for (const { field, value } of fieldsOf(node, count)) {
+    if (typeof value === "bigint") continue;
+    if (field === 1) inputs.push(decoder.decode(value));
+    else if (field === 4) type = decoder.decode(value);
+    else if (field === 5) ints.set(...attributeOf(value, count));
+  }
+  return { type, inputs, ints };
+}
 
-const messages = (message: Uint8Array, field: number): Uint8Array[] =>
-  [...fieldsOf(message)].flatMap((f) => (f.field === field && f.value instanceof Uint8Array ? [f.value] : []));
+function attributeOf(attribute: Uint8Array, count: FieldCount): [name: string, int: number] {
+  let [name, int] = ["", 0];
+  for (const { field, value } of fieldsOf(attribute, count)) {
+    if (field === 1 && typeof value !== "bigint") name = decoder.decode(value);
+    else if (field === 3 && typeof value === "bigint") int = Number(value);
+  }
+  return [name, int];
+}
 
-const textOf = (message: Uint8Array, field: number): string => new TextDecoder().decode(messages(message, field)[0] ?? new Uint8Array(0));
+/** The messages that stand in a field, one at a time: there may be a million. */
+function* messages(message: Uint8Array, wanted: number, count: FieldCount): Generator<Uint8Array> {
+  for (const { field, value } of fieldsOf(message, count)) if (field === wanted && typeof value !== "bigint") yield value;
+}

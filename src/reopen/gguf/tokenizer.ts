@@ -83,15 +83,17 @@ const longestToken = 256;
 function mergesOf(texts: readonly string[], types: readonly ReadValue[], scores: readonly number[]): [string, string][] {
   const mergeable = (id: number) => types[id] === undefined || types[id] === tokenTypes.normal || types[id] === tokenTypes.userDefined;
   const ids = new Map(texts.map((text, id) => [text, id]));
-  const ways = texts.flatMap((text, id) => {
-    if (!mergeable(id) || text.length > longestToken) return [];
-    const letters = [...text];
-    const cuts = letters.slice(1).map((_, i) => letters.slice(0, i + 1).join(""));
-    return cuts
-      .map((left): [string, string] => [left, text.slice(left.length)])
-      .filter(([left, right]) => ids.has(left) && ids.has(right))
-      .map((pair) => ({ pair, score: scores[id] }));
-  });
+  const ways: { pair: [string, string]; score: number }[] = [];
+  for (const [id, text] of texts.entries()) {
+    if (!mergeable(id) || text.length > longestToken) continue;
+    let cut = 0;
+    for (const letter of text) {
+      const left = text.slice(0, cut);
+      // Most are no token; nothing more is made for them.
+      if (cut && ids.has(left) && ids.has(text.slice(cut))) ways.push({ pair: [left, text.slice(cut)], score: scores[id] });
+      cut += letter.length;
+    }
+  }
   return ways.sort((a, b) => b.score - a.score).map(({ pair }) => pair);
 }
 

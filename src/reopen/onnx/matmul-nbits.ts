@@ -17,16 +17,18 @@ interface Layer {
 }
 
 /** Every MatMulNBits whose tensors lie beside the graph, by the name of its codes. */
-export function bitsMatrices(nodes: readonly ReadNode[], tensors: readonly PlacedTensor[], open: Open): Unpacked[] {
+export function bitsMatrices(nodes: Iterable<ReadNode>, tensors: readonly PlacedTensor[], open: Open): Unpacked[] {
   const byName = new Map(tensors.map((tensor) => [tensor.spec.name, tensor]));
-  return nodes.flatMap(({ type, inputs, ints }) => {
+  const matrices: Unpacked[] = [];
+  for (const { type, inputs, ints } of nodes) {
     const [codes, scales, zeros] = inputs.slice(1).map((name) => byName.get(name));
-    if (type !== "MatMulNBits" || !codes || !scales || !isFloat(scales.spec.dtype)) return [];
+    if (type !== "MatMulNBits" || !codes || !scales || !isFloat(scales.spec.dtype)) continue;
     const [n, out, bits, size] = ["K", "N", "bits", "block_size"].map((name) => ints.get(name) ?? 0);
     const count = Math.ceil(n / size);
-    if (codes.bytes !== (out * count * size * bits) / 8 || scales.spec.shape.reduce((a, b) => a * b, 1) !== out * count) return [];
-    return [matrixOf({ n, bits, size, codes, scales, zeros }, out, open)];
-  });
+    if (codes.bytes !== (out * count * size * bits) / 8 || scales.spec.shape.reduce((a, b) => a * b, 1) !== out * count) continue;
+    matrices.push(matrixOf({ n, bits, size, codes, scales, zeros }, out, open));
+  }
+  return matrices;
 }
 
 function matrixOf(layer: Layer, out: number, open: Open): Unpacked {

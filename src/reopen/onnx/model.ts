@@ -1,6 +1,6 @@
 /** An ONNX export of ours as a model that can be measured. */
 import { QuantError } from "../../errors";
-import { nodesOf, type PlacedTensor, placedTensors } from "../../export/onnx/proto";
+import { mostGraphBytes, nodesOf, type PlacedTensor, placedTensors } from "../../export/onnx/proto";
 import { tensorBytes } from "../../io/dtype";
 import { readJson } from "../../io/json";
 import { shardsOf } from "../../io/shards";
@@ -13,7 +13,6 @@ import { decodedTensor } from "../decoded";
 import { bitsMatrices, type Open } from "./matmul-nbits";
 
 const megabyte = 2 ** 20;
-const mostGraphBytes = 256 * megabyte;
 const again = "Write or download the files again.";
 
 /**

@@ -1,6 +1,6 @@
 /** An ONNX graph with its weights in files beside it, as we write it and transformers.js loads it. */
 import { isWeight } from "../../export/formats/format";
-import { nodesOf, type PlacedTensor, placedTensors } from "../../export/onnx/proto";
+import { mostGraphBytes, nodesOf, type PlacedTensor, placedTensors } from "../../export/onnx/proto";
 import { findNonFinite, tensorBytes } from "../../io/dtype";
 import { shown } from "../../io/text";
 import type { SourceFile } from "../../io/types";
@@ -10,7 +10,6 @@ import { checkTokenizerFiles } from "../folder/files";
 import type { CheckJob } from "../job";
 import { Original } from "../original";
 
-const mostGraphBytes = 256 * 2 ** 20;
 const pieceBytes = 8 * 2 ** 20;
 
 export async function checkOnnx(job: CheckJob): Promise<void> {

@@ -127,6 +127,16 @@ describe("the reader refuses", () => {
     out.set(values, at);
     return out;
   };
+  /** Its two lists of numbers become lists of so many zero bytes each. */
+  const longer = (bytes: Uint8Array, count: number) => {
+    const list = Buffer.alloc(12 + count);
+    list.writeBigUInt64LE(BigInt(count), 4);
+    const at = (name: string) => Buffer.from(bytes).indexOf(name) + name.length + 4;
+    const [types, scores] = [at("a.types"), at("a.scores")];
+    return Uint8Array.from(
+      Buffer.concat([bytes.subarray(0, types), list, bytes.subarray(types + 12 + 8, scores), list, bytes.subarray(scores + 12 + 8)]),
+    );
+  };
   const huge = [255, 255, 255, 255, 255, 255, 255, 127];
 
   test.each<[string, (bytes: Uint8Array) => Uint8Array, RegExp]>([
@@ -139,8 +149,14 @@ describe("the reader refuses", () => {
       (b) => patched(b, "a.tokens", 16, [0, 0, 0, 0, 0, 1, 0, 0]),
       /a string in its header has 1099511627776 bytes/,
     ],
-    ["a list of 2^40 values", (b) => patched(b, "a.types", 8, [0, 0, 0, 0, 0, 1, 0, 0]), /tells of 1099511627776 values of an array/],
-    ["a list that is longer than the file", (b) => patched(b, "a.types", 8, [0, 0, 0, 1, 0, 0, 0, 0]), /ends before its header does/],
+    ["a list of 2^40 values", (b) => patched(b, "a.types", 8, [0, 0, 0, 0, 0, 1, 0, 0]), /arrays of more than 4194304 values/],
+    [
+      "a list of 120 million bytes",
+      (b) => patched(b, "a.types", 4, [0, 0, 0, 0, 0, 0x0e, 0x27, 0x07]),
+      /arrays of more than 4194304 values/,
+    ],
+    ["two lists of more values than one may have", (b) => longer(b, 3e6), /arrays of more than 4194304 values/],
+    ["a list that is longer than the file", (b) => patched(b, "a.types", 8, [0, 0, 16, 0, 0, 0, 0, 0]), /ends before its header does/],
     ["an unknown kind of value", (b) => patched(b, "a.yes", 0, [77]), /a value in its header has the type 77/],
     ["a truth value of 2", (b) => patched(b, "a.yes", 4, [2]), /a truth value in its header is 2/],
     ["a key twice", (b) => patched(b, "a.ratio", -5, [...Buffer.from("count")]), /the key a\.count is there twice/],

@@ -61,8 +61,11 @@ function pieceOf(bytes: Uint8Array): Piece {
 }
 
 /** The last value of a field, as protobuf reads it. */
-const fieldOf = (message: Uint8Array, wanted: number, fallback: Field): Field =>
-  [...fieldsOf(message)].findLast(([number]) => number === wanted)?.[1] ?? fallback;
+function fieldOf(message: Uint8Array, wanted: number, fallback: Field): Field {
+  let last = fallback;
+  for (const [number, value] of fieldsOf(message)) if (number === wanted) last = value;
+  return last;
+}
 
 /** The vocabulary of a tokenizer.model, and of the tokens added to it. @throws QuantError `bad-format`. */
 export function pieceModel(bytes: Uint8Array, added: readonly AddedToken[], size: number): Vocabulary {

@@ -1,20 +1,13 @@
 /** llama.cpp's names for the ways in which byte-level tokenizers cut a text into words. It knows them by name only, and cuts by a table of its own. */
+import { wordPatterns } from "../../../model/steps";
 import { isObject, type Json, unusable } from "./tokens";
-
-const contractions = "(?i:'s|'t|'re|'ve|'m|'ll|'d)";
-const upper = String.raw`[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]`;
-const lower = String.raw`[\p{Ll}\p{Lm}\p{Lo}\p{M}]`;
-const before = String.raw`[^\r\n\p{L}\p{N}]?`;
-const spaces = String.raw`\s*[\r\n]+|\s+(?!\S)|\s+`;
-
-const words = (digits: string) => String.raw`${contractions}|${before}\p{L}+|${digits}| ?[^\s\p{L}\p{N}]+[\r\n]*|${spaces}`;
 
 /** By the pattern of a Split that stands before ByteLevel. */
 const byPattern: ReadonlyMap<string, string> = new Map([
   // The same cuts; "llama-bpe" also takes whole words that are tokens without merging, which tokenizer.json calls ignore_merges.
-  [words(String.raw`\p{N}{1,3}`), "llama-bpe"],
-  [words(String.raw`\p{N}`), "qwen2"],
-  [String.raw`${before}${upper}*${lower}+|${before}${upper}+${lower}*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|${spaces}`, "tekken"],
+  [wordPatterns.llama3, "llama-bpe"],
+  [wordPatterns.qwen2, "qwen2"],
+  [wordPatterns.tekken, "tekken"],
 ]);
 
 /** @param ignoreMerges tokenizer.json's setting. @throws QuantError `bad-format` for a way that llama.cpp has no name for, or none that is known here. */

@@ -1,7 +1,8 @@
+import { letCancelIn } from "../io/turn";
 import type { Calibration, TokenWindows } from "../model/calibration";
 import type { Model } from "../model/checkpoint";
 import type { ModelSpec } from "../model/spec";
-import { embedded, embeddingRows } from "../model/vocabulary";
+import { embedded, embeddingRowBytes, embeddingRows } from "../model/vocabulary";
 import type { Activation, Activations } from "../ops/activations";
 
 /** Bytes of the widest activation of a chunk: well inside WebGPU's default binding limit of 128 MiB. */
@@ -29,22 +30,36 @@ export function chunksOf(tokens: TokenWindows, perChunk: number): Int32Array[] {
 /** Bytes of embedding rows gathered in one pass over the table. */
 const gatheredBytes = 256 * 2 ** 20;
 
-/** The embedding rows of each chunk of ids, in the bytes of the file's dtype. */
-export async function* embeddingRowsOf(model: Model, chunks: readonly Int32Array[]): AsyncGenerator<Uint8Array> {
+/** The embedding rows of each chunk of ids, in the bytes of the file's dtype. @throws QuantError `cancelled`. */
+export async function* embeddingRowsOf(
+  model: Model,
+  chunks: readonly Int32Array[],
+  signal?: AbortSignal,
+  most = gatheredBytes,
+): AsyncGenerator<Uint8Array> {
+  const rowBytes = embeddingRowBytes(model);
   let group: Int32Array[] = [];
   for (const [c, ids] of chunks.entries()) {
     group.push(ids);
-    const bytes = 4 * model.spec.hidden * group.reduce((sum, each) => sum + each.length, 0);
-    if (bytes < gatheredBytes && c < chunks.length - 1) continue;
-    yield* await embeddingRows(model, group);
+    const bytes = rowBytes * group.reduce((sum, each) => sum + each.length, 0);
+    if (bytes < most && c < chunks.length - 1) continue;
+    yield* await embeddingRows(model, group, signal);
     group = [];
   }
 }
 
-/** The residual stream before block 0 of each chunk of ids. */
-export async function embedChunks(activations: Activations, model: Model, chunks: readonly Int32Array[]): Promise<Activation[]> {
+/** The residual stream before block 0 of each chunk of ids. @throws QuantError `cancelled`. */
+export async function embedChunks(
+  activations: Activations,
+  model: Model,
+  chunks: readonly Int32Array[],
+  signal?: AbortSignal,
+): Promise<Activation[]> {
   const held: Activation[] = [];
-  for await (const rows of embeddingRowsOf(model, chunks)) held.push(await activations.hold(embedded(activations.ops, model, rows)));
+  for await (const rows of embeddingRowsOf(model, chunks, signal)) {
+    held.push(await activations.hold(embedded(activations.ops, model, rows)));
+    await letCancelIn(signal);
+  }
   return held;
 }
 

@@ -339,7 +339,7 @@ export class Engine {
     const { recipe } = plan;
     const perChunk = this.perChunkOf(kept, calibration);
     const stream = this.recordings.state(runs.spec, calibration, recipe, perChunk);
-    const recording = await this.recordings.of(activations, runs, calibration, recipe, perChunk);
+    const recording = await this.recordings.of(activations, runs, calibration, recipe, perChunk, signal);
     const from = store.committed;
     const report = await run({ activations, model: runs, plan, calibration, store, perChunk, emit, signal, recording });
     if (from === 0) this.rate = report.ms / runWork(runs.spec, plan, loadOf(calibration), stream === "replayed");

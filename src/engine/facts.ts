@@ -1,9 +1,10 @@
 import { QuantError } from "../errors";
 import { toFloats } from "../io/dtype";
+import { letEventsIn } from "../io/turn";
+import type { Dtype } from "../io/types";
 import type { Checkpoint } from "../model/checkpoint";
-import { pointOf } from "../ops/grid-kinds";
-import { codesOf } from "../ops/packed";
-import { type Coded, valuesOf } from "../quant/coded";
+import { pointsInto } from "../ops/packed";
+import type { Coded } from "../quant/coded";
 import type { Histogram, LayerFacts } from "../results/facts";
 
 const bins = 64;
@@ -12,34 +13,64 @@ const bins = 64;
 export async function layerFacts({ shards }: Checkpoint, layer: Coded | null, name: string): Promise<LayerFacts> {
   const info = shards.tensors.get(`${name}.weight`);
   if (info?.shape.length !== 2) throw new QuantError("missing-tensor", name);
-  const weights = toFloats(await shards.readTensor(info.name), info.dtype);
-  const largest = weights.reduce((m, w) => Math.max(m, Math.abs(w)), 0) || 1;
-  const range = { low: -largest, high: largest };
+  const before = valuesOfFloats(await shards.readTensor(info.name), info.dtype, info.shape[0]);
+  const largest = (await largestOf(before)) || 1;
   return {
     name,
     shape: [info.shape[0], info.shape[1]],
-    before: histogramOf(weights, range),
-    after: layer && histogramOf(values(layer), range),
+    before: await histogramOf(before, largest),
+    after: layer && (await histogramOf(valuesOfLayer(layer), largest)),
   };
 }
 
-function histogramOf(values: Iterable<number>, { low, high }: { low: number; high: number }): Histogram {
-  const counts = new Array<number>(bins).fill(0);
-  for (const w of values) counts[Math.min(bins - 1, Math.max(0, Math.floor(((w - low) / (high - low)) * bins)))]++;
-  return { low, high, counts };
+/** A matrix that is read some rows at a time. */
+interface Values {
+  rows: number;
+  read(from: number, to: number): Float32Array | Float64Array;
 }
 
-/** ŵ of every weight, one after the other. */
-function* values(layer: Coded): Generator<number> {
-  if (layer.kind === "dense") {
-    yield* valuesOf(layer);
-    return;
+/** Rows between which other events are let in: a layer of a large model takes most of a second, and the page may ask for something else meanwhile. */
+const rowsAtOnce = 256;
+
+async function* slicesOf({ rows, read }: Values): AsyncGenerator<Float32Array | Float64Array> {
+  for (let from = 0; from < rows; from += rowsAtOnce) {
+    yield read(from, Math.min(rows, from + rowsAtOnce));
+    await letEventsIn();
   }
-  const [out, n] = layer.shape;
-  const size = (out * n) / layer.scales.length;
-  const codes = codesOf(layer);
-  for (let i = 0; i < codes.length; i++) {
-    const g = Math.floor(i / size);
-    yield pointOf(layer.gridKind, layer.scales[g], layer.zeros[g], codes[i]);
-  }
+}
+
+async function largestOf(values: Values): Promise<number> {
+  let largest = 0;
+  for await (const slice of slicesOf(values)) largest = Math.max(largest, largestIn(slice));
+  return largest;
+}
+
+function largestIn(values: Float32Array | Float64Array): number {
+  let largest = 0;
+  for (let i = 0; i < values.length; i++) largest = Math.max(largest, Math.abs(values[i]));
+  return largest;
+}
+
+/** Values in bins from −largest to largest. */
+async function histogramOf(values: Values, largest: number): Promise<Histogram> {
+  const histogram = { low: -largest, high: largest, counts: new Array<number>(bins).fill(0) };
+  for await (const slice of slicesOf(values)) count(slice, histogram);
+  return histogram;
+}
+
+function count(values: Float32Array | Float64Array, { low, high, counts }: Histogram): void {
+  for (let i = 0; i < values.length; i++) counts[Math.min(bins - 1, Math.max(0, Math.floor(((values[i] - low) / (high - low)) * bins)))]++;
+}
+
+function valuesOfFloats(bytes: Uint8Array, dtype: Dtype, rows: number): Values {
+  const perRow = bytes.length / rows;
+  return { rows, read: (from, to) => toFloats(bytes.subarray(from * perRow, to * perRow), dtype) };
+}
+
+/** ŵ of every weight. */
+function valuesOfLayer(layer: Coded): Values {
+  const [rows, n] = layer.shape;
+  if (layer.kind === "dense") return valuesOfFloats(new Uint8Array(layer.words.buffer), "F16", rows);
+  const between = (from: number, to: number) => Uint32Array.from({ length: to - from }, (_, i) => from + i);
+  return { rows, read: (from, to) => pointsInto(new Float64Array((to - from) * n), layer, between(from, to)) };
 }

@@ -23,7 +23,7 @@ export async function checkInputs(
   const [embeddings, ...blocks] = store.inputs;
   if (embeddings && calibration && model.spec) {
     const same = { ...model, spec: model.spec, shards };
-    for await (const _ of embeddingRowsOf(same, runChunks(calibration, perChunk))) throwIfCancelled(signal);
+    for await (const _ of embeddingRowsOf(same, runChunks(calibration, perChunk), signal)) throwIfCancelled(signal);
     if ((await digest()) !== embeddings) throw changed("the embeddings");
   }
   for (const [m, wanted] of blocks.entries()) {

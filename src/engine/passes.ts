@@ -29,13 +29,13 @@ export async function passedThrough(input: EvaluationInput, chunks: readonly Int
 
 /** Several streams that start from the same embeddings, or the last one from rounded ones. */
 export async function startStreams(
-  { activations, model, tokens }: EvaluationInput,
+  { activations, model, tokens, signal }: EvaluationInput,
   chunks: readonly Int32Array[],
   count: number,
   rounded: readonly Activation[] | null = null,
 ): Promise<Stream[]> {
   const geometry = createGeometry(activations.ops, model.spec, tokens.length);
-  const start = await embedChunks(activations, model, chunks);
+  const start = await embedChunks(activations, model, chunks, signal);
   return Array.from({ length: count }, (_, i) => {
     const from = i === count - 1 ? (rounded ?? start) : start;
     return new Stream(

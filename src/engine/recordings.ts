@@ -24,14 +24,21 @@ export class Recordings {
   }
 
   /** The recording of these windows, a new empty one, or null when it would not fit the budget. */
-  async of(activations: Activations, model: Model, calibration: Calibration, recipe: Recipe, perChunk: number): Promise<Recording | null> {
+  async of(
+    activations: Activations,
+    model: Model,
+    calibration: Calibration,
+    recipe: Recipe,
+    perChunk: number,
+    signal?: AbortSignal,
+  ): Promise<Recording | null> {
     const key = keyOf(calibration, recipe, perChunk);
     if (this.current?.key === key) return this.current.recording;
     this.drop();
     if (!this.isWanted || !fitsRecording(model.spec, calibration)) return null;
     const { shards, digest } = watched(model.shards);
     const start = await activations.job(async () => {
-      const held = await embedChunks(activations, { ...model, shards }, runChunks(calibration, perChunk));
+      const held = await embedChunks(activations, { ...model, shards }, runChunks(calibration, perChunk), signal);
       for (const h of held) await activations.keep(h);
       return held;
     });

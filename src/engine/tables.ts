@@ -1,6 +1,7 @@
 /** Embeddings and head where a run rounds them: they are committed like layers, embeddings with the first block and the head with the last. */
 import { QuantError, throwIfCancelled } from "../errors";
 import { madeBeyondF16 } from "../export/range";
+import { letCancelIn } from "../io/turn";
 import { loadTensor, type Model } from "../model/checkpoint";
 import { embeddingName, headName } from "../model/layers";
 import type { ModelSpec } from "../model/spec";
@@ -103,18 +104,28 @@ async function tableOf(quantized: QuantizedModel, name: string): Promise<PackedL
 export const roundedHead = (spec: ModelSpec, quantized: QuantizedModel): Promise<PackedLayer | null> =>
   tableOf(quantized, spec.tied ? embeddingName : headName);
 
-/** The residual stream before block 0 of each chunk of ids, from the embeddings as a run left them; null where it kept them. */
+/** The residual stream before block 0 of each chunk of ids, from the embeddings as a run left them; null where it kept them. @throws QuantError `cancelled`. */
 export async function embedRounded(
   activations: Activations,
   quantized: QuantizedModel,
   chunks: readonly Int32Array[],
+  signal?: AbortSignal,
 ): Promise<Activation[] | null> {
   const table = await tableOf(quantized, embeddingName);
-  return table && embedFrom(activations, table, chunks);
+  return table && embedFrom(activations, table, chunks, signal);
 }
 
-export async function embedFrom(activations: Activations, table: PackedLayer, chunks: readonly Int32Array[]): Promise<Activation[]> {
+/** The same from their table. */
+export async function embedFrom(
+  activations: Activations,
+  table: PackedLayer,
+  chunks: readonly Int32Array[],
+  signal?: AbortSignal,
+): Promise<Activation[]> {
   const held: Activation[] = [];
-  for (const ids of chunks) held.push(await activations.hold(embeddedFrom(activations.ops, table, ids)));
+  for (const ids of chunks) {
+    held.push(await activations.hold(embeddedFrom(activations.ops, table, ids)));
+    await letCancelIn(signal);
+  }
   return held;
 }

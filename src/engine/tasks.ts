@@ -123,7 +123,8 @@ async function lossesOf(
   const { ops } = activations;
   const geometries = new Map(passes.map(({ length }) => [length, createGeometry(ops, model.spec, length)]));
   const ids = passes.map((pass) => pass.ids);
-  const start = (quantized && (await embedRounded(activations, quantized, ids))) ?? (await embedChunks(activations, model, ids));
+  const start =
+    (quantized && (await embedRounded(activations, quantized, ids, signal))) ?? (await embedChunks(activations, model, ids, signal));
   const stream = new Stream(
     activations,
     start.map((h, p) => ({ h, geometry: geometries.get(passes[p].length)! })),

@@ -1,6 +1,7 @@
 import { QuantError, throwIfCancelled } from "../errors";
 import { parseNpy } from "../io/npy";
 import { shown } from "../io/text";
+import { letEventsIn } from "../io/turn";
 import type { Document } from "./documents";
 import { mulberry32, permutation } from "./random";
 import type { Encoder } from "./tokenizer";
@@ -19,8 +20,6 @@ export interface Calibration {
   readonly heldOut: TokenWindows | null;
 }
 
-/** Lets pending events be handled: Ctrl-C and Cancel arrive as events, which wait until the current task ends. */
-const letEventsIn = () => new Promise<void>((resolve) => setTimeout(resolve));
 const eventsEveryMs = 30;
 
 /**

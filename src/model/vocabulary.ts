@@ -1,3 +1,4 @@
+import { letCancelIn } from "../io/turn";
 import type { FloatDtype, Ops, Tensor } from "../ops/ops";
 import { type PackedMatrix, valuesOfRows } from "../ops/packed";
 import type { Model } from "./checkpoint";
@@ -6,10 +7,10 @@ import { embeddingName } from "./layers";
 /**
  * Rows of the embedding table for the ids of each chunk: [T, hidden], in the bytes of the file's dtype. The table is read once for all chunks, in slices;
  * slices that hold none of the ids are skipped.
+ * @throws QuantError `cancelled`.
  */
-export async function embeddingRows(model: Model, chunks: readonly ArrayLike<number>[]): Promise<Uint8Array[]> {
-  const info = model.shards.tensors.get(embeddingName)!;
-  const rowBytes = (info.end - info.start) / model.spec.vocabulary;
+export async function embeddingRows(model: Model, chunks: readonly ArrayLike<number>[], signal?: AbortSignal): Promise<Uint8Array[]> {
+  const rowBytes = embeddingRowBytes(model);
   const rows = chunks.map((ids) => new Uint8Array(ids.length * rowBytes));
   for (const { from, to } of slices(model.spec.vocabulary, rowBytes)) {
     const isHere = (id: number) => id >= from && id < to;
@@ -18,15 +19,21 @@ export async function embeddingRows(model: Model, chunks: readonly ArrayLike<num
     for (const [c, ids] of chunks.entries())
       for (let t = 0; t < ids.length; t++)
         if (isHere(ids[t])) rows[c].set(bytes.subarray((ids[t] - from) * rowBytes, (ids[t] - from + 1) * rowBytes), t * rowBytes);
+    await letCancelIn(signal);
   }
   return rows;
 }
 
+/** Bytes of a row of the embedding table in the file's dtype. */
+export function embeddingRowBytes({ shards, spec }: Model): number {
+  const { start, end } = shards.tensors.get(embeddingName)!;
+  return (end - start) / spec.vocabulary;
+}
+
 /** The residual stream before block 0, h [T, hidden], from rows of the embedding table. */
 export function embedded(ops: Ops, model: Model, rows: Uint8Array): Tensor {
-  const { dtype, start, end } = model.shards.tensors.get(embeddingName)!;
-  const rowBytes = (end - start) / model.spec.vocabulary;
-  return ops.fromBytes(rows, dtype as FloatDtype, [rows.length / rowBytes, model.spec.hidden]);
+  const { dtype } = model.shards.tensors.get(embeddingName)!;
+  return ops.fromBytes(rows, dtype as FloatDtype, [rows.length / embeddingRowBytes(model), model.spec.hidden]);
 }
 
 /** The same from a table that a run rounded. */

@@ -17,9 +17,8 @@ export function packBits(values: ArrayLike<number>, bits: number): Uint32Array {
   return words;
 }
 
-/** Inverse of `packBits`, for rows that each begin with a whole word: the first `count` values of each. */
-export function unpackBits(words: Uint32Array, bits: number, count: number, rows = 1): Uint8Array {
-  const values = new Uint8Array(rows * count);
+/** Inverse of `packBits`, for rows that each begin with a whole word: the first `count` values of each, in `values`. */
+export function unpackBits(words: Uint32Array, bits: number, count: number, rows = 1, values = new Uint8Array(rows * count)): Uint8Array {
   const mask = 2 ** bits - 1;
   const perRow = words.length / rows;
   for (let row = 0; row < rows; row++) {

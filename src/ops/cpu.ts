@@ -1,4 +1,5 @@
 import { toFloats } from "../io/dtype";
+import { letEventsIn } from "../io/turn";
 import { clipSearch } from "./cpu/clip";
 import * as columns from "./cpu/columns";
 import { divergenceUpdate } from "./cpu/divergence";
@@ -14,18 +15,6 @@ import { Tracker } from "./tracker";
 
 const cpu = (t: Tensor) => t as CpuTensor;
 const cpuGrid = (g: Grid) => g as gridding.CpuGrid;
-
-/** Lets other events run (cancel, progress) between two stretches of work; a MessageChannel is not throttled in hidden tabs as timers are. */
-function yieldToEvents(): Promise<void> {
-  return new Promise((resolve) => {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => {
-      port1.close();
-      resolve();
-    };
-    port2.postMessage(0);
-  });
-}
 
 /** The reference: every operation in plain float64, the same algorithms as the kernels in other arithmetic. Runs anywhere, slowly. */
 export function createCpuOps(): Ops {
@@ -46,7 +35,7 @@ export function createCpuOps(): Ops {
     zeros: (shape, kind) => own(kind === "uint" ? uints(new Uint32Array(elements(shape)), shape) : empty(shape)),
     read: async (tensors) => tensors.map((t) => cpu(t).data.slice()),
     readUints: async (t) => cpu(t).uints.slice(),
-    flush: yieldToEvents,
+    flush: letEventsIn,
     free: (...tensors) => {
       for (const t of tensors) tracker.free(cpu(t));
     },

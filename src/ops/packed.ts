@@ -1,5 +1,5 @@
 import { unpackBits } from "./bits";
-import { type GridKind, pointOf } from "./grid-kinds";
+import { type GridKind, gridKinds } from "./grid-kinds";
 import { type Ops, type Tensor, tensorsOf } from "./ops";
 
 /** A quantized matrix on the host: packed codes and their grid; `pointOf` gives ŵ. Exports are made from it, and packed checkpoints are read into it. */
@@ -51,16 +51,37 @@ export function rowsOf<T extends PackedMatrix>(matrix: T, from: number, to: numb
 }
 
 /** Ŵ of some rows, one after the other: [rows, in], in f32 as on the device. */
-export function valuesOfRows(matrix: PackedMatrix, rows: ArrayLike<number>): Float32Array {
+export const valuesOfRows = (matrix: PackedMatrix, rows: ArrayLike<number>): Float32Array =>
+  pointsInto(new Float32Array(rows.length * matrix.shape[1]), matrix, rows);
+
+/** The same in `values`, in f64 where that holds f64. */
+export function pointsInto<A extends Float32Array | Float64Array>(values: A, matrix: PackedMatrix, rows: ArrayLike<number>): A {
   const [out, n] = matrix.shape;
-  const groups = matrix.scales.length / out;
-  const values = new Float32Array(rows.length * n);
+  const perRow = matrix.words.length / out;
+  const codes = new Uint8Array(n);
   for (let i = 0; i < rows.length; i++) {
-    const codes = codesOf(matrix, rows[i], rows[i] + 1);
-    for (let c = 0; c < n; c++) {
-      const g = rows[i] * groups + Math.floor((c * groups) / n);
-      values[i * n + c] = pointOf(matrix.gridKind, matrix.scales[g], matrix.zeros[g], codes[c]);
-    }
+    unpackBits(matrix.words.subarray(rows[i] * perRow, (rows[i] + 1) * perRow), matrix.bits, n, 1, codes);
+    pointsOfRow(values.subarray(i * n, (i + 1) * n), matrix, rows[i], codes);
   }
   return values;
+}
+
+/** As `pointOf` for every code of a row. It takes what is the same for a whole group once: embeddings are gathered so, and they are long. */
+function pointsOfRow(
+  values: Float32Array | Float64Array,
+  { shape, gridKind, scales, zeros }: PackedMatrix,
+  row: number,
+  codes: Uint8Array,
+): void {
+  const [out, n] = shape;
+  const groups = scales.length / out;
+  const isReal = gridKinds[gridKind].zeros === "real";
+  for (let g = 0; g < groups; g++) {
+    const at = row * groups + g;
+    const S = scales[at];
+    const z = isReal ? 0 : zeros[at];
+    const M = isReal ? zeros[at] : 0;
+    const end = Math.ceil(((g + 1) * n) / groups);
+    for (let c = Math.ceil((g * n) / groups); c < end; c++) values[c] = S * (codes[c] - z) - M;
+  }
 }

@@ -48,6 +48,8 @@ export class Comparison {
       return this.job.findings.join("error", "far-from-original", message, name);
     }
     const factor = await this.inputFactor(name);
+    // First, because the original may keep a tensor that it makes until it is read to its end.
+    if (matrix.readings.length) await this.tryReadings(matrix, factor);
     const side = scalableSide(name);
     const sums = await this.sums(matrix, matrix.rows, shape[0], factor, side);
     const plain = sums.error();
@@ -56,7 +58,6 @@ export class Comparison {
     if (isScaled) this.factors.set(name, factors!);
     const scaled = isScaled ? side! : factor ? "inputs" : null;
     this.job.layers.push({ name, shape: [shape[0], shape[1]], stored, error: isScaled ? error : plain, scaled });
-    if (matrix.readings.length) await this.tryReadings(matrix, factor);
   }
 
   private async tryReadings(matrix: Matrix, factor: Float32Array | null): Promise<void> {

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test, vi } from "vitest";
 import { bytesFile, memorySource } from "../../src/io/memory";
+import { letEventsIn } from "../../src/io/turn";
 import { encodeDocuments } from "../../src/model/calibration";
 import { cutterOf } from "../../src/model/pieces";
 import { wordPatterns } from "../../src/model/steps";
@@ -249,7 +250,7 @@ test("a cancel is heard inside one long document", async () => {
     ...encoder,
     async *pieces(document: { text: string }) {
       for await (const piece of encoder.pieces(document)) {
-        if (++pieces === 3) setTimeout(() => controller.abort());
+        if (++pieces === 3) letEventsIn().then(() => controller.abort());
         clock += 40;
         yield piece;
       }

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { toFloats } from "../../src/io/dtype";
 import { bytesFile, memorySource } from "../../src/io/memory";
 import { type Model, openModel } from "../../src/model/checkpoint";
@@ -10,6 +10,8 @@ import { createCpuOps } from "../../src/ops/cpu";
 import { activationsOf, forward, run } from "../support/engine";
 import { recipeWith } from "../support/recipe";
 import { safetensors, type Tensors, tinyConfig, tinySource, tinyTensors, tinyTokens } from "../support/tiny";
+
+afterEach(() => vi.unstubAllGlobals());
 
 describe.each([1, 2, 6, 15, 24, 64, 172])("a randomised Hadamard matrix of %i", (n) => {
   const Q = randomHadamard(n, 3);
@@ -67,6 +69,16 @@ function checkpoint(change: Record<string, unknown>) {
   return memorySource("skewed", [bytesFile("config.json", JSON.stringify(config)), bytesFile("model.safetensors", safetensors(tensors))]);
 }
 
+/** The model, and how often each tensor is read from it. */
+function counting(model: Model): { model: Model; reads: Map<string, number> } {
+  const reads = new Map<string, number>();
+  const readTensor: Model["shards"]["readTensor"] = (name, rows) => {
+    reads.set(name, (reads.get(name) ?? 0) + 1);
+    return model.shards.readTensor(name, rows);
+  };
+  return { model: { ...model, shards: { ...model.shards, readTensor } }, reads };
+}
+
 async function losses(model: Model): Promise<Float64Array> {
   const ops = createCpuOps();
   const tokens = tinyTokens(3, 12);
@@ -101,6 +113,46 @@ describe("a rotated model", () => {
     }
     const rows = await model.shards.readTensor(headName, { from: 3, to: 5 });
     expect(rows).toEqual((await model.shards.readTensor(headName)).slice(3 * 48, 5 * 48));
+  });
+
+  test.each([1, 70, 200])("made %i values at a time has the same bits", async (most) => {
+    for (const source of [checkpoint({}), tinySource({ ...tinyConfig, tie_word_embeddings: true })]) {
+      const model = await openModel(source);
+      const [whole, panels] = [await rotateModel(model, 4), await rotateModel(model, 4, most)];
+      for (const name of whole.shards.tensors.keys())
+        expect(await panels.shards.readTensor(name), name).toEqual(await whole.shards.readTensor(name));
+    }
+  });
+
+  test("is made without any layer in float64 at once", async () => {
+    const rotated = await rotateModel(await openModel(checkpoint({})), 4, 1);
+    let most = 0;
+    class Counted extends Float64Array {
+      constructor(...args: ConstructorParameters<typeof Float64Array>) {
+        super(...args);
+        most = Math.max(most, this.length);
+      }
+    }
+    vi.stubGlobal("Float64Array", Counted);
+    for (const name of rotated.shards.tensors.keys()) await rotated.shards.readTensor(name);
+    // A head's rows or columns, of 24 values each; layers have up to 40 of them.
+    expect(most).toBe(6 * 24);
+  });
+
+  test("keeps one of the tensors that are read in parts, however many there are", async () => {
+    const { model, reads } = counting(await openModel(checkpoint({})));
+    const { tensors } = (await rotateModel(model, 0)).shards;
+    const [a, b] = [0, 1].map((m) => `${layerName(m, "down_proj")}.weight`);
+    const read = (name: string, from: number, to = tensors.get(name)!.end) => tensors.get(name)!.file.read(from, to);
+    for (const from of [0, 8, 16]) await read(a, from, from + 8);
+    expect(reads.get(a)).toBe(1);
+    await read(b, 0, 8);
+    // That one has taken its place.
+    await read(a, 0, 8);
+    expect(reads.get(a)).toBe(2);
+    // Once it was read to its end, none is kept.
+    for (const _ of [1, 2]) await read(a, 8);
+    expect(reads.get(a)).toBe(3);
   });
 
   test("with an outlier is quantized with less error, by a method that knows nothing of it", async () => {

@@ -1,4 +1,5 @@
 import { QuantError } from "../../errors";
+import { letEventsIn } from "../../io/turn";
 import { elements, type FloatDtype, type Tensor } from "../ops";
 import type { Gpu, GpuTensor } from "./gpu";
 import { panelShape } from "./panels";
@@ -55,20 +56,9 @@ export async function flush(gpu: Gpu): Promise<void> {
     await gpu.faults.awaitLoss();
   }
   await gpu.faults.settle();
-  await nextTask();
+  // The news of a lost device may come just after the wait ends.
+  await letEventsIn();
   gpu.faults.check();
-}
-
-/** Lets other events run: a cancel, and the news of a lost device, which may come just after the wait ends. Timers are throttled in hidden tabs. */
-function nextTask(): Promise<void> {
-  return new Promise((resolve) => {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => {
-      port1.close();
-      resolve();
-    };
-    port2.postMessage(0);
-  });
 }
 
 /** The bytes of each tensor. The copies are recorded before the first wait, so the caller may free the tensors at once. */

@@ -298,7 +298,7 @@ export class Engine {
       const budget = calibration ? this.budgetOf(kept, calibration) : undefined;
       if (!isPassing) await checkRoom(this.platform, { ...kept, calibration, committed: kept.store.committed, budget });
       if (!isPassing) this.digests.begin(kept.model);
-      await checkInputs(kept.store, kept.model, kept.plan, calibration, calibration ? this.perChunkOf(kept, calibration) : 1, signal);
+      await checkInputs(kept.store, kept.model, kept.plan, calibration, calibration ? this.perChunkOf(kept, calibration) : 1, emit, signal);
       for (;;) {
         try {
           kept.report = await this.attempt(kept, calibration, steady, signal);

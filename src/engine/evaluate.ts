@@ -42,7 +42,7 @@ export function evaluate(input: EvaluationInput, quantized: QuantizedModel): Pro
   const progress = evaluationProgress(input, 2);
   return activations.job(async () => {
     const chunks = chunksOf(tokens, perChunk);
-    const [full, other] = await startStreams(input, chunks, 2, await embedRounded(activations, quantized, chunks));
+    const [full, other] = await startStreams(input, chunks, 2, await embedRounded(activations, quantized, chunks, input.signal));
     const blocks: BlockReport[] = [];
     for await (const block of wholeBlocksOf(activations.ops, model)) {
       await passAll(input, full, block, progress);

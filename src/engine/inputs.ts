@@ -5,6 +5,7 @@ import type { Calibration } from "../model/calibration";
 import type { Checkpoint } from "../model/checkpoint";
 import type { RunPlan } from "../quant/layer-plan";
 import { embeddingRowsOf, runChunks } from "./chunks";
+import type { Emit } from "./progress";
 import type { RunStore } from "./run-store";
 
 /**
@@ -17,6 +18,7 @@ export async function checkInputs(
   plan: RunPlan,
   calibration: Calibration | null,
   perChunk: number,
+  emit: Emit,
   signal?: AbortSignal,
 ): Promise<void> {
   const { shards, digest } = watched(model.shards);
@@ -27,6 +29,8 @@ export async function checkInputs(
     if ((await digest()) !== embeddings) throw changed("the embeddings");
   }
   for (const [m, wanted] of blocks.entries()) {
+    // The run's own progress starts from 0 afterwards.
+    emit({ type: "progress", done: 0, total: 1, where: `looking whether block ${m + 1} of ${blocks.length} is as it was` });
     for (const name of readFor(model, plan, m)) {
       throwIfCancelled(signal);
       await shards.readTensor(name);

@@ -46,6 +46,7 @@ export async function run(input: RunInput): Promise<RunReport> {
   const { activations, model, plan, calibration, store, signal } = input;
   if (plan.holdsOut && !calibration.heldOut) throw new QuantError("internal", "no windows were held out");
   activations.ops.resetPeak();
+  input.emit({ type: "progress", done: 0, total: 1, where: "looking through what is kept as it is" });
   await checkCopies(model, plan, signal);
   await activations.job(() => runFrom(input));
   return reportOf(store, activations.ops.peakBytes);
@@ -65,7 +66,7 @@ async function runFrom(input: RunInput): Promise<void> {
   }
   if (!store.isComplete) {
     const { shards, digest } = watched(readingBlocksAhead(model, from));
-    const tables = new RoundedTables(input);
+    const tables = new RoundedTables(input, (where) => progress.add(0, where));
     const start = await startFor({ ...input, model: { ...model, shards } }, tables);
     const embeddings = (await digest()) ?? recording?.embeddings ?? null;
     for await (const { outcome: block, residuals } of runBlocks({ ...input, model: { ...model, shards } }, start, progress, replay)) {
@@ -138,15 +139,15 @@ interface Start {
 
 /** Both streams before the first block that is not committed. A recording that does not reach that block cannot be continued. */
 async function startFor(
-  { activations, model, calibration, store, perChunk, recording = null }: RunInput,
+  { activations, model, calibration, store, perChunk, recording = null, signal }: RunInput,
   tables: RoundedTables,
 ): Promise<Start> {
   const kept = await store.residuals(activations);
   if (kept) return { start: kept, recording: recording && recording.residuals.length >= store.committed ? recording : null };
   const chunks = runChunks(calibration, perChunk);
-  const h: readonly Activation[] = recording?.start ?? (await embedChunks(activations, model, chunks));
+  const h: readonly Activation[] = recording?.start ?? (await embedChunks(activations, model, chunks, signal));
   const embeddings = await tables.embeddings();
-  return { start: { full: h, quantized: embeddings ? await embedFrom(activations, embeddings, chunks) : h }, recording };
+  return { start: { full: h, quantized: embeddings ? await embedFrom(activations, embeddings, chunks, signal) : h }, recording };
 }
 
 /** The report of a run, complete or interrupted, from what is committed. */

@@ -1,5 +1,5 @@
 /** Embeddings and head where a run rounds them: they are committed like layers, embeddings with the first block and the head with the last. */
-import { QuantError, throwIfCancelled } from "../errors";
+import { QuantError } from "../errors";
 import { madeBeyondF16 } from "../export/range";
 import { letCancelIn } from "../io/turn";
 import { loadTensor, type Model } from "../model/checkpoint";
@@ -27,8 +27,11 @@ interface TableJob {
 export class RoundedTables {
   private first: PackedLayer | null = null;
 
-  /** @param job with the model as it is: what is read of tables counts as no block's input. */
-  constructor(private readonly job: TableJob) {}
+  /** @param job with the model as it is: what is read of tables counts as no block's input. @param tell where the work is. */
+  constructor(
+    private readonly job: TableJob,
+    private readonly tell: (where: string) => void = () => {},
+  ) {}
 
   /** The embeddings, with which the quantized stream begins; null where they are kept. */
   async embeddings(): Promise<PackedLayer | null> {
@@ -49,7 +52,11 @@ export class RoundedTables {
   private async round(isWanted: (name: string) => boolean): Promise<PackedLayer | null> {
     const { activations, model, plan, signal } = this.job;
     const table = plan.tables.find(({ name }) => isWanted(name));
-    return table ? roundTable(activations.ops, model, table, signal) : null;
+    if (!table) return null;
+    const title = table.name === embeddings ? "embeddings" : "head";
+    return roundTable(activations.ops, model, table, signal, {
+      onShare: (share) => this.tell(`rounding the ${title}, ${Math.round(100 * share)} %`),
+    });
   }
 }
 
@@ -61,12 +68,12 @@ export async function roundTable(
   model: Model,
   { name, shape, grid }: TablePlan,
   signal?: AbortSignal,
-  bytes?: number,
+  { bytes, onShare }: { bytes?: number; onShare?: (share: number) => void } = {},
 ): Promise<PackedLayer> {
   const [rows, n] = shape;
   let whole: PackedLayer | null = null;
   for (const range of slices(rows, 4 * n, bytes, mostColumns(ops.adapter))) {
-    throwIfCancelled(signal);
+    await letCancelIn(signal);
     const W = await loadTensor(ops, model, `${name}.weight`, range);
     const { codes, grid: made } = roundToNearest(W, grid, ops);
     ops.free(W);
@@ -74,6 +81,7 @@ export async function roundTable(
     ops.free(codes, ...tensorsOf(made));
     whole ??= emptyTable(slice, rows);
     place(whole, slice, range.from / rows);
+    onShare?.(range.to / rows);
   }
   return whole!;
 }

@@ -78,6 +78,10 @@ test("a table too large for one slice is rounded as in one", async () => {
   const model = await openModel(tinySource(config));
   // Seven rows of 256 floats; 50 rows are seven slices and a row.
   for (const type of ["Q2_K", "Q6_K", "Q4_1"] as const)
-    for (const table of resolve(recipeWith({ type }), model).tables)
-      expect(await roundTable(ops, model, table, undefined, 7 * 1024)).toEqual(await roundTable(ops, model, table));
+    for (const table of resolve(recipeWith({ type }), model).tables) {
+      const shares: number[] = [];
+      const sliced = await roundTable(ops, model, table, undefined, { bytes: 7 * 1024, onShare: (share) => shares.push(share) });
+      expect(sliced).toEqual(await roundTable(ops, model, table));
+      expect(shares).toEqual([7, 14, 21, 28, 35, 42, 49, 50].map((row) => row / 50));
+    }
 });

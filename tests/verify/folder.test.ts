@@ -235,7 +235,11 @@ describe("a known mistake is named", () => {
       "a block too many",
       ct,
       { config: (c) => Object.assign(c, { num_hidden_layers: 1 }) },
-      { alone: ["error unexpected-tensor"], says: /blocks beyond the 1 that config.json names/ },
+      {
+        alone: ["error unexpected-tensor"],
+        beside: ["error other-network", "error unexpected-tensor"],
+        says: /blocks beyond the 1 that config.json names/,
+      },
     ],
     [
       "billions of blocks",
@@ -278,7 +282,11 @@ describe("a known mistake is named", () => {
           t.set(name, { spec: { name, dtype: "F32", shape: [64] }, bytes: new Uint8Array(values.buffer) });
         },
       },
-      { alone: ["error beyond-f16"], says: /become infinite in the float16 that config.json names/ },
+      {
+        alone: ["error beyond-f16"],
+        beside: ["error beyond-f16", "error far-from-original"],
+        says: /become infinite in the float16 that config.json names/,
+      },
     ],
     [
       "a packed weight beyond float16",

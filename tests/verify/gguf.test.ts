@@ -166,7 +166,11 @@ describe("a known mistake is named", () => {
     [
       "a width that contradicts the tensors",
       { keys: (k) => k.set("llama.feed_forward_length", u32(64)) },
-      { alone: ["error wrong-shape"], says: /blk\.0\.ffn_gate\.weight \(128 × 128, not 64 × 128\)/ },
+      {
+        alone: ["error wrong-shape"],
+        beside: ["error wrong-shape", "error other-network"],
+        says: /blk\.0\.ffn_gate\.weight \(128 × 128, not 64 × 128\)/,
+      },
     ],
     [
       "a token id beyond the vocabulary",

@@ -1,6 +1,7 @@
 /** ONNX's messages as bytes, by the field numbers of its schema (github.com/onnx/onnx, onnx/onnx.proto). */
 import { version } from "../../../package.json";
 import { QuantError } from "../../errors";
+import { toFloats } from "../../io/dtype";
 import { bytesField, concat, fieldsOf, floatField, intField, messageField } from "../../io/protobuf";
 import type { EntrySpec } from "../containers/container";
 import { type Attribute, type Constant, type Graph, microsoft, type Node, type OnnxDtype, type Value } from "./graph";
@@ -115,11 +116,12 @@ function placedTensor(tensor: Uint8Array): PlacedTensor | null {
   };
 }
 
-/** An operator with its whole-number attributes, as a model file has it. */
+/** An operator with its attributes that are numbers, as a model file has it. */
 export interface ReadNode {
   readonly type: string;
   readonly inputs: readonly string[];
   readonly ints: ReadonlyMap<string, number>;
+  readonly floats: ReadonlyMap<string, number>;
 }
 
 /** The operators of a model file in their order; what it says is not checked. @throws QuantError `bad-file` where it is none. */
@@ -130,11 +132,19 @@ export function nodesOf(model: Uint8Array): ReadNode[] {
       type: textOf(node, 4),
       inputs: messages(node, 1).map((name) => new TextDecoder().decode(name)),
       ints: new Map(messages(node, 5).map((attribute) => [textOf(attribute, 1), intOf(attribute)])),
+      floats: new Map(messages(node, 5).flatMap(floatAttribute)),
     }));
 }
 
 const intOf = (attribute: Uint8Array): number =>
   Number([...fieldsOf(attribute)].find((f) => f.field === 3 && typeof f.value === "bigint")?.value ?? 0);
+
+function floatAttribute(attribute: Uint8Array): [string, number][] {
+  const bytes = [...fieldsOf(attribute)].find(
+    ({ field, value }) => field === 2 && value instanceof Uint8Array && value.length === 4,
+  )?.value;
+  return bytes instanceof Uint8Array ? [[textOf(attribute, 1), toFloats(bytes, "F32")[0]]] : [];
+}
 
 const messages = (message: Uint8Array, field: number): Uint8Array[] =>
   [...fieldsOf(message)].flatMap((f) => (f.field === field && f.value instanceof Uint8Array ? [f.value] : []));

@@ -32,10 +32,10 @@ interface Trial {
 interface Result {
   readonly error: number;
   readonly scaled: Side | null;
-  /** What its rows or columns were multiplied by to come near the original's. */
-  readonly factors: Float64Array | null;
-  /** The best such factors of rows, whether they make a difference or not. */
-  readonly outputs: { readonly factors: Float64Array; readonly error: number } | null;
+  /** Its rows or columns were multiplied by the factors below to come near the original's. */
+  readonly isScaled: boolean;
+  /** What brings them nearest, whether it makes a difference or not; null where nothing scales such layers without a norm's telling. */
+  readonly best: { readonly side: Side; readonly factors: Float64Array; readonly error: number } | null;
 }
 
 interface Measured extends Result {
@@ -138,7 +138,10 @@ export class Comparison {
     const changedNorms = misread ? new Set<string>() : this.norms.unexplained;
     const results = this.settle(changedNorms);
     const isApart = layers.length > 0 && !misread && this.tellErrors(results);
-    const outputsOf = (layer: string) => results.get(layer)?.outputs ?? null;
+    const outputsOf = (layer: string) => {
+      const best = results.get(layer)?.best;
+      return best?.side === "outputs" ? best : null;
+    };
     this.others.conclude({ changedNorms, outputsOf }, isApart ? farFromOriginal : null);
     if (!layers.length && findings.passed)
       findings.add("warning", "compared", "No layer could be compared: none has a name of the original's.");
@@ -171,7 +174,7 @@ export class Comparison {
     const { findings, layers } = this.job;
     const apart = layers.filter(({ error }) => !(error < far));
     for (const { name } of apart) findings.join("error", "far-from-original", farFromOriginal, name);
-    checkFolds(findings, new Map([...results].flatMap(([name, { factors }]) => (factors ? [[name, factors]] : []))));
+    checkFolds(findings, results);
     const scaled = layers.filter((layer) => layer.scaled).length;
     if (scaled)
       findings.add(
@@ -187,12 +190,9 @@ export class Comparison {
 /** @param otherwise what was divided out of the sums already. */
 function resultOf(sums: Sums, side: Side | undefined, otherwise: Side | null): Result {
   const error = sums.error();
-  const best = side ? sums.scaled() : null;
-  const outputs = side === "outputs" ? best : null;
+  const best = side ? { side, ...sums.scaled() } : null;
   const isScaled = best !== null && error > asGood && best.error * clearlyScaled < error && best.error < far;
-  return isScaled
-    ? { error: best.error, scaled: side!, factors: best.factors, outputs }
-    : { error, scaled: otherwise, factors: null, outputs };
+  return isScaled ? { error: best.error, scaled: best.side, isScaled, best } : { error, scaled: otherwise, isScaled, best };
 }
 
 const farFromOriginal =

@@ -123,7 +123,7 @@ export class Others {
   private limitOf(stored: string): number | null {
     // An original that lies in a runtime's own file is rounded itself, or its tables are.
     if (this.original.checkpoint.stored || !this.original.checkpoint.spec) return far;
-    const [, bits] = /^\w*?Q(\d)/.exec(stored) ?? [];
+    const [, bits] = /^Q(\d)/.exec(/^Q/.test(stored) ? stored : (this.job.tableType ?? "")) ?? [];
     // In blocks with one large value and all others half a step off: 6 · 2^-bits. Of usual weights it is a quarter of that.
     return bits === undefined ? null : Math.min(far, 6 * 2 ** -Number(bits));
   }

@@ -33,7 +33,8 @@ export async function checkSource(
   source: Source,
   { original = null, progress = () => {}, startHasher = plainHasher, signal }: CheckOptions = {},
 ): Promise<Verification> {
-  const job = new CheckJob(source, original && (await asRotated(source, original)), progress, signal);
+  const { rotation, type } = await recipeIn(source);
+  const job = new CheckJob(source, original && (await asRotated(original, rotation)), progress, signal, tableType(type));
   const certificate = await openCertificate(job);
   const hashed = job.total;
   try {
@@ -71,17 +72,23 @@ function checkerFor({ files }: Source): (job: CheckJob) => Promise<void> {
   return checkFolder;
 }
 
-/** The original in the basis that our own recipe.json says the file is in. */
-async function asRotated(source: Source, original: Checkpoint): Promise<Checkpoint> {
+/** What our own recipe.json says of a run; nothing where there is none that can be read. */
+async function recipeIn(source: Source): Promise<{ rotation?: unknown; type?: unknown }> {
   const file = findFile(source, "recipe.json");
-  if (!file || !original.spec) return original;
+  if (!file) return {};
   try {
-    const { rotation } = Object(await readJson(file, 2 ** 20)) as { rotation?: unknown };
-    return typeof rotation === "number" && Number.isSafeInteger(rotation) && rotation >= 0
-      ? await rotateModel(runnable(original), rotation)
-      : original;
+    return Object(await readJson(file, 2 ** 20));
   } catch (cause) {
-    if (asQuantError(cause).code === "bad-json") return original;
+    if (asQuantError(cause).code === "bad-json") return {};
     throw cause;
   }
 }
+
+/** The original in the basis that the file is in. */
+const asRotated = async (original: Checkpoint, rotation: unknown): Promise<Checkpoint> =>
+  original.spec && typeof rotation === "number" && Number.isSafeInteger(rotation) && rotation >= 0
+    ? rotateModel(runnable(original), rotation)
+    : original;
+
+/** The type or mix to which embeddings and head may be rounded, though they are stored as floats. */
+const tableType = (type: unknown): string | null => (typeof type === "string" && type !== "none" ? type : null);

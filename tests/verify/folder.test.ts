@@ -6,7 +6,7 @@ import { rotateModel } from "../../src/model/rotated";
 import type { Recipe } from "../../src/recipe/recipe";
 import { packableConfig } from "../support/exported";
 import { safetensors, type Tensors, tinySource, tinyTensors } from "../support/tiny";
-import { check, codesOf, complaints, type Edit, exportFor, words } from "./files";
+import { check, codesOf, complaints, type Edit, exportFor, tensorsOf, words } from "./files";
 
 /** Rows of 128 inputs. */
 const wideConfig = { ...packableConfig, hidden_size: 128, head_dim: 32, intermediate_size: 128 };
@@ -314,9 +314,6 @@ describe("a known mistake is named", () => {
 
 /** A checkpoint that the engine could write: every tensor as it is read. */
 async function saved({ shards, config }: Awaited<ReturnType<typeof rotateModel>>, files: Record<string, string>) {
-  const tensors: Tensors = new Map();
-  for (const { name, dtype, shape } of shards.tensors.values())
-    tensors.set(name, { spec: { name, dtype, shape }, bytes: Uint8Array.from(await shards.readTensor(name)) });
   const texts = {
     "config.json": JSON.stringify({ ...config, torch_dtype: "float32" }),
     "tokenizer.json": "{}",
@@ -325,7 +322,7 @@ async function saved({ shards, config }: Awaited<ReturnType<typeof rotateModel>>
   };
   return memorySource("rotated", [
     ...Object.entries(texts).map(([name, text]) => bytesFile(name, text)),
-    bytesFile("model.safetensors", safetensors(tensors)),
+    bytesFile("model.safetensors", safetensors(await tensorsOf(shards))),
   ]);
 }
 

@@ -80,7 +80,9 @@ function specIn(nodes: readonly ReadNode[], original: ModelSpec): ModelSpec {
     heads: int("num_heads", original.heads),
     kvHeads: int("kv_num_heads", original.kvHeads),
     eps: epsilons.find((eps) => eps !== undefined && Math.abs(eps - original.eps) > 1e-6 * original.eps) ?? original.eps,
-    slidingWindows: attention.length ? attention.map(({ ints }) => Math.max(0, ints.get("local_window_size") ?? 0)) : original.slidingWindows,
+    slidingWindows: attention.length
+      ? attention.map(({ ints }) => Math.max(0, ints.get("local_window_size") ?? 0))
+      : original.slidingWindows,
   };
 }
 

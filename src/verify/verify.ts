@@ -15,7 +15,7 @@ import { CheckJob } from "./job";
 import { checkOnnx } from "./onnx/onnx";
 
 export interface CheckOptions {
-  /** The original whose layers are compared with the file's. */
+  /** The original that the file is compared with. */
   original?: Checkpoint | null;
   /** Bytes that have been read, and will be in all. */
   progress?(done: number, total: number, where: string): void;
@@ -25,7 +25,7 @@ export interface CheckOptions {
 }
 
 /**
- * Opens the files, checks headers, config, tokenizer and every value, and compares every linear layer with the original's. Reads a few megabytes, or one
+ * Opens the files, checks headers, config, tokenizer and every value, and compares the network and every tensor with the original's. Reads a few megabytes, or one
  * packed layer, at a time. What is wrong with the files is a finding and not an error.
  * @throws QuantError `cancelled`, `file-changed`, and about the original.
  */

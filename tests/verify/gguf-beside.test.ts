@@ -73,7 +73,17 @@ test("a longer context is no other network, nor are more rows of embeddings", as
       }
     },
   };
-  expect(toldOf(await check(await again(edit), { original: model }))).toEqual([]);
+  const seen: [number, number][] = [];
+  const found = await check(await again(edit), { original: model, progress: (done, total) => seen.push([done, total]) });
+  expect(toldOf(found)).toEqual([]);
+  expect(seen.at(-1)).toEqual([found.bytes, found.bytes]);
+  const aborted = new AbortController();
+  const cancelled = check(await again(), {
+    original: model,
+    signal: aborted.signal,
+    progress: (_, __, where) => where === "token_embd.weight" && aborted.abort(),
+  });
+  await expect(cancelled).rejects.toMatchObject({ code: "cancelled" });
 });
 
 const zero = (t: Map<string, { bytes: Uint8Array }>, name: string) => t.get(name)!.bytes.fill(0);

@@ -14,12 +14,15 @@ export function ropeTables(
   const frequencies = frequenciesOf(spec, length);
   const angle = (_: unknown, i: number) => (from + Math.floor(i / half)) * frequencies[i % half];
   const angles = Float64Array.from({ length: (to - from) * half }, angle);
-  const factor = spec.ropeScaling.kind === "yarn" ? spec.ropeScaling.attentionFactor : 1;
+  const factor = ropeMagnitude(spec);
   return { cos: angles.map((x) => factor * Math.cos(x)), sin: angles.map((x) => factor * Math.sin(x)), half };
 }
 
-/** The angle per position of each pair of dimensions, in radians: [headDim/2]. */
-function frequenciesOf(spec: ModelSpec, length: number): number[] {
+/** Factor of cos and sin. */
+export const ropeMagnitude = ({ ropeScaling: s }: ModelSpec): number => (s.kind === "yarn" ? s.attentionFactor : 1);
+
+/** The angle per position of each pair of dimensions in a sequence of that length, in radians: [headDim/2]. */
+export function frequenciesOf(spec: ModelSpec, length: number): number[] {
   const { ropeScaling: s, headDim } = spec;
   const base = s.kind === "dynamic" ? dynamicBase(spec, s.factor, length) : spec.ropeTheta;
   const plain = Array.from({ length: headDim / 2 }, (_, i) => base ** (-(2 * i) / headDim));

@@ -26,6 +26,7 @@ export type FindingCode =
   | "tokenizer"
   | "certificate"
   | "far-from-original"
+  | "other-network"
   | "compared";
 
 export interface Finding {

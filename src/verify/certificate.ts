@@ -34,8 +34,13 @@ export async function checkDigests(job: CheckJob, named: readonly FileDigest[], 
       findings.join("warning", "missing-file", "Files that certificate.json names are not here.", digest.name);
     else if (await isSame(job, digest, start)) same++;
   }
+  const isNamed = new Set(named.map(({ name }) => name));
+  for (const { name } of source.files) if (weights.test(name) && !isNamed.has(name)) findings.join("warning", "certificate", unnamed, name);
   if (same === named.length) findings.add("ok", "certificate", `The SHA-256 of all ${same} files are those of certificate.json.`);
 }
+
+const unnamed =
+  "There are weights that certificate.json does not name: nothing tells where they are from. Take away what is not the export's.";
 
 async function isSame(job: CheckJob, { name, bytes, sha256 }: FileDigest, start: StartHasher): Promise<boolean> {
   const file = findFile(job.source, name)!;
@@ -47,12 +52,12 @@ async function isSame(job: CheckJob, { name, bytes, sha256 }: FileDigest, start:
   return false;
 }
 
-/** The digests of a file that a stranger may have written; null where it has none. */
+/** The digests of a file that a stranger may have written; null where it has none: an empty list vouches for nothing. */
 function namedIn(json: unknown): FileDigest[] | null {
   const { written } = Object(json) as { written?: unknown };
   const isDigest = (x: unknown): x is FileDigest => {
     const { name, bytes, sha256 } = Object(x) as Record<string, unknown>;
     return typeof name === "string" && typeof bytes === "number" && typeof sha256 === "string";
   };
-  return Array.isArray(written) && written.every(isDigest) ? written : null;
+  return Array.isArray(written) && written.length && written.every(isDigest) ? written : null;
 }

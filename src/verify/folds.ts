@@ -19,14 +19,17 @@ export const scalableSide = (layer: string): Side | undefined => {
   return Object.hasOwn(sides, kind) ? sides[kind] : undefined;
 };
 
-/** Checks that what was divided out of one layer was multiplied into its partner. @param factors by layer, of those that are scaled. */
-export function checkFolds(findings: Findings, factors: ReadonlyMap<string, Float64Array>): void {
+/** Layers by name: whether they are scaled, and by what factors they come nearest the original's, scaled or not. */
+type Scales = ReadonlyMap<string, { readonly isScaled: boolean; readonly best: { readonly factors: Float64Array } | null }>;
+
+/** Checks that what was divided out of one layer was multiplied into its partner, where it may be too little to be seen. */
+export function checkFolds(findings: Findings, layers: Scales): void {
   const checked = new Set<string>();
-  for (const name of factors.keys()) {
+  for (const [name, { isScaled, best }] of layers) {
     const partner = partnerOf(name);
-    if (checked.has(name) || partner === null) continue;
+    if (!isScaled || checked.has(name) || partner === null) continue;
     checked.add(name).add(partner);
-    const [a, b] = [factors.get(name)!, factors.get(partner)];
+    const [a, b] = [best!.factors, layers.get(partner)?.best?.factors];
     if (!b || !undo(a, b))
       findings.join(
         "error",

@@ -21,6 +21,8 @@ export class CheckJob {
     readonly original: Checkpoint | null,
     private readonly progress: (done: number, total: number, where: string) => void,
     readonly signal?: AbortSignal,
+    /** A type of GGUF's that recipe.json says embeddings and head were rounded to, whatever they are stored in. */
+    readonly tableType: string | null = null,
   ) {}
 
   /** So many more bytes of a tensor were read. @throws QuantError `cancelled`. */

@@ -17,8 +17,8 @@ export class Original {
   shapeOf(name: string): readonly [number, number] | undefined {
     const layer = this.checkpoint.layers.find((l) => l.name === name);
     if (layer) return layer.shape;
-    const tensor = this.checkpoint.shards.tensors.get(`${name}.weight`);
-    return tensor?.shape.length === 2 && isFloat(tensor.dtype) ? [tensor.shape[0], tensor.shape[1]] : undefined;
+    const shape = this.tensorShape(`${name}.weight`);
+    return shape?.length === 2 ? [shape[0], shape[1]] : undefined;
   }
 
   /** Rows [from, to). @throws QuantError what reading throws. */
@@ -36,10 +36,21 @@ export class Original {
 
   /** A tensor of floats, or rows of it; null where it is not there. */
   async vector(name: string): Promise<Float32Array | null> {
-    return this.checkpoint.shards.tensors.has(name) ? this.floats(name) : null;
+    return this.has(name) ? this.floats(name) : null;
   }
 
-  private async floats(name: string, rows?: { from: number; to: number }): Promise<Float32Array> {
+  has(name: string): boolean {
+    return this.checkpoint.shards.tensors.has(name);
+  }
+
+  /** Of a tensor of floats; undefined where there is none of this name. */
+  tensorShape(name: string): readonly number[] | undefined {
+    const tensor = this.checkpoint.shards.tensors.get(name);
+    return tensor && isFloat(tensor.dtype) ? tensor.shape : undefined;
+  }
+
+  /** A tensor of floats, or rows of it. @throws QuantError what reading throws. */
+  async floats(name: string, rows?: { from: number; to: number }): Promise<Float32Array> {
     const { shards } = this.checkpoint;
     return toFloats(await shards.readTensor(name, rows), shards.tensors.get(name)!.dtype);
   }

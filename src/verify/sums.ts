@@ -1,3 +1,5 @@
+import { relative } from "./deviation";
+
 /** Which of a matrix' sides may have been scaled, one factor for each column ("inputs") or row ("outputs"). */
 export type Side = "inputs" | "outputs";
 
@@ -75,6 +77,3 @@ export class Sums {
     return { error: relative(Math.max(0, this.total - explained), this.total), factors };
   }
 }
-
-const relative = (difference: number, total: number) =>
-  total > 0 ? Math.sqrt(difference / total) : difference > 0 ? Number.POSITIVE_INFINITY : 0;

@@ -15,7 +15,7 @@ import { CheckJob } from "./job";
 import { checkOnnx } from "./onnx/onnx";
 
 export interface CheckOptions {
-  /** The original whose layers are compared with the file's. */
+  /** The original that the file is compared with. */
   original?: Checkpoint | null;
   /** Bytes that have been read, and will be in all. */
   progress?(done: number, total: number, where: string): void;
@@ -25,7 +25,7 @@ export interface CheckOptions {
 }
 
 /**
- * Opens the files, checks headers, config, tokenizer and every value, and compares every linear layer with the original's. Reads a few megabytes, or one
+ * Opens the files, checks headers, config, tokenizer and every value, and compares the network and every tensor with the original's. Reads a few megabytes, or one
  * packed layer, at a time. What is wrong with the files is a finding and not an error.
  * @throws QuantError `cancelled`, `file-changed`, and about the original.
  */
@@ -33,7 +33,8 @@ export async function checkSource(
   source: Source,
   { original = null, progress = () => {}, startHasher = plainHasher, signal }: CheckOptions = {},
 ): Promise<Verification> {
-  const job = new CheckJob(source, original && (await asRotated(source, original)), progress, signal);
+  const { rotation, type } = await recipeIn(source);
+  const job = new CheckJob(source, original && (await asRotated(original, rotation)), progress, signal, tableType(type));
   const certificate = await openCertificate(job);
   const hashed = job.total;
   try {
@@ -71,17 +72,23 @@ function checkerFor({ files }: Source): (job: CheckJob) => Promise<void> {
   return checkFolder;
 }
 
-/** The original in the basis that our own recipe.json says the file is in. */
-async function asRotated(source: Source, original: Checkpoint): Promise<Checkpoint> {
+/** What our own recipe.json says of a run; nothing where there is none that can be read. */
+async function recipeIn(source: Source): Promise<{ rotation?: unknown; type?: unknown }> {
   const file = findFile(source, "recipe.json");
-  if (!file || !original.spec) return original;
+  if (!file) return {};
   try {
-    const { rotation } = Object(await readJson(file, 2 ** 20)) as { rotation?: unknown };
-    return typeof rotation === "number" && Number.isSafeInteger(rotation) && rotation >= 0
-      ? await rotateModel(runnable(original), rotation)
-      : original;
+    return Object(await readJson(file, 2 ** 20));
   } catch (cause) {
-    if (asQuantError(cause).code === "bad-json") return original;
+    if (asQuantError(cause).code === "bad-json") return {};
     throw cause;
   }
 }
+
+/** The original in the basis that the file is in. */
+const asRotated = async (original: Checkpoint, rotation: unknown): Promise<Checkpoint> =>
+  original.spec && typeof rotation === "number" && Number.isSafeInteger(rotation) && rotation >= 0
+    ? rotateModel(runnable(original), rotation)
+    : original;
+
+/** The type or mix to which embeddings and head may be rounded, though they are stored as floats. */
+const tableType = (type: unknown): string | null => (typeof type === "string" && type !== "none" ? type : null);

@@ -121,8 +121,19 @@ test("verify compares files with their certificate", async () => {
   flipped[flipped.length - 3] ^= 1;
   files.set("model.safetensors", flipped);
   expect(await told()).toContain("error model.safetensors");
-  files.set("certificate.json", new TextEncoder().encode('{"written": [3]}'));
-  expect(await told()).toEqual(["error certificate.json"]);
+  for (const nothing of ['{"written": [3]}', '{"written": []}', "{}"]) {
+    files.set("certificate.json", new TextEncoder().encode(nothing));
+    expect(await told()).toEqual(["error certificate.json"]);
+  }
+});
+
+test("verify names weights that the certificate does not name", async () => {
+  const { sink } = await exported(nodeHasher, "one");
+  const files = [...sink.files].map(([name, bytes]) => bytesFile(name, bytes));
+  const found = await checkSource(memorySource("out", [...files, bytesFile("other.gguf", new Uint8Array(8))]));
+  const told = found.findings.filter(({ code }) => code === "certificate").map(({ level, where }) => `${level} ${where}`);
+  expect(told).toEqual(["warning other.gguf", "ok "]);
+  expect(found.passed).toBe(true);
 });
 
 test("digests of inputs are made once, in the background, and shared", async () => {

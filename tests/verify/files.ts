@@ -1,7 +1,9 @@
 /** Sound exports in memory, and files of them with something changed. */
+import { convertFloats, type FloatDtype, toF16Words, toFloats } from "../../src/io/dtype";
 import { bytesFile, memorySource } from "../../src/io/memory";
-import type { Source } from "../../src/io/types";
+import type { Shards, Source } from "../../src/io/types";
 import { openModel } from "../../src/model/checkpoint";
+import { mulberry32 } from "../../src/model/random";
 import type { Recipe } from "../../src/recipe/recipe";
 import type { Finding, Verification } from "../../src/results/verification";
 import { checkSource } from "../../src/verify/verify";
@@ -24,12 +26,10 @@ export interface Edit {
 const tokenizer = { "tokenizer.json": "{}", "tokenizer_config.json": "{}" };
 
 /** An export and its original; `again` writes the export anew with an edit. */
-export async function exportFor(change: Partial<Recipe>, shape?: Json) {
-  const { model, shards, config } = await exportedTo(change, shape);
+export async function exportFor(change: Partial<Recipe>, shape?: Json, original?: Tensors) {
+  const { model, shards, config } = await exportedTo(change, shape, original);
   const again = async ({ tensors: edit, config: editConfig, files = {}, weights = (bytes) => bytes }: Edit = {}): Promise<Source> => {
-    const tensors: Tensors = new Map();
-    for (const { name, dtype, shape } of shards.tensors.values())
-      tensors.set(name, { spec: { name, dtype, shape }, bytes: Uint8Array.from(await shards.readTensor(name)) });
+    const tensors = await tensorsOf(shards);
     edit?.(tensors);
     const json = structuredClone(config);
     editConfig?.(json);
@@ -40,6 +40,40 @@ export async function exportFor(change: Partial<Recipe>, shape?: Json) {
     ]);
   };
   return { model: await openModel(model.source), again };
+}
+
+/** Every tensor as it is read. */
+export async function tensorsOf(shards: Shards): Promise<Tensors> {
+  const tensors: Tensors = new Map();
+  for (const { name, dtype, shape } of shards.tensors.values())
+    tensors.set(name, { spec: { name, dtype, shape }, bytes: Uint8Array.from(await shards.readTensor(name)) });
+  return tensors;
+}
+
+/** Adds random biases to the layers of these kinds. */
+export function addBiases(tensors: Tensors, kinds: readonly string[]): Tensors {
+  const next = mulberry32(5);
+  for (const { spec } of [...tensors.values()]) {
+    const name = spec.name.replace(/weight$/, "bias");
+    if (!kinds.some((kind) => name.endsWith(`.${kind}.bias`))) continue;
+    const words = toF16Words(Float64Array.from({ length: spec.shape[0] }, () => next() / 2 ** 31 - 1));
+    tensors.set(name, { spec: { name, dtype: "F16", shape: [spec.shape[0]] }, bytes: new Uint8Array(words.buffer) });
+  }
+  return tensors;
+}
+
+/** A tensor multiplied by a factor, value by value, in its own 16 or 32 bits. */
+export function scale(tensors: Map<string, Stored>, name: string, factor: (i: number) => number): void {
+  const tensor = tensors.get(name)!;
+  const dtype = (tensor.spec?.dtype ?? tensor.type) as FloatDtype;
+  const values = toFloats(tensor.bytes, dtype).map((x, i) => x * factor(i));
+  tensors.set(name, { ...tensor, bytes: convertFloats(new Uint8Array(values.buffer), "F32", dtype) });
+}
+
+interface Stored {
+  bytes: Uint8Array;
+  spec?: { dtype: string };
+  type?: string;
 }
 
 /** The findings that are no praise. */

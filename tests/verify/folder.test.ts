@@ -1,11 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { f16Word, toFloats } from "../../src/io/dtype";
-import { bytesFile, memorySource } from "../../src/io/memory";
 import { openModel } from "../../src/model/checkpoint";
-import { rotateModel } from "../../src/model/rotated";
 import type { Recipe } from "../../src/recipe/recipe";
 import { packableConfig } from "../support/exported";
-import { safetensors, type Tensors, tinySource, tinyTensors } from "../support/tiny";
+import { type Tensors, tinySource, tinyTensors } from "../support/tiny";
 import { check, codesOf, complaints, type Edit, exportFor, words } from "./files";
 
 /** Rows of 128 inputs. */
@@ -235,7 +233,11 @@ describe("a known mistake is named", () => {
       "a block too many",
       ct,
       { config: (c) => Object.assign(c, { num_hidden_layers: 1 }) },
-      { alone: ["error unexpected-tensor"], says: /blocks beyond the 1 that config.json names/ },
+      {
+        alone: ["error unexpected-tensor"],
+        beside: ["error other-network", "error unexpected-tensor"],
+        says: /blocks beyond the 1 that config.json names/,
+      },
     ],
     [
       "billions of blocks",
@@ -278,7 +280,11 @@ describe("a known mistake is named", () => {
           t.set(name, { spec: { name, dtype: "F32", shape: [64] }, bytes: new Uint8Array(values.buffer) });
         },
       },
-      { alone: ["error beyond-f16"], says: /become infinite in the float16 that config.json names/ },
+      {
+        alone: ["error beyond-f16"],
+        beside: ["error beyond-f16", "error far-from-original"],
+        says: /become infinite in the float16 that config.json names/,
+      },
     ],
     [
       "a packed weight beyond float16",
@@ -305,47 +311,6 @@ describe("a known mistake is named", () => {
 });
 
 /** A checkpoint that the engine could write: every tensor as it is read. */
-async function saved({ shards, config }: Awaited<ReturnType<typeof rotateModel>>, files: Record<string, string>) {
-  const tensors: Tensors = new Map();
-  for (const { name, dtype, shape } of shards.tensors.values())
-    tensors.set(name, { spec: { name, dtype, shape }, bytes: Uint8Array.from(await shards.readTensor(name)) });
-  const texts = {
-    "config.json": JSON.stringify({ ...config, torch_dtype: "float32" }),
-    "tokenizer.json": "{}",
-    "tokenizer_config.json": "{}",
-    ...files,
-  };
-  return memorySource("rotated", [
-    ...Object.entries(texts).map(([name, text]) => bytesFile(name, text)),
-    bytesFile("model.safetensors", safetensors(tensors)),
-  ]);
-}
-
-test("an original that is rotated makes each tensor once, for all readings of it", async () => {
-  const shape = { ...wideConfig, hidden_size: 288, head_dim: 72, num_hidden_layers: 1 };
-  const { model, again } = await exportFor({ format: "gptq", method: "rtn", bits: 4, groupSize: 32 }, shape);
-  const reads = new Map<string, number>();
-  const readTensor: typeof model.shards.readTensor = (name, rows) => {
-    reads.set(name, (reads.get(name) ?? 0) + 1);
-    return model.shards.readTensor(name, rows);
-  };
-  const original = { ...model, shards: { ...model.shards, readTensor } };
-  const found = await check(await again({ files: { "recipe.json": JSON.stringify({ rotation: 3 }) } }), { original });
-  // How near the layers are does not matter here: the export itself is not rotated.
-  expect(found.layers).toHaveLength(7);
-  for (const layer of ["self_attn.o_proj", "mlp.down_proj"]) expect(reads.get(`model.layers.0.${layer}.weight`), layer).toBe(1);
-});
-
-test("a rotated model is compared in the basis that its recipe.json names", async () => {
-  const model = await openModel(tinySource(packableConfig, tinyTensors(packableConfig)));
-  const rotated = await rotateModel(model, 3);
-  const told = await check(await saved(rotated, { "recipe.json": JSON.stringify({ rotation: 3 }) }), { original: model });
-  expect(codesOf(told)).toEqual([]);
-  expect(told.layers!.map(({ error }) => error)).toEqual(new Array(14).fill(0));
-  const untold = await check(await saved(rotated, {}), { original: model });
-  expect(codesOf(untold)).toEqual(["error far-from-original"]);
-});
-
 test("a scale that went into one layer of a pair, but not into the other, is no fold", async () => {
   const { model, again } = await exportFor({ format: "dense", bits: 8 });
   const scale = (t: Tensors, name: string, factor: (row: number, column: number) => number) => {

@@ -1,20 +1,18 @@
 import { describe, expect, test } from "vitest";
-import { gguf } from "../../src/export/containers/gguf";
-import { metadataOf } from "../../src/export/gguf/metadata";
-import { type Metadata, u32 } from "../../src/export/gguf/metadata-values";
+import { u32 } from "../../src/export/gguf/metadata-values";
 import { readGguf } from "../../src/export/gguf/reader";
 import { interleaved } from "../../src/export/gguf/row-order";
 import { type GgmlType, ggmlTypes } from "../../src/export/gguf/types";
-import { bytesFile, memorySink, memorySource } from "../../src/io/memory";
-import { openModel } from "../../src/model/checkpoint";
+import { bytesFile, memorySource } from "../../src/io/memory";
 import { mulberry32 } from "../../src/model/random";
 import type { Recipe } from "../../src/recipe/recipe";
 import { decodeBlocks, nonFiniteBlock } from "../../src/reopen/gguf/blocks";
 import type { Verification } from "../../src/results/verification";
 import { openDemo } from "../support/demo";
 import { decode } from "../support/ggml";
-import { blockConfig, blockSource, exportOf } from "../support/gguf";
+import { blockConfig, exportOf } from "../support/gguf";
 import { check, codesOf, complaints } from "./files";
+import { exported } from "./gguf-files";
 
 describe.each(Object.keys(ggmlTypes) as GgmlType[])("blocks of %s", (type) => {
   const { values, bytes: size } = ggmlTypes[type];
@@ -39,46 +37,6 @@ describe.each(Object.keys(ggmlTypes) as GgmlType[])("blocks of %s", (type) => {
     expect(compared).toBeGreaterThan(0);
   });
 });
-
-/** An export with its original; `again` writes it anew with other keys, tensors or an end cut off. */
-async function exported(change: Partial<Recipe>, config: object = {}) {
-  const source = blockSource(config);
-  const { files } = await exportOf(source, change);
-  const model = await openModel(source);
-  const [name, bytes] = [...files].find(([n]) => n.endsWith(".gguf"))!;
-  const header = await readGguf(bytesFile(name, bytes));
-  const keys = await metadataOf(model, model.spec!, "m", "Q4_0");
-  interface Tensor {
-    type: GgmlType;
-    shape: readonly number[];
-    bytes: Uint8Array;
-  }
-  interface Edit {
-    keys?(k: Map<string, unknown>): void;
-    tensors?(t: Map<string, Tensor>): void;
-    cut?: number;
-    /** Bytes of a part. */
-    split?: number;
-  }
-  const again = async (edit: Edit = {}) => {
-    const metadata = new Map(keys);
-    edit.keys?.(metadata);
-    const tensors = new Map(
-      header.tensors.map(({ name: tensor, type, shape, start, end }) => [tensor, { type, shape, bytes: bytes.slice(start, end) }]),
-    );
-    edit.tensors?.(tensors);
-    const sink = memorySink();
-    const entries = [...tensors].map(([tensor, { type, shape }]) => ({ name: tensor, dtype: type, shape }));
-    const writer = gguf("m.gguf", metadata as Metadata, edit.split)
-      .layout(entries)
-      .writer(sink);
-    for (const [tensor, { bytes: data }] of tensors) await writer.write(tensor, data);
-    await writer.end();
-    const written = [...sink.files].map(([file, content]) => bytesFile(file, content.slice(0, content.length - (edit.cut ?? 0))));
-    return memorySource("m", written);
-  };
-  return { model, again };
-}
 
 /** Moves the rows of q and k: row r becomes the file's row `from(r)`. */
 const moveRows = (t: Map<string, { shape: readonly number[]; bytes: Uint8Array }>, from: (r: number) => number) => {
@@ -166,7 +124,11 @@ describe("a known mistake is named", () => {
     [
       "a width that contradicts the tensors",
       { keys: (k) => k.set("llama.feed_forward_length", u32(64)) },
-      { alone: ["error wrong-shape"], says: /blk\.0\.ffn_gate\.weight \(128 × 128, not 64 × 128\)/ },
+      {
+        alone: ["error wrong-shape"],
+        beside: ["error wrong-shape", "error other-network"],
+        says: /blk\.0\.ffn_gate\.weight \(128 × 128, not 64 × 128\)/,
+      },
     ],
     [
       "a token id beyond the vocabulary",

@@ -2,9 +2,10 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { exportCheckpoint } from "../../src/export/checkpoint";
+import { placedTensors } from "../../src/export/onnx/proto";
 import { f16Word } from "../../src/io/dtype";
 import { bytesFile, memorySink, memorySource } from "../../src/io/memory";
-import { bytesField, concat } from "../../src/io/protobuf";
+import { bytesField, concat, floatField } from "../../src/io/protobuf";
 import { openModel } from "../../src/model/checkpoint";
 import { createCpuOps } from "../../src/ops/cpu";
 import type { Recipe } from "../../src/recipe/recipe";
@@ -12,18 +13,15 @@ import { demoFolder } from "../support/demo";
 import { run } from "../support/engine";
 import { packableConfig } from "../support/exported";
 import { recipeWith } from "../support/recipe";
-import { safetensors, tinyTensors, tinyTokens } from "../support/tiny";
-import { check, codesOf } from "./files";
+import { safetensors, type Tensors, tinyTensors, tinyTokens } from "../support/tiny";
+import { addBiases, check, codesOf, type Json } from "./files";
 
 /** An export as files by name, and its original. */
-async function exported(change: Partial<Recipe>) {
+async function exported(change: Partial<Recipe>, config: Json = packableConfig, tensors = tinyTensors(config)) {
   const tokenizer = ["tokenizer.json", "tokenizer_config.json"].map((name) =>
     bytesFile(name, readFileSync(join(demoFolder, name), "utf8")),
   );
-  const weights = [
-    bytesFile("config.json", JSON.stringify(packableConfig)),
-    bytesFile("model.safetensors", safetensors(tinyTensors(packableConfig))),
-  ];
+  const weights = [bytesFile("config.json", JSON.stringify(config)), bytesFile("model.safetensors", safetensors(tensors))];
   const model = await openModel(memorySource("tiny", [...weights, ...tokenizer]));
   const recipe = recipeWith({ format: "onnx", groupSize: 32, ...change }, { alpha: 0 });
   const sink = memorySink();
@@ -54,6 +52,95 @@ describe.each<Partial<Recipe>>([
       expect(error, name).toBeLessThan(0.35);
     }
   });
+});
+
+const qwen2 = { ...packableConfig, model_type: "qwen2", architectures: ["Qwen2ForCausalLM"] };
+const qwen3 = { ...packableConfig, model_type: "qwen3", architectures: ["Qwen3ForCausalLM"], tie_word_embeddings: true };
+const mistral = { ...packableConfig, model_type: "mistral", architectures: ["MistralForCausalLM"], sliding_window: 16 };
+const biased = () => addBiases(tinyTensors(qwen2), ["q_proj", "k_proj", "v_proj"]);
+
+describe.each<[string, Partial<Recipe>, Json?, Tensors?]>([
+  ["Qwen2's biases", { bits: 4 }, qwen2, biased()],
+  ["AWQ's folds", { bits: 4, method: "awq", format: "onnx-f16" }, qwen2, biased()],
+  ["Qwen3, tied, f16", { bits: 4, format: "onnx-f16" }, qwen3],
+  ["a window", { bits: 4 }, mistral],
+])("a sound export: %s", (_, change, config, tensors) => {
+  test("is the original's in all that is beside the layers", async () => {
+    const { model, files, sourceOf } = await exported(change, config, tensors);
+    const found = await check(sourceOf(files), { original: model });
+    expect(codesOf(found)).toEqual([]);
+    expect(JSON.stringify(found.findings)).toMatch(/other tensors \(embeddings, head, norms, biases\) are the original's/);
+  });
+});
+
+/** The bytes with `to` wherever they have `from`, which is as long. */
+function replaced(bytes: Uint8Array, from: Uint8Array, to: Uint8Array): Uint8Array {
+  const out = Buffer.from(bytes);
+  for (let at = out.indexOf(from); at >= 0; at = out.indexOf(from, at + to.length)) out.set(to, at);
+  return new Uint8Array(out);
+}
+const epsilon = (eps: number) => floatField(2, eps);
+
+test.each<[string, Json, (files: Map<string, Uint8Array>) => void, string[], RegExp]>([
+  [
+    "embeddings that are 0",
+    packableConfig,
+    (f) => {
+      const [graph, data] = [f.get(graphOf(f))!, f.get(dataFile(f))!.slice()];
+      const { offset, bytes } = placedTensors(graph).find(({ spec }) => spec.name === "model.embed_tokens.weight")!;
+      f.set(dataFile(f), data.fill(0, offset, offset + bytes));
+    },
+    ["error far-from-original"],
+    /model\.embed_tokens\.weight \(relative error 1\.00\)/,
+  ],
+  [
+    "another epsilon in the graph",
+    packableConfig,
+    (f) => f.set(graphOf(f), replaced(f.get(graphOf(f))!, epsilon(1e-5), epsilon(0.1))),
+    ["error other-network"],
+    /Epsilon of the norms: 0\.1; in the original: 0\.00001.*the graph's epsilon/,
+  ],
+  [
+    "another epsilon in config.json",
+    packableConfig,
+    (f) => f.set("config.json", replaced(f.get("config.json")!, Buffer.from("0.00001"), Buffer.from("0.10001"))),
+    ["error other-network"],
+    /Epsilon of the norms: 0\.10001; in the original: 0\.00001.*rms_norm_eps/,
+  ],
+  [
+    "no window in the graph",
+    mistral,
+    (f) => f.set(graphOf(f), replaced(f.get(graphOf(f))!, Buffer.from("local_window_size"), Buffer.from("local_window_none"))),
+    ["warning other-network"],
+    /Beyond 16 tokens it computes another model.*the graph's local_window_size/,
+  ],
+  [
+    "other angles",
+    packableConfig,
+    (f) => {
+      const [graph, data] = [f.get(graphOf(f))!, f.get(dataFile(f))!.slice()];
+      const { offset, bytes } = placedTensors(graph).find(({ spec }) => spec.name === "cos_cache")!;
+      f.set(dataFile(f), data.fill(0, offset, offset + bytes));
+    },
+    ["error other-network"],
+    /Rotary embedding, cos at position 0: 0\.00; in the original: 1\.00/,
+  ],
+])("a graph that computes another model: %s", async (_, config, edit, codes, says) => {
+  const { model, files, sourceOf } = await exported({ bits: 4 }, config);
+  const changed = new Map(files);
+  changed.delete("certificate.json");
+  edit(changed);
+  const found = await check(sourceOf(changed), { original: model });
+  expect(codesOf(found)).toEqual(codes);
+  expect(JSON.stringify(found.findings)).toMatch(says);
+});
+
+test("layers that stay floats are compared too", async () => {
+  const { model, files, sourceOf } = await exported({ bits: 4, blocks: 1 });
+  const found = await check(sourceOf(files), { original: model });
+  expect(codesOf(found)).toEqual([]);
+  expect(found.layers).toHaveLength(14);
+  expect(found.layers!.filter(({ stored }) => stored === "F16")).toHaveLength(7);
 });
 
 test.each<[string, (files: Map<string, Uint8Array>) => void, string[]]>([

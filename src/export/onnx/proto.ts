@@ -1,6 +1,7 @@
 /** ONNX's messages as bytes, by the field numbers of its schema (github.com/onnx/onnx, onnx/onnx.proto). */
 import { version } from "../../../package.json";
 import { QuantError } from "../../errors";
+import { toFloats } from "../../io/dtype";
 import { bytesField, concat, FieldCount, fieldsOf, floatField, intField, messageField } from "../../io/protobuf";
 import type { EntrySpec } from "../containers/container";
 import { type Attribute, type Constant, type Graph, microsoft, type Node, type OnnxDtype, type Value } from "./graph";
@@ -142,11 +143,12 @@ function placeOf(entry: Uint8Array, count: FieldCount): [key: string, value: str
   return [texts[0], texts[1]];
 }
 
-/** An operator with its whole-number attributes, as a model file has it. */
+/** An operator with its attributes that are numbers, as a model file has it. */
 export interface ReadNode {
   readonly type: string;
   readonly inputs: readonly string[];
   readonly ints: ReadonlyMap<string, number>;
+  readonly floats: ReadonlyMap<string, number>;
 }
 
 /** The operators of a model file in their order; what it says is not checked. @throws QuantError `bad-file` where it is none. */
@@ -158,23 +160,35 @@ export function* nodesOf(model: Uint8Array): Generator<ReadNode> {
 function nodeOf(node: Uint8Array, count: FieldCount): ReadNode {
   const inputs: string[] = [];
   const ints = new Map<string, number>();
+  const floats = new Map<string, number>();
   let type = "";
   for (const { field, value } of fieldsOf(node, count)) {
     if (typeof value === "bigint") continue;
     if (field === 1) inputs.push(decoder.decode(value));
     else if (field === 4) type = decoder.decode(value);
-    else if (field === 5) ints.set(...attributeOf(value, count));
+    else if (field === 5) {
+      const { name, int, float } = attributeOf(value, count);
+      ints.set(name, int);
+      if (float !== null) floats.set(name, float);
+    }
   }
-  return { type, inputs, ints };
+  return { type, inputs, ints, floats };
 }
 
-function attributeOf(attribute: Uint8Array, count: FieldCount): [name: string, int: number] {
-  let [name, int] = ["", 0];
+interface ReadAttribute {
+  name: string;
+  int: number;
+  float: number | null;
+}
+
+function attributeOf(attribute: Uint8Array, count: FieldCount): ReadAttribute {
+  const read: ReadAttribute = { name: "", int: 0, float: null };
   for (const { field, value } of fieldsOf(attribute, count)) {
-    if (field === 1 && typeof value !== "bigint") name = decoder.decode(value);
-    else if (field === 3 && typeof value === "bigint") int = Number(value);
+    if (field === 1 && typeof value !== "bigint") read.name = decoder.decode(value);
+    else if (field === 2 && typeof value !== "bigint" && value.length === 4) read.float = toFloats(value, "F32")[0];
+    else if (field === 3 && typeof value === "bigint") read.int = Number(value);
   }
-  return [name, int];
+  return read;
 }
 
 /** The messages that stand in a field, one at a time: there may be a million. */

@@ -2,7 +2,7 @@
 import type { ReadValue } from "../../export/gguf/header-reader";
 import { layerNames } from "../../export/gguf/places";
 import type { ModelSpec } from "../../model/spec";
-import { layerKinds } from "../../recipe/recipe";
+import { type LayerKind, layerKinds } from "../../recipe/recipe";
 
 export type Keys = ReadonlyMap<string, ReadValue>;
 /** Shapes by name, [out, in]. */
@@ -14,6 +14,9 @@ export const architectures: Readonly<Record<string, string>> = {
   qwen2: "Qwen2ForCausalLM",
   qwen3: "Qwen3ForCausalLM",
 };
+
+/** The layers that always have a bias, by architecture: llama.cpp loads a file without them all the same, and computes another model. */
+const alwaysBiased: Readonly<Record<string, readonly LayerKind[]>> = { qwen2: ["q_proj", "k_proj", "v_proj"] };
 
 /** Keys without which no spec can be made, after the architecture's name. */
 export const neededKeys = [
@@ -33,6 +36,7 @@ export function specOf(id: string, keys: Keys, shapes: Shapes): ModelSpec {
     return typeof value === "number" ? value : otherwise;
   };
   const [hidden, heads] = [number("embedding_length", 0), number("attention.head_count", 1)];
+  const isBiased = (kind: LayerKind) => alwaysBiased[id]?.includes(kind) || shapes.has(`blk.0.${layerNames[kind]}.bias`);
   return {
     architecture: architectures[id],
     blocks: number("block_count", 0),
@@ -47,7 +51,7 @@ export function specOf(id: string, keys: Keys, shapes: Shapes): ModelSpec {
     ropeTheta: number("rope.freq_base", 10_000),
     ropeScaling: { kind: "default" },
     slidingWindows: [],
-    biases: new Set(layerKinds.filter((kind) => shapes.has(`blk.0.${layerNames[kind]}.bias`))),
+    biases: new Set(layerKinds.filter(isBiased)),
     maxPositions: number("context_length", 0),
     qkNorm: id === "qwen3",
     packing: null,

@@ -75,7 +75,8 @@ function isKnownKind({ findings }: CheckJob, config: Json, shards: Shards): bool
   }
 }
 
-function specOf({ findings }: CheckJob, config: Json): ModelSpec | null {
+/** Null, with a finding, where the architecture is not known or its settings are wrong. */
+export function specOf({ findings }: CheckJob, config: Json): ModelSpec | null {
   try {
     return parseSpec(config);
   } catch (cause) {

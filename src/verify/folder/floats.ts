@@ -5,6 +5,7 @@ import { dtypeBytes, findBeyondF16, findNonFinite, isFloat, toFloats } from "../
 import type { Dtype, Shards } from "../../io/types";
 import type { CheckJob } from "../job";
 import type { Matrix } from "../matrix";
+import type { Other } from "../others";
 
 const pieceBytes = 8 * 2 ** 20;
 
@@ -44,20 +45,27 @@ function checkerOf({ findings }: CheckJob, name: string, dtype: Dtype, isHalf: b
 
 /** A layer of floats, read and checked as it is compared; null where it is none. */
 export function floatMatrix(job: CheckJob, shards: Shards, name: string, isHalf: boolean): Matrix | null {
-  const tensor = shards.tensors.get(`${name}.weight`);
-  if (tensor?.shape.length !== 2 || !isFloat(tensor.dtype)) return null;
-  const { shape, dtype } = tensor;
-  const check = checkerOf(job, tensor.name, dtype, isHalf);
+  const tensor = floatTensor(job, shards, `${name}.weight`, isHalf);
+  if (tensor?.shape.length !== 2) return null;
+  const { shape, stored, rows } = tensor;
+  return { name, shape: [shape[0], shape[1]], stored, unit: 1, readings: [], rows };
+}
+
+/** A vector or matrix of floats, read and checked as it is compared; null where it is none. */
+export function floatTensor(job: CheckJob, shards: Shards, name: string, isHalf: boolean): Other | null {
+  const { shape, dtype } = shards.tensors.get(name) ?? { shape: [], dtype: "U8" };
+  if (!isFloat(dtype) || (shape.length !== 1 && shape.length !== 2)) return null;
+  const check = checkerOf(job, name, dtype, isHalf);
   return {
     name,
-    shape: [shape[0], shape[1]],
+    source: name,
+    shape,
     stored: dtype,
     unit: 1,
-    readings: [],
     async rows(from, to) {
-      const bytes = await shards.readTensor(tensor.name, { from, to });
+      const bytes = await shards.readTensor(name, { from, to });
       job.read(bytes.length, name);
-      check(bytes, from * shape[1]);
+      check(bytes, from * (shape[1] ?? 1));
       return toFloats(bytes, dtype);
     },
   };

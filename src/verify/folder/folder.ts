@@ -1,15 +1,16 @@
 /** A Hugging Face folder, or a safetensors file by itself. */
 
-import { toFloats } from "../../io/dtype";
+import { isFloat, toFloats } from "../../io/dtype";
 import type { Shards } from "../../io/types";
-import { normNames } from "../../model/layers";
+import { ownTensors } from "../../model/checkpoint";
+import { headName } from "../../model/layers";
 import { packedParts } from "../../model/packing";
 import { Comparison } from "../compare";
 import type { CheckJob } from "../job";
-import { Original } from "../original";
+import { compareNetworks, configNames } from "../network";
 import { checkSecondSettings, interpret, type Json, readConfig, type Said } from "./config";
 import { checkTokenizerFiles, openFiles } from "./files";
-import { checkValues, floatMatrix } from "./floats";
+import { checkValues, floatMatrix, floatTensor } from "./floats";
 import { type PackedName, packedNames } from "./layers";
 import { checkNames } from "./names";
 import { checkGptq, concludeZeros, openPacked, packedMatrix, type Zeros } from "./packed";
@@ -25,6 +26,8 @@ export async function checkFolder(job: CheckJob): Promise<void> {
   const said = (config && interpret(job, config, shards)) ?? null;
   if (config) checkTokenizerFiles(job);
   if (said) await checkSecondSettings(job, said);
+  const spec = said?.spec;
+  if (spec) await compareNetworks(job, { spec, hasHead: !spec.tied || shards.tensors.has(headName), names: configNames });
   await new FolderCheck(job, shards, said, isHalf(config)).run();
 }
 
@@ -32,7 +35,8 @@ const isHalf = (config: Json | null): boolean => (config?.dtype ?? config?.torch
 
 class FolderCheck {
   private readonly comparison: Comparison | null;
-  private readonly original: Original | null;
+  /** The original's tensors beside the linear layers, and biases that only the file has. */
+  private readonly own: ReadonlySet<string>;
   private readonly zeros: Zeros = { means: [], off: new Map() };
 
   constructor(
@@ -41,8 +45,10 @@ class FolderCheck {
     private readonly said: Said | null,
     private readonly isHalf: boolean,
   ) {
-    this.original = job.original && new Original(job.original);
-    this.comparison = this.original && new Comparison(job, this.original, (layer) => this.inputFactor(layer));
+    this.comparison = job.original && new Comparison(job, job.original, (name) => this.vector(name));
+    const spec = job.original?.spec;
+    const biases = new Set([...(spec?.biases ?? []), ...(said?.spec?.biases ?? [])]);
+    this.own = spec ? ownTensors({ ...spec, biases }).add(headName) : new Set();
   }
 
   async run(): Promise<void> {
@@ -81,30 +87,26 @@ class FolderCheck {
   }
 
   private async floats(tensor: string): Promise<void> {
-    const { job, shards, comparison, original } = this;
+    const { job, shards, comparison } = this;
     const name = tensor.replace(/\.weight$/, "");
-    const isLayer = name !== tensor && original?.checkpoint.layers.some((layer) => layer.name === name);
+    const isLayer = name !== tensor && job.original?.layers.some((layer) => layer.name === name);
     const matrix = comparison && isLayer ? floatMatrix(job, shards, name, this.isHalf) : null;
+    const other = comparison && !matrix && this.isCompared(tensor) ? floatTensor(job, shards, tensor, this.isHalf) : null;
     if (matrix) await comparison!.layer(matrix);
+    else if (other) await comparison!.other(other);
     else await checkValues(job, shards, tensor, this.isHalf);
   }
 
-  /** What the file has of the norm before a layer, over the original's: AWQ divides a norm by what it multiplies the inputs of the layers after it by. */
-  private async inputFactor(layer: string): Promise<Float32Array | null> {
-    const [, block, kind] = /\.layers\.(\d+)\..*\.(\w+)$/.exec(layer) ?? [];
-    if (kind === undefined || /^(o|down)_proj$/.test(kind)) return null;
-    const names = normNames(Number(block));
-    const name = /^(gate|up)_proj$/.test(kind) ? names.postAttention : names.input;
-    const before = await this.original!.vector(name);
-    const tensor = this.shards.tensors.get(name);
-    if (!before || !tensor) return null;
-    return factorOf(toFloats(await this.shards.readTensor(name), tensor.dtype), before);
+  /** Beside the linear layers: what is in the forward pass or, where that is not known, every matrix. */
+  private isCompared(tensor: string): boolean {
+    const { spec } = this.job.original!;
+    if (!spec) return this.shards.tensors.get(tensor)!.shape.length > 1;
+    return this.own.has(tensor);
   }
-}
 
-/** Null where the two are the same but for rounding to 16 bits. */
-export function factorOf(now: Float32Array, before: Float32Array): Float32Array | null {
-  if (now.length !== before.length) return null;
-  const factor = Float32Array.from(now, (x, i) => (before[i] === 0 || !Number.isFinite(x / before[i]) ? 1 : x / before[i]));
-  return factor.some((f) => Math.abs(f - 1) > 2 ** -7) ? factor : null;
+  /** Whole, by its name in the original; null where there is none. */
+  private async vector(name: string): Promise<Float32Array | null> {
+    const tensor = this.shards.tensors.get(name);
+    return tensor && isFloat(tensor.dtype) ? toFloats(await this.shards.readTensor(name), tensor.dtype) : null;
+  }
 }

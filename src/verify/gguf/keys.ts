@@ -1,11 +1,49 @@
 /** A GGUF file's metadata: what llama.cpp needs, and whether it agrees with the tensors. */
+import { asQuantError } from "../../errors";
 import type { ReadValue } from "../../export/gguf/header-reader";
 import { type ModelSpec, mostBlocks } from "../../model/spec";
 import { architectures, type Keys, neededKeys, type Shapes, specOf, vocabularyTensor } from "../../reopen/gguf/network";
+import type { AnyTensor } from "../../reopen/gguf/parts";
+import { ropeScalingOf } from "../../reopen/gguf/rope";
 import type { CheckJob } from "../job";
+import type { Network } from "../network";
 
-/** What the keys say of the network; null where the architecture is not known here, or keys are missing. */
-export function networkOf({ findings }: CheckJob, keys: Keys, shapes: Shapes): ModelSpec | null {
+/** What keys of an architecture are called. */
+export const keyNames = (id: string): Network["names"] => ({
+  blocks: `${id}.block_count`,
+  hidden: `${id}.embedding_length`,
+  intermediate: `${id}.feed_forward_length`,
+  heads: `${id}.attention.head_count`,
+  kvHeads: `${id}.attention.head_count_kv`,
+  headDim: `${id}.attention.key_length`,
+  eps: `${id}.attention.layer_norm_rms_epsilon`,
+  qkNorm: "general.architecture",
+  biases: "blk.*.bias",
+  vocabulary: vocabularyTensor,
+  rope: `${id}.rope.freq_base, ${id}.rope.scaling.*, rope_freqs.weight`,
+  windows: `${id}.context_length`,
+  head: "output.weight",
+});
+
+/**
+ * What the keys say of the network; null where the architecture is not known here, or keys are missing.
+ * @param divisors the tensor rope_freqs.
+ */
+export async function networkOf(job: CheckJob, keys: Keys, shapes: Shapes, divisors: AnyTensor | undefined): Promise<ModelSpec | null> {
+  const spec = plainNetworkOf(job, keys, shapes);
+  if (!spec) return null;
+  try {
+    return { ...spec, ropeScaling: await ropeScalingOf(keys, spec, divisors) };
+  } catch (cause) {
+    const { code, where } = asQuantError(cause);
+    if (code === "unsupported-architecture")
+      job.findings.add("warning", "config", `It is not checked here: ${where}.`, "rope.scaling.type");
+    else job.findings.failed(cause, "rope.scaling", "config");
+    return spec;
+  }
+}
+
+function plainNetworkOf({ findings }: CheckJob, keys: Keys, shapes: Shapes): ModelSpec | null {
   const id = keys.get("general.architecture");
   if (typeof id !== "string") {
     findings.join("error", "gguf-keys", "llama.cpp does not load a file without these keys.", "general.architecture");

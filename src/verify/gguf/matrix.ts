@@ -1,18 +1,14 @@
-import type { GgufTensor } from "../../export/gguf/reader";
+import type { Place } from "../../export/gguf/places";
 import { interleaved } from "../../export/gguf/row-order";
+import type { AnyTensor } from "../../reopen/gguf/parts";
 import { moved, type Rows } from "../../reopen/rows";
 import type { Matrix, Reading } from "../matrix";
 
-interface Place {
-  /** The original's name, without ".weight". */
-  readonly layer: string;
-  readonly headDim: number;
-  /** llama.cpp expects the rows of each head interleaved. */
-  readonly isTurned: boolean;
-}
-
-/** A tensor as a layer in the original's order of rows. @param rows as they lie in the file. */
-export function ggufMatrix({ layer, headDim, isTurned }: Place, { type, shape }: GgufTensor, rows: Rows): Matrix {
+/** A tensor as a layer in the original's order of rows. @param headDim the original's. @param rows as they lie in the file. */
+export function ggufMatrix(place: Place, headDim: number, { type, shape }: Pick<AnyTensor, "type" | "shape">, rows: Rows): Matrix {
+  const layer = place.source.replace(/\.weight$/, "");
+  // llama.cpp expects the rows of each head interleaved.
+  const isTurned = place.headDim !== undefined;
   const hasHeads = /\.(q|k)_proj$/.test(layer) && shape[0] % headDim === 0 && headDim % 2 === 0;
   const n = shape[1];
   return {

@@ -4,11 +4,10 @@ import { mostGraphBytes, nodesOf, type PlacedTensor, placedTensors } from "../..
 import { findNonFinite, tensorBytes } from "../../io/dtype";
 import { shown } from "../../io/text";
 import type { SourceFile } from "../../io/types";
-import { bitsMatrices, type Open } from "../../reopen/onnx/matmul-nbits";
-import { Comparison } from "../compare";
+import type { Open } from "../../reopen/onnx/matmul-nbits";
 import { checkTokenizerFiles } from "../folder/files";
 import type { CheckJob } from "../job";
-import { Original } from "../original";
+import { compareGraph } from "./compare";
 
 const pieceBytes = 8 * 2 ** 20;
 
@@ -36,7 +35,7 @@ export async function checkOnnx(job: CheckJob): Promise<void> {
   checkEnds(job, tensors, open);
   if (source.files.some(({ name }) => name === "config.json")) checkTokenizerFiles(job);
   for (const tensor of sound) await checkValues(job, tensor, open(tensor)!);
-  if (job.original) await compare(job, new Original(job.original), model, sound, open);
+  if (job.original) await compareGraph(job, job.original, { nodes: [...nodesOf(model)], tensors: sound, open });
 }
 
 const opener = ({ source }: CheckJob, graph: string): Open => {
@@ -81,12 +80,4 @@ async function checkValues(job: CheckJob, { spec, offset, bytes }: PlacedTensor,
     else job.findings.join(isWeight(spec.name) ? "error" : "warning", "not-finite", "Weights are NaN or infinite.", spec.name);
     return;
   }
-}
-
-async function compare(job: CheckJob, original: Original, model: Uint8Array, tensors: readonly PlacedTensor[], open: Open): Promise<void> {
-  const comparison = new Comparison(job, original);
-  for (const matrix of bitsMatrices(nodesOf(model), tensors, open)) {
-    if (original.shapeOf(matrix.name)) await comparison.layer({ ...matrix, unit: 1, readings: [] });
-  }
-  comparison.conclude();
 }

@@ -81,7 +81,9 @@ of every layer's inputs over the calibration windows that ours has, handed to \`
 distribution, top-1 the share of positions with its most likely token. Where several draws of calibration windows were made: their mean, and in brackets the largest less the
 smallest. GPTQ and "GPTQ + QEP" have the paper’s settings; the preset Good, the default, corrects down_proj too, and goes through columns in act-order. Draws are from one text and share windows, so another text would spread more. Perplexity here moves by chance more than KL does: a file
 farther from the original can have the lower one. Q2_K_M is llama.cpp's file type Q2_K, a mix; "Q2_K" has that type in every layer, and Q6_K in the head. Where a row is not whole blocks, both
-sides take llama.cpp's fallback. MB is the size of the file. Which of ours is least is told by the evaluation windows themselves.
+sides take llama.cpp's fallback. MB is the size of the file. Which of ours is least is told by the evaluation windows themselves. SmolLM2-135M's weights
+were taken from a Q4_1 file, so that they lie near a grid of 4 bits: 2 and 3 bits say more there. Its rows of 576 are no whole super-blocks, so that only the 1536 inputs of
+down_proj are on K-quants, and the other layers on the fall-backs.
 
 ${all.map(part).join("\n\n")}`;
 }

@@ -11,17 +11,19 @@ const text = strings.compare;
 interface Props {
   /** What the place for the other checkpoint is called, and what it asks for. */
   texts: typeof text;
+  /** False where a heading stands above it. */
+  heading?: boolean;
 }
 
 /** The open checkpoint beside the one that it was made of. */
-export function Comparisons({ texts }: Props) {
+export function Comparisons({ texts, heading = true }: Props) {
   const studio = useStudio();
   const busy = useStudioState(isBusy);
   const compared = useStudioState((s) => s.model.compared);
   return (
     <>
       <DropTarget texts={texts} disabled={busy} onGiven={(given) => studio.measureAgainst(given)}>
-        <h3>{texts.title}</h3>
+        {heading && <h3>{texts.title}</h3>}
         <p className={css.quiet}>{texts.what}</p>
       </DropTarget>
       {compared.map(({ original, textLabel, result }, at) => (

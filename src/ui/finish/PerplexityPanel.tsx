@@ -73,7 +73,7 @@ export function PerplexityPanel() {
           <details>
             <summary>{strings.compare.another.title}</summary>
             <div className={css.inside}>
-              <Comparisons texts={{ ...strings.compare, ...strings.compare.another }} />
+              <Comparisons texts={{ ...strings.compare, ...strings.compare.another }} heading={false} />
             </div>
           </details>
         )}

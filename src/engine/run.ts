@@ -43,20 +43,23 @@ export interface RunInput {
  * @throws QuantError; `cancelled` within one chunk of work of the signal.
  */
 export async function run(input: RunInput): Promise<RunReport> {
-  const { activations, model, plan, calibration, store, signal } = input;
+  const { activations, model, plan, calibration, store, emit, signal } = input;
   if (plan.holdsOut && !calibration.heldOut) throw new QuantError("internal", "no windows were held out");
   activations.ops.resetPeak();
-  input.emit({ type: "progress", done: 0, total: 1, where: "looking through what is kept as it is" });
+  const progress = new Progress(runWork(model.spec, plan, loadOf(calibration), isReplay(input)), emit);
+  progress.add(0, "looking through what is kept as it is");
   await checkCopies(model, plan, signal);
-  await activations.job(() => runFrom(input));
+  await activations.job(() => runFrom(input, progress));
   return reportOf(store, activations.ops.peakBytes);
 }
 
-async function runFrom(input: RunInput): Promise<void> {
+/** Whether the full-precision stream is read from a recording. */
+const isReplay = ({ recording, plan }: RunInput): boolean => recording?.residuals.length === plan.blocks;
+
+async function runFrom(input: RunInput, progress: Progress): Promise<void> {
   const { model, plan, calibration, store, activations, emit, recording = null } = input;
   const from = store.committed;
-  const replay = recording?.residuals.length === plan.blocks;
-  const progress = new Progress(runWork(model.spec, plan, loadOf(calibration), replay), emit);
+  const replay = isReplay(input);
   emit({ type: "start", blocks: plan.blocks, quantizedBlocks: plan.quantizedBlocks });
   emit({ type: "log", level: "info", message: startMessage(plan, calibration, from) });
   for (const [m, { block, layers }] of store.reports.entries()) {

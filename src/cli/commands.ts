@@ -4,7 +4,7 @@ import { diskSourceFile } from "../io/node";
 import { summarize } from "../model/summary";
 import { readQuestions } from "../model/tasks";
 import { openAny } from "../reopen/open";
-import { klText, riseText, sameTopText } from "../results/divergence";
+import { klText, noDeltaTexts, riseText, sameTopText } from "../results/divergence";
 import type { Comparison, Perplexity } from "../results/measures";
 import { countOf, evaluateOptions, inspectOptions, parseCommandLine, tasksOptions, wrong } from "./args";
 import { withEngine } from "./engine";
@@ -56,11 +56,6 @@ export async function evaluate(args: string[], signal: AbortSignal): Promise<voi
     result(options.json ? JSON.stringify(value) : measuredText(measured));
   });
 }
-
-const noDeltaTexts: Record<NonNullable<Comparison["noDelta"]>, string> = {
-  sizes: "the two differ in blocks or width",
-  coordinates: "their embeddings have nothing in common, as where one of the two is rotated",
-};
 
 function measuredText(measured: Perplexity | Comparison): string {
   const { perplexity, windows, tokens } = measured;

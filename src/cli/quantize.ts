@@ -7,7 +7,7 @@ import type { GivenText } from "../engine/tokens";
 import { asQuantError } from "../errors";
 import { folderSink, folderSource } from "../io/node";
 import { claimFolder } from "../io/node-scratch";
-import { writeError } from "../io/sink";
+import { explained } from "../io/sink";
 import { idleFlags } from "../recipe/flags";
 import { type Recipe, recipeTitle } from "../recipe/recipe";
 import type { RunEvent } from "../results/events";
@@ -38,7 +38,7 @@ export async function quantize(args: string[], signal: AbortSignal): Promise<voi
     const model = await engine.open(source);
     const { shape } = model;
     const recipe = await recipeOf(options, model);
-    for (const { field } of idleFlags(recipe, options)) if (field.flag !== "bits") say(`--${field.flag} has no effect in this run.`);
+    for (const { field } of idleFlags(recipe, options)) say(`--${field.flag} has no effect in this run.`);
     if (shape && !calibration)
       throw wrong("--calibration is missing", "Give a .txt, .jsonl or .npy file; Δ is measured on it, and QEP needs it.");
     const text = shape ? { file: await textFile(calibration!), field: options["text-field"] } : null;
@@ -68,22 +68,14 @@ interface Where {
 const isInside = (file: string, folder: string): boolean => resolve(file).startsWith(resolve(folder) + sep);
 
 /** Asks before a run of hours, not after it. @throws QuantError `write-failed`. */
-async function checkReport(file: string): Promise<void> {
-  try {
+const checkReport = (file: string): Promise<void> =>
+  explained(file, async () => {
     await access(dirname(file), constants.W_OK);
     if ((await stat(file).catch(() => null))?.isDirectory()) throw new Error("it is a folder");
-  } catch (e) {
-    throw writeError(e, file);
-  }
-}
+  });
 
-async function writeReport(file: string, report: RunReport): Promise<void> {
-  try {
-    await writeFile(file, `${JSON.stringify(report, null, 2)}\n`);
-  } catch (e) {
-    throw writeError(e, file);
-  }
-}
+const writeReport = (file: string, report: RunReport): Promise<void> =>
+  explained(file, () => writeFile(file, `${JSON.stringify(report, null, 2)}\n`));
 
 async function runAndExport(
   engine: Engine,

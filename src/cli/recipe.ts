@@ -25,8 +25,7 @@ export async function recipeOf(flags: Given, model: ModelSummary | null = null):
   if (flags.for === undefined) return heard(asked, flags);
   // Bits decide which type a place is given; the other options may change what the place sets.
   const fitting = suited({ ...chosen, bits: asked.bits }, asked.destination, model ? inputWidths(model) : []);
-  // Where no type is named, bits have chosen it.
-  return heard(parseRecipe(withFlags(fitting, flags)), flags.type === undefined ? { ...flags, bits: undefined } : flags);
+  return heard(parseRecipe(withFlags(fitting, flags)), flags);
 }
 
 /** @throws QuantError bad-argument for a grid's option beside a type: what was asked for would not be what is made. */

@@ -30,7 +30,7 @@ export async function checkInputs(
   }
   for (const [m, wanted] of blocks.entries()) {
     // The run's own progress starts from 0 afterwards.
-    emit({ type: "progress", done: 0, total: 1, where: `looking whether block ${m + 1} of ${blocks.length} is as it was` });
+    emit({ type: "progress", done: 0, total: 1, where: `checking that block ${m + 1} of ${blocks.length} is unchanged` });
     for (const name of readFor(model, plan, m)) {
       throwIfCancelled(signal);
       await shards.readTensor(name);

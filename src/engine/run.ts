@@ -47,7 +47,7 @@ export async function run(input: RunInput): Promise<RunReport> {
   if (plan.holdsOut && !calibration.heldOut) throw new QuantError("internal", "no windows were held out");
   activations.ops.resetPeak();
   const progress = new Progress(runWork(model.spec, plan, loadOf(calibration), isReplay(input)), emit);
-  progress.add(0, "looking through what is kept as it is");
+  progress.add(0, "checking the weights that stay as they are");
   await checkCopies(model, plan, signal);
   await activations.job(() => runFrom(input, progress));
   return reportOf(store, activations.ops.peakBytes);

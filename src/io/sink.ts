@@ -27,7 +27,8 @@ export function writeError(e: unknown, name: string): QuantError {
   return new QuantError("write-failed", where, "Check that the folder still exists and may be written to.", { cause: e });
 }
 
-async function explained<T>(name: string, work: () => Promise<T>): Promise<T> {
+/** Does `work`, whose errors are those of writing under that name. @throws QuantError `disk-full`, `write-failed`. */
+export async function explained<T>(name: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (e) {

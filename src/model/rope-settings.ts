@@ -102,10 +102,13 @@ function scalingOf(kind: unknown, settings: Json, read: Reader, original: () => 
   }
 }
 
+/** By what YaRN multiplies cos and sin where nothing else is said. */
+export const yarnMagnitude = (factor: number, mscale = 1): number => (factor <= 1 ? 1 : 0.1 * mscale * Math.log(factor) + 1);
+
 function yarn(settings: Json, read: Reader, originalPositions: number, maxPositions: number): RopeScaling {
   // A factor of null is taken from the two lengths; a missing one is an error, here as in transformers.
   const factor = settings.factor === null ? maxPositions / originalPositions : read.number("factor");
-  const scale = (mscale = 1) => (factor <= 1 ? 1 : 0.1 * mscale * Math.log(factor) + 1);
+  const scale = (mscale?: number) => yarnMagnitude(factor, mscale);
   const both = settings.mscale && settings.mscale_all_dim;
   const inferred = both ? scale(read.number("mscale")) / scale(read.number("mscale_all_dim")) : scale();
   return {

@@ -47,8 +47,11 @@ function givenFor(row: RecipeRow, recipe: Recipe, flags: Flags): unknown {
 
 /** The options among these that have no effect in this recipe, without their dashes. */
 export const idleFlags = (recipe: Recipe, flags: Flags): RecipeRow[] =>
-  // Choosing no place is no mistake.
-  rows.filter((row) => row.path !== "destination" && isGiven(row, flags) && !isUsed(recipe, row));
+  rows.filter((row) => isGiven(row, flags) && !isUsed(recipe, row) && !isHeard(row, flags));
+
+/** Options that are heard all the same: a place, though none is chosen, and bits that choose a place's type. */
+const isHeard = ({ path }: RecipeRow, flags: Flags): boolean =>
+  path === "destination" || (path === "bits" && flags.for !== undefined && flags.type === undefined);
 
 function isGiven({ field }: RecipeRow, flags: Flags): boolean {
   const names = field.kind === "optional" && field.switch ? [field.flag, field.switch.flag] : [field.flag];

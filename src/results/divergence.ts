@@ -1,5 +1,5 @@
 /** What was measured of a model beside its original, as people read it. */
-import type { Divergence, Mean } from "./measures";
+import type { Comparison, Divergence, Mean } from "./measures";
 
 /** A mean with its standard error: to the error's second digit, which is as far as it means anything. Where there is no error, to three digits. */
 export function withError({ mean, error }: Mean): string {
@@ -26,3 +26,9 @@ const short = (x: number): string => String(Number(x.toPrecision(3)));
 /** 0.0421 ± 0.0012 nats per token (median 0.0203, 99 % of tokens below 0.411, at most 1.92) */
 export const klText = ({ kl }: Divergence): string =>
   `${withError(kl)} nats per token (median ${short(kl.median)}, 99 % of tokens below ${short(kl.p99)}, at most ${short(kl.max)})`;
+
+/** Why two models have no Δ_m, as the end of a sentence. */
+export const noDeltaTexts: Readonly<Record<NonNullable<Comparison["noDelta"]>, string>> = {
+  sizes: "the two differ in blocks or width",
+  coordinates: "their embeddings have nothing in common, as where one of the two is rotated",
+};

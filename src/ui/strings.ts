@@ -244,10 +244,7 @@ export const strings = {
     nothing: "There are no readable files among these.",
     result: (original: string, label: string, windows: number, length: number) =>
       `Beside ${original}, on ${label}, ${windows} windows of ${length}`,
-    noDelta: {
-      sizes: "The two differ in blocks or width, so that there is no Δ_m.",
-      coordinates: "Their embeddings have nothing in common, as where one of the two is rotated, so that there is no Δ_m.",
-    },
+    noDelta: (why: string) => `There is no Δ_m: ${why}.`,
     another: {
       title: "Compare with another checkpoint",
       what: "For a dense export, a merge or a fine-tuned model: drop what it was made of. Δ_m, KL divergence and perplexity are measured on the evaluation text, block by block.",

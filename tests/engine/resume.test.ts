@@ -117,7 +117,7 @@ describe("an interrupted run", () => {
     expect(events.filter((e) => e.type === "layer")).toHaveLength(28);
     expect(events.filter((e) => e.type === "commit").map((e) => e.done)).toEqual([3, 4]);
     const progress = events.filter((e) => e.type === "progress");
-    expect(progress.slice(0, 2).map((e) => e.where)).toEqual([1, 2].map((m) => `looking whether block ${m} of 2 is as it was`));
+    expect(progress.slice(0, 2).map((e) => e.where)).toEqual([1, 2].map((m) => `checking that block ${m} of 2 is unchanged`));
     for (const [i, e] of progress.entries()) expect(e.done).toBeGreaterThanOrEqual(progress[i - 1]?.done ?? 0);
     expect(report.blocks).toHaveLength(4);
     expect(await engine.interrupted()).toEqual([]);

@@ -41,7 +41,7 @@ describe("events", () => {
     expect(progress.at(-2)!.done / progress.at(-2)!.total).toBeGreaterThan(0.999);
     expect(events.filter((e) => e.type === "block").map((e) => e.block.index)).toEqual([0, 1, 2]);
     expect(new Set(events.filter((e) => e.type === "layer").map((e) => e.layer.name)).size).toBe(21);
-    expect(events[0]).toMatchObject({ type: "progress", done: 0, where: "looking through what is kept as it is" });
+    expect(events[0]).toMatchObject({ type: "progress", done: 0, where: "checking the weights that stay as they are" });
     expect(events[1].type).toBe("start");
   });
 });

@@ -1,7 +1,7 @@
 /** config.json as mlx-lm reads it: by names that some transformers versions do not write, and with defaults of its own for what is missing. */
 import type { Checkpoint, Model } from "../../model/checkpoint";
 import { familyOf } from "../../model/families";
-import { ropeSettingsOf } from "../../model/rope-settings";
+import { ropeSettingsOf, yarnMagnitude } from "../../model/rope-settings";
 import { withDtype } from "./source-order";
 
 type Json = Record<string, unknown>;
@@ -41,7 +41,7 @@ function rope(config: Json, { ropeTheta, ropeScaling }: Model["spec"]): Json {
  */
 const magnitude = ({ factor, attentionFactor }: Yarn): Json => ({
   attention_factor: attentionFactor,
-  mscale: factor > 1 ? (attentionFactor - 1) / (0.1 * Math.log(factor)) : 1,
+  mscale: factor > 1 ? (attentionFactor - 1) / (yarnMagnitude(factor) - 1) : 1,
   mscale_all_dim: 0,
 });
 

@@ -1,5 +1,6 @@
 /** What llama.cpp calls the families that it can run, and what it does not do as they do. */
 import { QuantError } from "../../errors";
+import { yarnMagnitude } from "../../model/rope-settings";
 import type { ModelSpec } from "../../model/spec";
 import type { LayerKind } from "../../recipe/recipe";
 import { f32, type Metadata, text, u32, type Value } from "./metadata-values";
@@ -68,9 +69,6 @@ export function networkKeys(spec: ModelSpec): Metadata {
   return new Map(Object.entries(keys).map(([key, value]) => [`${id}.${key}`, value]));
 }
 
-/** What llama.cpp multiplies cos and sin by for every YaRN, besides attn_factor. */
-export const yarnMagnitude = (factor: number): number => (factor <= 1 ? 1 : 0.1 * Math.log(factor) + 1);
-
 /** Llama 3's scaling is a tensor, and dynamic scaling changes nothing up to the trained length. */
 function ropeKeys({ ropeScaling: rope }: ModelSpec): Record<string, Value> {
   if (rope.kind === "linear") return { "rope.scaling.type": text("linear"), "rope.scaling.factor": f32(rope.factor) };
@@ -79,6 +77,7 @@ function ropeKeys({ ropeScaling: rope }: ModelSpec): Record<string, Value> {
     "rope.scaling.type": text("yarn"),
     "rope.scaling.factor": f32(rope.factor),
     "rope.scaling.original_context_length": u32(rope.originalPositions),
+    // llama.cpp multiplies by the usual magnitude besides.
     "rope.scaling.attn_factor": f32(rope.attentionFactor / yarnMagnitude(rope.factor)),
   };
 }

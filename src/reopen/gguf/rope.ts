@@ -1,8 +1,7 @@
 /** How a GGUF file's rotary embedding is scaled. */
 import { QuantError } from "../../errors";
-import { yarnMagnitude } from "../../export/gguf/architectures";
 import { toFloats } from "../../io/dtype";
-import type { RopeScaling } from "../../model/rope-settings";
+import { type RopeScaling, yarnMagnitude } from "../../model/rope-settings";
 import type { ModelSpec } from "../../model/spec";
 import { architectures, type Keys } from "./network";
 import type { AnyTensor } from "./parts";

@@ -1,3 +1,4 @@
+import { noDeltaTexts } from "../../results/divergence";
 import { isBusy } from "../../store/next";
 import { DropTarget } from "../parts/DropTarget";
 import table from "../parts/table.module.css";
@@ -31,7 +32,7 @@ export function Comparisons({ texts, heading = true }: Props) {
         <table key={at} className={`${table.table} ${css.results}`}>
           <caption className={css.caption}>
             {text.result(original, textLabel, result.windows, result.tokens / result.windows)}
-            {result.noDelta && ` ${text.noDelta[result.noDelta]}`}
+            {result.noDelta && ` ${text.noDelta(noDeltaTexts[result.noDelta])}`}
           </caption>
           <Heads />
           <tbody>

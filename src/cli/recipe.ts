@@ -22,14 +22,14 @@ export async function recipeOf(flags: Given, model: ModelSummary | null = null):
   const base = parseRecipe(path ? await givenAs("recipe", async () => readJson(await diskSourceFile(path), 2 ** 20)) : {});
   const chosen = preset === undefined ? base : changeRecipe(base, presets[presetNamed(preset)].sets);
   const asked = parseRecipe(withFlags(chosen, flags));
-  if (flags.for === undefined) return heard(asked, flags);
+  if (flags.for === undefined) return withCheckedGrid(asked, flags);
   // Bits decide which type a place is given; the other options may change what the place sets.
   const fitting = suited({ ...chosen, bits: asked.bits }, asked.destination, model ? inputWidths(model) : []);
-  return heard(parseRecipe(withFlags(fitting, flags)), flags);
+  return withCheckedGrid(parseRecipe(withFlags(fitting, flags)), flags);
 }
 
-/** @throws QuantError bad-argument for a grid's option beside a type: what was asked for would not be what is made. */
-function heard(recipe: Recipe, flags: Given): Recipe {
+/** The recipe as it is. @throws QuantError bad-argument for a grid's option beside a type: what was asked for would not be what is made. */
+function withCheckedGrid(recipe: Recipe, flags: Given): Recipe {
   const idle = idleFlags(recipe, flags).find(({ field }) => field.onlyIf?.path === "type");
   if (idle)
     throw wrong(

@@ -115,7 +115,7 @@ async function passedTogether(input: EvaluationInput, original: Model, chunks: r
       (c) => streams[0].h(c),
       (c) => streams[1].h(c),
     );
-  // No rounding takes embeddings farther from the original's than 0 is; turned at random they are √2 times as far.
+  // Before the first block: no rounding takes embeddings farther from the original's than 0 is; turned at random they are √2 times as far.
   const isTurned = (await apart(-1)).relativeDelta > 1;
   const blocks: BlockReport[] = [];
   for (let m = 0; m < original.spec.blocks; m++) {

@@ -9,8 +9,9 @@ import type { Comparison, Perplexity } from "../results/measures";
 import { countOf, evaluateOptions, inspectOptions, parseCommandLine, tasksOptions, wrong } from "./args";
 import { withEngine } from "./engine";
 import { threadHelper } from "./helper";
+import { idleOptions } from "./idle";
 import { sourceAt } from "./source";
-import { listener, megabytes, result, safe } from "./terminal";
+import { listener, megabytes, result, safe, say } from "./terminal";
 import { textFile } from "./text";
 
 /** `qep-studio inspect`: what a checkpoint is, from its headers and config. */
@@ -42,6 +43,7 @@ export async function evaluate(args: string[], signal: AbortSignal): Promise<voi
     windows: options.windows === undefined ? null : countOf("windows", options.windows),
     windowLength: options["window-length"] === undefined ? 256 : countOf("window-length", options["window-length"], 2),
   };
+  for (const sentence of idleOptions(options)) say(sentence);
   const source = await sourceAt(folder);
   const original = options.against === undefined ? null : await sourceAt(options.against);
   await withEngine(options, null, async (engine) => {
@@ -75,6 +77,7 @@ export async function tasks(args: string[], signal: AbortSignal): Promise<void> 
   const { folder, options } = parseCommandLine(args, tasksOptions);
   if (!options.tasks) throw wrong("--tasks is missing", "Name a question file: .jsonl, .csv or .parquet.");
   const limit = options.limit === undefined ? undefined : countOf("limit", options.limit);
+  for (const sentence of idleOptions(options)) say(sentence);
   const source = await sourceAt(folder);
   const all = await givenAs("text", async () => readQuestions(await diskSourceFile(options.tasks!), threadHelper(signal).parquet));
   const questions = all.slice(0, limit);

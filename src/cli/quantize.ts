@@ -15,6 +15,7 @@ import type { PlanSummary } from "../results/plan";
 import type { RunReport } from "../results/report";
 import { parseCommandLine, quantizeOptions, wrong } from "./args";
 import { withEngine } from "./engine";
+import { idleOptions } from "./idle";
 import { beforeLeaving } from "./interrupt";
 import { runFolder } from "./platform";
 import { recipeOf } from "./recipe";
@@ -39,6 +40,7 @@ export async function quantize(args: string[], signal: AbortSignal): Promise<voi
     const { shape } = model;
     const recipe = await recipeOf(options, model);
     for (const { field } of idleFlags(recipe, options)) say(`--${field.flag} has no effect in this run.`);
+    for (const sentence of idleOptions(options, shape !== null)) say(sentence);
     if (shape && !calibration)
       throw wrong("--calibration is missing", "Give a .txt, .jsonl or .npy file; Δ is measured on it, and QEP needs it.");
     const text = shape ? { file: await textFile(calibration!), field: options["text-field"] } : null;
@@ -126,10 +128,13 @@ async function runKept(engine: Engine, recipe: Recipe, text: GivenText | null, b
 
 function sayPlan(
   recipe: Recipe,
-  { bytesIn, bytesOut, bitsPerWeight, peakGpuBytes, peakHostBytes, scratchBytes, notes, warnings }: PlanSummary,
+  { bytesIn, bytesOut, bitsPerWeight, peakGpuBytes, peakHostBytes, scratchBytes, windows, tokens, notes, warnings }: PlanSummary,
 ): void {
   say(
     `${recipeTitle(recipe)}: ${megabytes(bytesIn)} → ${megabytes(bytesOut)} (${recipe.format}), ${bitsPerWeight.toFixed(2)} bits per weight, peak memory about ${megabytes(peakGpuBytes)} on the GPU and ${megabytes(peakHostBytes)} beside it, up to ${megabytes(scratchBytes)} kept on disk beside the output`,
   );
+  // A .npy file of two dimensions has windows of its own.
+  if (windows > 0 && tokens !== windows * recipe.calibration.windowLength)
+    say(`The file's windows are of ${tokens / windows} tokens, and --window-length has no effect.`);
   for (const sentence of [...notes, ...warnings]) say(sentence);
 }

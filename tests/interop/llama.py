@@ -126,7 +126,7 @@ class Refused(Exception):
 class Model:
     """A loaded file. `flash`: attention in f16, llama.cpp's default."""
 
-    def __init__(self, path, flash=True, vocab_only=False, length=512):
+    def __init__(self, path, flash=True, vocab_only=False, length=512, threads=1):
         log.clear()
         params = llama.llama_model_default_params()
         params.vocab_only = vocab_only
@@ -141,7 +141,7 @@ class Model:
             return
         params = llama.llama_context_default_params()
         params.n_ctx = params.n_batch = params.n_ubatch = length
-        params.n_threads = params.n_threads_batch = 1
+        params.n_threads = params.n_threads_batch = threads
         params.flash_attention = -1 if flash else 0
         params.type_k = params.type_v = 0  # F32
         self.context = llama.llama_init_from_model(self.model, params)

@@ -72,14 +72,30 @@ def log_softmax(logits):
     return x - np.log(np.exp(x).sum(1, keepdims=True))
 
 
+def kept_logits(path, windows):
+    """The original's logits, computed once for all files that are compared with it: float32 as libllama gives them, [windows, length, vocabulary]."""
+    import llama
+
+    kept = path + ".logits.npy"
+    if not os.path.exists(kept):
+        with llama.Model(path, threads=os.cpu_count()) as model:
+            logits = np.lib.format.open_memmap(kept + ".new", "w+", np.float32, (*windows.shape, model.size))
+            for row, ids in zip(logits, windows):
+                row[:] = model.logits(ids)
+        logits.flush()
+        os.rename(kept + ".new", kept)
+    return np.load(kept, mmap_mode="r")
+
+
 def score(job):
     import llama
 
     windows = np.load(job["tokens"])
+    originals = kept_logits(job["original"], windows)
     loss = divergence = same = count = 0
-    with llama.Model(job["original"]) as original, llama.Model(job["file"]) as model:
-        for ids in windows:
-            p, q = log_softmax(original.logits(ids)[:-1]), log_softmax(model.logits(ids)[:-1])
+    with llama.Model(job["file"], threads=os.cpu_count()) as model:
+        for original, ids in zip(originals, windows):
+            p, q = log_softmax(original[:-1]), log_softmax(model.logits(ids)[:-1])
             loss -= q[np.arange(len(q)), ids[1:]].sum()
             divergence += (np.exp(p) * (p - q)).sum()
             same += (p.argmax(1) == q.argmax(1)).sum()

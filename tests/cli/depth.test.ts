@@ -55,13 +55,12 @@ async function peakOf(blocks: number): Promise<number> {
 }
 
 test.runIf(process.platform === "linux")(
-  "the command's peak memory does not grow with depth: 12, 24 and 48 blocks within 5 %",
+  "the command's peak memory does not grow with depth: 12 and 36 blocks within 5 %",
   { timeout: 600_000, retry: 1 },
   async () => {
-    const peaks = [await peakOf(12), await peakOf(24), await peakOf(48)];
+    const peaks = [await peakOf(12), await peakOf(36)];
     console.log(`peaks: ${peaks.map((p) => p.toFixed(0)).join(", ")} MB`);
     // Only growth counts: a run may also collect late, and take more than one of a deeper model.
-    const [shallow, ...deeper] = peaks;
-    expect(Math.max(...deeper) / shallow).toBeLessThan(1.05);
+    expect(peaks[1] / peaks[0]).toBeLessThan(1.05);
   },
 );

@@ -1,5 +1,4 @@
 import { expect, test } from "vitest";
-import { chunkCount, windowsPerChunk } from "../../src/engine/chunks";
 import { Engine } from "../../src/engine/engine";
 import { identityOf } from "../../src/engine/identity";
 import { peakBytes } from "../../src/engine/memory";
@@ -74,14 +73,12 @@ test("what a worker holds on the device does not grow with depth, although it re
 test("the plan's peak counts only the activations that the budget lets stay: within 15 % of the counted peak", async () => {
   const config = { ...tinyConfig, hidden_size: 8, intermediate_size: 12, num_attention_heads: 2, num_key_value_heads: 1, head_dim: 4 };
   const model = await openModel(tinySource({ ...config, num_hidden_layers: 2, max_position_embeddings: 4096 }));
-  // A chunk holds 4,096 tokens: each of these windows is one.
-  const [windows, length] = [4, 2100];
-  expect(chunkCount(tinyTokens(windows, length), windowsPerChunk(model.spec, length))).toBe(windows);
+  const [windows, length] = [4, 525];
   const recipe = recipeWith({ method: "rtn", bits: 3 }, { alpha: 0 });
   const plan = resolve(recipe, model);
   const estimate = (device: number) => 2 * peakBytes(model.spec, plan, windows * length, length, false, { device, host: 1e9, kept: 0 });
   const peaks: number[] = [];
-  for (const device of [200_000, 1e9]) {
+  for (const device of [50_000, 1e9]) {
     const ops = createCpuOps();
     const activations = new Activations(ops, async () => memoryScratch(), { device, host: 1e9, kept: 0 });
     const calibration = { tokens: tinyTokens(windows, length), heldOut: null };

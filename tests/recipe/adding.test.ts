@@ -37,18 +37,78 @@ async function everywhere(copy: ReturnType<typeof copySources>) {
   };
 }
 
-describe("a field is one line", () => {
-  const line: Line = {
-    file: "src/recipe/fields.ts",
-    behind: "    seed: whole(0",
-    line: '    stride: whole(1, { label: "Stride", help: "Takes every n-th window.", flag: "stride", min: 1, rule: "stride" }),',
-  };
-  const use =
-    'import type { LayerRule, Recipe } from "./recipe/recipe";\nexport const use = (r: Recipe, l: LayerRule): number => l.stride ?? r.calibration.stride;\n';
+interface Addition {
+  lines: Line[];
+  files: Readonly<Record<string, string>>;
+}
 
+const field: Addition = {
+  lines: [
+    {
+      file: "src/recipe/fields.ts",
+      behind: "    seed: whole(0",
+      line: '    stride: whole(1, { label: "Stride", help: "Takes every n-th window.", flag: "stride", min: 1, rule: "stride" }),',
+    },
+  ],
+  files: {
+    "src/use.ts":
+      'import type { LayerRule, Recipe } from "./recipe/recipe";\nexport const use = (r: Recipe, l: LayerRule): number => l.stride ?? r.calibration.stride;\n',
+  },
+};
+
+const method: Addition = {
+  lines: [
+    {
+      file: "src/recipe/methods.ts",
+      behind: '  awq: method("AWQ"',
+      line: '  pull: method("Pull", "towards zero", { force: real(0.5, { label: "Force", help: "How hard.", flag: "pull-force", min: 0, max: 1 }) }),',
+    },
+    { file: "src/quant/methods.ts", behind: 'export { gptq } from "./gptq"', line: 'export { pull } from "./pull";' },
+  ],
+  files: {
+    "src/quant/pull.ts": `import type { Quantizer } from "./quantizer";
+import { rtn } from "./rtn";
+
+export const pull: Quantizer = {
+  ...rtn,
+  async quantize(stage, options, ops, signal) {
+    for (const { weight } of stage.layers) ops.scale(weight, 1 - options.pull.force);
+    return rtn.quantize(stage, options, ops, signal);
+  },
+};
+`,
+  },
+};
+
+const format: Addition = {
+  lines: [
+    { file: "src/recipe/formats.ts", behind: "  dense: {", line: '  plain: { title: "Plain f32", short: "f32" },' },
+    { file: "src/export/formats/index.ts", behind: 'export { gptq } from "./gptq"', line: 'export { plain } from "./plain";' },
+  ],
+  files: {
+    "src/export/formats/plain.ts":
+      'import { dense } from "./dense";\nimport type { Format } from "./format";\n\nexport const plain: Format = { ...dense };\n',
+  },
+};
+
+describe("the compiler", () => {
+  // Asked twice in all: it takes seconds over src/.
+  const together = { ...field.files, ...method.files, ...format.files };
+
+  it("accepts all three", () => {
+    expect(copySources([...field.lines, ...method.lines, ...format.lines], together).compile()).toBe("");
+  });
+
+  it("misses what names a method or a format and does not find it", () => {
+    const found = copySources([...field.lines, method.lines[0], format.lines[0]], together).compile();
+    expect(found).toContain("Property 'pull' is missing");
+    expect(found).toContain("Property 'plain' is missing");
+  });
+});
+
+describe("a field is one line", () => {
   it("that types, schema, command line, rules, page and documents know", async () => {
-    const copy = copySources([line], { "src/use.ts": use });
-    expect(copy.compile()).toBe("");
+    const copy = copySources(field.lines, field.files);
     const { defaultRecipe, parsed, copied, usage, docs, page } = await everywhere(copy);
     expect(defaultRecipe.calibration).toEqual({ windows: null, windowLength: 256, seed: 0, stride: 1 });
     expect(() => parsed({ calibration: { stride: 0 } })).toThrow("calibration.stride must be at least 1");
@@ -62,29 +122,8 @@ describe("a field is one line", () => {
 });
 
 describe("a method with an option is one file and its two lines", () => {
-  const named: Line = {
-    file: "src/recipe/methods.ts",
-    behind: '  awq: method("AWQ"',
-    line: '  pull: method("Pull", "towards zero", { force: real(0.5, { label: "Force", help: "How hard.", flag: "pull-force", min: 0, max: 1 }) }),',
-  };
-  const found: Line = { file: "src/quant/methods.ts", behind: 'export { gptq } from "./gptq"', line: 'export { pull } from "./pull";' };
-  const file = {
-    "src/quant/pull.ts": `import type { Quantizer } from "./quantizer";
-import { rtn } from "./rtn";
-
-export const pull: Quantizer = {
-  ...rtn,
-  async quantize(stage, options, ops, signal) {
-    for (const { weight } of stage.layers) ops.scale(weight, 1 - options.pull.force);
-    return rtn.quantize(stage, options, ops, signal);
-  },
-};
-`,
-  };
-
   it("that the registry, the schema, the command line, the page and the documents know", async () => {
-    const copy = copySources([named, found], file);
-    expect(copy.compile()).toBe("");
+    const copy = copySources(method.lines, method.files);
     const { quantizers } = await copy.module("src/quant/registry.ts");
     const { pull } = await copy.module("src/quant/pull.ts");
     expect(quantizers.pull).toBe(pull);
@@ -102,36 +141,16 @@ export const pull: Quantizer = {
     expect(page({})).not.toContain(">Force<");
     expect(page(chosen)).toContain(">Force<");
   });
-
-  it("of which the compiler misses the second", () => {
-    expect(copySources([named], file).compile()).toContain("Property 'pull' is missing");
-  });
 });
 
 describe("a format is one file and its two lines", () => {
-  const named: Line = { file: "src/recipe/formats.ts", behind: "  dense: {", line: '  plain: { title: "Plain f32", short: "f32" },' };
-  const found: Line = {
-    file: "src/export/formats/index.ts",
-    behind: 'export { gptq } from "./gptq"',
-    line: 'export { plain } from "./plain";',
-  };
-  const file = {
-    "src/export/formats/plain.ts":
-      'import { dense } from "./dense";\nimport type { Format } from "./format";\n\nexport const plain: Format = { ...dense };\n',
-  };
-
   it("that layout, schema, command line and page know", async () => {
-    const copy = copySources([named, found], file);
-    expect(copy.compile()).toBe("");
+    const copy = copySources(format.lines, format.files);
     const { formats } = await copy.module("src/export/entries.ts");
     expect(Object.keys(formats)).toContain("plain");
     const { copied, usage, page } = await everywhere(copy);
     expect((await copied({ format: "plain" })).format).toBe("plain");
     expect(usage).toContain("--format dense|plain|gptq");
     expect(page({})).toContain('<option value="plain">Plain f32</option>');
-  });
-
-  it("of which the compiler misses the second", () => {
-    expect(copySources([named], file).compile()).toContain("Property 'plain' is missing");
   });
 });

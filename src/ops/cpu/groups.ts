@@ -101,6 +101,17 @@ export function groupScaling(w: Float64Array, spec: GridSpec): Scaling {
   if (!mse) return scaling(whole, spec);
   const candidates = Array.from({ length: shrinks }, (_, i) => scaling(shrunken(whole, 1 - i / 100), spec));
   const top = 2 ** bits - 1;
-  const errors = candidates.map((at) => w.reduce((sum, x) => sum + Math.abs(nearestPoint(kind, at, x, top) - x) ** 2.4, 0));
-  return candidates[errors.indexOf(Math.min(...errors))];
+  let [best, least] = [candidates[0], Number.POSITIVE_INFINITY];
+  for (const at of candidates) {
+    const error = errorWithin(least, w, kind, at, top);
+    if (error < least) [best, least] = [at, error];
+  }
+  return best;
+}
+
+/** Σ |ŵ − w|^2.4; the sum so far where it has reached `least`, and the rest cannot matter. */
+function errorWithin(least: number, w: Float64Array, kind: GridKind, at: Scaling, top: number): number {
+  let sum = 0;
+  for (let i = 0; i < w.length && sum < least; i++) sum += Math.abs(nearestPoint(kind, at, w[i], top) - w[i]) ** 2.4;
+  return sum;
 }

@@ -6,16 +6,34 @@ export function linear(x: CpuTensor, w: CpuTensor): CpuTensor {
   const [out] = w.shape;
   requireShape(w.shape[1] === n, "linear", `inputs ${x.shape.join(" × ")} for weights ${w.shape.join(" × ")}`);
   const y = empty([tokens, out]);
-  for (let t = 0; t < tokens; t++) {
-    const row = x.data.subarray(t * n, (t + 1) * n);
-    for (let o = 0; o < out; o++) {
-      let sum = 0;
-      const base = o * n;
-      for (let k = 0; k < n; k++) sum += row[k] * w.data[base + k];
-      y.data[t * out + o] = sum;
-    }
-  }
+  for (let t = 0; t < tokens; t++) dotRows(y.data.subarray(t * out, (t + 1) * out), x.data.subarray(t * n, (t + 1) * n), w.data);
   return y;
+}
+
+/** y[o] = Σ_k row[k]·w[o, k]. Four sums at once, because each waits for its last addition; the order within a sum is k's. */
+function dotRows(y: Float64Array, row: Float64Array, w: Float64Array): void {
+  const n = row.length;
+  let o = 0;
+  for (; o + 4 <= y.length; o += 4) {
+    const [w0, w1, w2, w3] = [o * n, (o + 1) * n, (o + 2) * n, (o + 3) * n];
+    let [s0, s1, s2, s3] = [0, 0, 0, 0];
+    for (let k = 0; k < n; k++) {
+      const x = row[k];
+      s0 += x * w[w0 + k];
+      s1 += x * w[w1 + k];
+      s2 += x * w[w2 + k];
+      s3 += x * w[w3 + k];
+    }
+    y[o] = s0;
+    y[o + 1] = s1;
+    y[o + 2] = s2;
+    y[o + 3] = s3;
+  }
+  for (; o < y.length; o++) {
+    let sum = 0;
+    for (let k = 0; k < n; k++) sum += row[k] * w[o * n + k];
+    y[o] = sum;
+  }
 }
 
 /** a · b: [m, k], [k, n] → [m, n]. */
@@ -25,11 +43,7 @@ export function matmul(a: CpuTensor, b: CpuTensor): CpuTensor {
   requireShape(b.shape[0] === k, "matmul", `${a.shape.join(" × ")} times ${b.shape.join(" × ")}`);
   const c = empty([m, n]);
   for (let i = 0; i < m; i++)
-    for (let l = 0; l < k; l++) {
-      const f = a.data[i * k + l];
-      if (f === 0) continue;
-      for (let j = 0; j < n; j++) c.data[i * n + j] += f * b.data[l * n + j];
-    }
+    addRows(c.data.subarray(i * n, (i + 1) * n), { data: a.data, first: i * k, step: 1 }, { data: b.data, step: n, count: k });
   return c;
 }
 
@@ -37,11 +51,8 @@ export function matmul(a: CpuTensor, b: CpuTensor): CpuTensor {
 export function gram(H: CpuTensor, x: CpuTensor): void {
   const { rows, columns: n } = rowsOf(x);
   requireShape(H.shape[0] === n && H.shape[1] === n, "gram", `${x.shape.join(" × ")} for ${H.shape.join(" × ")}`);
-  for (let t = 0; t < rows; t++)
-    for (let i = 0; i < n; i++) {
-      const f = x.data[t * n + i];
-      for (let j = 0; j <= i; j++) H.data[i * n + j] += f * x.data[t * n + j];
-    }
+  for (let i = 0; i < n; i++)
+    addRows(H.data.subarray(i * n, i * n + i + 1), { data: x.data, first: i, step: n }, { data: x.data, step: n, count: rows });
 }
 
 /** C += aᵀ b. */
@@ -49,11 +60,40 @@ export function crossGram(C: CpuTensor, a: CpuTensor, b: CpuTensor): void {
   const { rows, columns: n } = rowsOf(b);
   const fits = a.data.length === b.data.length && C.shape[0] === n && C.shape[1] === n;
   requireShape(fits, "crossGram", `${a.shape.join(" × ")}, ${b.shape.join(" × ")}`);
-  for (let t = 0; t < rows; t++)
-    for (let i = 0; i < n; i++) {
-      const f = a.data[t * n + i];
-      for (let j = 0; j < n; j++) C.data[i * n + j] += f * b.data[t * n + j];
-    }
+  for (let i = 0; i < n; i++)
+    addRows(C.data.subarray(i * n, (i + 1) * n), { data: a.data, first: i, step: n }, { data: b.data, step: n, count: rows });
+}
+
+/** One factor a row: data[first], data[first + step], … */
+interface Factors {
+  data: Float64Array;
+  first: number;
+  step: number;
+}
+
+/** Row l begins at l·step. */
+interface Rows {
+  data: Float64Array;
+  step: number;
+  count: number;
+}
+
+/** c += Σ_l factor_l · row_l, in the order of l. Four rows at once, so that c is loaded and stored a fourth as often; triangles have many rows of zeros. */
+function addRows(c: Float64Array, { data: f, first, step: stride }: Factors, { data: b, step, count }: Rows): void {
+  const width = c.length;
+  let l = 0;
+  for (; l + 4 <= count; l += 4) {
+    const at = first + l * stride;
+    const [f0, f1, f2, f3] = [f[at], f[at + stride], f[at + 2 * stride], f[at + 3 * stride]];
+    if (f0 === 0 && f1 === 0 && f2 === 0 && f3 === 0) continue;
+    const [b0, b1, b2, b3] = [l * step, (l + 1) * step, (l + 2) * step, (l + 3) * step];
+    for (let j = 0; j < width; j++) c[j] = c[j] + f0 * b[b0 + j] + f1 * b[b1 + j] + f2 * b[b2 + j] + f3 * b[b3 + j];
+  }
+  for (; l < count; l++) {
+    const factor = f[first + l * stride];
+    if (factor === 0) continue;
+    for (let j = 0; j < width; j++) c[j] += factor * b[l * step + j];
+  }
 }
 
 export function mirror(H: CpuTensor): void {

@@ -84,19 +84,24 @@ function attendOne(
   k: CpuTensor,
   v: CpuTensor,
   out: CpuTensor,
-  at: AttentionShape & { t: number; h: number },
+  where: AttentionShape & { t: number; h: number },
   weights: Float64Array,
 ): void {
-  const { t, h, heads, kvHeads, headDim, length, slidingWindow } = at;
+  const { t, h, heads, kvHeads, headDim, length, slidingWindow } = where;
   const start = t - (t % length);
   const first = slidingWindow > 0 ? Math.max(start, t - slidingWindow + 1) : start;
   const kvBase = Math.floor((h * kvHeads) / heads) * headDim;
   const qBase = (t * heads + h) * headDim;
+  const query = q.data.subarray(qBase, qBase + headDim);
+  const y = out.data.subarray(qBase, qBase + headDim);
+  const [keys, values] = [k.data, v.data];
+  const norm = Math.sqrt(headDim);
   let max = Number.NEGATIVE_INFINITY;
   for (let j = first; j <= t; j++) {
+    const at = j * kvHeads * headDim + kvBase;
     let dot = 0;
-    for (let i = 0; i < headDim; i++) dot += q.data[qBase + i] * k.data[j * kvHeads * headDim + kvBase + i];
-    weights[j - first] = dot / Math.sqrt(headDim);
+    for (let i = 0; i < headDim; i++) dot += query[i] * keys[at + i];
+    weights[j - first] = dot / norm;
     max = Math.max(max, weights[j - first]);
   }
   let sum = 0;
@@ -106,7 +111,8 @@ function attendOne(
   }
   for (let j = first; j <= t; j++) {
     const p = weights[j - first] / sum;
-    for (let i = 0; i < headDim; i++) out.data[qBase + i] += p * v.data[j * kvHeads * headDim + kvBase + i];
+    const at = j * kvHeads * headDim + kvBase;
+    for (let i = 0; i < headDim; i++) y[i] += p * values[at + i];
   }
 }
 

@@ -12,10 +12,16 @@ const affineCandidates = { first: -0.9, step: 0.05, count: 37 };
 /** The candidates: 1/scale = −(half + k·step) / extreme, k = −most … most. */
 const signedCandidates = { step: 0.1, most: 9 };
 
-/** Σ w·(x − (scale·code − min))², each code the nearest. */
-export function errorOf(x: ArrayLike<number>, w: ArrayLike<number>, top: number, { scale, min }: Fit): number {
+/** Σ w·(x − (scale·code − min))², each code the nearest; the sum so far where it has reached `least`, and the rest cannot matter. */
+export function errorOf(
+  x: ArrayLike<number>,
+  w: ArrayLike<number>,
+  top: number,
+  { scale, min }: Fit,
+  least = Number.POSITIVE_INFINITY,
+): number {
   let sum = 0;
-  for (let i = 0; i < x.length; i++) {
+  for (let i = 0; i < x.length && sum < least; i++) {
     const d = x[i] - (scale * nearest(x[i], scale, min, top) - min);
     sum += w[i] * d * d;
   }
@@ -38,7 +44,7 @@ export function affineFit(x: ArrayLike<number>, w: ArrayLike<number>, top: numbe
   for (let k = 0; k < affineCandidates.count; k++) {
     const inverse = (top + affineCandidates.first + k * affineCandidates.step) / (high - low);
     const fit = refitted(x, w, top, { scale: 1 / inverse, min: -low });
-    const error = fit ? errorOf(x, w, top, fit) : Number.POSITIVE_INFINITY;
+    const error = fit ? errorOf(x, w, top, fit, least) : Number.POSITIVE_INFINITY;
     if (fit && error < least) [best, least] = [fit, error];
   }
   return best;
@@ -70,7 +76,7 @@ export function signedFit(x: ArrayLike<number>, w: ArrayLike<number>, half: numb
   let [best, least] = [0, Number.POSITIVE_INFINITY];
   for (let k = -signedCandidates.most; k <= signedCandidates.most; k++) {
     const scale = signedRefit(x, w, half, -extreme / (half + k * signedCandidates.step));
-    const error = errorOf(x, w, 2 * half - 1, { scale, min: scale * half });
+    const error = errorOf(x, w, 2 * half - 1, { scale, min: scale * half }, least);
     if (error < least) [best, least] = [scale, error];
   }
   return best;

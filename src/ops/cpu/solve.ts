@@ -57,13 +57,20 @@ export function solveRight(U: CpuTensor, Y: CpuTensor): CpuTensor {
   const [m, n] = Y.shape;
   requireShape(U.shape[0] === n, "solveRight", `${U.shape.join(" × ")} and ${Y.shape.join(" × ")}`);
   const X = empty(Y.shape);
+  const u = U.data;
   const z = new Float64Array(n);
   for (let r = 0; r < m; r++) {
+    const y = Y.data.subarray(r * n, (r + 1) * n);
+    const x = X.data.subarray(r * n, (r + 1) * n);
     for (let j = 0; j < n; j++) {
-      z[j] = 0;
-      for (let k = j; k < n; k++) z[j] += Y.data[r * n + k] * U.data[j * n + k];
+      let sum = 0;
+      for (let k = j; k < n; k++) sum += y[k] * u[j * n + k];
+      z[j] = sum;
     }
-    for (let k = 0; k < n; k++) for (let j = k; j < n; j++) X.data[r * n + j] += z[k] * U.data[k * n + j];
+    for (let k = 0; k < n; k++) {
+      const factor = z[k];
+      for (let j = k; j < n; j++) x[j] += factor * u[k * n + j];
+    }
   }
   return X;
 }

@@ -26,7 +26,7 @@ function addPairs(sum: { difference: number; reference: number }, pairs: ArrayLi
 }
 
 /**
- * Δ_m = ‖h_m − ĥ_m‖²_F over all chunks, and divided by ‖h_m‖²_F.
+ * Δ_m = ‖h_m − ĥ_m‖²_F over all chunks, and divided by ‖h_m‖²_F, behind the block of this index; −1: behind the embeddings.
  * @throws QuantError `non-finite-activations` naming the block: a run whose numbers overflowed must give neither a curve nor an export.
  */
 export async function growth(
@@ -43,7 +43,7 @@ export async function growth(
   if (!Number.isFinite(difference))
     throw new QuantError(
       "non-finite-activations",
-      `after block ${index + 1}`,
+      index < 0 ? "behind the embeddings" : `after block ${index + 1}`,
       "Try more bits, or check the model with “Measure perplexity”.",
     );
   return { index, delta: difference, relativeDelta: reference > 0 ? difference / reference : 0 };

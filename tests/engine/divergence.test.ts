@@ -9,7 +9,7 @@ import { exportCheckpoint } from "../../src/export/checkpoint";
 import { bytesFile, memorySink, memorySource } from "../../src/io/memory";
 import type { TokenWindows } from "../../src/model/calibration";
 import { loadTensor, type Model, openModel } from "../../src/model/checkpoint";
-import { finalNormName, headName } from "../../src/model/layers";
+import { embeddingName, finalNormName, headName } from "../../src/model/layers";
 import { rotateModel } from "../../src/model/rotated";
 import { using } from "../../src/ops/activations";
 import { createCpuOps } from "../../src/ops/cpu";
@@ -181,6 +181,17 @@ describe("a checkpoint beside its original", () => {
     const beside = await evaluateAgainst({ ops, model: await rotateModel(original, 1), tokens, ...quiet }, original);
     expect(beside).toMatchObject({ blocks: null, noDelta: "coordinates" });
     expect(beside.divergence.kl.max).toBeLessThan(1e-4);
+  });
+
+  test("whose embeddings are not finite is refused, and it is said where", async () => {
+    const tensors = tinyTensors(config);
+    // Infinity in f16, in every row.
+    new Uint16Array(tensors.get(embeddingName)!.bytes.buffer).fill(0x7c00);
+    const [model, original] = [await openModel(tinySource(config, tensors)), await openModel(tinySource(config))];
+    await expect(evaluateAgainst({ ops, model, tokens, ...quiet }, original)).rejects.toMatchObject({
+      code: "non-finite-activations",
+      where: "behind the embeddings",
+    });
   });
 
   test("is the same but for rounding where 64 KiB are bound at once, and on the reference", async () => {

@@ -88,7 +88,7 @@ export const fields = {
       unless: { path: "qep.choice", is: "best" },
     }),
     /** λ = damp · mean(diag H). */
-    damp: real(0.01, {
+    damp: real(0.1, {
       label: "QEP damping",
       help: "Added to the diagonal of H in QEP’s solve, as a fraction of its mean.",
       flag: "qep-damp",

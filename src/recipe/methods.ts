@@ -21,7 +21,7 @@ const method = <const Options extends Readonly<Record<string, Field>> = Record<n
 export const methods = {
   rtn: method("RTN", "round to nearest"),
   gptq: method("GPTQ", "error feedback", {
-    damp: real(0.01, {
+    damp: real(0.1, {
       label: "Damping",
       help: "Added to the Hessian’s diagonal, as a fraction of its mean.",
       flag: "damp",

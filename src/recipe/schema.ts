@@ -68,7 +68,11 @@ const schema = object(
 );
 
 /** What a recipe of version 1 means where it leaves a field out, or could not have it: the defaults of 0.1. */
-const before = changeRecipe(defaultRecipe, { method: "rtn", qep: { downProj: false }, gptq: { actOrder: false, mse: false } });
+const before = changeRecipe(defaultRecipe, {
+  method: "rtn",
+  qep: { downProj: false, damp: 0.01 },
+  gptq: { actOrder: false, mse: false, damp: 0.01 },
+});
 
 /** A recipe.json of version 1 in today's terms; one without a version is taken for today's, unless it has a field that only version 1 had. */
 function renewed(given: Record<string, unknown>): Record<string, unknown> {

@@ -103,9 +103,14 @@ describe("recipe.json", () => {
     expect(parseRecipe({ bits: 2, qep: { alpha: 1 } })).toEqual(changeRecipe(defaultRecipe, { bits: 2, qep: { alpha: 1 } }));
   });
 
-  test("of version 1 means what it meant: RTN where it names no method, plain GPTQ, down_proj not corrected", () => {
+  test("of version 1 means what it meant: RTN where it names no method, plain GPTQ, down_proj not corrected, the authors' damping", () => {
     expect(parseRecipe({ version: 1, bits: 3, gptq: { mse: true } })).toEqual({
-      ...changeRecipe(defaultRecipe, { method: "rtn", bits: 3, qep: { downProj: false }, gptq: { actOrder: false, mse: true } }),
+      ...changeRecipe(defaultRecipe, {
+        method: "rtn",
+        bits: 3,
+        qep: { downProj: false, damp: 0.01 },
+        gptq: { actOrder: false, mse: true, damp: 0.01 },
+      }),
     });
     expect(parseRecipe({ version: 1, gptq: { actOrder: true } }).gptq.actOrder).toBe(true);
     expect(() => parseRecipe({ version: 3 })).toThrow("version must be 1 or 2");

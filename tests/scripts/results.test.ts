@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { agreementOf } from "../../scripts/results/agreement";
+import { withRowsOf } from "../../scripts/results/beside/merge";
 import { filesOf } from "../../scripts/results/beside/plan";
 import { besideSection, verdict } from "../../scripts/results/beside/render";
 import type { Beside, Scored } from "../../scripts/results/beside/types";
@@ -79,7 +80,17 @@ describe("beside llama.cpp", () => {
       method,
       bytes: values.map(() => 1e6),
       scores: values.map((divergence) => ({ divergence, perplexity: 4, agreement: 0.9 })),
+      adapter: "a GPU",
+      build: "0123456789abcdef",
     }));
+  const comparison = (...given: Parameters<typeof rows>): Beside => ({
+    model: "m",
+    versions: { x: "1" },
+    calibration: { windows: 1, length: 2, of: 3 },
+    evaluation: { windows: 1, length: 2 },
+    original: { bytes: 2e6, perplexity: 4, divergence: 0, agreement: 1 },
+    rows: rows(...given),
+  });
   const theirs = ["llama.cpp, imatrix", [0.011, 0.012, 0.013]] satisfies [string, number[]];
 
   it.each([
@@ -103,18 +114,25 @@ describe("beside llama.cpp", () => {
   });
 
   it("shows the mean and the range of the draws", () => {
-    const made: Beside = {
-      model: "m",
-      adapter: "a",
-      versions: { x: "1" },
-      fingerprint: "f",
-      calibration: { windows: 1, length: 2, of: 3 },
-      evaluation: { windows: 1, length: 2 },
-      original: { bytes: 2e6, perplexity: 4, divergence: 0, agreement: 1 },
-      rows: rows(theirs),
-    };
-    expect(besideSection([made])).toContain("| Q2_K | llama.cpp, imatrix | 3 | 1.000 | 12.00 (2.00) | 90.00 (0.00) | 4.0000 (0.0000) |");
+    const made = comparison(theirs);
+    expect(besideSection([made])).toContain(
+      "| Q2_K | llama.cpp, imatrix | 3 | 1.000 | 12.00 (2.00) | 90.00 (0.00) | 4.0000 (0.0000) | 0123 |",
+    );
+    expect(besideSection([made])).toContain("Ours by build 0123 on a GPU;");
     expect(besideSection([])).toBe("");
+  });
+
+  it("keeps rows of an earlier build that a later one has not measured, and none where data or llama.cpp were others", () => {
+    const before = comparison(["a way of former times", [3]], ["RTN", [1]], ["GPTQ", [1]]);
+    const now = { ...comparison(["GPTQ", [2]]), rows: rows(["GPTQ", [2]]).map((row) => ({ ...row, build: "new" })) };
+    const { rows: merged } = withRowsOf(before, now);
+    expect(merged.map(({ method, build }) => [method, build])).toEqual([
+      ["RTN", "0123456789abcdef"],
+      ["GPTQ", "new"],
+      ["a way of former times", "0123456789abcdef"],
+    ]);
+    expect(withRowsOf({ ...before, versions: { x: "2" } }, now)).toEqual(now);
+    expect(withRowsOf({ ...before, calibration: { windows: 2, length: 2, of: 3 } }, now)).toEqual(now);
   });
 
   it("makes files that depend on no draw once", () => {

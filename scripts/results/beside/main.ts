@@ -11,6 +11,7 @@ import { Cache, fill, fingerprint } from "../cache";
 import { renderPage } from "../page";
 import { type Bench, drawSize, type File, measure, openBench, originalIn, scoreOf } from "./bench";
 import { pythonVersions } from "./jobs";
+import { withRowsOf } from "./merge";
 import { calibrationWindows, evaluationWindows, filesOf, fileTypes, seeds, ways, windowLength } from "./plan";
 import type { Beside, Scored } from "./types";
 
@@ -42,31 +43,35 @@ async function besideModel(folder: string, adapter: string, types: string[], cho
     .sort(([, , a], [, , b]) => a - b);
   for (const file of wanted) {
     await fill(cache, [keyOf(...file)], chosen.fresh, async () => measure(bench, ...file));
-    store(besideOf(bench, cache, { adapter, versions, fingerprint: key }));
+    store(besideOf(bench, cache, versions, { adapter, build: key }));
   }
 }
 
 function store(found: Beside): void {
-  writeFileSync(join(root, `docs/results/beside-${found.model}.json`), `${JSON.stringify(found, null, 1)}\n`);
+  const path = join(root, `docs/results/beside-${found.model}.json`);
+  const before: Beside | null = existsSync(path) ? JSON.parse(readFileSync(path, "utf8")) : null;
+  writeFileSync(path, `${JSON.stringify(before ? withRowsOf(before, found) : found, null, 1)}\n`);
   renderPage(root);
 }
 
-const besideOf = (bench: Bench, cache: Cache<File>, made: Pick<Beside, "adapter" | "versions" | "fingerprint">): Beside => ({
+type Made = Pick<Scored, "adapter" | "build">;
+
+const besideOf = (bench: Bench, cache: Cache<File>, versions: Beside["versions"], made: Made): Beside => ({
   model: bench.name,
-  ...made,
+  versions,
   calibration: { windows: drawSize(bench.pool), length: bench.pool.length, of: bench.pool.windows },
   evaluation: { windows: bench.evaluation.windows, length: bench.evaluation.length },
   original: cache.get("original")!,
-  rows: rowsOf(cache),
+  rows: rowsOf(cache, made),
 });
 
-/** All that is measured by now, of whatever call. */
-function rowsOf(cache: Cache<File>): Scored[] {
+/** All that this build has measured by now, of whatever call. */
+function rowsOf(cache: Cache<File>, made: Made): Scored[] {
   return Object.keys(fileTypes).flatMap((type) =>
     Object.keys(ways).flatMap((method): Scored[] => {
       const files = seeds.flatMap((seed) => cache.get(keyOf(type, method, seed)) ?? []);
       const scores = files.map(({ perplexity, divergence, agreement }) => ({ perplexity, divergence, agreement }));
-      return files.length ? [{ type, method, bytes: files.map(({ bytes }) => bytes), scores }] : [];
+      return files.length ? [{ type, method, bytes: files.map(({ bytes }) => bytes), scores, ...made }] : [];
     }),
   );
 }

@@ -25,10 +25,10 @@ function cell(values: readonly number[], digits: number): string {
   return values.length > 1 ? `${text} (${range(values).toFixed(digits)})` : text;
 }
 
-function row({ type, method, bytes, scores }: Scored): string[] {
+function row({ type, method, bytes, scores, build }: Scored): string[] {
   const of = (key: keyof Score, factor = 1) => scores.map((score) => factor * score[key]);
   const cells = [cell(of("divergence", 1000), 2), cell(of("agreement", 100), 2), cell(of("perplexity"), 4)];
-  return [type, method, String(scores.length), `${(mean(bytes) / 1e6).toFixed(3)}`, ...cells];
+  return [type, method, String(scores.length), `${(mean(bytes) / 1e6).toFixed(3)}`, ...cells, shortOf(build)];
 }
 
 const imatrix = "llama.cpp, imatrix";
@@ -56,12 +56,20 @@ export function verdict(rows: readonly Scored[], type: string): string | null {
   return `- ${type}: “${chosen.method}” is ${where}: ${figures}.${better}`;
 }
 
-function part({ model, adapter, versions, fingerprint, calibration, evaluation, original, rows }: Beside): string {
+const shortOf = (build: string): string => build.slice(0, 4);
+
+/** Which build ran on what. */
+function buildsOf(rows: readonly Scored[]): string {
+  const builds = new Map(rows.map(({ build, adapter }) => [build, adapter]));
+  return list([...builds].map(([build, adapter]) => `${shortOf(build)} on ${adapter}`));
+}
+
+function part({ model, versions, calibration, evaluation, original, rows }: Beside): string {
   const types = [...new Set(rows.map(({ type }) => type))];
   const used = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
   return `### ${model}
 
-Calibration: ${calibration.windows} of the text's ${calibration.of} windows of ${calibration.length} tokens a draw; evaluation: ${evaluation.windows} windows of ${evaluation.length}. Ours on ${adapter}; ${used.join(", ")}. Build and data: ${fingerprint}.
+Calibration: ${calibration.windows} of the text's ${calibration.of} windows of ${calibration.length} tokens a draw; evaluation: ${evaluation.windows} windows of ${evaluation.length}. Ours by build ${buildsOf(rows)}; ${used.join(", ")}.
 
 ${missing(rows)}
 
@@ -69,7 +77,7 @@ The f16 original: ${(original.bytes / 1e6).toFixed(3)} MB, perplexity ${original
 
 ${types.flatMap((type) => verdict(rows, type) ?? []).join("\n")}
 
-${table(["type", "made by", "draws", "MB", "KL × 1000", "top-1 %", "perplexity"], rows.map(row), 2)}`;
+${table(["type", "made by", "draws", "MB", "KL × 1000", "top-1 %", "perplexity", "build"], rows.map(row), 2)}`;
 }
 
 export function besideSection(all: readonly Beside[]): string {
@@ -79,7 +87,7 @@ export function besideSection(all: readonly Beside[]): string {
 Files of the same types by llama.cpp's own quantizer and by ours, all read and scored by libllama itself (\`npm run results -- --beside\`). "imatrix": the mean square
 of every layer's inputs over the calibration windows that ours has, handed to \`llama_model_quantize\`. KL is the mean divergence from the f16 original's
 distribution, top-1 the share of positions with its most likely token. Where several draws of calibration windows were made: their mean, and in brackets the largest less the
-smallest. GPTQ and "GPTQ + QEP" have the paper’s settings; the preset Good, the default, corrects down_proj too, and goes through columns in act-order. Draws are from one text and share windows, so another text would spread more. Perplexity here moves by chance more than KL does: a file
+smallest. GPTQ and "GPTQ + QEP" have the paper’s settings; the preset Good, the default, corrects down_proj too, goes through columns in act-order, and has a damping of 0.1 where the paper has 0.01. A row keeps the build that measured it. Draws are from one text and share windows, so another text would spread more. Perplexity here moves by chance more than KL does: a file
 farther from the original can have the lower one. Q2_K_M is llama.cpp's file type Q2_K, a mix; "Q2_K" has that type in every layer, and Q6_K in the head. Where a row is not whole blocks, both
 sides take llama.cpp's fallback. MB is the size of the file. Which of ours is least is told by the evaluation windows themselves. SmolLM2-135M's weights
 were taken from a Q4_1 file, so that they lie near a grid of 4 bits: 2 and 3 bits say more there. Its rows of 576 are no whole super-blocks, so that only the 1536 inputs of

@@ -15,14 +15,15 @@ export interface Scored {
   method: string;
   bytes: number[];
   scores: Score[];
+  /** What ours ran on, and the hash of the build and the data. */
+  adapter: string;
+  build: string;
 }
 
 export interface Beside {
   model: string;
-  adapter: string;
   /** Versions of llama.cpp's package and of the libraries of its Python side. */
   versions: Record<string, string>;
-  fingerprint: string;
   calibration: { windows: number; length: number; of: number };
   evaluation: { windows: number; length: number };
   /** The f16 file's; its divergence from itself is 0. */

@@ -83,6 +83,7 @@ test("the plan's peak counts only the activations that the budget lets stay: wit
     const activations = new Activations(ops, async () => memoryScratch(), { device, host: 1e9, kept: 0 });
     const calibration = { tokens: tinyTokens(windows, length), heldOut: null };
     const store = await RunStore.create(memoryScratch(), await identityOf(model, recipe, 2, { label: "", calibration }), calibration);
+    // A chunk for each window, so that there are some to spill.
     const { peakGpuBytes } = await run({ activations, model, plan, calibration, store, perChunk: 1, emit: quiet });
     // The reference holds 8 bytes for the GPU's 4.
     expect(Math.abs(estimate(device / 2) / peakGpuBytes - 1)).toBeLessThan(0.15);

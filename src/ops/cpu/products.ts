@@ -43,7 +43,7 @@ export function matmul(a: CpuTensor, b: CpuTensor): CpuTensor {
   requireShape(b.shape[0] === k, "matmul", `${a.shape.join(" × ")} times ${b.shape.join(" × ")}`);
   const c = empty([m, n]);
   for (let i = 0; i < m; i++)
-    addRows(c.data.subarray(i * n, (i + 1) * n), { data: a.data, first: i * k, step: 1 }, { data: b.data, step: n, count: k });
+    addRows(c.data.subarray(i * n, (i + 1) * n), { data: a.data, first: i * k, step: 1 }, { data: b.data, width: n, count: k });
   return c;
 }
 
@@ -52,7 +52,7 @@ export function gram(H: CpuTensor, x: CpuTensor): void {
   const { rows, columns: n } = rowsOf(x);
   requireShape(H.shape[0] === n && H.shape[1] === n, "gram", `${x.shape.join(" × ")} for ${H.shape.join(" × ")}`);
   for (let i = 0; i < n; i++)
-    addRows(H.data.subarray(i * n, i * n + i + 1), { data: x.data, first: i, step: n }, { data: x.data, step: n, count: rows });
+    addRows(H.data.subarray(i * n, i * n + i + 1), { data: x.data, first: i, step: n }, { data: x.data, width: n, count: rows });
 }
 
 /** C += aᵀ b. */
@@ -61,7 +61,7 @@ export function crossGram(C: CpuTensor, a: CpuTensor, b: CpuTensor): void {
   const fits = a.data.length === b.data.length && C.shape[0] === n && C.shape[1] === n;
   requireShape(fits, "crossGram", `${a.shape.join(" × ")}, ${b.shape.join(" × ")}`);
   for (let i = 0; i < n; i++)
-    addRows(C.data.subarray(i * n, (i + 1) * n), { data: a.data, first: i, step: n }, { data: b.data, step: n, count: rows });
+    addRows(C.data.subarray(i * n, (i + 1) * n), { data: a.data, first: i, step: n }, { data: b.data, width: n, count: rows });
 }
 
 /** One factor a row: data[first], data[first + step], … */
@@ -71,28 +71,28 @@ interface Factors {
   step: number;
 }
 
-/** Row l begins at l·step. */
+/** Row l begins at l·width. */
 interface Rows {
   data: Float64Array;
-  step: number;
+  width: number;
   count: number;
 }
 
 /** c += Σ_l factor_l · row_l, in the order of l. Four rows at once, so that c is loaded and stored a fourth as often; triangles have many rows of zeros. */
-function addRows(c: Float64Array, { data: f, first, step: stride }: Factors, { data: b, step, count }: Rows): void {
-  const width = c.length;
+function addRows(c: Float64Array, { data: f, first, step }: Factors, { data: b, width, count }: Rows): void {
+  const length = c.length;
   let l = 0;
   for (; l + 4 <= count; l += 4) {
-    const at = first + l * stride;
-    const [f0, f1, f2, f3] = [f[at], f[at + stride], f[at + 2 * stride], f[at + 3 * stride]];
+    const at = first + l * step;
+    const [f0, f1, f2, f3] = [f[at], f[at + step], f[at + 2 * step], f[at + 3 * step]];
     if (f0 === 0 && f1 === 0 && f2 === 0 && f3 === 0) continue;
-    const [b0, b1, b2, b3] = [l * step, (l + 1) * step, (l + 2) * step, (l + 3) * step];
-    for (let j = 0; j < width; j++) c[j] = c[j] + f0 * b[b0 + j] + f1 * b[b1 + j] + f2 * b[b2 + j] + f3 * b[b3 + j];
+    const [b0, b1, b2, b3] = [l * width, (l + 1) * width, (l + 2) * width, (l + 3) * width];
+    for (let j = 0; j < length; j++) c[j] = c[j] + f0 * b[b0 + j] + f1 * b[b1 + j] + f2 * b[b2 + j] + f3 * b[b3 + j];
   }
   for (; l < count; l++) {
-    const factor = f[first + l * stride];
+    const factor = f[first + l * step];
     if (factor === 0) continue;
-    for (let j = 0; j < width; j++) c[j] += factor * b[l * step + j];
+    for (let j = 0; j < length; j++) c[j] += factor * b[l * width + j];
   }
 }
 

@@ -133,7 +133,8 @@ function describe(
   const total = layers.reduce((sum, { kind }) => sum + size(spec, kind), 0);
   const unsolved = factor && !factor.U ? "QEP's solve was not positive definite: α = 0" : null;
   return layers.map(({ name, kind, plan, grid, alpha, heldOut, solve }, i) => {
-    const solves = [factor?.tried ?? [], solve.damping];
+    // A method that rounds with QEP's factor has solved nothing anew.
+    const solves = factor && factor.tried !== solve.damping ? [factor.tried, solve.damping] : [solve.damping];
     const curve = insights.curves.get(kind);
     return {
       name,

@@ -6,7 +6,7 @@ import { groupsOf, type LayerPlan, type RunPlan, stageLayers } from "../quant/la
 import { quantizers } from "../quant/registry";
 import type { LayerKind } from "../recipe/recipe";
 import { byOutputs } from "./drift";
-import { crossesEarly, factorSettings, stageNeeds, unitsOf, weightsFor } from "./needs";
+import { crossesEarly, factorsWanted, stageNeeds, unitsOf, weightsFor } from "./needs";
 
 const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
 const size = ([out, n]: readonly [number, number]) => out * n;
@@ -110,7 +110,7 @@ function quantizing(layers: readonly LayerPlan[], job: StageJob): number[] {
   const crossing = early ? H + C + all + largest : 0;
   // C itself, or what was made of it.
   const from = (early ? all : 0) + (early && !needs.keepsC ? 0 : C);
-  const factors = factorSettings(layers).length;
+  const factors = factorsWanted(layers).length;
   const isSpare = !needs.keepsH && factors > 0;
   const factoring = factors ? from + (factors - 1) * square + Math.max(H + square, 2 * square + (isSpare ? 0 : H)) : 0;
   const held = from + factors * square + (isSpare ? 0 : H);

@@ -1,7 +1,7 @@
 import { type Stage, stages } from "../model/layers";
-import { type FactorSettings, sameSettings } from "../quant/factor";
+import { sameSettings, type WantedFactor } from "../quant/factor";
 import { byMethod, type LayerPlan } from "../quant/layer-plan";
-import { correctionSettings } from "../quant/qep";
+import { correctionFactor } from "../quant/qep";
 import { quantizers } from "../quant/registry";
 import type { LayerKind } from "../recipe/recipe";
 
@@ -32,9 +32,9 @@ export function stageNeeds(layers: readonly LayerPlan[]): StageNeeds {
 }
 
 /** The factors of H that a stage makes: QEP's, then those of methods that cannot use it. */
-export function factorSettings(layers: readonly LayerPlan[]): FactorSettings[] {
+export function factorsWanted(layers: readonly LayerPlan[]): WantedFactor[] {
   const wanted = layers.map(({ method, options }) => quantizers[method].factor?.(options)).filter((settings) => settings !== undefined);
-  const all = stageNeeds(layers).corrected ? [correctionSettings(layers), ...wanted] : wanted;
+  const all = stageNeeds(layers).corrected ? [correctionFactor(layers), ...wanted] : wanted;
   return all.filter((settings, i) => all.findIndex((other) => sameSettings(other, settings)) === i);
 }
 

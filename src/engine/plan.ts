@@ -86,7 +86,9 @@ function warnings({ spec, source, original }: Model, recipe: Recipe, tokens: Tok
   const sentences: string[] = [];
   if (tokens.ids.length < widest && !isBase(recipe))
     sentences.push(
-      `${tokens.ids.length} calibration tokens are fewer than the widest layer's ${widest} inputs: the correction will be noisy. Use more windows.`,
+      `${tokens.ids.length} calibration tokens are fewer than the widest layer's ${widest} inputs: ${
+        recipe.qep.damp === null ? "its weights are corrected less, as its damping is more" : "its correction will be noisy"
+      }. Use more windows.`,
     );
   if (original?.spec?.tied) sentences.push("The rotation unties the head from the embeddings: the file holds it twice.");
   const { packed, selfContained, library } = formats[recipe.format];

@@ -1,13 +1,13 @@
 import type { Block } from "../model/block";
 import type { Stage } from "../model/layers";
 import type { Tensor } from "../ops/ops";
-import { freeFactor, type InverseFactor, inverseFactor } from "../quant/factor";
+import { freeFactor, type InverseFactor, inverseFactor, settled } from "../quant/factor";
 import type { LayerPlan } from "../quant/layer-plan";
 import { crossed } from "../quant/qep";
 import type { LayerKind } from "../recipe/recipe";
 import type { Correction } from "./correct";
 import type { BlockJob } from "./job";
-import { crossesEarly, factorSettings, stageNeeds } from "./needs";
+import { crossesEarly, factorsWanted, stageNeeds } from "./needs";
 import { accumulate, type Inputs, type Statistics } from "./statistics";
 
 /** What all layers of a stage share. */
@@ -57,7 +57,7 @@ function crossAll(
 }
 
 async function factorsOf(job: BlockJob, plans: readonly LayerPlan[], statistics: Statistics): Promise<InverseFactor[]> {
-  const wanted = factorSettings(plans);
+  const wanted = factorsWanted(plans).map((factor) => settled(factor, plans[0].shape[1], job.load.tokens));
   const factors: InverseFactor[] = [];
   for (const [i, settings] of wanted.entries()) {
     const isLast = i === wanted.length - 1 && !stageNeeds(plans).keepsH;

@@ -3,7 +3,7 @@ import type { Block } from "../model/block";
 import type { Stage } from "../model/layers";
 import { type Tensor, tensorsOf } from "../ops/ops";
 import { codeLayer } from "../quant/coded";
-import { type InverseFactor, sameSettings } from "../quant/factor";
+import { type InverseFactor, sameSettings, settled } from "../quant/factor";
 import { type LayerPlan, stageLayers } from "../quant/layer-plan";
 import type { QuantizedLayer, StageLayer, StageView } from "../quant/quantizer";
 import { quantizers } from "../quant/registry";
@@ -98,13 +98,14 @@ function viewOf(
 ): StageView {
   const [{ plan }] = layers;
   const wanted = quantizers[plan.method].factor?.(plan.options);
+  const settings = wanted && settled(wanted, plan.shape[1], load.tokens);
   return {
     block: block.index,
     layers,
     H,
     C,
     diagonal,
-    factor: (wanted && factors.find(({ settings }) => sameSettings(settings, wanted))) ?? null,
+    factor: factors.find((made) => settings && sameSettings(made.settings, settings)) ?? null,
     tokens: load.tokens,
     length: geometry.length,
     chunks: inputs.chunks,

@@ -10,7 +10,7 @@ interface LogMessage {
 
 /** The log's line for the start of a run. @param from blocks that are done already. */
 export function startMessage({ recipe, holdsOut, blocks }: RunPlan, { tokens, heldOut }: Calibration, from: number): string {
-  const damping = isBase(recipe) ? "" : `, damping ${recipe.qep.damp}`;
+  const damping = isBase(recipe) ? "" : `, damping ${recipe.qep.damp ?? "auto"}`;
   const choice = holdsOut ? `; α is chosen on ${heldOut!.windows} other windows` : "";
   const resumed = from > 0 ? ` ${from} of ${blocks} blocks are done already.` : "";
   return `${recipeTitle(recipe)}: ${tokens.windows} windows of ${tokens.length} tokens${damping}${choice}.${resumed}`;

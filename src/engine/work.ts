@@ -4,7 +4,7 @@ import type { ModelSpec } from "../model/spec";
 import { byMethod, type LayerPlan, type RunPlan, stageLayers } from "../quant/layer-plan";
 import { quantizers } from "../quant/registry";
 import { driftWork } from "./drift";
-import { factorSettings, stageNeeds } from "./needs";
+import { factorsWanted, stageNeeds } from "./needs";
 
 /** Floating-point operations (2 per multiply-add) of one stream through one stage: its linear layers, and attention after q, k, v. */
 export function forwardWork(spec: ModelSpec, stage: Stage, tokens: number, length: number): number {
@@ -34,7 +34,7 @@ export function quantizeWork(layers: readonly LayerPlan[], { tokens, heldTokens 
   const n = layers[0].shape[1];
   const all = layers.reduce((sum, { shape }) => sum + shape[0], 0);
   const statistics = (needs.H ? tokens * n * n : 0) + (needs.C ? 2 * tokens * n * n + driftWork(all, n, tokens) : 0);
-  const factors = factorSettings(layers).length * n ** 3;
+  const factors = factorsWanted(layers).length * n ** 3;
   const correction = needs.corrected ? 4 * all * n * n + 4 * heldTokens * all * n : 0;
   const methods = [...byMethod(layers)].map(([method, mine]) => {
     const rows = mine.map(({ shape }) => shape[0]);

@@ -47,7 +47,7 @@ export function modelCard(
     ["Format", formatTitles[recipe.format]],
     gridRow(recipe),
     ["Quantized blocks", recipe.blocks === null ? "all" : `the first ${recipe.blocks}`],
-    ["QEP", isBase(recipe) ? "off" : `α ${alphaTitle(recipe)}, damping ${recipe.qep.damp}`],
+    ["QEP", isBase(recipe) ? "off" : `α ${alphaTitle(recipe)}, damping ${recipe.qep.damp ?? "auto"}`],
     ...(recipe.rotation === null
       ? []
       : [["Rotation", `fused (residual stream and values), seed ${recipe.rotation}; the head is untied`] as [string, string]]),

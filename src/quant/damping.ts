@@ -7,12 +7,21 @@ export interface Factor {
   tried: number[];
 }
 
+/** The authors' damping, and the least that is found. */
+const leastFound = 0.01;
+
+/**
+ * The fraction for layers of n inputs, calibrated on so many tokens. Where a recipe leaves it open it is n/T, but at least 0.01: with few tokens H is mostly
+ * noise, which the solves would follow. (Measured: ARCHITECTURE.md, decision 18.)
+ */
+export const dampingFor = (wanted: number | null, n: number, tokens: number): number => wanted ?? Math.max(leastFound, n / tokens);
+
 const steps = 3;
 /** What a recipe's damping of 0 becomes when the first attempt fails: ten times nothing would stay nothing. */
 const leastStep = 1e-4;
 
 /**
- * Factorises H + λI with the recipe's fraction of damping, and with ten times as much after each failure, at most three times. Every solve goes through
+ * Factorises H + λI with this fraction of damping, and with ten times as much after each failure, at most three times. Every solve goes through
  * here. Waits for the device once per attempt.
  * @param copyOfH a new copy of H, mirrored [n, n] and undamped, in whatever order of the inputs. Called for each attempt, which uses it up.
  */

@@ -1,13 +1,24 @@
 import type { Ops, Tensor } from "../ops/ops";
-import { factorDamped } from "./damping";
+import { dampingFor, factorDamped } from "./damping";
 
-/** What a factor is made with. */
-export interface FactorSettings {
-  /** λ = damp · mean(diag H). */
-  damp: number;
+/** The factor that a recipe asks for. */
+export interface WantedFactor {
+  /** λ = damp · mean(diag H); null: as `dampingFor` finds it. */
+  damp: number | null;
   /** Inputs by descending diagonal of H. */
   actOrder: boolean;
 }
+
+/** What a factor is made with. */
+export interface FactorSettings extends WantedFactor {
+  damp: number;
+}
+
+/** A factor's settings for layers of n inputs. @param tokens that H is made of. */
+export const settled = ({ damp, actOrder }: WantedFactor, n: number, tokens: number): FactorSettings => ({
+  damp: dampingFor(damp, n, tokens),
+  actOrder,
+});
 
 /** A factor of a stage's (H + λI)⁻¹: QEP solves with it, and methods round column by column with it. */
 export interface InverseFactor {
@@ -54,4 +65,4 @@ export function freeFactor(ops: Ops, { U, order, dead }: InverseFactor): void {
   ops.free(...[U, order, dead].filter((t) => t !== null));
 }
 
-export const sameSettings = (a: FactorSettings, b: FactorSettings): boolean => a.damp === b.damp && a.actOrder === b.actOrder;
+export const sameSettings = (a: WantedFactor, b: WantedFactor): boolean => a.damp === b.damp && a.actOrder === b.actOrder;

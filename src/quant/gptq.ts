@@ -2,7 +2,7 @@ import { throwIfCancelled } from "../errors";
 import { isSearched } from "../ops/grid-kinds";
 import type { Grid, GridSpec, Ops, Tensor } from "../ops/ops";
 import type { MethodOptions } from "../recipe/recipe";
-import type { FactorSettings, InverseFactor } from "./factor";
+import type { InverseFactor, WantedFactor } from "./factor";
 import type { QuantizedLayer, Quantizer, StageLayer, StageResult, StageView } from "./quantizer";
 import { gridOf, roundToNearest } from "./rtn";
 
@@ -10,7 +10,7 @@ import { gridOf, roundToNearest } from "./rtn";
 const blockColumns = 128;
 
 /** The factor that rounding column by column needs. */
-export function factorOf({ gptq: { damp, actOrder } }: MethodOptions): FactorSettings {
+export function factorOf({ gptq: { damp, actOrder } }: MethodOptions): WantedFactor {
   return { damp, actOrder };
 }
 

@@ -16,8 +16,8 @@ export interface LayerPlan extends LinearLayer {
   readonly alpha: number;
   /** Who decides α. A rule that names α for the layer settles it. */
   readonly choice: AlphaChoice;
-  /** QEP's λ = damp · mean(diag H). */
-  readonly damp: number;
+  /** QEP's λ = damp · mean(diag H); null: found for the inputs and tokens. */
+  readonly damp: number | null;
 }
 
 /** The embeddings, or the head: a table of one row for each token, which is rounded to nearest. */

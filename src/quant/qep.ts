@@ -1,5 +1,5 @@
 import type { Ops, Tensor } from "../ops/ops";
-import { type FactorSettings, type InverseFactor, timesInverse } from "./factor";
+import { type InverseFactor, timesInverse, type WantedFactor } from "./factor";
 import type { LayerPlan } from "./layer-plan";
 import { quantizers } from "./registry";
 
@@ -30,7 +30,7 @@ export function directionOf(ops: Ops, W: Tensor, WC: Tensor, factor: InverseFact
 }
 
 /** The factor that QEP makes for a stage: in the order of the methods that can use it, if their damping is its own. */
-export function correctionSettings(layers: readonly LayerPlan[]): FactorSettings {
+export function correctionFactor(layers: readonly LayerPlan[]): WantedFactor {
   const [{ damp }] = layers;
   const wanted = layers.map(({ method, options }) => quantizers[method].factor?.(options));
   return wanted.find((settings) => settings?.damp === damp) ?? { damp, actOrder: false };

@@ -3,7 +3,7 @@ import type { Activation } from "../ops/activations";
 import { type GridKind, gridKinds } from "../ops/grid-kinds";
 import type { Grid, GridSpec, Ops, Tensor } from "../ops/ops";
 import type { LayerKind, MethodOptions } from "../recipe/recipe";
-import type { FactorSettings, InverseFactor } from "./factor";
+import type { InverseFactor, WantedFactor } from "./factor";
 
 /** One linear layer as a method sees it. */
 export interface StageLayer {
@@ -79,7 +79,7 @@ export interface Quantizer {
   /** While it works on a stage it holds the module's output for all tokens. */
   readonly holdsOutputs?: boolean;
   /** The factor of H that it rounds with. A stage makes each factor once, and QEP solves with the same where it can. */
-  factor?(options: MethodOptions): FactorSettings;
+  factor?(options: MethodOptions): WantedFactor;
   /** For a stage of layers with these rows and n inputs: floating-point operations, and elements held at once, codes included, besides W*, H, C and the factor. For the plan. */
   cost(rows: readonly number[], n: number, tokens: number): { work: number; elements: number };
   /** @throws QuantError `bad-recipe` for settings that the method cannot take. */

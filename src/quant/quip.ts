@@ -1,9 +1,9 @@
 import { QuantError, throwIfCancelled } from "../errors";
 import { type Grid, type Ops, type Tensor, tensorsOf } from "../ops/ops";
 import { layerKinds, type MethodOptions } from "../recipe/recipe";
-import { factorDamped } from "./damping";
+import { dampingFor, factorDamped } from "./damping";
 import { randomOrthogonal, transposed } from "./orthogonal";
-import type { QuantizedLayer, Quantizer, StageLayer } from "./quantizer";
+import type { QuantizedLayer, Quantizer, StageLayer, StageView } from "./quantizer";
 import { roundToNearest } from "./rtn";
 
 /** The range of the one grid of a rotated matrix: ± this many root mean squares. */
@@ -41,7 +41,7 @@ export const quip: Quantizer = {
   async quantize(stage, options, ops, signal) {
     const layers: QuantizedLayer[] = [];
     for (const layer of stage.layers) {
-      layers.push(await quantizeLayer(layer, stage.H!, stage.block, options, ops));
+      layers.push(await quantizeLayer(layer, stage, options, ops));
       await ops.flush();
       throwIfCancelled(signal);
     }
@@ -56,16 +56,17 @@ function rotations(layer: StageLayer, block: number, options: MethodOptions): { 
   return { U: randomOrthogonal(out, 2 * seed + 1), V: randomOrthogonal(n, 2 * seed + 2) };
 }
 
-async function quantizeLayer(layer: StageLayer, H: Tensor, block: number, options: MethodOptions, ops: Ops): Promise<QuantizedLayer> {
+async function quantizeLayer(layer: StageLayer, stage: StageView, options: MethodOptions, ops: Ops): Promise<QuantizedLayer> {
+  const H = stage.H!;
   const [out, n] = layer.weight.shape;
-  const { U: u, V: v } = rotations(layer, block, options);
+  const { U: u, V: v } = rotations(layer, stage.block, options);
   const { d, factor } = await rescaling(layer.weight, H, ops);
   const D = ops.fromFloats(d, [n]);
   const V = ops.fromFloats(v, [n, n]);
   const hessian = rotateHessian(H, D, factor, V, ops);
   const U = ops.fromFloats(u, [out, out]);
   const rotated = rotateWeights(layer.weight, D, U, V, ops);
-  const feedback = await reversedFactor(hessian, options.gptq.damp, ops);
+  const feedback = await reversedFactor(hessian, dampingFor(options.gptq.damp, n, stage.tokens), ops);
   ops.free(hessian, U);
   const result = feedback.U && (await roundRotated(rotated, feedback.U, layer.grid.bits, ops));
   const info = { damping: feedback.tried };

@@ -12,7 +12,8 @@ export function optionText({ field }: RecipeRow): string {
 
 function placeholder(field: Field): string {
   if (field.kind === "choice") return field.switch === undefined ? field.choices.join("|") : "";
-  const words = { real: "NUMBER", whole: "N", optional: "N", "yes-no": "", rules: '"PATTERN: bits=8"' };
+  if (field.kind === "optional") return `${field.fraction ? "NUMBER" : "N"}${/\s/.test(field.none) ? "" : `|${field.none}`}`;
+  const words = { real: "NUMBER", whole: "N", "yes-no": "", rules: '"PATTERN: bits=8"' };
   return words[field.kind];
 }
 
@@ -26,7 +27,7 @@ export function valuesText(field: Field): string {
     case "whole":
       return `integer ≥ ${field.min}`;
     case "optional":
-      return `integer ≥ ${field.min}, or null: ${field.none}`;
+      return `${field.fraction ? "number" : "integer"} ≥ ${field.min}, or null: ${field.none}`;
     case "yes-no":
       return "true, false";
     case "rules":

@@ -46,12 +46,13 @@ export interface Whole {
   min: number;
 }
 
-/** A whole number or null. */
+/** A number or null: a whole one, unless it may be a fraction. */
 export interface Optional {
   kind: "optional";
   default: number | null;
   min: number;
-  /** What null means: "all", "off". */
+  fraction?: true;
+  /** What null means: "all", "off". On the command line the word stands for null. */
   none: string;
   /** An option and a checkbox that change null to `min`; without it, an empty input means null. */
   switch?: { flag: string; label: string };
@@ -83,6 +84,7 @@ export const isNumeric = (field: Field): boolean =>
 
 /** A field's value from its text, not yet checked. Where a number is wanted, any other text gives NaN. */
 export function valueFrom(field: Field, text: string): unknown {
+  if (field.kind === "optional" && text === field.none) return null;
   if (isNumeric(field)) return text.trim() === "" ? Number.NaN : Number(text);
   return field.kind === "yes-no" && (text === "true" || text === "false") ? text === "true" : text;
 }

@@ -87,12 +87,14 @@ export const fields = {
       flag: "qep-down-proj",
       unless: { path: "qep.choice", is: "best" },
     }),
-    /** λ = damp · mean(diag H). */
-    damp: real(0.1, {
+    /** λ = damp · mean(diag H); null: as quant/damping.ts finds it. */
+    damp: optional({
       label: "QEP damping",
-      help: "Added to the diagonal of H in QEP’s solve, as a fraction of its mean.",
+      help: "Added to the diagonal of H in QEP’s solve, as a fraction of its mean; auto is a layer’s inputs ÷ calibration tokens, but at least 1 %.",
       flag: "qep-damp",
       min: 0,
+      fraction: true,
+      none: "auto",
     }),
     choice: choice(["given", "guarded", "best"], "given", {
       label: "α is",

@@ -38,7 +38,7 @@ function givenFor(row: RecipeRow, recipe: Recipe, flags: Flags): unknown {
   if (given === false && field.kind === "yes-no") return false;
   if (typeof given === "string") {
     const value = valueFrom(field, given);
-    if (isNumeric(field) && !Number.isFinite(value))
+    if (isNumeric(field) && value !== null && !Number.isFinite(value))
       throw wrong(`--${field.flag} is "${given}", which is not a number`, "See qep-studio --help.");
     return value;
   }

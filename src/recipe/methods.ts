@@ -1,5 +1,5 @@
 /** The methods by their ids in a recipe: their names and options. Each is implemented by the file of that id in quant/. */
-import { choice, type Field, real, whole, yesNo } from "./field";
+import { choice, type Field, optional, real, whole, yesNo } from "./field";
 
 interface Method<Options> {
   name: string;
@@ -21,11 +21,13 @@ const method = <const Options extends Readonly<Record<string, Field>> = Record<n
 export const methods = {
   rtn: method("RTN", "round to nearest"),
   gptq: method("GPTQ", "error feedback", {
-    damp: real(0.1, {
+    damp: optional({
       label: "Damping",
-      help: "Added to the Hessian’s diagonal, as a fraction of its mean.",
+      help: "Added to the Hessian’s diagonal, as a fraction of its mean; auto is a layer’s inputs ÷ calibration tokens, but at least 1 %.",
       flag: "damp",
       min: 0,
+      fraction: true,
+      none: "auto",
     }),
     actOrder: yesNo(true, {
       label: "Columns by descending Hessian diagonal (act-order)",

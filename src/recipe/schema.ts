@@ -39,7 +39,7 @@ function schemaOf(field: Field): Schema {
     case "whole":
       return integral(field.min);
     case "optional":
-      return v.nullable(integral(field.min));
+      return v.nullable(field.fraction ? numeric(field.min) : integral(field.min));
     case "yes-no":
       return v.boolean("must be true or false");
     case "rules":

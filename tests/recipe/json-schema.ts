@@ -15,7 +15,7 @@ const valuesOf = (field: Field): Json => {
     case "whole":
       return { type: "integer", minimum: field.min };
     case "optional":
-      return { type: ["integer", "null"], minimum: field.min };
+      return { type: [field.fraction ? "number" : "integer", "null"], minimum: field.min };
     case "yes-no":
       return { type: "boolean" };
     case "rules":

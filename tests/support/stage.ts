@@ -1,6 +1,6 @@
 import type { Ops, Tensor } from "../../src/ops/ops";
 import type { PackedLayer } from "../../src/quant/coded";
-import { inverseFactor } from "../../src/quant/factor";
+import { inverseFactor, settled } from "../../src/quant/factor";
 import type { QuantizedLayer, StageView } from "../../src/quant/quantizer";
 import { quantizers } from "../../src/quant/registry";
 import type { Recipe } from "../../src/recipe/recipe";
@@ -13,7 +13,7 @@ const absent = (): never => {
 /** The stage with the factor that its method asks for. */
 export async function factored(ops: Ops, recipe: Recipe, stage: StageView): Promise<StageView> {
   const wanted = quantizers[recipe.method].factor?.(recipe);
-  return wanted ? { ...stage, factor: await inverseFactor(ops, stage.H!, wanted) } : stage;
+  return wanted ? { ...stage, factor: await inverseFactor(ops, stage.H!, settled(wanted, stage.H!.shape[0], stage.tokens)) } : stage;
 }
 
 /** A stage of one layer with given statistics, for methods that look at nothing else. */
@@ -27,7 +27,7 @@ export function stageOf(recipe: Recipe, weight: Tensor, H: Tensor | null, C: Ten
     diagonal: null,
     C,
     factor: null,
-    tokens: 1,
+    tokens: 10 * weight.shape[1],
     length: 1,
     chunks: 0,
     x: absent,

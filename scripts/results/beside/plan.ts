@@ -27,7 +27,6 @@ export const ways: Readonly<Record<string, Way>> = {
   GPTQ: { drawn: true, flags: [...plain, "--alpha", "0"] },
   "GPTQ + QEP": { drawn: true, flags: plain },
   "the preset Good": { drawn: true, flags: good },
-  "the preset Good, damping 0.01": { drawn: true, flags: [...good, "--damp", "0.01", "--qep-damp", "0.01"] },
 };
 
 export const seeds = [1, 2, 3];

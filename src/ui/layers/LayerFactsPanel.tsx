@@ -59,7 +59,7 @@ export function LayerFactsPanel() {
 
 function dampingOf(damping: number[], retries: number): string {
   if (!damping.length) return text.dampingNone;
-  return damping.join(" → ") + (retries > 0 ? text.retries(retries) : "");
+  return damping.map(figure).join(" → ") + (retries > 0 ? text.retries(retries) : "");
 }
 
 function outliersOf(outliers: { input: number; times: number }[]): string {

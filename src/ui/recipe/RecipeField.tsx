@@ -38,7 +38,7 @@ export function RecipeField({ row, hint, error, possible, max }: Props) {
           value={value as number}
           min={field.min}
           max={max ?? (field.kind === "real" ? field.max : undefined)}
-          step={field.kind === "real" ? "any" : 1}
+          step={stepOf(field)}
           onChange={(n) => n !== null && set(n)}
         />
       );
@@ -46,6 +46,9 @@ export function RecipeField({ row, hint, error, possible, max }: Props) {
       return null;
   }
 }
+
+const stepOf = (field: Extract<Field, { kind: "real" | "whole" | "optional" }>) =>
+  field.kind === "real" || (field.kind === "optional" && field.fraction) ? "any" : 1;
 
 function optionsOf({ choices, titles }: Extract<Field, { kind: "choice" }>, possible: readonly unknown[] = choices) {
   return choices.filter((c) => possible.includes(c)).map((value) => ({ value: value as unknown, title: titleOf(titles, value) }));
@@ -63,7 +66,8 @@ interface OptionalProps {
 
 /** A number that may be left out: an empty input, or, where the field has a switch, a checkbox before it. */
 function OptionalField({ field, value, onChange, ...common }: OptionalProps) {
-  if (!field.switch) return <NumberField {...common} value={value} min={field.min} blank={field.none} onChange={onChange} />;
+  if (!field.switch)
+    return <NumberField {...common} value={value} min={field.min} step={stepOf(field)} blank={field.none} onChange={onChange} />;
   return (
     <>
       <CheckField

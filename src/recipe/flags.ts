@@ -39,11 +39,13 @@ function givenFor(row: RecipeRow, recipe: Recipe, flags: Flags): unknown {
   if (typeof given === "string") {
     const value = valueFrom(field, given);
     if (isNumeric(field) && value !== null && !Number.isFinite(value))
-      throw wrong(`--${field.flag} is "${given}", which is not a number`, "See qep-studio --help.");
+      throw wrong(`--${field.flag} is "${given}", which is not a number${orWord(field)}`, "See qep-studio --help.");
     return value;
   }
   return field.kind === "optional" && field.switch && flags[field.switch.flag] ? (fieldValue(recipe, row) ?? field.min) : undefined;
 }
+
+const orWord = (field: Field): string => (field.kind === "optional" ? ` or "${field.none}"` : "");
 
 /** The options among these that have no effect in this recipe, without their dashes. */
 export const idleFlags = (recipe: Recipe, flags: Flags): RecipeRow[] =>

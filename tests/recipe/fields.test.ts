@@ -97,6 +97,12 @@ describe("options of the command line", () => {
     ]);
   });
 
+  it("leave open what may be left open by its word, a number that a recipe has too", () => {
+    const given = recipeWith({ rotation: 3, calibration: { ...recipeWith().calibration, windows: 4 } }, { damp: 0.5 });
+    const open = set({ "rotation-seed": "off", windows: "all", "qep-damp": "auto" }, given) as Recipe;
+    expect([open.rotation, open.calibration.windows, open.qep.damp]).toEqual([null, null, null]);
+  });
+
   it("rotate: with the recipe's seed, or the one that is given", () => {
     expect(set({ rotate: true }).rotation).toBe(0);
     expect(set({ rotate: true }, recipeWith({ rotation: 7 })).rotation).toBe(7);
@@ -105,7 +111,8 @@ describe("options of the command line", () => {
 
   it.each([
     [{ bits: "four" }, '--bits is "four", which is not a number'],
-    [{ damp: "" }, '--damp is "", which is not a number'],
+    [{ damp: "" }, '--damp is "", which is not a number or "auto"'],
+    [{ windows: "auto" }, '--windows is "auto", which is not a number or "all"'],
     [{ rule: ["o_proj"] }, "--rule: “o_proj” is not of the form"],
   ])("%j is refused", (flags, words) => {
     expect(() => set(flags)).toThrow(words);

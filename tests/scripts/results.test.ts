@@ -122,6 +122,14 @@ describe("beside llama.cpp", () => {
     expect(besideSection([])).toBe("");
   });
 
+  it("counts no file of a way of former times, and tells which types were scored as copies", () => {
+    const made = comparison(theirs, ["a way of former times", [3]]);
+    expect(besideSection([made])).toContain(`Files measured so far: Q2_K 3 of ${filesOf(["Q2_K"]).length} and`);
+    const as = (type: string, size: number) => ({ ...made, rows: made.rows.map((row) => ({ ...row, type, bytes: [size, size, size] })) });
+    expect(besideSection([as("Q2_0", 1e8)])).toContain("Q2_0: libllama has no fast product for it");
+    for (const files of [as("Q2_0", 1e6), as("Q4_0", 1e8)]) expect(besideSection([files])).not.toContain("no fast product");
+  });
+
   it("keeps rows of an earlier build that a later one has not measured, and none where data or llama.cpp were others", () => {
     const before = comparison(["a way of former times", [3]], ["RTN", [1]], ["GPTQ", [1]]);
     const now = { ...comparison(["GPTQ", [2]]), rows: rows(["GPTQ", [2]]).map((row) => ({ ...row, build: "new" })) };

@@ -9,7 +9,7 @@ import { type Model, openModel } from "../../../src/model/checkpoint";
 import { npy } from "../../../tests/interop/model";
 import { llama, studio } from "./jobs";
 import { writeOriginal } from "./original";
-import { calibrationWindows, evaluationWindows, fileTypes, seeds, type Way, ways, windowLength } from "./plan";
+import { calibrationWindows, evaluationWindows, fileTypes, isUnpacked, seeds, type Way, ways, windowLength } from "./plan";
 import type { Score } from "./types";
 
 const root = process.cwd();
@@ -60,8 +60,8 @@ export async function openBench(folder: string, work: string): Promise<Bench> {
   return { name: basename(absolute(folder)), folder, work, model, pool, evaluation };
 }
 
-export const scoreOf = ({ work }: Bench, file: string): Score =>
-  llama(root, { job: "score", file, original: originalIn(work), tokens: join(work, "evaluation.npy") });
+export const scoreOf = ({ work }: Bench, file: string, unpacked = false): Score =>
+  llama(root, { job: "score", file, unpacked, original: originalIn(work), tokens: join(work, "evaluation.npy") });
 
 function importanceOf({ folder, work }: Bench, seed: number): string {
   const out = join(work, `importance-${seed}.npz`);
@@ -101,7 +101,8 @@ function ours({ folder, work }: Bench, type: string, { flags, drawn }: Way, seed
 export function measure(bench: Bench, type: string, way: string, seed: number): File {
   const started = performance.now();
   const file = ways[way].flags ? ours(bench, type, ways[way], seed) : theirs(bench, type, ways[way].drawn, seed);
-  const found = { ...scoreOf(bench, file), bytes: statSync(file).size };
+  const bytes = statSync(file).size;
+  const found = { ...scoreOf(bench, file, isUnpacked(type, bytes)), bytes };
   const seconds = Math.round((performance.now() - started) / 1000);
   console.log(`${bench.name}, ${type}, ${way}, draw ${seed}: KL ${(1000 * found.divergence).toFixed(2)}e-3 (${seconds} s)`);
   return found;

@@ -2,7 +2,8 @@
 
     importance  {model, tokens, out}: the mean square of every linear layer's inputs (what llama-imatrix collects), by transformers in float32, to a .npz
     quantize    {source, target, type, pure, importance | null}: llama_model_quantize; type is a number of llama.h's llama_ftype
-    score       {file, original, tokens}: perplexity; mean KL(original ‖ file) in nats and equal top tokens, over all positions but a window's last
+    score       {file, unpacked, original, tokens}: perplexity; mean KL(original ‖ file) in nats and equal top tokens, over all positions but a window's last.
+                Unpacked: of a copy of the file in f16
 """
 import ctypes as C
 import json
@@ -51,7 +52,7 @@ def quantize(job):
     import llama
 
     params = llama.llama.llama_model_quantize_default_params()
-    params.ftype, params.threads, params.pure = job["type"], 1, job["pure"]
+    params.ftype, params.threads, params.pure, params.allow_requantize = job["type"], 1, job["pure"], job.get("again", False)
     if job["pure"]:
         params.output_type = 14  # GGML_TYPE_Q6_K, as ours: otherwise the head would be of the layers' type too
     if job["importance"]:
@@ -87,19 +88,28 @@ def kept_logits(path, windows):
     return np.load(kept, mmap_mode="r")
 
 
+def unpacked(file):
+    copy = file + ".f16"
+    quantize({"source": file, "target": copy, "type": 1, "pure": False, "importance": None, "again": True})
+    return copy
+
+
 def score(job):
     import llama
 
     windows = np.load(job["tokens"])
     originals = kept_logits(job["original"], windows)
     loss = divergence = same = count = 0
-    with llama.Model(job["file"], threads=os.cpu_count()) as model:
+    file = unpacked(job["file"]) if job["unpacked"] else job["file"]
+    with llama.Model(file, threads=os.cpu_count()) as model:
         for original, ids in zip(originals, windows):
             p, q = log_softmax(original[:-1]), log_softmax(model.logits(ids)[:-1])
             loss -= q[np.arange(len(q)), ids[1:]].sum()
             divergence += (np.exp(p) * (p - q)).sum()
             same += (p.argmax(1) == q.argmax(1)).sum()
             count += len(q)
+    if job["unpacked"]:
+        os.remove(file)
     return {"perplexity": float(np.exp(loss / count)), "divergence": float(divergence / count), "agreement": float(same / count)}
 
 

@@ -1,14 +1,17 @@
 /** What is compared: types, and who makes their files how. */
 
-/** Our name of a type, and llama.h's number of its file type. Pure: that type for every layer, the head in Q6_K as ours. */
-export const fileTypes: Readonly<Record<string, { ftype: number; pure: boolean }>> = {
+/** Our name of a type, and llama.h's number of its file type. Pure: that type for every layer, the head in Q6_K as ours. Slow: libllama has no fast product. */
+export const fileTypes: Readonly<Record<string, { ftype: number; pure: boolean; slow?: true }>> = {
   Q4_K_M: { ftype: 15, pure: false },
   Q3_K_M: { ftype: 12, pure: false },
   Q2_K_M: { ftype: 10, pure: false },
   Q2_K: { ftype: 10, pure: true },
   Q4_0: { ftype: 2, pure: false },
-  Q2_0: { ftype: 41, pure: false },
+  Q2_0: { ftype: 41, pure: false, slow: true },
 };
+
+/** Whether a file is scored from the f16 copy that libllama makes of it: SmolLM2-135M as Q2_0 takes it half an hour itself. */
+export const isUnpacked = (type: string, bytes: number): boolean => fileTypes[type]?.slow === true && bytes > 2 ** 25;
 
 export interface Way {
   /** Whether its file depends on the draw of calibration windows. */

@@ -1,6 +1,6 @@
 /** The part "Beside llama.cpp" of docs/results.md, out of docs/results/beside-*.json. */
 import { list, table } from "../text";
-import { filesOf, fileTypes } from "./plan";
+import { filesOf, fileTypes, isUnpacked, ways } from "./plan";
 import type { Beside, Score, Scored } from "./types";
 
 const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
@@ -9,7 +9,7 @@ const range = (values: readonly number[]) => Math.max(...values) - Math.min(...v
 /** What the page says of the types that a table lacks. */
 function missing(rows: readonly Scored[]): string {
   const short = [...new Set(rows.map(({ type }) => type))].flatMap((type) => {
-    const there = rows.filter((r) => r.type === type);
+    const there = rows.filter((r) => r.type === type && r.method in ways);
     const files = there.reduce((sum, { scores }) => sum + scores.length, 0);
     const wanted = filesOf([type]).length;
     return files < wanted ? [`${type} ${files} of ${wanted}`] : [];
@@ -64,6 +64,13 @@ function buildsOf(rows: readonly Scored[]): string {
   return list([...builds].map(([build, adapter]) => `${shortOf(build)} on ${adapter}`));
 }
 
+/** A sentence on the types of which libllama read an f16 copy. */
+function unpacked(rows: readonly Scored[]): string {
+  const types = new Set(rows.filter(({ type, bytes }) => bytes.some((size) => isUnpacked(type, size))).map(({ type }) => type));
+  const copies = "libllama has no fast product for it, and scored the f16 copies that it makes of the files, with the same weights";
+  return types.size ? `${list([...types])}: ${copies}.\n\n` : "";
+}
+
 function part({ model, versions, calibration, evaluation, original, rows }: Beside): string {
   const types = [...new Set(rows.map(({ type }) => type))];
   const used = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
@@ -75,7 +82,7 @@ ${missing(rows)}
 
 The f16 original: ${(original.bytes / 1e6).toFixed(3)} MB, perplexity ${original.perplexity.toFixed(4)}.
 
-${types.flatMap((type) => verdict(rows, type) ?? []).join("\n")}
+${unpacked(rows)}${types.flatMap((type) => verdict(rows, type) ?? []).join("\n")}
 
 ${table(["type", "made by", "draws", "MB", "KL × 1000", "top-1 %", "perplexity", "build"], rows.map(row), 2)}`;
 }

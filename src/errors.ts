@@ -179,3 +179,6 @@ export function asQuantError(e: unknown): QuantError {
 export function throwIfCancelled(signal?: AbortSignal): void {
   if (signal?.aborted) throw new QuantError("cancelled");
 }
+
+/** A call that breaks its own contract: our bug, never the person's. */
+export const misuse = (what: string): QuantError => new QuantError("internal", what, "Please report this with the steps that led here.");

@@ -1,5 +1,5 @@
 /** What every sink shares: order, names, exact sizes, one kind of error. A platform only opens, writes, closes, removes. */
-import { QuantError } from "../errors";
+import { misuse, QuantError } from "../errors";
 import { isPlainPath, shown } from "./text";
 import type { Sink, SinkFile, Source } from "./types";
 
@@ -35,8 +35,6 @@ export async function explained<T>(name: string, work: () => Promise<T>): Promis
     throw writeError(e, name);
   }
 }
-
-const misuse = (what: string) => new QuantError("internal", what, "Please report this with the steps that led here.");
 
 /** Counts a file's bytes: a file of another size than announced would be a checkpoint that lies about itself. */
 function exactly(name: string, size: number, file: SinkFile, usable: () => boolean, closed: () => void): SinkFile {

@@ -1,5 +1,5 @@
 /** The safetensors writer: every header is known before the first byte of data, so files are written front to back. */
-import { QuantError } from "../errors";
+import { misuse } from "../errors";
 import { tensorBytes } from "./dtype";
 import { HEADER_LIMIT } from "./header";
 
@@ -30,8 +30,6 @@ export interface CheckpointLayout {
   /** Bytes of all tensors, without headers (the index's total_size). */
   readonly totalSize: number;
 }
-
-const misuse = (what: string) => new QuantError("internal", what, "Please report this with the steps that led here.");
 
 /** Bytes of a tensor. Throws `internal` for a shape that no file could hold. */
 export function specBytes(t: TensorSpec): number {

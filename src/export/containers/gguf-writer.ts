@@ -1,4 +1,4 @@
-import { QuantError } from "../../errors";
+import { misuse } from "../../errors";
 import { shown } from "../../io/text";
 import type { Sink, SinkFile } from "../../io/types";
 import { defaultAlignment } from "../gguf/reader";
@@ -17,7 +17,6 @@ export interface Part {
 
 export const padded = (bytes: number) => Math.ceil(bytes / defaultAlignment) * defaultAlignment;
 export const sizeOf = ({ name, dtype, shape }: Spec) => tensorBytes(name, dtype, shape);
-export const misuse = (what: string) => new QuantError("internal", what, "Please report this with the steps that led here.");
 
 /** Writes one part after the other. */
 export class PartsWriter implements ContainerWriter {

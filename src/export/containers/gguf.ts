@@ -1,4 +1,4 @@
-import { QuantError } from "../../errors";
+import { misuse, QuantError } from "../../errors";
 import { shown } from "../../io/text";
 import type { Source, SourceFile } from "../../io/types";
 import { Bytes, encodeMetadata, i32, type Metadata, u16 } from "../gguf/metadata-values";
@@ -6,7 +6,7 @@ import { partName } from "../gguf/part-names";
 import { defaultAlignment, magic, readGguf, version } from "../gguf/reader";
 import { type GgmlType, ggmlTypes } from "../gguf/types";
 import type { Container, Layout, WrittenEntry } from "./container";
-import { misuse, type Part, PartsWriter, padded, type Spec, sizeOf } from "./gguf-writer";
+import { type Part, PartsWriter, padded, type Spec, sizeOf } from "./gguf-writer";
 
 /**
  * GGUF files (version 3): counts, metadata, tensor infos, then the tensors in that order, each from a multiple of 32 bytes on.

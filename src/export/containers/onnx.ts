@@ -1,4 +1,4 @@
-import { QuantError } from "../../errors";
+import { misuse, QuantError } from "../../errors";
 import { tensorBytes } from "../../io/dtype";
 import { findFile } from "../../io/source";
 import { shown } from "../../io/text";
@@ -153,5 +153,3 @@ function fileOf(written: Source, name: string) {
 
 const damaged = (name: string, what: string) =>
   new QuantError("verify-failed", `${shown(name)} ${what}`, "Export again, to another disk if it happens twice.");
-
-const misuse = (what: string) => new QuantError("internal", what, "Please report this with the steps that led here.");

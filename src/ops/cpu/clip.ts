@@ -1,6 +1,7 @@
 import type { GridSpec } from "../ops";
+import { requireShape } from "../shape";
 import { clamp, groupScaling, nearestPoint } from "./groups";
-import { type CpuTensor, empty, requireShape } from "./tensor";
+import { type CpuTensor, empty } from "./tensor";
 
 /** How many clipping thresholds are tried, in steps of 1/20 of the largest weight. */
 const candidates = 10;

@@ -1,8 +1,9 @@
 import { packBits, unpackBits } from "../bits";
 import { pointOf } from "../grid-kinds";
 import type { ColumnRounding } from "../ops";
+import { requireShape } from "../shape";
 import { codeOf } from "./groups";
-import { type CpuTensor, requireShape, uints } from "./tensor";
+import { type CpuTensor, uints } from "./tensor";
 
 const cpu = (t: unknown) => t as CpuTensor;
 

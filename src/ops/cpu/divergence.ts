@@ -1,5 +1,6 @@
 import { divergenceColumns } from "../divergence";
-import { type CpuTensor, requireShape, rowsOf } from "./tensor";
+import { requireShape, rowsOf } from "../shape";
+import type { CpuTensor } from "./tensor";
 
 /** The peaks that sums are relative to: a, x_a, y_a, b, y_b of the state. */
 type Peaks = readonly [a: number, xa: number, ya: number, b: number, yb: number];

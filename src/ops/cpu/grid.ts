@@ -1,8 +1,9 @@
 import { toF16 } from "../../io/dtype";
 import { type GridKind, gridKinds, pointOf } from "../grid-kinds";
 import type { GridSpec } from "../ops";
+import { requireShape } from "../shape";
 import { codeOf, groupScaling } from "./groups";
-import { type CpuTensor, empty, requireShape, uints } from "./tensor";
+import { type CpuTensor, empty, uints } from "./tensor";
 
 export interface CpuGrid {
   kind: GridKind;

@@ -1,4 +1,5 @@
-import { type CpuTensor, empty, requireShape, rowsOf } from "./tensor";
+import { requireShape, rowsOf } from "../shape";
+import { type CpuTensor, empty } from "./tensor";
 
 /** x · Wᵀ: [T, in], [out, in] → [T, out]. */
 export function linear(x: CpuTensor, w: CpuTensor): CpuTensor {

@@ -1,5 +1,6 @@
 import type { AttentionShape, RopeShape } from "../ops";
-import { type CpuTensor, empty, floats, requireShape, rowsOf } from "./tensor";
+import { requireShape, rowsOf } from "../shape";
+import { type CpuTensor, empty, floats } from "./tensor";
 
 export function add(a: CpuTensor, b: CpuTensor, factor = 1): CpuTensor {
   requireShape(a.data.length === b.data.length, "add", `${a.shape.join(" × ")} and ${b.shape.join(" × ")}`);

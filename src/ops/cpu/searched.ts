@@ -2,10 +2,11 @@
 import { toF16 } from "../../io/dtype";
 import { isSuper, type SearchedKind, superKinds, superSize } from "../grid-kinds";
 import type { GridSpec } from "../ops";
+import { requireShape } from "../shape";
 import type { CpuGrid } from "./grid";
 import { signedFit } from "./search";
 import { superBlock } from "./super-blocks";
-import { type CpuTensor, empty, requireShape } from "./tensor";
+import { type CpuTensor, empty } from "./tensor";
 
 export function searchGrid(W: CpuTensor, spec: GridSpec & { kind: SearchedKind }, importance: CpuTensor | null): CpuGrid {
   const [out, n] = W.shape;

@@ -1,4 +1,5 @@
-import { type CpuTensor, empty, floats, requireShape, uints } from "./tensor";
+import { requireShape } from "../shape";
+import { type CpuTensor, empty, floats, uints } from "./tensor";
 
 export function deadInputs(H: CpuTensor): CpuTensor {
   const n = H.shape[0];

@@ -1,5 +1,5 @@
-import { QuantError } from "../../errors";
 import { elements, type Tensor } from "../ops";
+import { requireShape } from "../shape";
 
 /** A tensor of the reference: plain numbers in JavaScript memory. */
 export interface CpuTensor extends Tensor {
@@ -20,14 +20,3 @@ export function uints(data: Uint32Array, shape: readonly number[]): CpuTensor {
 }
 
 export const empty = (shape: readonly number[]): CpuTensor => floats(new Float64Array(elements(shape)), shape);
-
-/** The argument check of every operation: a wrong shape is our bug, and is named. */
-export function requireShape(ok: boolean, operation: string, detail: string): void {
-  if (!ok) throw new QuantError("internal", `${operation} got ${detail}`);
-}
-
-/** A tensor seen as rows of its last dimension. */
-export function rowsOf(t: Tensor): { rows: number; columns: number } {
-  const columns = t.shape[t.shape.length - 1] ?? 1;
-  return { rows: columns === 0 ? 0 : elements(t.shape) / columns, columns };
-}

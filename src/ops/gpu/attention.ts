@@ -1,9 +1,9 @@
 import type { AttentionShape } from "../ops";
+import { dims, requireShape, rowsOf } from "../shape";
 import type { Gpu, GpuTensor } from "./gpu";
 import type { Matmul } from "./matmul";
 import { isCut } from "./panels";
 import { copyBlock } from "./rows";
-import { dims, requireShape, rowsOf } from "./shape";
 
 /** Scores of as many heads as fit in this are in memory at a time. */
 const scoreBytes = 64 * 2 ** 20;

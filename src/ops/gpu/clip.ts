@@ -1,10 +1,10 @@
 import { type GridSpec, tensorsOf } from "../ops";
+import { dims, isMatrix, isSquare, requireShape } from "../shape";
 import type { Gpu, GpuTensor } from "./gpu";
 import { decode, encode, grid } from "./grids";
 import { aligned, type Matmul } from "./matmul";
 import { isCut } from "./panels";
 import { add, copyBlock } from "./rows";
-import { dims, isMatrix, isSquare, requireShape } from "./shape";
 
 /** How many clipping thresholds are tried, in steps of 1/20 of the largest weight. */
 const candidates = 10;

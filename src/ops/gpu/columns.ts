@@ -1,10 +1,10 @@
 import { type ColumnRounding, elements } from "../ops";
+import { dims, isMatrix, isSquare, requireShape } from "../shape";
 import type { Gpu, GpuTensor } from "./gpu";
 import { zeroConstant } from "./grids";
 import { aligned, type Matmul } from "./matmul";
 import { isCut, rowRuns, slice } from "./panels";
 import { copyBlock } from "./rows";
-import { dims, isMatrix, isSquare, requireShape } from "./shape";
 import { diagonal, meanOf } from "./solve";
 
 const own = (t: unknown) => t as GpuTensor;

@@ -1,7 +1,7 @@
 import { type GridKind, gridKinds } from "../grid-kinds";
 import { elements, f16Digits, type Grid, type GridSpec, type Tensor } from "../ops";
+import { dims, isMatrix, requireShape } from "../shape";
 import type { Gpu, GpuTensor } from "./gpu";
-import { dims, isMatrix, requireShape } from "./shape";
 
 const size = (t: Tensor) => elements(t.shape);
 const own = (t: Tensor) => t as GpuTensor;

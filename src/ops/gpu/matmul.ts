@@ -1,10 +1,10 @@
+import { dims, isMatrix, isSquare, requireShape, rowsOf } from "../shape";
 import { depthCuts, inDepth, pieces } from "./cuts";
 import type { Gpu, GpuTensor } from "./gpu";
 import { isCut, panelOf, panelShape, rowsPerSum, type Slice, whole } from "./panels";
 import type { Constants } from "./pipelines";
 import type { Product, View } from "./product";
 import { copyBlock } from "./rows";
-import { dims, isMatrix, isSquare, requireShape, rowsOf } from "./shape";
 
 const forms = { NT: 0, NN: 1, TN: 2 } as const;
 const parts = { all: 0, lower: 1, "lower-a": 2, "lower-b": 3, "upper-b": 4 } as const;

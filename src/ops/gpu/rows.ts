@@ -1,8 +1,8 @@
 import { divergenceColumns } from "../divergence";
 import { elements, type RopeShape, type Tensor } from "../ops";
+import { dims, isMatrix, requireShape, rowsOf } from "../shape";
 import type { Gpu, GpuTensor } from "./gpu";
 import { isCut, panelOf, panelShape, type Slice } from "./panels";
-import { dims, isMatrix, requireShape, rowsOf } from "./shape";
 
 const size = (t: Tensor) => elements(t.shape);
 /** Vectors of four in what is bound. */

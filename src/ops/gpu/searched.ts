@@ -1,8 +1,8 @@
 /** Grids that are found by search: GGUF's signed blocks and super-blocks. */
 import { isSuper, type SearchedKind, superKinds, superSize } from "../grid-kinds";
 import type { Grid, GridSpec } from "../ops";
+import { dims, isMatrix, requireShape } from "../shape";
 import type { Gpu, GpuTensor } from "./gpu";
-import { dims, isMatrix, requireShape } from "./shape";
 
 export function searchGrid(gpu: Gpu, W: GpuTensor, spec: GridSpec & { kind: SearchedKind }, importance: GpuTensor | null): Grid {
   const [out, n] = W.shape;

@@ -1,8 +1,8 @@
+import { dims, isSquare, requireShape, rowsOf } from "../shape";
 import type { Gpu, GpuTensor } from "./gpu";
 import type { Matmul } from "./matmul";
 import { panelOf, rowRuns, slice } from "./panels";
 import { copyBlock } from "./rows";
-import { dims, isSquare, requireShape, rowsOf } from "./shape";
 
 /** Rows and columns of a diagonal block; the kernels that take one have 32 lanes. */
 const blockSize = 32;

@@ -1,10 +1,10 @@
 import { QuantError } from "../../errors";
 import { letEventsIn } from "../../io/turn";
 import { elements, type FloatDtype, type Tensor } from "../ops";
+import { requireShape } from "../shape";
 import type { Gpu, GpuTensor } from "./gpu";
 import { panelShape } from "./panels";
 import type { PoolBuffer } from "./pool";
-import { requireShape } from "./shape";
 
 /** Most bytes of one staging buffer; more is read in several pieces. */
 const stagingBytes = 256 * 2 ** 20;

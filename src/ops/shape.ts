@@ -1,5 +1,5 @@
-import { QuantError } from "../../errors";
-import { elements, type Tensor } from "../ops";
+import { QuantError } from "../errors";
+import { elements, type Tensor } from "./ops";
 
 export const dims = (...tensors: Tensor[]): string => tensors.map((t) => t.shape.join(" × ")).join(" and ");
 

@@ -113,7 +113,7 @@ test("the first run, the second, and drags of α", async ({ playwright }) => {
     fact("From a drag of α to the whole curve", of(drags.map(({ whole }) => whole))),
   ];
   const intro =
-    "The demo (12 blocks, 64 wide) in the page, at the settings that it opens with: RTN 3-bit with QEP on 16 windows of 128 tokens. Runs are timed from " +
+    "The demo (12 blocks, 64 wide) in the page, with the preset Quick (RTN with QEP) at 3 bits on 16 windows of 128 tokens. Runs are timed from " +
     "the press of Run to “Done”; compiling is in the first. Medians, and in brackets each time.";
   await write({ name: "alpha", title: "α live, and the first run", order: 13, adapter, intro }, rows);
 });

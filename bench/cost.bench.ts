@@ -21,7 +21,7 @@ const windows: Windows = { windows: (4 * size.intermediate) / length, length };
 /** Rounds are measured until this is over, but two at least and four at most. */
 const leastSeconds = 240;
 
-/** The first block of two, 4 bits a row. QEP corrects down_proj too, which it leaves out by default. */
+/** The first block of two, 4 bits a row. QEP corrects down_proj too, which the plain recipe leaves out. */
 const recipeOf = (method: Recipe["method"], alpha: number): Recipe =>
   recipeWith({ method, bits: 4, groupSize: -1, blocks: 1, rules: [{ match: "down_proj", alpha }] }, { alpha });
 

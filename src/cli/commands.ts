@@ -40,7 +40,7 @@ export async function evaluate(args: string[], signal: AbortSignal): Promise<voi
   const path = options.text ?? options.tokens;
   if (!path || (options.text && options.tokens)) throw wrong("give either --text or --tokens");
   const cutting: Cutting = {
-    windows: options.windows === undefined ? null : countOf("windows", options.windows),
+    windows: options.windows === undefined || options.windows === "all" ? null : countOf("windows", options.windows),
     windowLength: options["window-length"] === undefined ? 256 : countOf("window-length", options["window-length"], 2),
   };
   for (const sentence of idleOptions(options)) say(sentence);

@@ -2,12 +2,10 @@ import { exportJob, formats, layoutOf } from "../export/entries";
 import { findFile } from "../io/source";
 import type { Calibration, TokenWindows } from "../model/calibration";
 import { census, type Model } from "../model/checkpoint";
-import { layerShape } from "../model/layers";
 import type { ModelSpec } from "../model/spec";
 import type { ActivationBudget } from "../ops/activations";
 import { groupBits } from "../ops/grid-kinds";
 import { groupsOf, type LayerPlan, type RunPlan } from "../quant/layer-plan";
-import { isBase, layerKinds, type Recipe } from "../recipe/recipe";
 import type { PlanSummary } from "../results/plan";
 import { chunkTokens } from "./chunks";
 import { peakBytes, recordingBytes } from "./memory";
@@ -76,20 +74,19 @@ export async function planSummary(
     peakGpuBytes: peakBytes(spec, plan, load.tokens + load.heldTokens, chunk, stream !== "unrecorded", budget),
     seconds: (runWork(spec, plan, load, stream === "replayed") * rate) / 1000,
     streamKept: stream === "replayed",
-    warnings: warnings(model, recipe, tokens),
+    warnings: warnings(model, plan, tokens),
     notes: formats[recipe.format].notes(recipe, model),
   };
 }
 
-function warnings({ spec, source, original }: Model, recipe: Recipe, tokens: TokenWindows): string[] {
-  const widest = Math.max(...layerKinds.map((kind) => layerShape(spec, kind)[1]));
+function warnings({ source, original }: Model, { recipe, layers }: RunPlan, { ids }: TokenWindows): string[] {
   const sentences: string[] = [];
-  if (tokens.ids.length < widest && !isBase(recipe))
-    sentences.push(
-      `${tokens.ids.length} calibration tokens are fewer than the widest layer's ${widest} inputs: ${
-        recipe.qep.damp === null ? "its weights are corrected less, as its damping is more" : "its correction will be noisy"
-      }. Use more windows.`,
-    );
+  const corrected = layers.filter(({ alpha, choice }) => alpha > 0 || choice === "best");
+  const widest = Math.max(0, ...corrected.map(({ shape }) => shape[1]));
+  if (ids.length < widest) {
+    const effect = recipe.qep.damp === null ? "the fewer they are, the less is corrected" : "its correction will be noisy";
+    sentences.push(`${ids.length} calibration tokens are fewer than the widest layer's ${widest} inputs: ${effect}. Use more windows.`);
+  }
   if (original?.spec?.tied) sentences.push("The rotation unties the head from the embeddings: the file holds it twice.");
   const { packed, selfContained, library } = formats[recipe.format];
   if (!findFile(source, "tokenizer.json")) {

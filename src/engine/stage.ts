@@ -54,7 +54,8 @@ export async function quantizeStage(job: BlockJob, block: Block, stage: Stage, m
   }
   const layers = plans.map(({ kind }) => finished.get(kind)!);
   const { damping, fallback } = (layers.find((l) => l.solve.fallback) ?? layers.find((l) => l.solve.damping.length) ?? layers[0]).solve;
-  if (damping.length) warnOfDamping(job, block, stage, "the method's H + λI", damping, fallback);
+  const isTold = damping === factor?.tried && !fallback;
+  if (damping.length && !isTold) warnOfDamping(job, block, stage, "the method's H + λI", damping, fallback);
   if (fold) await foldBefore(job, block, stage, fold, made);
   const insights = await insightsOf(ops, layers, prepared, load.tokens);
   freePrepared(job, prepared);
@@ -116,7 +117,7 @@ function viewOf(
   };
 }
 
-/** One warning for each solve that took more than the recipe's own damping. `instead`: what was done because none held, or null. */
+/** One warning for each solve that took more than the damping it began with. `instead`: what was done because none held, or null. */
 function warnOfDamping(
   { emit }: BlockJob,
   block: Block,
@@ -127,7 +128,7 @@ function warnOfDamping(
 ): void {
   if (tried.length <= 1 && !instead) return;
   const end = instead ? `none holds: ${instead}` : "the last one holds";
-  const message = `${placeName(block, stage)}: ${what} was not positive definite; damping tried: ${tried.join(", ")}; ${end}.`;
+  const message = `${placeName(block, stage)}: ${what} was not positive definite; damping tried: ${tried.map((d) => Number(d.toPrecision(3))).join(", ")}; ${end}.`;
   emit({ type: "log", level: "warning", message });
 }
 

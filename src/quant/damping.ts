@@ -7,14 +7,14 @@ export interface Factor {
   tried: number[];
 }
 
-/** The authors' damping, and the least that is found. */
-const leastFound = 0.01;
+/** The authors' damping. */
+const leastAuto = 0.01;
 
 /**
- * The fraction for layers of n inputs, calibrated on so many tokens. Where a recipe leaves it open it is n/T, but at least 0.01: with few tokens H is mostly
+ * The fraction for layers of n inputs, calibrated on so many tokens. "auto" (null) is n/T, but at least 0.01: with few tokens H is mostly
  * noise, which the solves would follow. (Measured: ARCHITECTURE.md, decision 18.)
  */
-export const dampingFor = (wanted: number | null, n: number, tokens: number): number => wanted ?? Math.max(leastFound, n / tokens);
+export const dampingFor = (wanted: number | null, n: number, tokens: number): number => wanted ?? Math.max(leastAuto, n / tokens);
 
 const steps = 3;
 /** What a recipe's damping of 0 becomes when the first attempt fails: ten times nothing would stay nothing. */

@@ -3,7 +3,7 @@ import { dampingFor, factorDamped } from "./damping";
 
 /** The factor that a recipe asks for. */
 export interface WantedFactor {
-  /** λ = damp · mean(diag H); null: as `dampingFor` finds it. */
+  /** λ = damp · mean(diag H); null: auto. */
   damp: number | null;
   /** Inputs by descending diagonal of H. */
   actOrder: boolean;

@@ -16,7 +16,7 @@ export interface LayerPlan extends LinearLayer {
   readonly alpha: number;
   /** Who decides α. A rule that names α for the layer settles it. */
   readonly choice: AlphaChoice;
-  /** QEP's λ = damp · mean(diag H); null: found for the inputs and tokens. */
+  /** QEP's λ = damp · mean(diag H); null: auto. */
   readonly damp: number | null;
 }
 

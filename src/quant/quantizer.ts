@@ -67,7 +67,7 @@ export interface StageResult {
   fold: Float64Array | null;
 }
 
-/** The plug-in contract: a method is one file that exports one of these, and one line in the registry. QEP comes before it; of QEP a method sees only the factor. */
+/** The plug-in contract: a method is one file that exports one of these, and one line in quant/methods.ts. QEP comes before it; of QEP a method sees only the factor. */
 export interface Quantizer {
   readonly needs: { readonly H: boolean; readonly C: boolean };
   /** Whether its layers are on grids, so that packed formats can hold them. */

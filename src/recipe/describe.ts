@@ -3,7 +3,7 @@ import type { Field } from "./field";
 import { methods } from "./methods";
 import { type RecipeRow, rows, usersOf } from "./rows";
 
-/** What an option is written as: "--bits 2|3|4|8", "--rotate, --rotation-seed N", "--[no-]mse" where it is on by default. */
+/** What an option is written as: "--bits 2|3|4|8", "--rotate, --rotation-seed N|off", "--[no-]mse" where it is on by default. */
 export function optionText({ field }: RecipeRow): string {
   const value = placeholder(field);
   const option = `--${field.kind === "yes-no" && field.default ? "[no-]" : ""}${field.flag}${value ? ` ${value}` : ""}`;
@@ -23,7 +23,7 @@ export function valuesText(field: Field): string {
     case "choice":
       return field.choices.join(", ");
     case "real":
-      return field.max === undefined ? `number ≥ ${field.min}` : `${field.min} to ${field.max}`;
+      return `${field.min} to ${field.max}`;
     case "whole":
       return `integer ≥ ${field.min}`;
     case "optional":
@@ -35,7 +35,7 @@ export function valuesText(field: Field): string {
   }
 }
 
-/** The value where the option is not given: "all", "0.01", "off". */
+/** The value where the option is not given: "all", "0.25", "off". */
 export function defaultText(field: Field): string {
   if (field.kind === "rules") return "none";
   if (field.kind === "yes-no") return field.default ? "on" : "off";

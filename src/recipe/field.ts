@@ -37,7 +37,7 @@ export interface Real {
   kind: "real";
   default: number;
   min: number;
-  max?: number;
+  max: number;
 }
 
 export interface Whole {

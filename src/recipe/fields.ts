@@ -87,7 +87,7 @@ export const fields = {
       flag: "qep-down-proj",
       unless: { path: "qep.choice", is: "best" },
     }),
-    /** λ = damp · mean(diag H); null: as quant/damping.ts finds it. */
+    /** λ = damp · mean(diag H); null, auto: see quant/damping.ts. */
     damp: optional({
       label: "QEP damping",
       help: "Added to the diagonal of H in QEP’s solve, as a fraction of its mean; auto is a layer’s inputs ÷ calibration tokens, but at least 1 %.",

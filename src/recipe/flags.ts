@@ -70,7 +70,7 @@ function ruleFrom(text: string): LayerRule {
 
 const wrong = (what: string, hint: string) => new QuantError("bad-argument", what, hint);
 
-/** Every field that has an effect in this recipe, as an option and its value; without a value where the option takes none. */
+/** Every field that has an effect in this recipe and is not left open, as an option and its value; without a value where the option takes none. */
 function flagsOf(recipe: Recipe): [flag: string, value?: string][] {
   return rows.filter((row) => isUsed(recipe, row)).flatMap((row) => written(row.field, fieldValue(recipe, row)));
 }

@@ -9,7 +9,7 @@ interface Preset {
   readonly sets: RecipeChange;
 }
 
-/** Found for each layer. The authors' 0.01 is right where calibration tokens are many times a layer's inputs, which they seldom are in use. */
+/** Auto, for each layer. The authors' 0.01 is right where calibration tokens are many times a layer's inputs, which they seldom are in use. */
 const damp = null;
 const half = { alpha: 0.5, damp, choice: "given" } as const;
 

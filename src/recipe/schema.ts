@@ -8,14 +8,14 @@ import { ruleRows } from "./rules";
 
 type Schema = v.GenericSchema<unknown>;
 
-const numeric = (min: number, max = Number.POSITIVE_INFINITY) =>
+const numeric = (min: number, max = Number.POSITIVE_INFINITY, what = "a number") =>
   v.pipe(
-    v.number("must be a number"),
+    v.number(`must be ${what}`),
     v.finite("must be finite"),
     v.minValue(min, `must be at least ${min}`),
     v.maxValue(max, `must be at most ${max}`),
   );
-const integral = (min: number) => v.pipe(numeric(min), v.integer("must be a whole number"));
+const integral = (min: number, what?: string) => v.pipe(numeric(min, undefined, what), v.integer("must be a whole number"));
 
 /** `expected` is "never" for a key that should not be there. */
 const object = (entries: Record<string, Schema>, what: string) =>
@@ -38,8 +38,10 @@ function schemaOf(field: Field): Schema {
       return numeric(field.min, field.max);
     case "whole":
       return integral(field.min);
-    case "optional":
-      return v.nullable(field.fraction ? numeric(field.min) : integral(field.min));
+    case "optional": {
+      const what = `a number, or null (${field.none})`;
+      return v.nullable(field.fraction ? numeric(field.min, undefined, what) : integral(field.min, what));
+    }
     case "yes-no":
       return v.boolean("must be true or false");
     case "rules":

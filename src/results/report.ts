@@ -20,7 +20,7 @@ export interface LayerReport {
   alpha: number;
   /** ‖WX − ŴX̂‖² / ‖WX‖², before any bias; ‖W − Ŵ‖² / ‖W‖² where nothing was calibrated. */
   relativeError: number;
-  /** Damping fractions tried, QEP's solve first, then the method's. Empty: nothing was solved. */
+  /** Damping fractions tried: in QEP's solve, then in the method's where it has one of its own. Empty: nothing was solved. */
   damping: number[];
   /** How many of them came after a failed attempt. */
   retries: number;

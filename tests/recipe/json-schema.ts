@@ -11,7 +11,7 @@ const valuesOf = (field: Field): Json => {
     case "choice":
       return { enum: field.choices };
     case "real":
-      return { type: "number", minimum: field.min, ...(field.max === undefined ? {} : { maximum: field.max }) };
+      return { type: "number", minimum: field.min, maximum: field.max };
     case "whole":
       return { type: "integer", minimum: field.min };
     case "optional":
@@ -26,7 +26,10 @@ const valuesOf = (field: Field): Json => {
   }
 };
 
-const described = ({ field }: RecipeRow): Json => ({ ...valuesOf(field), description: field.help });
+const described = ({ field }: RecipeRow): Json => ({
+  ...valuesOf(field),
+  description: field.kind === "optional" ? `${field.help} null: ${field.none}.` : field.help,
+});
 const object = (properties: Json, required = Object.keys(properties)): Json => ({
   type: "object",
   required,

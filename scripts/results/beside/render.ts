@@ -34,14 +34,17 @@ function row({ type, method, bytes, scores, build }: Scored): string[] {
 const imatrix = "llama.cpp, imatrix";
 const good = "the preset Good";
 
-/** Where the preset Good, or else our best way, stands to llama.cpp with an imatrix, in divergence: in words that follow from the numbers. */
+/** Where the preset Good, or else the best of our ways, stands to llama.cpp with an imatrix, in divergence: in words that follow from the numbers. */
 export function verdict(rows: readonly Scored[], type: string): string | null {
   const of = (row: Scored) => row.scores.map(({ divergence }) => divergence);
   const mine = rows.filter((r) => r.type === type && !r.method.startsWith("llama.cpp"));
   const theirs = rows.find((r) => r.type === type && r.method === imatrix);
-  if (!theirs || !mine.length) return null;
-  const best = mine.reduce((a, b) => (mean(of(b)) < mean(of(a)) ? b : a));
-  const chosen = mine.find(({ method }) => method === good) ?? best;
+  const bestOf = (some: readonly Scored[]) => some.reduce((a, b) => (mean(of(b)) < mean(of(a)) ? b : a));
+  // A way of former times only shows what was changed.
+  const today = mine.filter(({ method }) => method in ways);
+  if (!theirs || !today.length) return null;
+  const best = bestOf(mine);
+  const chosen = today.find(({ method }) => method === good) ?? bestOf(today);
   const [b, t] = [mean(of(chosen)), mean(of(theirs))];
   const known = Math.min(chosen.scores.length, theirs.scores.length) > 1;
   const beyond = Math.abs(b - t) > Math.max(range(of(chosen)), range(of(theirs)));

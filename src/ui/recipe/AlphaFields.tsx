@@ -22,7 +22,7 @@ export function AlphaFields() {
         label={label}
         value={alpha}
         min={min}
-        max={max ?? 1}
+        max={max}
         step={0.05}
         spoken={text.alphaSpoken(alpha)}
         hint={

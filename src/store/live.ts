@@ -17,9 +17,9 @@ export interface Live {
 
 /** Whether dragging α can re-run at once: the worker keeps the full-precision stream of the panel's text, and a finished run differs in α alone. */
 export function canFollow(state: State): boolean {
-  const { gpu, model, recipe, calibration, stream } = state;
+  const { gpu, model, recipe, calibration, stream, rulesFault } = state;
   if (gpu.status !== "ready" || model.opening !== null || !model.summary?.shape || model.summary.packing !== null) return false;
-  if (recipe.qep.choice === "best") return false;
+  if (recipe.qep.choice === "best" || rulesFault !== null) return false;
   return stream !== null && stream === streamKey(recipe, calibration) && finishedAlphas(state).length > 0;
 }
 

@@ -76,7 +76,7 @@ export function recipeFor(given: Recipe, bitsChosen: boolean, model: ModelSummar
   const length = Math.min(demo ? 128 : 256, model.shape?.maxPositions ?? Number.POSITIVE_INFINITY);
   return {
     ...recipe,
-    bits: bitsChosen ? recipe.bits : demo ? 3 : defaultRecipe.bits,
+    bits: bitsChosen || recipe.destination !== defaultRecipe.destination ? recipe.bits : demo ? 3 : defaultRecipe.bits,
     blocks: null,
     calibration: { ...recipe.calibration, windows: demo ? 16 : 32, windowLength: length },
   };

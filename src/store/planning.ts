@@ -1,6 +1,6 @@
 /** Asks what a run would take, again a moment after anything it depends on has changed. */
 import type { StoreApi } from "zustand/vanilla";
-import { asQuantError } from "../errors";
+import { asQuantError, QuantError } from "../errors";
 import { parseRecipe } from "../recipe/schema";
 import { isRunnable } from "./next";
 import { streamKey } from "./runs";
@@ -28,8 +28,9 @@ export function createPlanner(store: StoreApi<State>, session: Session): Planner
   async function ask(mine: number) {
     const isStale = () => mine !== generation;
     try {
-      const { recipe, calibration } = store.getState();
+      const { recipe, calibration, rulesFault } = store.getState();
       const source = isRunnable(store.getState()) ? sourceOf(calibration) : noText;
+      if (rulesFault !== null) throw new QuantError("bad-rule", rulesFault, "Mend its line, or remove it.");
       parseRecipe(recipe);
       const summary = await session.queue(async (c) => (isStale() || !hasDevice() ? null : c.call("plan", recipe, source)));
       if (isStale()) return;

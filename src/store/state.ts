@@ -184,6 +184,8 @@ export interface State {
   recipe: Recipe;
   /** The person set the bits, so opening a model leaves them alone. */
   bitsChosen: boolean;
+  /** What of the rules as they stand in their field cannot be read. The recipe has the rules of before, which are not to be run. */
+  rulesFault: string | null;
   calibration: TextChoice;
   plan: PlanState;
   runs: Run[];
@@ -211,13 +213,14 @@ export const initialState: State = {
   model: { summary: null, opening: null, error: null, measured: [], compared: [], scored: [], demo: false },
   recipe: { ...defaultRecipe, calibration: { ...defaultRecipe.calibration, windows: 32 } },
   bitsChosen: false,
+  rulesFault: null,
   calibration: demoText,
   plan: { pending: false, summary: null, error: null },
   runs: [],
   selected: null,
   job: null,
   outcome: { kind: "none" },
-  evaluation: { text: demoText, windows: 16, calibrationToo: false },
+  evaluation: { text: demoText, windows: 32, calibrationToo: false },
   tasks: { kind: "file", file: null, limit: 100 },
   stream: null,
   live: { on: true, shown: null, under: null },

@@ -31,6 +31,8 @@ export interface Studio extends Jobs, Scoring, Resuming, Checking, Omit<Opening,
   restart(): Promise<void>;
   /** Changes fields of the recipe. A change of α moves the live curve along. */
   editRecipe(change: RecipeChange): void;
+  /** Whether the rules as they are typed can be read. */
+  faultRules(fault: string | null): void;
   /** Sets what the place where the result will run wants. */
   chooseDestination(destination: DestinationId): void;
   /** A whole recipe: a run's, or a file's. */
@@ -108,6 +110,11 @@ export function createStudio(
       }));
       planner.refresh();
       if (change.qep?.alpha !== undefined) follow();
+    },
+    faultRules(fault) {
+      if (store.getState().rulesFault === fault) return;
+      store.setState({ rulesFault: fault });
+      planner.refresh();
     },
     chooseDestination(destination) {
       store.setState(({ recipe, model }) => ({

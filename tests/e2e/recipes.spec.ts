@@ -17,9 +17,18 @@ test("rules, a rotation and α on held-out windows", async ({ page }) => {
   await panel.getByLabel("Windows held out").fill("2");
   await panel.getByLabel("Rotate the model first").check();
 
+  // Its beginning, 100, would be in range.
+  const length = panel.getByLabel("Window length");
+  await length.fill("");
+  await length.pressSequentially("1000");
+  await length.press("Tab");
+  await expect(length).toHaveValue("128");
+  await expect(panel).toContainText("“1000” is not taken. A whole number, 2 to 512.");
+
   const rules = panel.getByLabel("Rules for some layers");
   await rules.fill("down_proj: size=8");
   await expect(panel).toContainText("“size=8” is not one of method=, bits=, group=, type=, alpha=");
+  await expect(button(page, "Run")).toBeDisabled();
   await rules.fill("z_proj: bits=8");
   await expect(panel).toContainText("“z_proj” matches no layer");
   await expect(button(page, "Run")).toBeDisabled();

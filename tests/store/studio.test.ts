@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { QuantError } from "../../src/errors";
 import { compareWithPartner } from "../../src/store/compare";
 import { updateMs } from "../../src/store/inbox";
+import { canFollow } from "../../src/store/live";
 import { missingPartner, nextStep, selectedRun } from "../../src/store/next";
 import { pass, until } from "../support/real-client";
 import { checkpointFiles, given, made, opened, packedFiles } from "./opened";
@@ -49,6 +50,15 @@ describe("opening", () => {
     studio.editRecipe({ bits: 2 });
     await studio.openDemo();
     expect(state().recipe.bits).toBe(2);
+  });
+
+  it("leaves the bits of a place to run it, which the person chose", async () => {
+    const { studio, state } = made();
+    await studio.start();
+    studio.chooseDestination("llama.cpp");
+    const { bits, type } = state().recipe;
+    await studio.openDemo();
+    expect(state().recipe).toMatchObject({ bits, type });
   });
 
   it("keeps the open model and its runs when another one cannot be opened", async () => {
@@ -103,6 +113,19 @@ describe("the plan", () => {
     await settled();
     expect(state().plan.error).toBeNull();
     expect(nextStep(state())).toBe("run");
+  });
+
+  it("is no plan while the rules cannot be read, and α starts no run then", async () => {
+    const { studio, state, settled } = await opened();
+    await studio.run();
+    expect(canFollow(state())).toBe(true);
+    studio.faultRules("“down_proj bits=2” is not of the form");
+    expect(canFollow(state())).toBe(false);
+    await settled();
+    expect(state().plan).toMatchObject({ summary: null, error: { code: "bad-rule", message: expect.stringContaining("bits=2” is not") } });
+    studio.faultRules(null);
+    await settled();
+    expect(state().plan.error).toBeNull();
   });
 
   it("ignores an answer that came too late", async () => {
@@ -282,7 +305,7 @@ describe("a checkpoint that is quantized already", () => {
     await studio.run();
     expect(asked("run")).toBe(0);
     await studio.measure();
-    expect(state().model.measured).toMatchObject([{ textLabel: "demo evaluation text", result: { tokens: 256, windows: 16 } }]);
+    expect(state().model.measured).toMatchObject([{ textLabel: "demo evaluation text", result: { tokens: 512, windows: 32 } }]);
     expect(state().outcome).toMatchObject({ kind: "measured", runs: 0 });
     expect(nextStep(state())).toBe("nothing");
   });

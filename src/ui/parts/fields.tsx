@@ -64,7 +64,10 @@ interface Numeric {
   step?: number | "any";
 }
 
-/** A number, reported as it is typed whenever it is in range; on leaving the field, any other input is replaced by the last one in range. null: blank. */
+/**
+ * A number, reported as it is typed whenever it is in range. Left with any other input it is again what it was before, not the last piece of it in range, and
+ * says what it has not taken. null: blank.
+ */
 export function NumberField({
   value,
   onChange,
@@ -75,15 +78,18 @@ export function NumberField({
   ...field
 }: FieldProps & Numeric & { value: number | null; onChange: (value: number | null) => void; blank?: string }) {
   const [draft, setDraft] = useState<string | null>(null);
+  const [before, setBefore] = useState(value);
+  const [refused, setRefused] = useState<string | null>(null);
   const valid = (text: string) => {
     if (text.trim() === "") return blank !== undefined;
     const n = Number(text);
     return Number.isFinite(n) && n >= min && (max === undefined || n <= max) && (step !== 1 || Number.isInteger(n));
   };
   const wrong = draft !== null && !valid(draft);
-  const range = max === undefined ? `at least ${min}` : `${min} to ${max}`;
+  const range = `A ${step === 1 ? "whole " : ""}number, ${max === undefined ? `at least ${min}` : `${min} to ${max}`}.`;
+  const fault = wrong ? range : refused !== null && `“${refused}” is not taken. ${range}`;
   return (
-    <LabelledField {...field} error={wrong ? `A ${step === 1 ? "whole " : ""}number, ${range}.` : field.error}>
+    <LabelledField {...field} error={fault || field.error}>
       {(wired) => (
         <input
           {...wired}
@@ -94,11 +100,17 @@ export function NumberField({
           step={step}
           placeholder={blank}
           value={draft ?? value ?? ""}
+          onFocus={() => setBefore(value)}
           onChange={(e) => {
             setDraft(e.target.value);
+            setRefused(null);
             if (valid(e.target.value)) onChange(e.target.value.trim() === "" ? null : Number(e.target.value));
           }}
-          onBlur={() => setDraft(null)}
+          onBlur={() => {
+            if (wrong) onChange(before);
+            setRefused(wrong ? draft : null);
+            setDraft(null);
+          }}
         />
       )}
     </LabelledField>

@@ -1,4 +1,4 @@
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import { fields } from "../../recipe/fields";
 import type { LayerRule } from "../../recipe/recipe";
 import { ruleOf, ruleText, ruleWords } from "../../recipe/rules";
@@ -10,9 +10,9 @@ import css from "./RecipePanel.module.css";
 const text = strings.recipe;
 const written = (rules: readonly LayerRule[]) => rules.map(ruleText).join("\n");
 
-/** One rule per line. The rules go into the recipe as they are typed; while a line cannot be read, an error says so and the recipe stays as it was. */
+/** One rule per line. The rules go into the recipe as they are typed; while a line cannot be read, an error says so and nothing is run. */
 export function RulesField({ error }: { error: string | null }) {
-  const { editRecipe } = useStudio();
+  const { editRecipe, faultRules } = useStudio();
   const rules = useStudioState((s) => s.recipe.rules);
   const [draft, setDraft] = useState<string | null>(null);
   const [fault, setFault] = useState<string | null>(null);
@@ -23,6 +23,11 @@ export function RulesField({ error }: { error: string | null }) {
     setDraft(null);
     setFault(null);
   }
+
+  useEffect(() => {
+    faultRules(fault);
+    return () => faultRules(null);
+  }, [fault, faultRules]);
 
   function edit(value: string) {
     setDraft(value);

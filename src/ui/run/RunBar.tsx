@@ -24,7 +24,7 @@ export function RunBar() {
     busy: isBusy(s),
     running: s.job !== null,
     cancelling: s.job?.cancelling ?? false,
-    canRun: s.model.summary !== null && s.model.summary.packing === null && s.plan.error === null,
+    canRun: s.model.summary !== null && s.model.summary.packing === null && s.plan.error === null && s.rulesFault === null,
     partner: missingPartner(s),
     why: whyOf(s),
   }));

@@ -6,6 +6,7 @@ import { writeFile } from "../io/writer";
 import type { Checkpoint } from "../model/checkpoint";
 import type { QuantizedModel } from "../quant/coded";
 import type { RunPlan } from "../quant/layer-plan";
+import { withoutIdle } from "../recipe/access";
 import type { Certificate, FileDigest } from "../results/certificate";
 import type { RunReport } from "../results/report";
 import { modelCard, type NamedEvaluation } from "./card";
@@ -124,10 +125,11 @@ async function writeSmallFiles(
   const format = formats[report.recipe.format];
   const made = await format.files(job);
   for (const [name, value] of Object.entries(made)) await writeFile(sink, name, writeJson(value));
-  await writeFile(sink, "recipe.json", writeJson(report.recipe));
+  // Without what has no effect: the page keeps fields that are hidden, and the same run from the command line has never heard of them.
+  const recipe = withoutIdle(report.recipe);
+  await writeFile(sink, "recipe.json", writeJson(recipe));
   const own = [...files.map(({ name }) => name), cardName, certificateName];
   for (const file of copiedFiles(input, own)) await writeFile(sink, file.name, await file.read(0, file.size));
-  const { recipe } = report;
   const certificate = certificateOf({ recipe, calibration, source: await inputs(read, signal), written: files, readBack });
   await writeFile(sink, cardName, new TextEncoder().encode(modelCard(model, report, evaluations, certificate)));
   await writeFile(sink, certificateName, writeJson(certificate));

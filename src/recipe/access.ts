@@ -31,3 +31,7 @@ export function isUsed(recipe: Recipe, row: RecipeRow): boolean {
   const users = usersOf(row);
   return users === null || methodsOf(recipe).some((method) => users.includes(method));
 }
+
+/** The recipe with every field that has no effect at its default: the same for all recipes that do the same. */
+export const withoutIdle = (recipe: Recipe): Recipe =>
+  rows.filter((row) => !isUsed(recipe, row)).reduce((made, row) => changeRecipe(made, changeOf(row, row.field.default)), recipe);

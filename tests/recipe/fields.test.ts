@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { otherOptions } from "../../src/cli/args";
-import { changeRecipe, isUsed, rowAt } from "../../src/recipe/access";
-import { recipeOptions, withFlags } from "../../src/recipe/flags";
+import { changeRecipe, isUsed, rowAt, withoutIdle } from "../../src/recipe/access";
+import { flagsText, recipeOptions, withFlags } from "../../src/recipe/flags";
 import { methodIds, methods } from "../../src/recipe/methods";
 import { defaultRecipe, type LayerRule, type Path, type Recipe } from "../../src/recipe/recipe";
 import { rows, usersOf } from "../../src/recipe/rows";
@@ -72,6 +72,16 @@ describe("a method's options", () => {
     expect(isUsed(recipeWith({}, { choice: "best" }), rowAt("qep.heldOut"))).toBe(true);
     expect(isUsed(recipeWith({ format: "gptq" }), rowAt("denseDtype"))).toBe(false);
     expect(isUsed(recipeWith({ format: "dense" }), rowAt("denseDtype"))).toBe(true);
+  });
+});
+
+describe("a recipe without what has no effect", () => {
+  it("is the same however its idle fields stand, and does the same", () => {
+    const typed = changeRecipe(defaultRecipe, { type: "Q3_K_M", format: "gguf" });
+    const other = changeRecipe(typed, { bits: 3, groupSize: 64, zeros: "real", quip: { seed: 5 }, denseDtype: "f32" });
+    expect(withoutIdle(other)).toEqual(typed);
+    expect(flagsText(withoutIdle(other))).toBe(flagsText(other));
+    expect(withoutIdle(changeRecipe(defaultRecipe, { bits: 3 }))).toEqual(changeRecipe(defaultRecipe, { bits: 3 }));
   });
 });
 

@@ -68,7 +68,8 @@ describe("an export has the run's weights, and is what the run measured", () => 
     const beside = await evaluateAgainst({ ops, model: again, tokens: tinyTokens(), ...quiet }, model);
     expect(beside.perplexity / own.perplexity).toBeCloseTo(1, 6);
     for (const [m, { delta }] of own.blocks.entries()) expect(beside.blocks![m].delta / delta).toBeCloseTo(1, 4);
-    const { packing, warnings } = summarize(again);
+    const { packing, warnings, parameters } = summarize(again);
+    expect(parameters).toBe(summarize(model).parameters);
     expect(packing).toMatch(/^ONNX \d-bit, blocks of \d+/);
     expect(warnings).toEqual([]);
   });

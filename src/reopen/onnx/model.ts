@@ -44,10 +44,12 @@ export async function openOnnx(source: Source): Promise<Model> {
     tensors.set(info.name, { ...info, start: offset, end: offset + size, file: open(place)! });
   for (const { name, shape, rows } of packed) tensors.set(`${name}.weight`, decodedTensor(`${name}.weight`, shape, shape[1], rows));
   const notes = others.length ? [`${shown(graph.name)} is opened, not ${others.map(({ name }) => shown(name)).join(", ")}.`] : [];
-  const shards = shardsOf(tensors, notes);
   const layers = linearLayers(spec);
-  for (const [name, shape] of expectedTensors(spec)) checkTensor(shards, name, shape, ["F32", "F16"]);
-  for (const { name, shape } of layers) checkTensor(shards, `${name}.weight`, shape, ["F32", "F16"]);
+  const wanted = new Map<string, readonly number[]>(expectedTensors(spec));
+  for (const { name, shape } of layers) wanted.set(`${name}.weight`, shape);
+  // Codes, scales and zeros stand for the matrices made of them, and tables of angles are no weights: neither is a tensor of the model.
+  const shards = shardsOf(new Map([...tensors].filter(([name]) => wanted.has(name))), notes);
+  for (const [name, shape] of wanted) checkTensor(shards, name, shape, ["F32", "F16"]);
   const types = [...new Set(packed.map(({ stored }) => stored))];
   const size = [graph, ...new Set(placed.map((place) => open(place)!))].reduce((sum, file) => sum + file.size, 0);
   return {

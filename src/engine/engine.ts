@@ -29,7 +29,7 @@ import { layerFacts } from "./facts";
 import { checkInputs } from "./inputs";
 import { checkRoom, withRoom } from "./lack";
 import { checkWidths } from "./limits";
-import { planSummary } from "./plan";
+import { exportBytes, planSummary } from "./plan";
 import type { Device, Platform } from "./platform";
 import { type Emit, neverFalling, partOf } from "./progress";
 import { measureRate } from "./rate";
@@ -147,6 +147,11 @@ export class Engine {
       calibration,
       budget,
     });
+  }
+
+  /** Bytes of the files that an export of this recipe would write: the part of a plan that needs no text. @throws QuantError as `resolve`. */
+  async exportBytes(recipe: Recipe): Promise<number> {
+    return exportBytes(await this.formOf(recipe), resolve(recipe, this.current));
   }
 
   /**

@@ -1,7 +1,7 @@
 import { exportJob, formats, layoutOf } from "../export/entries";
 import { findFile } from "../io/source";
 import type { Calibration, TokenWindows } from "../model/calibration";
-import { census, type Model } from "../model/checkpoint";
+import { type Checkpoint, census, type Model } from "../model/checkpoint";
 import type { ModelSpec } from "../model/spec";
 import type { ActivationBudget } from "../ops/activations";
 import { groupBits } from "../ops/grid-kinds";
@@ -51,6 +51,10 @@ export interface Circumstances {
   stream: StreamState;
 }
 
+/** Bytes of the files that an export would write. @throws QuantError `bad-format`. */
+export const exportBytes = async (checkpoint: Checkpoint, plan: RunPlan): Promise<number> =>
+  (await layoutOf(exportJob(checkpoint, plan))).fileBytes;
+
 /** What a run would take, before it starts. @throws QuantError `bad-format`. */
 export async function planSummary(
   model: Model,
@@ -65,7 +69,7 @@ export async function planSummary(
   const chunk = chunkTokens(calibration, perChunk);
   return {
     bytesIn: census(model.original ?? model).bytes,
-    bytesOut: (await layoutOf(exportJob(model, plan))).fileBytes,
+    bytesOut: await exportBytes(model, plan),
     bitsPerWeight: bitsPerWeight(plan),
     quantizedWeights: layers.reduce((sum, { shape }) => sum + shape[0] * shape[1], 0),
     tokens: load.tokens,

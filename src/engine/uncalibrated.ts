@@ -1,5 +1,5 @@
 import { throwIfCancelled } from "../errors";
-import { exportJob, formats, layoutOf } from "../export/entries";
+import { formats } from "../export/entries";
 import { checkCopies, madeBeyondF16 } from "../export/range";
 import { watched } from "../io/digest";
 import { type Checkpoint, census, loadTensor } from "../model/checkpoint";
@@ -11,7 +11,7 @@ import { roundToNearest } from "../quant/rtn";
 import { recipeTitle } from "../recipe/recipe";
 import type { LayerReport, RunReport } from "../results/report";
 import { squaredErrors } from "./growth";
-import { bitsPerWeight, type UnroomedPlan } from "./plan";
+import { bitsPerWeight, exportBytes, type UnroomedPlan } from "./plan";
 import { type Emit, Progress } from "./progress";
 import { reportOf } from "./run";
 import type { RunStore } from "./run-store";
@@ -115,7 +115,7 @@ export async function planUncalibrated(ops: Ops, checkpoint: Checkpoint, plan: R
   const { recipe, layers } = plan;
   return {
     bytesIn: census(checkpoint).bytes,
-    bytesOut: (await layoutOf(exportJob(checkpoint, plan))).fileBytes,
+    bytesOut: await exportBytes(checkpoint, plan),
     bitsPerWeight: bitsPerWeight(plan),
     quantizedWeights: sizeOf(layers),
     tokens: 0,

@@ -40,7 +40,12 @@ export function createQuantizing(store: StoreApi<State>, session: Session, calle
       try {
         const calibration = isRunnable(get()) && !given.resumes ? sourceOf(text) : noText;
         const { blocks, layers, ms, streamMs, peakGpuBytes } = await caller.call(id, async (c, listen) => {
-          if (given.resumes) return c.call("resume", id, listen);
+          if (given.resumes) {
+            const bytesOut = run.bytesOut ?? (await c.call("exportBytes", recipe));
+            changeRun(id, (r) => ({ ...r, bytesOut }));
+            if (get().job?.cancelling) throw new QuantError("cancelled");
+            return c.call("resume", id, listen);
+          }
           if (!given.live) {
             const plan = await c.call("plan", recipe, calibration);
             changeRun(id, (r) => ({ ...r, bytesOut: plan.bytesOut }));

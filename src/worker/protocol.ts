@@ -91,6 +91,8 @@ export interface StudioApi {
   openDemo(): Promise<Reply<ModelSummary>>;
   openFiles(given: Given): Promise<Reply<ModelSummary>>;
   plan(recipe: Recipe, calibration: TextSource): Promise<Reply<PlanSummary>>;
+  /** Bytes of the files that an export of this recipe would write, for a run whose text is not at hand. */
+  exportBytes(recipe: Recipe): Promise<Reply<number>>;
   /** Runs of the open checkpoint that were interrupted, or not exported, and can be resumed. */
   interrupted(): Promise<Reply<InterruptedRun[]>>;
   run(request: RunRequest, onEvent: Listener): Promise<Reply<RunReport>>;

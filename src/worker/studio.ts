@@ -83,6 +83,7 @@ export function createApi(): StudioApi {
     openDemo: () => exclusive(async (e) => e.open(await httpSource("QEP demo", new URL("model/", demoBase).href, demoFiles))),
     openFiles: ({ files, label }) => exclusive(async (e) => e.open(givenSource(files, label))),
     plan: (recipe, text) => exclusive(async (e, signal) => e.plan(recipe, await givenText(text, "calibration"), signal)),
+    exportBytes: (recipe) => exclusive((e) => e.exportBytes(recipe)),
     interrupted: () => exclusive(async (e) => e.interrupted()),
     run: ({ calibration, ...order }, onEvent) =>
       withEndEvent(onEvent, async (e, signal) => e.run({ ...order, text: await givenText(calibration, "calibration") }, onEvent, signal)),

@@ -33,14 +33,15 @@ it("a run that was cancelled is offered at its next block, and comes to the figu
 });
 
 it("another page finds it when it opens the same checkpoint, and goes on with the windows that were kept", async () => {
-  await cancelledAfter(1);
+  const size = (await cancelledAfter(1)).state().runs[0].bytesOut;
+  expect(size).toBeGreaterThan(0);
   const later = made(realClient({ later: true }));
   await later.studio.start();
   await later.studio.openDemo();
   await until(() => later.state().interrupted.length > 0);
   const [{ id }] = later.state().interrupted;
   await later.studio.resume(id);
-  expect(later.state().runs).toMatchObject([{ id, number: 1, status: "done", held: true }]);
+  expect(later.state().runs).toMatchObject([{ id, number: 1, status: "done", held: true, bytesOut: size }]);
   // Its own windows are at hand although the page never read their text.
   later.studio.editEvaluation({ calibrationToo: true });
   await later.studio.measure();

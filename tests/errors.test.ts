@@ -66,6 +66,7 @@ const promised: Record<number, ErrorCode[]> = {
       "weight-overflow",
       "file-changed",
       "bad-file",
+      "not-a-checkpoint",
       "inputs-changed",
       "other-vocabulary",
     ] as const),

@@ -3,7 +3,7 @@ import { findNonFinite } from "../io/dtype";
 import { parseJsonKept, readJson } from "../io/json";
 import { openShards } from "../io/shards";
 import { findFile } from "../io/source";
-import { shown } from "../io/text";
+import { shown, shownList } from "../io/text";
 import type { Shards, Source, SourceFile } from "../io/types";
 import { noWeights } from "../io/weight-files";
 import { elements, type FloatDtype, type Ops, type Tensor } from "../ops/ops";
@@ -79,11 +79,26 @@ async function open(source: Source): Promise<Checkpoint> {
   }
 }
 
+/** Files by which it can be told that somebody meant a checkpoint. */
+const partOfOne = /\.(safetensors|gguf|ggml|onnx|bin|pth?|ckpt|h5|msgpack)$|\.index\.json$|^tokenizer/i;
+
+/** Names files that are something else, and says what is expected. */
+function whatElse(names: readonly string[]): [where: string, hint: string] {
+  const zip = names.find((name) => /\.zip$/i.test(name));
+  if (zip) return [`${shown(zip)} lies among other files`, "Give it alone where QEP Studio wrote it; unpack any other zip first."];
+  return [
+    shownList(names, 3),
+    "Give a model's folder (config.json, .safetensors files, tokenizer.json), a GGUF file, or a zip that QEP Studio wrote.",
+  ];
+}
+
 /** The error for a missing config.json; where the other files show what they are instead of a model, it says that. */
 function missingConfig(source: Source): QuantError {
   const isModel = source.files.some(({ name }) => /\.safetensors$/.test(name) && !/^(adapter_|consolidated)/.test(name));
   if (!isModel && source.files.some(({ name }) => /\.(safetensors|gguf|bin|pth?)$/i.test(name))) return noWeights(source);
   if (/^models--/.test(source.label)) return noWeights(source);
+  const others = source.files.map(({ name }) => name);
+  if (others.length && !others.some((name) => partOfOne.test(name))) return new QuantError("not-a-checkpoint", ...whatElse(others));
   return new QuantError("missing-file", "config.json", "Add the model's config.json to the files you choose.");
 }
 

@@ -68,7 +68,7 @@ export interface TasksRequest {
   limit: number | null;
 }
 
-/** A folder's files, or one. */
+/** A folder's files, some files, or one zip that stands for those in it. */
 export interface Given {
   files: GivenFile[];
   label: string;

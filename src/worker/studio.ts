@@ -1,7 +1,7 @@
 import { Engine } from "../engine/engine";
 import type { GivenText, WindowsOfRun } from "../engine/tokens";
 import { asQuantError, givenAs, QuantError } from "../errors";
-import { blobFile, givenSource } from "../io/browser";
+import { blobFile } from "../io/browser";
 import { httpSource } from "../io/http";
 import { bytesFile } from "../io/memory";
 import { opfsZip, removeLeftZips } from "../io/opfs";
@@ -11,6 +11,7 @@ import { readQuestions } from "../model/tasks";
 import type { RunEvent } from "../results/events";
 import type { Reply } from "../results/reply";
 import { checkFiles } from "./checking";
+import { sourceOfGiven } from "./given";
 import { workerHelper } from "./helper";
 import { webPlatform } from "./platform";
 import type { ExportTarget, StudioApi, TaskSource, TextSource } from "./protocol";
@@ -81,7 +82,7 @@ export function createApi(): StudioApi {
         return null;
       }),
     openDemo: () => exclusive(async (e) => e.open(await httpSource("QEP demo", new URL("model/", demoBase).href, demoFiles))),
-    openFiles: ({ files, label }) => exclusive(async (e) => e.open(givenSource(files, label))),
+    openFiles: (given) => exclusive(async (e) => e.open(await sourceOfGiven(given))),
     plan: (recipe, text) => exclusive(async (e, signal) => e.plan(recipe, await givenText(text, "calibration"), signal)),
     exportBytes: (recipe) => exclusive((e) => e.exportBytes(recipe)),
     interrupted: () => exclusive(async (e) => e.interrupted()),
@@ -92,9 +93,9 @@ export function createApi(): StudioApi {
       withEndEvent(onEvent, async (e, signal) => e.measure(runId, await givenText(text, use), cutting, onEvent, signal)),
     measureModel: ({ text, use, runId: _, ...cutting }, onEvent) =>
       withEndEvent(onEvent, async (e, signal) => e.measureModel((await givenText(text, use)) as GivenText, cutting, onEvent, signal)),
-    measureAgainst: ({ text, use, runId: _, ...cutting }, { files, label }, onEvent) =>
+    measureAgainst: ({ text, use, runId: _, ...cutting }, original, onEvent) =>
       withEndEvent(onEvent, async (e, signal) =>
-        e.measureAgainst(givenSource(files, label), (await givenText(text, use)) as GivenText, cutting, onEvent, signal),
+        e.measureAgainst(await sourceOfGiven(original), (await givenText(text, use)) as GivenText, cutting, onEvent, signal),
       ),
     scoreTasks: ({ runId, tasks, limit }, onEvent) =>
       withEndEvent(onEvent, async (e, signal) => {

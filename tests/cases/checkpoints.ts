@@ -217,6 +217,8 @@ export const readCases: Case[] = [
 ];
 
 export const refusedCases: Case[] = [
+  { what: "No part of a checkpoint", says: "This is no checkpoint: notes.txt. Give a", make: () => source(text("notes.txt", "a")) },
+  { what: "A zip among others", says: "m.zip lies among other files", make: () => source(text("a.txt", "a"), text("m.zip", "PK")) },
   { what: "No config.json", says: "A file is missing: config.json", make: () => source(weights()) },
   {
     what: "PyTorch's .bin files only",

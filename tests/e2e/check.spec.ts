@@ -86,6 +86,12 @@ test("an export shows its verdict and digests, is found sound, and a damaged one
     await expect(button(page, "Download as zip")).toBeEnabled();
     await expect(region(page)).toContainText("LlamaForCausalLM");
   });
+
+  await test.step("the zip opens", async () => {
+    await page.getByLabel("Choose files").setInputFiles([upload("out.zip", zip)]);
+    await expect(status(page)).toContainText("Opened out.");
+    await expect(region(page)).toContainText("722 thousand");
+  });
   expect(watch).toEqual({ outside: [], faults: [] });
 });
 

@@ -1,3 +1,4 @@
+import { makeZip } from "client-zip";
 import { exportCheckpoint } from "../../src/export/checkpoint";
 import { bytesFile, memorySink, memorySource } from "../../src/io/memory";
 import { openModel } from "../../src/model/checkpoint";
@@ -65,4 +66,14 @@ export async function packedFiles(): Promise<File[]> {
   const sink = memorySink();
   await exportCheckpoint({ model, ...result, evaluations: [], sink });
   return [...sink.files].map(([name, content]) => new File([content as Uint8Array<ArrayBuffer>], name));
+}
+
+/** These files as the page's own zip of them. */
+export async function zipped(files: readonly File[], name: string): Promise<File> {
+  const entries = files.map((file) => ({
+    name: `${name.replace(/\.zip$/, "")}/${file.name}`,
+    input: file,
+    lastModified: new Date(2026, 0, 2),
+  }));
+  return new File([await new Response(makeZip(entries)).arrayBuffer()], name);
 }

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { recipeWith } from "../support/recipe";
-import { checkpointFiles, given, made } from "./opened";
+import { checkpointFiles, given, made, packedFiles, zipped } from "./opened";
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -44,4 +44,31 @@ it("a place to run it sets format and groups, which the next model's layers are 
   expect(state().recipe).toMatchObject({ format: "mlx", type: "none", groupSize: 32, zeros: "real" });
   await settled();
   expect(state().plan.error).toBeNull();
+});
+
+it("a zip of the page's own opens as the files in it, and is an original to compare with", async () => {
+  const { studio, state } = made();
+  await studio.start();
+  await studio.openFiles(given([await zipped(await packedFiles(), "out.zip")], "out"));
+  expect(state().model).toMatchObject({ error: null, summary: { label: "out", hasTokenizer: true } });
+  expect(state().model.summary?.packing).toContain("GPTQ");
+  studio.editEvaluation({ windows: 2 });
+  studio.editRecipe({ calibration: { windowLength: 16 } });
+  await studio.measureAgainst(given([await zipped(checkpointFiles(), "first.zip")], "first"));
+  expect(state().model.compared).toMatchObject([{ original: "first" }]);
+});
+
+it("a zip that is packed, and files that are no checkpoint, are refused by name", async () => {
+  const { studio, state } = made();
+  await studio.start();
+  const bytes = Buffer.from(await (await zipped([new File(["{}"], "config.json")], "other.zip")).arrayBuffer());
+  bytes[bytes.indexOf("PK\x01\x02", 0, "latin1") + 10] = 8; // deflated, says its directory
+  await studio.openFiles(given([new File([bytes], "other.zip")], "other"));
+  expect(state().model.error?.message).toBe(
+    "This file cannot be read: other.zip holds other/config.json compressed. Unpack it and give the folder or, where that fails too, export or download it again.",
+  );
+  await studio.openFiles(given([new File(["a note"], "notes.txt")], "notes"));
+  expect(state().model.error?.message).toMatch(
+    /^This is no checkpoint: notes\.txt\. Give a model's folder .* or a zip that QEP Studio wrote\.$/,
+  );
 });

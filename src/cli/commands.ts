@@ -61,7 +61,7 @@ export async function evaluate(args: string[], signal: AbortSignal): Promise<voi
 
 function measuredText(measured: Perplexity | Comparison): string {
   const { perplexity, windows, tokens } = measured;
-  const alone = `perplexity ${perplexity.toFixed(4)} over ${windows} windows (${tokens} tokens)`;
+  const alone = `perplexity ${perplexity.toFixed(4)} over ${windows} windows of ${tokens / windows} (${tokens} tokens)`;
   if (!("divergence" in measured)) return alone;
   const { perplexityBefore, divergence, noDelta } = measured;
   return [

@@ -47,6 +47,10 @@ export interface Perplexity {
   windows: number;
 }
 
+/** What a perplexity was measured on, for people: in longer windows a token has more before it, and perplexity is lower. */
+export const extentText = ({ tokens, windows }: Pick<Perplexity, "tokens" | "windows">): string =>
+  `${tokens.toLocaleString("en")} tokens in windows of ${tokens / windows}`;
+
 /** Shares of right answers to one kind of question ("all": to every kind), each with its standard error. */
 export interface TaskScore {
   kind: string;

@@ -2,11 +2,12 @@
 import type { StoreApi } from "zustand/vanilla";
 import { isBase } from "../recipe/recipe";
 import { sameTopText, withError } from "../results/divergence";
+import { extentText } from "../results/measures";
 import type { EvaluationRequest, ExportSummary, ExportTarget, Given } from "../worker/protocol";
 import type { Caller } from "./calling";
 import { partnerRecipe } from "./compare";
 import type { Say } from "./log";
-import { isModelMeasurable, labelOf, measureKey, measurementsLeft, requestOf } from "./measuring";
+import { evaluatedLength, isModelMeasurable, labelOf, measureKey, measurementsLeft, requestOf } from "./measuring";
 import type { Quantizing } from "./quantizing";
 import { runsInSight } from "./runs";
 import type { State } from "./state";
@@ -33,10 +34,10 @@ export function createJobs(store: StoreApi<State>, caller: Caller, quantizing: Q
   function requestOfModel(): { request: EvaluationRequest; key: string; label: string } {
     const { evaluation, recipe } = get();
     const { text, windows } = evaluation;
-    const { windowLength } = recipe.calibration;
+    const windowLength = evaluatedLength(text, recipe);
     return {
       request: { runId: "", use: "evaluation", text: sourceOf(text), windowLength, windows },
-      key: measureKey(evaluation, windowLength),
+      key: measureKey(evaluation, recipe),
       label: textLabel(text, "evaluation"),
     };
   }
@@ -49,7 +50,7 @@ export function createJobs(store: StoreApi<State>, caller: Caller, quantizing: Q
       const result = await call("", (c, listen) => c.call("measureModel", request, listen));
       const measured = { key, textLabel: label, result };
       store.setState((s) => ({ model: { ...s.model, measured: [...s.model.measured, measured] } }));
-      say("info", `Perplexity of the checkpoint on ${label}: ${result.perplexity.toFixed(3)}.`);
+      say("info", `Perplexity of the checkpoint on ${label}, ${extentText(result)}: ${result.perplexity.toFixed(3)}.`);
       return { kind: "measured", runs: 0, ms: now() - started };
     });
   }
@@ -81,7 +82,7 @@ export function createJobs(store: StoreApi<State>, caller: Caller, quantizing: Q
           const beside = `KL divergence ${withError(divergence.kl)}, same top token ${sameTopText(divergence)}`;
           say(
             "info",
-            `Perplexity on ${label.textLabel}: ${perplexityBefore.toFixed(3)} → ${perplexity.toFixed(3)}. ${beside}.`,
+            `Perplexity on ${label.textLabel}, ${extentText(evaluation)}: ${perplexityBefore.toFixed(3)} → ${perplexity.toFixed(3)}. ${beside}.`,
             run.number,
           );
         }
@@ -100,7 +101,7 @@ export function createJobs(store: StoreApi<State>, caller: Caller, quantizing: Q
         const { perplexityBefore, perplexity, divergence } = result;
         say(
           "info",
-          `Beside ${original.label} on ${label}: perplexity ${perplexityBefore.toFixed(3)} → ${perplexity.toFixed(3)}, KL divergence ${withError(divergence.kl)}.`,
+          `Beside ${original.label} on ${label}, ${extentText(result)}: perplexity ${perplexityBefore.toFixed(3)} → ${perplexity.toFixed(3)}, KL divergence ${withError(divergence.kl)}.`,
         );
         return { kind: "compared", original: original.label, ms: now() - started };
       });

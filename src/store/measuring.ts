@@ -1,14 +1,25 @@
 /** Which perplexity measurements there are, and which the current settings ask for. */
+import type { Recipe } from "../recipe/recipe";
 import type { EvaluationRequest } from "../worker/protocol";
 import type { EvaluationSettings, Measured, Run, State } from "./state";
-import { sourceOf, textKey, textLabel } from "./texts";
+import { sourceOf, type TextChoice, textKey, textLabel } from "./texts";
 
 /** Key of every run's measurement on its own calibration windows. */
 export const onCalibration = "calibration";
 
+/** Tokens in each window of the demo's evaluation text. */
+const demoLength = 128;
+
+/**
+ * Tokens in each window of an evaluation text: as in calibration, but never more than `demoLength` of the demo's. What was run on the demo and is opened again, where
+ * recipes begin with longer windows, is then measured on the same ones.
+ */
+export const evaluatedLength = ({ kind }: TextChoice, { calibration }: Recipe): number =>
+  kind === "demo" ? Math.min(demoLength, calibration.windowLength) : calibration.windowLength;
+
 /** Key of a measurement: two runs measured under the same key saw the same windows of the same text. */
-export function measureKey({ text, windows }: EvaluationSettings, windowLength: number): string {
-  return `${windows ?? "all"} × ${windowLength} ${textKey(text)}`;
+export function measureKey({ text, windows }: EvaluationSettings, recipe: Recipe): string {
+  return `${windows ?? "all"} × ${evaluatedLength(text, recipe)} ${textKey(text)}`;
 }
 
 export const measuredOn = (run: Run, key: string): Measured | null => run.measured.find((m) => m.key === key) ?? null;
@@ -24,7 +35,7 @@ export function measurementsLeft(runs: readonly Run[], evaluation: EvaluationSet
   return runs
     .filter((run) => run.status === "done" && run.held && run.blocks.length > 0)
     .flatMap((run) => {
-      const key = measureKey(evaluation, run.recipe.calibration.windowLength);
+      const key = measureKey(evaluation, run.recipe);
       return (evaluation.calibrationToo ? [key, onCalibration] : [key]).map((k) => ({ run, key: k }));
     })
     .filter(({ run, key }) => !measuredOn(run, key));
@@ -35,7 +46,7 @@ export function requestOf({ run, key }: Measurement, { text, windows }: Evaluati
   const { windowLength } = run.recipe.calibration;
   return key === onCalibration
     ? { runId: run.id, use: "calibration", text: { kind: "run", runId: run.id }, windowLength, windows: null }
-    : { runId: run.id, use: "evaluation", text: sourceOf(text), windowLength, windows };
+    : { runId: run.id, use: "evaluation", text: sourceOf(text), windowLength: evaluatedLength(text, run.recipe), windows };
 }
 
 export function labelOf({ run, key }: Measurement, { text }: EvaluationSettings): Pick<Measured, "textLabel" | "own"> {
@@ -65,6 +76,6 @@ export const isQuantized = ({ model }: Pick<State, "model">): boolean => model.s
 
 /** Whether the open checkpoint itself is to be measured: it is quantized already, and has not been measured with these settings. */
 export function isModelMeasurable({ model, recipe, evaluation }: State): boolean {
-  const key = measureKey(evaluation, recipe.calibration.windowLength);
+  const key = measureKey(evaluation, recipe);
   return isQuantized({ model }) && !model.measured.some((m) => m.key === key);
 }

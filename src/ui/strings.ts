@@ -231,7 +231,7 @@ export const strings = {
     onCalibration: "Perplexity on each run’s own calibration text",
     none: "Finish a run first.",
     uncalibrated: "This architecture cannot be run here, so it has no perplexity.",
-    ofModel: (value: string, label: string, tokens: string) => `${value} on ${label}, ${tokens} tokens`,
+    ofModel: (value: string, label: string, extent: string) => `${value} on ${label}, ${extent}`,
     all: "Everything here is measured.",
   },
 

@@ -163,7 +163,7 @@ describe("inspect and evaluate", () => {
     const { stdout, status } = against(at("packed"));
     expect(status).toBe(0);
     expect(stdout).toMatch(
-      /^perplexity [\d.]+ over 3 windows \(30 tokens\), [\d.]+ for the original: [+−][\d.]+ ± [\d.]+ %\nKL divergence 0\.\d+ ± 0\.\d+ nats per token \(median .*\)\nsame top token [\d.]+ ± [\d.]+ %\n$/,
+      /^perplexity [\d.]+ over 3 windows of 10 \(30 tokens\), [\d.]+ for the original: [+−][\d.]+ ± [\d.]+ %\nKL divergence 0\.\d+ ± 0\.\d+ nats per token \(median .*\)\nsame top token [\d.]+ ± [\d.]+ %\n$/,
     );
     const measured = JSON.parse(against(at("packed"), "--json").stdout);
     const alone = (folder: string) => JSON.parse(cli("evaluate", folder, "--tokens", at("ids.npy"), "--json", "--cpu").stdout);

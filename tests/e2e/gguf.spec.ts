@@ -33,8 +33,6 @@ test("an export for llama.cpp goes on with a text in wllama, as it does in llama
   // Opened again beside the original, the file is what the run was.
   await choose(page, "Choose files", join(folder, file));
   await expect(region(page)).toContainText("GGUF Q5_0");
-  await recipe(page).getByText("Advanced").click();
-  await recipe(page).getByLabel("Window length").fill("128");
   await choose(page, "Choose the original’s folder", join(root, "public/demo/model"));
   await expect(status(page)).toContainText("Done");
   expect(await figures(page)).toEqual(measured);

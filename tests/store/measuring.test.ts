@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { defaultRecipe } from "../../src/recipe/recipe";
-import { evaluatedTexts, labelOf, measurementsLeft, onCalibration, requestOf } from "../../src/store/measuring";
+import { evaluatedLength, evaluatedTexts, labelOf, measurementsLeft, onCalibration, requestOf } from "../../src/store/measuring";
 import { demoText, type TextChoice } from "../../src/store/texts";
 import { aRun } from "./a-run";
 import { opened } from "./opened";
@@ -14,6 +14,15 @@ it("runs of other window lengths see other windows, so they are other columns", 
   const long = done({ id: "run-2", recipe: { ...defaultRecipe, calibration: { ...defaultRecipe.calibration, windowLength: 64 } } });
   const keys = measurementsLeft([done(), long], settings).map((m) => m.key);
   expect(new Set(keys).size).toBe(2);
+});
+
+it("the demo's evaluation text has windows of 128, however long a model's own are, and of no more than calibration has", () => {
+  const length = (windowLength: number, text: TextChoice) =>
+    evaluatedLength(text, { ...defaultRecipe, calibration: { ...defaultRecipe.calibration, windowLength } });
+  expect([16, 128, 256].map((own) => length(own, demoText))).toEqual([16, 128, 128]);
+  expect(length(256, pasted("mine"))).toBe(256);
+  const [asked] = measurementsLeft([done()], settings);
+  expect(requestOf(asked, settings).windowLength).toBe(128);
 });
 
 it("on its calibration text a run is measured on the very windows it was calibrated on", () => {

@@ -1,7 +1,8 @@
+import { extentText } from "../../results/measures";
 import { evaluatedTexts, isModelMeasurable, isQuantized, measuredOn, measurementsLeft, onCalibration } from "../../store/measuring";
 import { isBusy, isRunnable, nextStep } from "../../store/next";
 import { runsInSight } from "../../store/runs";
-import { count, perplexityText } from "../format";
+import { perplexityText } from "../format";
 import { Button } from "../parts/Button";
 import { CheckField, NumberField } from "../parts/fields";
 import { Panel } from "../parts/Panel";
@@ -40,7 +41,7 @@ export function PerplexityPanel() {
           {!some && <span className={css.quiet}>{!runnable ? text.uncalibrated : finished ? text.all : text.none}</span>}
         </div>
         {model.map(({ key, textLabel, result }) => (
-          <p key={key}>{text.ofModel(perplexityText(result.perplexity), textLabel, count(result.tokens))}</p>
+          <p key={key}>{text.ofModel(perplexityText(result.perplexity), textLabel, extentText(result))}</p>
         ))}
         {quantized && <Comparisons texts={strings.compare} />}
         {keys.map((key) => (

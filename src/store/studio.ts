@@ -19,7 +19,7 @@ import { createQuantizing } from "./quantizing";
 import { createResuming, type Resuming } from "./resuming";
 import { createScoring, type Scoring } from "./scoring";
 import { createSession } from "./session";
-import { type EvaluationSettings, initialState, type State, type TaskSettings } from "./state";
+import { type EvaluationSettings, initialState, type JobOutcome, type State, type TaskSettings } from "./state";
 import type { TextChoice } from "./texts";
 
 export interface Studio extends Jobs, Scoring, Resuming, Checking, Omit<Opening, "reopen">, Pick<Live, "setLive" | "keep"> {
@@ -136,10 +136,10 @@ export function createStudio(
       planner.refresh();
     },
     editEvaluation(change) {
-      store.setState(({ evaluation }) => ({ evaluation: { ...evaluation, ...change } }));
+      store.setState(({ evaluation, outcome }) => ({ evaluation: { ...evaluation, ...change }, outcome: unlessFailed(outcome) }));
     },
     editTasks(change) {
-      store.setState(({ tasks }) => ({ tasks: { ...tasks, ...change } }));
+      store.setState(({ tasks, outcome }) => ({ tasks: { ...tasks, ...change }, outcome: unlessFailed(outcome) }));
     },
     select(runId) {
       store.setState({ selected: runId });
@@ -173,6 +173,9 @@ export function createStudio(
     pollLiveBytes: () => pollLiveBytes(store, session),
   };
 }
+
+/** What was done stays said while the next measurement is set up; what failed may be what was just mended. */
+const unlessFailed = (outcome: JobOutcome): JobOutcome => (outcome.kind === "failed" ? { kind: "none" } : outcome);
 
 /** An id that sorts by time and differs from other tabs' ids. */
 const timedId = (): string => `${Date.now().toString(36).padStart(9, "0")}-${Math.random().toString(36).slice(2, 10)}`;

@@ -260,6 +260,7 @@ export const strings = {
     saving: (zip: string) => `Keep this page open until the browser has saved ${zip}: what it copies is deleted once the page is closed.`,
     what: "Writes the model as its clients expect it, with recipe.json and a model card.",
     none: "Finish a run first.",
+    other: "Select a finished run.",
     quantized: "This checkpoint is quantized already. To write it in another format, open its original and run that.",
     lost: "The selected run is no longer held by the worker. Bring it back under Run, or run it again, to export it.",
     selected: (n: number, title: string, format: string) => `Exports the selected run ${n}: ${title}. ${format}.`,

@@ -88,8 +88,10 @@ test("an export shows its verdict and digests, is found sound, and a damaged one
   });
 
   await test.step("the zip opens", async () => {
+    await expect(page.getByText(/Keep this page open/)).toBeVisible();
     await page.getByLabel("Choose files").setInputFiles([upload("out.zip", zip)]);
     await expect(status(page)).toContainText("Opened out.");
+    await expect(page.getByText(/Keep this page open/)).toHaveCount(0);
     await expect(region(page)).toContainText("722 thousand");
   });
   expect(watch).toEqual({ outside: [], faults: [] });

@@ -68,3 +68,21 @@ it("a second text adds to the first, in the order they were measured", async () 
   await studio.measure();
   expect(asked("measure")).toBe(3);
 });
+
+it("the error about a text goes once another is chosen, and what was done stays said", async () => {
+  const { studio, state } = await opened();
+  await studio.run();
+  studio.editEvaluation({ text: pasted("t1") });
+  await studio.measure();
+  expect(state().outcome).toMatchObject({ kind: "failed", error: { code: "text-too-short" } });
+  studio.editEvaluation({ text: demoText });
+  expect(state().outcome).toEqual({ kind: "none" });
+  await studio.measure();
+  studio.editEvaluation({ windows: 2 });
+  expect(state().outcome).toMatchObject({ kind: "measured" });
+  studio.editTasks({ kind: "file" });
+  await studio.score();
+  expect(state().outcome).toMatchObject({ kind: "failed" });
+  studio.editTasks({ kind: "demo" });
+  expect(state().outcome).toEqual({ kind: "none" });
+});

@@ -3,6 +3,7 @@ import type { ModelSummary } from "../../src/results/model";
 import type { PlanSummary } from "../../src/results/plan";
 import { initialState, type State } from "../../src/store/state";
 import { blockTicks, logDomain } from "../../src/ui/chart-scale";
+import { exportText } from "../../src/ui/finish/what";
 import { bytes, duration, figure, parameters, percent, roughly } from "../../src/ui/format";
 import { planParts } from "../../src/ui/run/PlanLine";
 import { exportName } from "../../src/ui/save";
@@ -181,4 +182,14 @@ it("the plan tells what is kept in the browser, where anything is", () => {
     planParts({ ...plan, scratchBytes }, { dtypes: ["BF16"], shape: null } as unknown as ModelSummary, "dense");
   expect(parts(2e6)).toContain("keeps up to 2.0 MB in the browser");
   expect(parts(0).join()).not.toContain("in the browser");
+});
+
+it("where the selected run was cancelled, a finished one is to be selected; without one, a run is to be finished", () => {
+  const cancelled = aRun({ id: "cancelled", status: "cancelled" });
+  const done = aRun({ id: "done", status: "done", held: true });
+  const said = (runs: State["runs"], selected: string | null) => exportText({ ...initialState, runs, selected });
+  expect(said([done, cancelled], "cancelled")).toBe("Select a finished run.");
+  expect(said([cancelled], "cancelled")).toBe("Finish a run first.");
+  expect(said([], null)).toBe("Finish a run first.");
+  expect(said([done, cancelled], "done")).toMatch(/^Exports the selected run 1: /);
 });

@@ -1,9 +1,5 @@
 import { useState } from "react";
-import { formatTitles } from "../../recipe/recipe";
-import { isQuantized } from "../../store/measuring";
 import { canExport, nextStep, selectedRun } from "../../store/next";
-import type { Run } from "../../store/state";
-import { runTitle } from "../format";
 import { Alert } from "../parts/Alert";
 import { Button } from "../parts/Button";
 import { Panel } from "../parts/Panel";
@@ -12,6 +8,7 @@ import { strings } from "../strings";
 import { useStudio, useStudioState } from "../studio";
 import css from "./finish.module.css";
 import { Written } from "./Written";
+import { exportText } from "./what";
 
 const text = strings.export;
 
@@ -21,19 +18,19 @@ export function ExportPanel() {
   const label = useStudioState((s) => s.model.summary?.label ?? "");
   const ready = useStudioState(canExport);
   const isNext = useStudioState((s) => nextStep(s) === "export");
-  const quantized = useStudioState(isQuantized);
+  const what = useStudioState(exportText);
   const [refused, setRefused] = useState<string | null>(null);
-  /** The last zip, which the browser may still be copying. */
-  const [saving, setSaving] = useState<string | null>(null);
+  /** The last zip, which the browser may still be copying, and the run that it is of. */
+  const [saving, setSaving] = useState<{ zip: string; runId: string } | null>(null);
   const name = run ? exportName(label, run.recipe) : "";
 
   async function toZip() {
     setRefused(null);
     const written = await studio.exportRun({ kind: "zip", name });
-    if (!written?.zip) return;
+    if (!run || !written?.zip) return;
     keepFile(written.zip.lock);
     download(written.zip.file, `${name}.zip`);
-    setSaving(`${name}.zip`);
+    setSaving({ zip: `${name}.zip`, runId: run.id });
   }
 
   async function toFolder() {
@@ -61,17 +58,12 @@ export function ExportPanel() {
           )}
         </div>
         {refused && <Alert>{refused}</Alert>}
-        {saving && <p className={css.quiet}>{text.saving(saving)}</p>}
-        <p className={css.quiet}>{quantized ? text.quantized : run ? whatOf(run) : text.none}</p>
+        {saving && saving.runId === run?.id && <p className={css.quiet}>{text.saving(saving.zip)}</p>}
+        <p className={css.quiet}>{what}</p>
         {run?.exported && (
           <Written name={run.exported.name} files={run.exported.summary.files} certificate={run.exported.summary.certificate} />
         )}
       </div>
     </Panel>
   );
-}
-
-function whatOf(run: Run): string {
-  if (run.status !== "done") return text.none;
-  return run.held ? text.selected(run.number, runTitle(run), formatTitles[run.recipe.format]) : text.lost;
 }

@@ -1,14 +1,16 @@
+import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { basename, dirname, join, resolve } from "node:path";
+import { join } from "node:path";
 import type { Platform } from "../engine/platform";
+import { workFolder } from "../io/node";
 import { nodeHasher } from "../io/node-hasher";
 import { folderScratch, freeBytes } from "../io/node-scratch";
 import { openOps } from "./gpu";
 import { threadHelper } from "./helper";
 
-/** The hidden folder beside an output folder, in which its run is kept until it is done. */
-export const runFolder = (out: string): string => join(dirname(resolve(out)), `.${basename(resolve(out))}.run`);
+/** The hidden folder beside an output folder, or in it where it is there, in which its run is kept until it is done. */
+export const runFolder = (out: string): string => workFolder(out, "run");
 
 /** Node's side of the engine. @param folder where the one run of this command is kept, claimed by the caller; null: the command has none. */
 export function nodePlatform(reference: boolean, folder: string | null): Platform & { close(): Promise<void> } {
@@ -28,6 +30,8 @@ export function nodePlatform(reference: boolean, folder: string | null): Platfor
       await scratch.clear();
       return scratch;
     },
-    close: () => rm(spill, { recursive: true, force: true }),
+    async close() {
+      if (existsSync(spill)) await rm(spill, { recursive: true, force: true });
+    },
   };
 }

@@ -5,7 +5,7 @@ import type { Engine } from "../engine/engine";
 import type { Beginning } from "../engine/runs";
 import type { GivenText } from "../engine/tokens";
 import { asQuantError } from "../errors";
-import { folderSink, folderSource } from "../io/node";
+import { checkOutput, folderSink, folderSource } from "../io/node";
 import { claimFolder } from "../io/node-scratch";
 import { explained } from "../io/sink";
 import { idleFlags } from "../recipe/flags";
@@ -31,6 +31,7 @@ export async function quantize(args: string[], signal: AbortSignal): Promise<voi
   const { out, calibration, report: reportFile } = options;
   if (!out) throw wrong("--out is missing", "Name the folder to write.");
   await recipeOf(options);
+  await checkOutput(out, folder);
   if (reportFile && !isInside(reportFile, out)) await checkReport(reportFile);
   const started = performance.now();
   const source = await folderSource(folder);

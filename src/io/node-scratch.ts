@@ -81,7 +81,9 @@ export async function claimFolder(folder: string): Promise<() => Promise<void>> 
   let unmakeParent = () => {};
   try {
     unmakeParent = await makeParent(dirname(folder));
-    await fs.mkdir(folder, { recursive: true });
+    await fs.mkdir(folder).catch((e) => {
+      if (e.code !== "EEXIST") throw e;
+    });
     await fs.writeFile(lock, String(process.pid), { flag: "wx" }).catch(async (e) => {
       if (e.code !== "EEXIST") throw e;
       const pid = Number(await fs.readFile(lock, "utf8"));

@@ -1,10 +1,11 @@
 /** Folders on disk, under Node: a Source to read, a Sink that appears as a whole or not at all. */
 import { randomBytes } from "node:crypto";
-import { rmdirSync, rmSync } from "node:fs";
+import { existsSync, rmdirSync, rmSync, statSync } from "node:fs";
 import * as fs from "node:fs/promises";
 import { basename, dirname, join, relative, resolve, sep } from "node:path";
 import { QuantError } from "../errors";
-import { makeSink, writeError } from "./sink";
+import { entriesBeside, moveInto, undoMoves } from "./node-place";
+import { explained, makeSink } from "./sink";
 import { checkRange, fileChanged } from "./source";
 import { shown } from "./text";
 import type { Sink, SinkFile, Source, SourceFile } from "./types";
@@ -99,15 +100,25 @@ export async function diskSourceFile(path: string): Promise<SourceFile> {
   return diskFile(resolve(path), stat.size, stat.mtimeMs);
 }
 
-/** Whether nothing is at the output's path, an empty folder, or a folder that holds something. */
-async function lookAt(path: string): Promise<"free" | "empty" | "full"> {
+/** Whether nothing is at the output's path, an empty folder, or a folder that holds something beside our own work. */
+async function lookAt(path: string, work: string): Promise<"free" | "empty" | "full"> {
   try {
-    return (await fs.readdir(path)).length ? "full" : "empty";
+    return (await entriesBeside(path, work)).length ? "full" : "empty";
   } catch (e) {
     if (errno(e) === "ENOENT") return "free";
-    if (errno(e) === "ENOTDIR")
-      throw new QuantError("output-exists", `${shown(path)} is a file`, "Give another output folder.", { cause: e });
     throw e;
+  }
+}
+
+/** Looks at an output's path before anything is made there. @throws QuantError `output-exists` for a file, `output-is-input`, `write-failed`. */
+export async function checkOutput(out: string, input?: string): Promise<void> {
+  if (input !== undefined) await checkNotInput(out, input);
+  const path = resolve(out);
+  for (let at = path; ; at = dirname(at)) {
+    const stat = await fs.stat(at).catch(() => null);
+    if (stat?.isDirectory() || (stat === null && at === dirname(at))) return;
+    if (stat && at === path) throw new QuantError("output-exists", `${shown(out)} is a file`, "Give another output folder.");
+    if (stat) throw new QuantError("write-failed", `${shown(out)}: ${shown(at)} is a file, not a folder`, "Give another output folder.");
   }
 }
 
@@ -126,15 +137,34 @@ async function checkNotInput(out: string, input: string): Promise<void> {
 
 /** Makes the parent folder if need be. Returns a function that removes the folders it made, as long as nobody has put anything there. */
 export async function makeParent(parent: string): Promise<() => void> {
-  const top = await fs.mkdir(parent, { recursive: true });
-  return () => {
-    if (top === undefined) return;
+  const made: string[] = [];
+  const unmake = () => {
     try {
-      for (let p = parent; p.length >= top.length; p = dirname(p)) rmdirSync(p);
+      for (const folder of made.reverse()) rmdirSync(folder);
     } catch {
       // Somebody put something there: it stays, and so do the folders above it.
     }
   };
+  try {
+    // Node's own recursive mkdir never ends in /proc, which says that a folder is missing where none can be made.
+    for (const folder of missingFolders(parent)) {
+      await fs.mkdir(folder).catch((e) => {
+        if (errno(e) !== "EEXIST") throw e;
+      });
+      made.push(folder);
+    }
+  } catch (e) {
+    unmake();
+    throw e;
+  }
+  return unmake;
+}
+
+/** The folders on the way to this one that are not there, the uppermost first. */
+function missingFolders(path: string): string[] {
+  const missing: string[] = [];
+  for (let at = resolve(path); !existsSync(at) && at !== dirname(at); at = dirname(at)) missing.unshift(at);
+  return missing;
 }
 
 async function openForWriting(path: string): Promise<{ file: SinkFile; dispose: () => Promise<void> }> {
@@ -159,27 +189,30 @@ async function openForWriting(path: string): Promise<{ file: SinkFile; dispose: 
   return { file, dispose };
 }
 
-/** Puts the finished folder in its place; an old one is moved aside first, and only deleted once the new one is in place. */
-async function swapIn(temp: string, out: string, force: boolean, token: string): Promise<void> {
-  const state = await lookAt(out);
+/** Puts the finished folder in its place, or its files into the folder that is there. */
+async function swapIn(temp: string, out: string, force: boolean): Promise<void> {
+  const state = await lookAt(out, temp);
   if (state === "full" && !force) throw outputExists(out);
-  if (state === "empty") await fs.rmdir(out);
-  if (state !== "full") return fs.rename(temp, out);
-  const aside = join(dirname(out), `.${basename(out)}.replaced-${token}`);
-  await fs.rename(out, aside);
-  try {
-    await fs.rename(temp, out);
-  } catch (e) {
-    await fs.rename(aside, out);
-    throw e;
-  }
-  await fs.rm(aside, { recursive: true, force: true });
+  if (state === "free") await fs.rename(temp, out);
+  else await moveInto(out, temp, movesOf(temp));
+}
+
+/** Where moves into the output are noted. */
+const movesOf = (temp: string) => `${temp}.moves`;
+
+/** A folder of this name in the output where that is there, which may be another file system than what is around it; else beside it. */
+export function workFolder(out: string, name: string): string {
+  const path = resolve(out);
+  const beside = join(dirname(path), `.${basename(path)}.${name}`);
+  const disk = (folder: string) => (existsSync(folder) ? statSync(folder).dev : null);
+  // One that was made when the output was not there goes on, if files can be moved from it.
+  return !existsSync(path) || disk(beside) === disk(path) ? beside : join(path, `.${name}`);
 }
 
 export interface FolderSinkOptions {
   /** Replace a non-empty output folder, at finish. */
   readonly force?: boolean;
-  /** Where it is written until it is finished: a hidden folder beside the output, unless it is named here. Emptied at the start. */
+  /** Where it is written until it is finished: a hidden folder in the output or beside it, unless it is named here. Emptied at the start. */
   readonly temporary?: string;
   /** The model's folder, refused as output (`output-is-input`), as are the folders that contain it. */
   readonly input?: string;
@@ -191,13 +224,12 @@ export interface FolderSink extends Sink {
 }
 
 /**
- * A Sink that writes into a hidden folder beside `outDir` and renames it at finish; abort leaves nothing behind.
+ * A Sink that writes into a hidden folder, which becomes `outDir` at finish; where that is there, it gets the files. Abort leaves nothing behind.
  * Throws output-exists, output-is-input, disk-full, write-failed.
  */
 export async function folderSink(outDir: string, options: FolderSinkOptions = {}): Promise<FolderSink> {
   const out = resolve(outDir);
-  const token = randomBytes(4).toString("hex");
-  const temp = options.temporary ?? join(dirname(out), `.${basename(out)}.partial-${token}`);
+  const temp = options.temporary ?? workFolder(out, `partial-${randomBytes(4).toString("hex")}`);
   let unmakeParent = () => {};
   let dispose = async () => {};
   let state: "unfinished" | "moving" | "finished" = "unfinished";
@@ -213,10 +245,10 @@ export async function folderSink(outDir: string, options: FolderSinkOptions = {}
     },
     async finish(check) {
       await check(() => writtenSource(temp, written, basename(out)));
-      // Between its two renames the folder that is being replaced is under a temporary name: the process must not exit then.
+      // What is being replaced is elsewhere for a moment: the process must not exit then.
       state = "moving";
       try {
-        await swapIn(temp, out, options.force === true, token);
+        await swapIn(temp, out, options.force === true);
         state = "finished";
       } finally {
         if (state === "moving") state = "unfinished";
@@ -228,10 +260,13 @@ export async function folderSink(outDir: string, options: FolderSinkOptions = {}
       unmakeParent();
     },
   });
-  await prepare(out, options, async () => {
-    unmakeParent = await makeParent(dirname(out));
+  await checkOutput(out, options.input);
+  await explained(out, async () => {
+    await undoMoves(out, movesOf(temp));
+    if ((await lookAt(out, temp)) === "full" && !options.force) throw outputExists(out);
+    unmakeParent = await makeParent(dirname(temp));
     await fs.rm(temp, { recursive: true, force: true });
-    await fs.mkdir(temp, { recursive: true }).catch(async (e) => {
+    await fs.mkdir(temp).catch((e) => {
       unmakeParent();
       throw e;
     });
@@ -251,14 +286,4 @@ export async function folderSink(outDir: string, options: FolderSinkOptions = {}
       }
     },
   };
-}
-
-async function prepare(out: string, options: FolderSinkOptions, make: () => Promise<void>): Promise<void> {
-  if (options.input !== undefined) await checkNotInput(out, options.input);
-  try {
-    if ((await lookAt(out)) === "full" && !options.force) throw outputExists(out);
-    await make();
-  } catch (e) {
-    throw writeError(e, out);
-  }
 }

@@ -1,5 +1,16 @@
 import { spawn, spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Ajv from "ajv";
@@ -147,6 +158,27 @@ describe("quantize", () => {
   });
 });
 
+describe("an output folder that is there", () => {
+  test("is worked in, since it may be a mount point, and gets the files at the end", () => {
+    mkdirSync(at("mounted"));
+    const { ino } = statSync(at("mounted"));
+    expect(quantize("--out", at("mounted"), "--windows", "9").status).toBe(4);
+    expect(readdirSync(at("mounted"))).toEqual([]);
+    expect(runFolder(at("mounted"))).toBe(join(at("mounted"), ".run"));
+    expect(quantize("--out", at("mounted")).status).toBe(0);
+    expect(readdirSync(at("mounted")).sort()).toEqual(["README.md", "certificate.json", "config.json", "model.safetensors", "recipe.json"]);
+    expect(statSync(at("mounted")).ino).toBe(ino);
+  });
+
+  test("goes on with a run that was kept beside it before it was there", () => {
+    mkdirSync(at(".later.run"));
+    mkdirSync(at("later"));
+    expect(runFolder(at("later"))).toBe(at(".later.run"));
+    expect(quantize("--out", at("later"), "--resume").status).toBe(0);
+    expect(readdirSync(folder).filter((name) => name.includes("later"))).toEqual(["later"]);
+  });
+});
+
 describe("inspect and evaluate", () => {
   test("--json prints exactly one object", () => {
     const inspected = cli("inspect", model, "--json");
@@ -253,6 +285,9 @@ describe("bad input gets one sentence and its exit code", () => {
     ]),
     ["no whole number of questions", () => cli("tasks", demoFolder, "--tasks", at("x.csv"), "--limit", "2.5"), 2, /--limit is "2.5"/],
     ["a report's folder that is not there", () => quantize("--out", at("x"), "--report", at("nowhere/r.json")), 6, /nowhere\/r\.json/],
+    ["an output below a file", () => quantize("--out", at("x.txt/sub")), 6, /x\.txt is a file, not a folder\. Give another output folder/],
+    ["an output where no folder can be made", () => quantize("--out", "/proc/nowhere"), 6, /could not be written: \/proc\/\.nowhere/],
+    ["an output that is a file", () => quantize("--out", at("x.txt")), 6, /x\.txt is a file/],
     ["a file that is no zip", () => cli("verify", at("no.zip")), 3, /cannot be read: no\.zip is not a zip/],
     [
       "a tokenizer that would never end",

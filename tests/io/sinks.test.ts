@@ -1,4 +1,5 @@
-import { mkdir, mkdtemp, writeFile as put, readdir, readFile, rm } from "node:fs/promises";
+import { watch } from "node:fs";
+import { mkdir, mkdtemp, writeFile as put, readdir, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -192,11 +193,80 @@ describe("folderSink", () => {
     await mkdir(join(dir, "out"));
     await put(join(dir, "out", "old"), "old");
     const sink = await folderSink(join(dir, "out"), { force: true });
-    const partial = (await readdir(dir)).find((n) => n.includes("partial"))!;
-    await rm(join(dir, partial), { recursive: true });
+    const partial = (await readdir(join(dir, "out"))).find((n) => n.includes("partial"))!;
+    await rm(join(dir, "out", partial), { recursive: true });
     expect(await failure(sink.finish())).toMatch(/^write-failed/);
     await sink.abort();
     expect([await readdir(dir), await readdir(join(dir, "out"))]).toEqual([["out"], ["old"]]);
+  });
+
+  describe("into a folder that is there", () => {
+    const out = () => join(dir, "out");
+    const names = async () => (await readdir(out())).sort();
+    const write = async (sink: Sink, ...files: string[]) => {
+      for (const name of files) await writeFile(sink, name, bytes(`new ${name}`));
+    };
+    const open = (force = false) => folderSink(out(), { force, temporary: join(out(), ".run", "export") });
+    beforeEach(() => mkdir(join(out(), "lost+found"), { recursive: true }));
+
+    it("moves the files, whose folder stays: a mount point cannot be replaced", async () => {
+      const { ino } = await stat(out());
+      const sink = await folderSink(out());
+      await write(sink, "config.json", "onnx/a");
+      await sink.finish();
+      expect(await names()).toEqual(["config.json", "lost+found", "onnx"]);
+      expect([await text("out", "onnx", "a"), (await stat(out())).ino]).toEqual(["new onnx/a", ino]);
+    });
+
+    it("puts config.json last, and the first part of a GGUF file after the others", async () => {
+      const sink = await open();
+      await write(sink, "config.json", "model-00001-of-00002.gguf", "model-00002-of-00002.gguf", "z.json");
+      const moved: string[] = [];
+      const watcher = watch(out(), (_, name) => moved.push(name!));
+      await sink.finish();
+      await expect.poll(() => moved.filter((name) => name !== ".run")).toHaveLength(4);
+      watcher.close();
+      expect(moved.filter((name) => name !== ".run")).toEqual([
+        "z.json",
+        "model-00002-of-00002.gguf",
+        "model-00001-of-00002.gguf",
+        "config.json",
+      ]);
+    });
+
+    it("where an entry cannot be moved, all is as before", async () => {
+      await put(join(out(), "old"), "old");
+      const sink = await open(true);
+      await write(sink, "a", "b");
+      // In the way of the list of moves.
+      await mkdir(join(out(), ".run", "export.moves", "placed.json"), { recursive: true });
+      expect(await failure(sink.finish())).toMatch(/^write-failed/);
+      await sink.abort();
+      expect([await names(), await text("out", "old")]).toEqual([["lost+found", "old"], "old"]);
+    });
+
+    it("killed among the moves, it is undone at the next start, but for what was put there since", async () => {
+      const moves = join(out(), ".run", "export.moves");
+      await mkdir(join(moves, "replaced"), { recursive: true });
+      await put(join(moves, "replaced", "old"), "old");
+      for (const name of ["a", "b"]) await put(join(out(), name), "new");
+      const { ino } = await stat(join(out(), "a"));
+      await put(join(moves, "placed.json"), JSON.stringify({ a: ino, b: ino, "config.json": 7 }));
+      expect(await failure(open())).toMatch(/^output-exists/);
+      expect(await names()).toEqual([".run", "b", "lost+found", "old"]);
+      const sink = await open(true);
+      await write(sink, "a");
+      await sink.finish();
+      expect(await names()).toEqual([".run", "a", "lost+found"]);
+      expect(await readdir(join(out(), ".run"))).toEqual([]);
+    });
+  });
+
+  it("says at once where no folder can be made", async () => {
+    await put(join(dir, "file"), "");
+    expect(await failure(folderSink(join(dir, "file", "sub", "out")))).toMatch(/^write-failed: .*file is a file, not a folder/);
+    // Node's recursive mkdir never ends there.
+    if (process.platform === "linux") expect(await failure(folderSink("/proc/nowhere/out"))).toMatch(/^write-failed: .*ENOENT/);
   });
 
   it("never replaces the model, nor a folder that holds it", async () => {

@@ -66,6 +66,25 @@ export const verifyOptions = { against: { type: "string" }, json: { type: "boole
 
 export const wrong = (what: string, hint = "See qep-studio --help.") => new QuantError("bad-argument", what, hint);
 
+/** Of these names, the one that begins with the word, or has at most two letters inserted, left out or exchanged. */
+export function nearest(word: string, names: readonly string[]): string | undefined {
+  const farthest = Math.min(2, Math.floor(word.length / 3));
+  const byDistance = names.map((name) => ({ name, d: distance(word, name) })).sort((a, b) => a.d - b.d);
+  const [best] = byDistance.filter(({ d }) => d <= farthest);
+  return best?.name ?? (word.length > 2 ? names.find((name) => name.startsWith(word)) : undefined);
+}
+
+/** Letters to insert, leave out or exchange until one word is the other. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (const [i, letter] of [...a].entries())
+    row = row.reduce<number[]>((next, up, j) => {
+      next.push(j ? Math.min(up + 1, next[j - 1] + 1, row[j - 1] + (letter === b[j - 1] ? 0 : 1)) : i + 1);
+      return next;
+    }, []);
+  return row[b.length];
+}
+
 /** The model's folder and the options of one command. @throws QuantError `bad-argument`. */
 export function parseCommandLine<O extends Options>(args: string[], options: O) {
   // Node's parser takes "--group-size -1" for two options; a value that is a negative number is joined to its option first.
@@ -79,7 +98,11 @@ export function parseCommandLine<O extends Options>(args: string[], options: O) 
   try {
     parsed = parseArgs({ args: joined, options, allowPositionals: true, allowNegative: true });
   } catch (e) {
-    throw wrong((e as Error).message.split("\n")[0].replace(/\.$/, ""));
+    // Node's advice on arguments that begin with a dash, from the second sentence on, helps with no option of ours.
+    const [what] = (e as Error).message.split(/\.?\n|\. |\.$/);
+    const unknown = /^Unknown option '(?:--)?([^']+)'/.exec(what)?.[1];
+    const near = unknown && nearest(unknown, Object.keys(options));
+    throw wrong(what, near ? `Did you mean --${near}? See qep-studio --help.` : undefined);
   }
   if (parsed.positionals.length !== 1)
     throw wrong(parsed.positionals.length ? "more than one model folder is given" : "no model folder is given");

@@ -1,20 +1,31 @@
 /** The files that a path on the command line names. */
 import { stat } from "node:fs/promises";
 import { basename, dirname, extname, join } from "node:path";
+import { QuantError } from "../errors";
 import { diskSourceFile, folderSource } from "../io/node";
+import { shown } from "../io/text";
 import type { Source, SourceFile } from "../io/types";
 import { zipSource } from "../io/zip-source";
 
 /** The same for all parts of a split GGUF file, and for no other. */
 const series = (name: string): string => name.replace(/-\d{5}-of-(\d{5}\.gguf)$/, "-of-$1");
 
-const weights = /\.(safetensors|index\.json|bin|pth?|gguf|onnx)$/;
+const weights = /\.(safetensors|index\.json|bin|pth?|gguf|onnx)$/i;
 
-/** The files of a folder, with those of its onnx folder; or a file with what belongs to it. */
+/**
+ * The files of a folder, with those of its onnx folder; or a file with what belongs to it.
+ * @throws QuantError `missing-file`, `bad-file` for a file whose name says that it holds no weights.
+ */
 export async function sourceAt(path: string): Promise<Source> {
   if (!(await stat(path).catch(() => null))?.isFile()) return withGraphs(path);
   const file = await diskSourceFile(path);
   if (extname(path) === ".zip") return zipSource(file);
+  if (!weights.test(path))
+    throw new QuantError(
+      "bad-file",
+      `${shown(path)} is no checkpoint file`,
+      "Give a .safetensors, .gguf, .onnx or .zip file, or a folder.",
+    );
   const { files } = await folderSource(dirname(path));
   if (/\.gguf$/i.test(path)) {
     const parts = series(file.name);

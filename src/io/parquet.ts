@@ -25,6 +25,9 @@ const codecs = ["UNCOMPRESSED", "SNAPPY"];
 const bad = (name: string, problem: string, hint: string, cause?: unknown) =>
   new QuantError("bad-file", `${shown(name)} ${problem}`, hint, { cause });
 
+const damaged = (name: string, detail = "", cause?: unknown) =>
+  new QuantError("bad-text", `${shown(name)} is a damaged or incomplete parquet file${detail}`, "Download it again.", { cause });
+
 /** The error where the thread that reads a file fails: out of memory, or its code could not be loaded. */
 export const unreadable = (name: string, why: string) =>
   bad(name, `could not be read${why ? `: ${shown(why)}` : ""}`, "Save it as .jsonl, or reload the page and try again.");
@@ -37,7 +40,7 @@ export async function parquetRequest(file: SourceFile, wanted: readonly string[]
 
 /**
  * The rows as objects, with those of the wanted columns that the file has; 64-bit integers become numbers.
- * @throws QuantError `bad-file` where it is not parquet, damaged, too long, or packed in a way that is not read here.
+ * @throws QuantError `bad-text` where it is not parquet or damaged, `bad-file` where it is too long, or packed in a way that is not read here.
  */
 export async function parquetRows({ name, content, wanted }: ParquetRequest): Promise<DataRow[]> {
   const { parquetMetadata, parquetReadObjects, parquetSchema } = await import("hyparquet");
@@ -45,6 +48,7 @@ export async function parquetRows({ name, content, wanted }: ParquetRequest): Pr
     const metadata = parquetMetadata(content);
     check(name, metadata);
     const columns = parquetSchema(metadata).children.map((child) => child.element.name);
+    if (!columns.length) throw damaged(name, ": it has no columns");
     const rows = await parquetReadObjects({
       file: content,
       metadata,
@@ -53,8 +57,9 @@ export async function parquetRows({ name, content, wanted }: ParquetRequest): Pr
     return rows.map((row) => numbered(row) as DataRow);
   } catch (cause) {
     if (cause instanceof QuantError) throw cause;
-    const detail = cause instanceof Error ? `: ${shown(cause.message)}` : "";
-    throw bad(name, `is not a complete parquet file${detail}`, "Download it again.", cause);
+    // A TypeError or RangeError tells of the reader's code, not of the file.
+    const detail = cause instanceof Error && cause.name === "Error" ? `: ${shown(cause.message)}` : "";
+    throw damaged(name, detail, cause);
   }
 }
 

@@ -232,6 +232,8 @@ describe("bad input gets one sentence and its exit code", () => {
     tokenizer.pre_tokenizer = { type: "Split", pattern: { Regex: "(x+x+)+y" }, behavior: "Isolated", invert: false };
     writeFileSync(join(at("endless"), "tokenizer.json"), JSON.stringify(tokenizer));
     writeFileSync(at("x.txt"), "x".repeat(60));
+    const foot = Buffer.from([20, 0, 0, 0]);
+    writeFileSync(at("broken.parquet"), Buffer.concat([Buffer.from("PAR1"), Buffer.alloc(100), foot, Buffer.from("PAR1")]));
   });
 
   test.each<[string, () => ReturnType<typeof cli>, number, RegExp]>([
@@ -288,6 +290,18 @@ describe("bad input gets one sentence and its exit code", () => {
     ["an output below a file", () => quantize("--out", at("x.txt/sub")), 6, /x\.txt is a file, not a folder\. Give another output folder/],
     ["an output where no folder can be made", () => quantize("--out", "/proc/nowhere"), 6, /could not be written: \/proc\/\.nowhere/],
     ["an output that is a file", () => quantize("--out", at("x.txt")), 6, /x\.txt is a file/],
+    [
+      "a file that is no checkpoint",
+      () => cli("verify", at("x.txt")),
+      3,
+      /x\.txt is no checkpoint file\. Give a \.safetensors, \.gguf, \.onnx or/,
+    ],
+    [
+      "a parquet file with a broken foot",
+      () => cli("evaluate", demoFolder, "--text", at("broken.parquet"), "--cpu"),
+      4,
+      /^This text cannot be read: broken\.parquet is a damaged or incomplete parquet file\. Download it again\.$/m,
+    ],
     ["a file that is no zip", () => cli("verify", at("no.zip")), 3, /cannot be read: no\.zip is not a zip/],
     [
       "a tokenizer that would never end",

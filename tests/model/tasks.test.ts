@@ -115,8 +115,8 @@ describe("questions of parquet files", () => {
   test("what cannot be read is said", async () => {
     const whole = parquet([{ name: "goal", data: ["a", "b"] }]);
     await expect(read("a.parquet", whole)).rejects.toThrow("a.parquet, row 1 is not a question in a known form");
-    await expect(read("a.parquet", whole.subarray(0, 40))).rejects.toThrow("a.parquet is not a complete parquet file");
-    await expect(read("a.parquet", new Uint8Array())).rejects.toThrow("a.parquet is not a complete parquet file");
+    await expect(read("a.parquet", whole.subarray(0, 40))).rejects.toThrow("a.parquet is a damaged or incomplete parquet file");
+    await expect(read("a.parquet", new Uint8Array())).rejects.toThrow("a.parquet is a damaged or incomplete parquet file");
     const packed = parquet([{ name: "goal", data: ["a"] }], { codec: "ZSTD", compressors: { ZSTD: (b: Uint8Array) => b } });
     await expect(read("a.parquet", packed)).rejects.toThrow("a.parquet is packed with ZSTD. Save it again with snappy, or as .jsonl.");
   });

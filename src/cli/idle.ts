@@ -1,4 +1,6 @@
-/** Options that are understood and change nothing, told so that nobody believes they did. Those of the recipe: `idleFlags`. */
+/** Options that are understood and change nothing, or not what they seem to, told so that nobody believes they did. Those of the recipe: `idleFlags`. */
+import type { Flags } from "../recipe/flags";
+import type { Recipe } from "../recipe/recipe";
 
 interface Given {
   calibration?: string;
@@ -25,3 +27,11 @@ export function idleOptions(given: Given, reads = true): string[] {
   ];
   return found.flatMap(([idle, sentence]) => (idle ? [sentence] : []));
 }
+
+/** A sentence where a GGUF type is asked for, and a dense file is what comes of it though nobody asked for that. */
+export const typeIsDense = ({ type, format }: Recipe, given: Flags): string[] =>
+  type === "none" || format !== "dense" || given.format !== undefined
+    ? []
+    : [
+        `The weights are rounded on the grid of ${type} and written dense, as floats in safetensors: --format gguf or --for llama.cpp writes a GGUF file.`,
+      ];

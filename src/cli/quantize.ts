@@ -15,7 +15,7 @@ import type { PlanSummary } from "../results/plan";
 import type { RunReport } from "../results/report";
 import { parseCommandLine, quantizeOptions, wrong } from "./args";
 import { withEngine } from "./engine";
-import { idleOptions } from "./idle";
+import { idleOptions, typeIsDense } from "./idle";
 import { beforeLeaving } from "./interrupt";
 import { runFolder } from "./platform";
 import { recipeOf } from "./recipe";
@@ -41,7 +41,7 @@ export async function quantize(args: string[], signal: AbortSignal): Promise<voi
     const { shape } = model;
     const recipe = await recipeOf(options, model);
     for (const { field } of idleFlags(recipe, options)) say(`--${field.flag} has no effect in this run.`);
-    for (const sentence of idleOptions(options, shape !== null)) say(sentence);
+    for (const sentence of [...idleOptions(options, shape !== null), ...typeIsDense(recipe, options)]) say(sentence);
     if (shape && !calibration)
       throw wrong("--calibration is missing", "Give a .txt, .jsonl or .npy file; Δ is measured on it, and QEP needs it.");
     const text = shape ? { file: await textFile(calibration!), field: options["text-field"] } : null;

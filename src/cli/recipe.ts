@@ -2,7 +2,7 @@ import { givenAs } from "../errors";
 import { readJson } from "../io/json";
 import { diskSourceFile } from "../io/node";
 import { changeRecipe } from "../recipe/access";
-import { type Flags, idleFlags, withFlags } from "../recipe/flags";
+import { type Flags, idleFlags, withCheckedFlags } from "../recipe/flags";
 import { type PresetId, presetIds, presets } from "../recipe/presets";
 import type { Recipe } from "../recipe/recipe";
 import { parseRecipe } from "../recipe/schema";
@@ -21,11 +21,11 @@ export async function recipeOf(flags: Given, model: ModelSummary | null = null):
   const { recipe: path, preset } = flags;
   const base = parseRecipe(path ? await givenAs("recipe", async () => readJson(await diskSourceFile(path), 2 ** 20)) : {});
   const chosen = preset === undefined ? base : changeRecipe(base, presets[presetNamed(preset)].sets);
-  const asked = parseRecipe(withFlags(chosen, flags));
+  const asked = withCheckedFlags(chosen, flags);
   if (flags.for === undefined) return withCheckedGrid(asked, flags);
   // Bits decide which type a place is given; the other options may change what the place sets.
   const fitting = suited({ ...chosen, bits: asked.bits }, asked.destination, model ? inputWidths(model) : []);
-  return withCheckedGrid(parseRecipe(withFlags(fitting, flags)), flags);
+  return withCheckedGrid(withCheckedFlags(fitting, flags), flags);
 }
 
 /** The recipe as it is. @throws QuantError bad-argument for a grid's option beside a type: what was asked for would not be what is made. */

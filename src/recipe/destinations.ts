@@ -105,3 +105,39 @@ export function loadsIn(destination: DestinationId): string {
   const list = named.length > 1 ? `${named.slice(0, -1).join(", ")} and ${named.at(-1)}` : named[0];
   return list ? `Tested with ${list}. ${known}` : known;
 }
+
+/** Programs that are no places of their own here, by their names in small letters and digits, and the place that each is like. */
+const runtimes: Readonly<Record<string, [title: string, like: DestinationId]>> = {
+  ollama: ["Ollama", "llama.cpp"],
+  lmstudio: ["LM Studio", "llama.cpp"],
+  jan: ["Jan", "llama.cpp"],
+  koboldcpp: ["KoboldCpp", "llama.cpp"],
+  gpt4all: ["GPT4All", "llama.cpp"],
+  llamafile: ["llamafile", "llama.cpp"],
+  sglang: ["SGLang", "vllm"],
+};
+
+/** Other words for the places. */
+const synonyms: Readonly<Record<string, DestinationId>> = {
+  llamacpp: "llama.cpp",
+  gguf: "llama.cpp",
+  mlxlm: "mlx",
+  apple: "mlx",
+  hf: "transformers",
+  huggingface: "transformers",
+  transformersjs: "web",
+  onnx: "web",
+  onnxruntime: "web",
+  browser: "web",
+};
+
+/** What to write for a program that is named in another way: "Ollama runs what llama.cpp runs: --for llama.cpp."; null: it is not known. */
+export function knownRuntime(name: string): string | null {
+  const key = name.toLowerCase().replace(/[^a-z0-9]/g, "");
+  const id =
+    destinationIds.find((id) => id.replace(/[^a-z0-9]/g, "") === key) ?? (Object.hasOwn(synonyms, key) ? synonyms[key] : undefined);
+  if (id) return `Write --for ${id}.`;
+  if (!Object.hasOwn(runtimes, key)) return null;
+  const [title, like] = runtimes[key];
+  return `${title} runs what ${destinations[like].title.split(",")[0]} runs: --for ${like}.`;
+}

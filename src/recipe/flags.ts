@@ -1,10 +1,12 @@
 /** A recipe as options of the command line: which there are, what they set, and how a recipe is written with them. */
 import { QuantError } from "../errors";
 import { changeOf, isUsed, merge } from "./access";
+import { knownRuntime } from "./destinations";
 import { type Field, isNumeric, valueFrom } from "./field";
 import { fieldValue, type LayerRule, type Recipe } from "./recipe";
 import { type RecipeRow, rows } from "./rows";
 import { ruleOf, ruleText } from "./rules";
+import { parseRecipe, readRecipe } from "./schema";
 
 type FlagOption = { type: "string"; multiple?: true } | { type: "boolean" };
 
@@ -24,12 +26,38 @@ export const recipeOptions: Readonly<Record<string, FlagOption>> = Object.fromEn
 export type Flags = Readonly<Record<string, string | boolean | (string | boolean)[] | undefined>>;
 
 /** The recipe with the options' values in it, not yet checked. @throws QuantError `bad-argument` for an option that cannot be read. */
-export function withFlags(recipe: Recipe, flags: Flags): Readonly<Record<string, unknown>> {
+function withFlags(recipe: Recipe, flags: Flags): Readonly<Record<string, unknown>> {
   return rows.reduce<Readonly<Record<string, unknown>>>((made, row) => {
     const value = row.field.kind === "rules" ? [...recipe.rules, ...rulesFrom(flags[row.field.flag])] : givenFor(row, recipe, flags);
     return value === undefined ? made : merge(made, changeOf(row, value));
   }, recipe);
 }
+
+/**
+ * The recipe with the options' values in it.
+ * @throws QuantError `bad-argument` for an option that cannot be read or sets what may not be, `bad-recipe` for what the recipe itself has.
+ */
+export function withCheckedFlags(recipe: Recipe, flags: Flags): Recipe {
+  const changed = withFlags(recipe, flags);
+  const read = readRecipe(changed);
+  if (!("fault" in read)) return read;
+  const option = optionAt(read.path, changed, flags);
+  if (!option) return parseRecipe(changed);
+  const { flag, text, within } = option;
+  const known = flag === "for" ? knownRuntime(text) : null;
+  throw wrong(`--${flag} is "${text}"; ${within || "it"} ${read.fault}`, known ?? "See qep-studio --help.");
+}
+
+/** The option that set the field at this path, and its words; null: none did. */
+function optionAt(path: string, { rules }: { rules?: unknown }, flags: Flags): { flag: string; text: string; within?: string } | null {
+  const [, index, within] = /^rules\.(\d+)(?:\.(.+))?$/.exec(path) ?? [];
+  // An option's rules come after the recipe's own.
+  const text = index === undefined ? flags[flagAt(path) ?? ""] : [flags.rule].flat().at(Number(index) - (rules as unknown[]).length);
+  if (typeof text !== "string") return null;
+  return { flag: index === undefined ? flagAt(path)! : "rule", text, within };
+}
+
+const flagAt = (path: string): string | undefined => rows.find((row) => row.path === path)?.field.flag;
 
 function givenFor(row: RecipeRow, recipe: Recipe, flags: Flags): unknown {
   const { field } = row;

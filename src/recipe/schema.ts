@@ -82,18 +82,28 @@ function renewed(given: Record<string, unknown>): Record<string, unknown> {
   return isOld ? { ...merge(before, withoutAlphaFor(given)), version: 2 } : given;
 }
 
-/**
- * A recipe from untrusted JSON, of this version or version 1; missing fields take their defaults.
- * @throws QuantError `bad-recipe` naming the first field that is wrong.
- */
-export function parseRecipe(input: unknown): Recipe {
-  if (!isObject(input)) throw new QuantError("bad-recipe", "it is not a JSON object");
+/** The first field that is wrong: "qep.alpha", "rules.0.bits"; "" is the recipe itself. `fault` follows its name: "must be at most 1". */
+interface RecipeFault {
+  path: string;
+  fault: string;
+}
+
+/** A recipe from untrusted JSON, of this version or version 1; missing fields take their defaults. */
+export function readRecipe(input: unknown): Recipe | RecipeFault {
+  if (!isObject(input)) return { path: "", fault: "it is not a JSON object" };
   const wrong = sections.find((name) => input[name] !== undefined && !isObject(input[name]));
-  if (wrong) throw new QuantError("bad-recipe", `${wrong} must be an object`);
+  if (wrong) return { path: wrong, fault: "must be an object" };
   const result = v.safeParse(schema, merge(defaultRecipe, renewed(input)));
   if (result.success) return result.output as Recipe;
   const issue = result.issues[0];
-  throw new QuantError("bad-recipe", `${place(v.getDotPath(issue) ?? "")} ${issue.message}`);
+  return { path: v.getDotPath(issue) ?? "", fault: issue.message };
+}
+
+/** As `readRecipe`. @throws QuantError `bad-recipe` naming the first field that is wrong. */
+export function parseRecipe(input: unknown): Recipe {
+  const read = readRecipe(input);
+  if ("fault" in read) throw new QuantError("bad-recipe", `${place(read.path)} ${read.fault}`.trimStart());
+  return read;
 }
 
 /** "qep.alpha"; within the list of rules "rule 1: bits", counting from 1. */

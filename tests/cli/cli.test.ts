@@ -69,6 +69,11 @@ describe("quantize", () => {
     expect(readFileSync(join(at("b"), "model.safetensors")).equals(readFileSync(join(at("a"), "model.safetensors")))).toBe(true);
   });
 
+  test("says that a GGUF type alone gives a dense file", () => {
+    const { stderr } = cli("quantize", model, "--cpu", "--calibration", at("ids.npy"), "--type", "Q4_K_M", "--out", at("typed"));
+    expect(stderr).toContain("rounded on the grid of Q4_K_M and written dense");
+  });
+
   test("refuses a folder that is not empty, and the model's own, unless forced", () => {
     mkdirSync(at("full"));
     writeFileSync(join(at("full"), "mine.txt"), "keep");
@@ -242,7 +247,7 @@ describe("bad input gets one sentence and its exit code", () => {
     ["no output folder", () => cli("quantize", model), 2, /--out is missing/],
     ["no calibration", () => cli("quantize", model, "--out", at("x")), 2, /--calibration is missing/],
     ["an impossible number", () => quantize("--out", at("x"), "--alpha", "much"), 2, /--alpha is "much"/],
-    ["bits that do not exist", () => quantize("--out", at("x"), "--bits", "5"), 2, /bits must be one of 2, 3, 4, 8/],
+    ["bits that do not exist", () => quantize("--out", at("x"), "--bits", "5"), 2, /--bits is "5"; it must be one of 2, 3, 4, 8/],
     [
       "a group size that does not fit",
       () => quantize("--out", at("x"), "--group-size", "64"),

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { idleOptions } from "../../src/cli/idle";
+import { idleOptions, typeIsDense } from "../../src/cli/idle";
+import { defaultRecipe } from "../../src/recipe/recipe";
 
 test("options that change nothing are named, and only those", () => {
   expect(idleOptions({ calibration: "a.jsonl", "text-field": "body", "gpu-memory": "2GiB" })).toEqual([]);
@@ -17,4 +18,12 @@ test("a checkpoint that cannot be run reads no text", () => {
     expect.stringMatching(/^--calibration has no effect: .*unknown architecture/),
     "--text-field has no effect: no text is read.",
   ]);
+});
+
+test("a GGUF type in a dense file is told, unless that file is asked for", () => {
+  const recipe = { ...defaultRecipe, type: "Q4_K_M" } as const;
+  expect(typeIsDense(recipe, {})).toEqual([expect.stringMatching(/grid of Q4_K_M and written dense.*--format gguf or --for llama\.cpp/)]);
+  expect(typeIsDense(recipe, { format: "dense" })).toEqual([]);
+  expect(typeIsDense({ ...recipe, format: "gguf" }, {})).toEqual([]);
+  expect(typeIsDense(defaultRecipe, {})).toEqual([]);
 });

@@ -1,3 +1,6 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { parseCommandLine, quantizeOptions } from "../../src/cli/args";
 import { recipeOf } from "../../src/cli/recipe";
@@ -57,7 +60,23 @@ describe("what the options make of a recipe", () => {
 
   test.each([
     ["--preset best", "Name one of quick, good, paper"],
-    ["--for ollama", "destination must be one of measure, transformers, gptqmodel, vllm, llama.cpp, mlx, web"],
+    [
+      "--for ollama",
+      '--for is "ollama"; it must be one of measure, transformers, gptqmodel, vllm, llama.cpp, mlx, web. Ollama runs what llama.cpp runs: --for llama.cpp.',
+    ],
+    ["--for LM-Studio", "LM Studio runs what llama.cpp runs: --for llama.cpp."],
+    ["--for jan", "Jan runs what llama.cpp runs"],
+    ["--for sglang", "SGLang runs what vLLM runs: --for vllm."],
+    ["--for llamacpp", "Write --for llama.cpp."],
+    ["--for gguf", "Write --for llama.cpp."],
+    ["--for vLLM", "Write --for vllm."],
+    ["--for transformers.js", "Write --for web."],
+    ["--for onnx", "Write --for web."],
+    ["--for toString", "llama.cpp, mlx, web. See qep-studio --help."],
+    ["--alpha 2", '--alpha is "2"; it must be at most 1.'],
+    ["--windows 1.5", '--windows is "1.5"; it must be a whole number.'],
+    ["--for mlx --window-length 1", '--window-length is "1"; it must be at least 2.'],
+    ["--rule down_proj:bits=8 --rule o_proj:bits=5", '--rule is "o_proj:bits=5"; bits must be one of 2, 3, 4, 8.'],
     ["--no-bits", "Unknown option"],
     ["--type Q8_0 --bits 3", "--bits has no effect beside the type Q8_0, which settles bits"],
     ["--for llama.cpp --type Q4_0 --bits 3", "--bits has no effect beside the type Q4_0"],
@@ -66,5 +85,18 @@ describe("what the options make of a recipe", () => {
     ["--for llama.cpp --zeros real", "--zeros has no effect beside"],
   ])("%s is refused", async (line, words) => {
     await expect((async () => of(line))()).rejects.toThrow(words);
+  });
+
+  test("what a recipe file has is called as there, and what an option sets beside it by the option", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "qep-recipe-"));
+    const file = join(folder, "recipe.json");
+    try {
+      await writeFile(file, JSON.stringify({ qep: { alpha: 2 } }));
+      await expect(of(`--recipe ${file} --windows 0`)).rejects.toThrow("The recipe is not valid: qep.alpha must be at most 1.");
+      await writeFile(file, JSON.stringify({ rules: [{ match: "q_proj", bits: 8 }] }));
+      await expect(of(`--recipe ${file} --rule o_proj:bits=5`)).rejects.toThrow('--rule is "o_proj:bits=5"; bits must be');
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 });

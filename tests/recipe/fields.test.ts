@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { otherOptions } from "../../src/cli/args";
 import { changeRecipe, isUsed, rowAt, withoutIdle } from "../../src/recipe/access";
-import { flagsText, recipeOptions, withFlags } from "../../src/recipe/flags";
+import { flagsText, recipeOptions, withCheckedFlags } from "../../src/recipe/flags";
 import { methodIds, methods } from "../../src/recipe/methods";
 import { defaultRecipe, type LayerRule, type Path, type Recipe } from "../../src/recipe/recipe";
 import { rows, usersOf } from "../../src/recipe/rows";
@@ -86,7 +86,7 @@ describe("a recipe without what has no effect", () => {
 });
 
 describe("options of the command line", () => {
-  const set = (flags: Parameters<typeof withFlags>[1], recipe: Recipe = defaultRecipe) => withFlags(recipe, flags);
+  const set = (flags: Parameters<typeof withCheckedFlags>[1], recipe: Recipe = defaultRecipe) => withCheckedFlags(recipe, flags);
 
   it("keep the names that they had in 0.1", () => {
     const values =

@@ -7,6 +7,7 @@ import { parquetRequest, parquetRows } from "../../src/io/parquet";
 import type { SourceFile } from "../../src/io/types";
 import { doRequest } from "../../src/model/helper";
 import { type Helper, readDocuments } from "../../src/model/text-file";
+import { parquet } from "../support/parquet";
 import { textCases } from "./texts";
 
 const helper: Helper = {
@@ -59,7 +60,9 @@ test("many conversations are rendered in few calls, because each starts a thread
 });
 
 test("what fails in the helper is about the text when it crosses back", async () => {
-  const content = new TextEncoder().encode("PAR1 is not enough").buffer;
+  // An error that could be about any file, unless it is told what this one was given as.
+  const columns = [{ name: "text", data: ["One."] }];
+  const content = parquet(columns, { codec: "ZSTD", compressors: { ZSTD: (bytes) => bytes } }).slice().buffer;
   const error = await doRequest({ kind: "parquet", name: "a.parquet", content, wanted: null }).catch((e) => QuantError.fromFlat(e.flat()));
   expect(error).toMatchObject({ code: "bad-file", about: "text" });
 });

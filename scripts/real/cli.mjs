@@ -71,9 +71,11 @@ async function measure(python, folder, windows) {
 async function quantize(size, key, fresh) {
   const out = exportOf(size);
   const [report, recipe, begun] = [`${out}.report.json`, `${out}.recipe.json`, `${out}.key`];
-  const kept = join(cache, `.cli-${size.name}.run`);
-  if (fresh || !existsSync(begun) || readFileSync(begun, "utf8") !== key) rmSync(kept, { recursive: true, force: true });
-  const resumed = existsSync(kept);
+  // Beside the output, or in it where an older one is there.
+  const kept = [join(cache, `.cli-${size.name}.run`), join(out, ".run")];
+  if (fresh || !existsSync(begun) || readFileSync(begun, "utf8") !== key)
+    for (const folder of kept) rmSync(folder, { recursive: true, force: true });
+  const resumed = kept.some((folder) => existsSync(folder));
   mkdirSync(cache, { recursive: true });
   writeFileSync(begun, key);
   writeFileSync(recipe, JSON.stringify(recipeFor(size, size.blocks)));

@@ -147,12 +147,13 @@ export async function makeParent(parent: string): Promise<() => void> {
   };
   try {
     // Node's own recursive mkdir never ends in /proc, which says that a folder is missing where none can be made.
-    for (const folder of missingFolders(parent)) {
-      await fs.mkdir(folder).catch((e) => {
-        if (errno(e) !== "EEXIST") throw e;
-      });
-      made.push(folder);
-    }
+    for (const folder of missingFolders(parent))
+      await fs.mkdir(folder).then(
+        () => made.push(folder),
+        (e) => {
+          if (errno(e) !== "EEXIST") throw e;
+        },
+      );
   } catch (e) {
     unmake();
     throw e;

@@ -176,6 +176,18 @@ describe("hard cases", () => {
     expect(report.blocks.every((b) => Number.isFinite(b.delta))).toBe(true);
   });
 
+  test("a solve that GPTQ has in common with QEP is warned of once, one of its own by itself", async () => {
+    const warned = async (damp: number) => {
+      const recipe = recipeWith({ method: "gptq", bits: 3, gptq: { ...recipeWith().gptq, damp } }, { damp: 0 });
+      const logs: string[] = [];
+      const emit = (e: RunEvent) => e.type === "log" && /damping tried/.test(e.message) && logs.push(e.message.replace(/ was not.*/, ""));
+      await run({ ...(await setUp()), tokens: tinyTokens(1, 4), recipe, emit });
+      return logs.filter((log) => /^block 1, q/.test(log));
+    };
+    expect(await warned(0)).toEqual([expect.stringMatching(/QEP's H \+ λI$/)]);
+    expect(await warned(1e-30)).toEqual([expect.stringMatching(/QEP's H \+ λI$/), expect.stringMatching(/the method's H \+ λI$/)]);
+  });
+
   test("NaN in a weight is named with its tensor, index and count", async () => {
     const tensors = tinyTensors();
     const words = new Uint16Array(tensors.get("model.layers.2.mlp.up_proj.weight")!.bytes.buffer);

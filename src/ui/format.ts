@@ -14,6 +14,9 @@ export function figure(x: number): string {
   return x === 0 ? "0" : Number(x.toPrecision(3)).toString();
 }
 
+/** Damping fractions of a layer's solves: "0.01 → 0.1" where more was tried, "0.01 and 0.1" of two solves. */
+export const dampingText = (tried: readonly number[], retries: number): string => tried.map(figure).join(retries > 0 ? " → " : " and ");
+
 export function percent(fraction: number, digits = 3): string {
   const value = fraction * 100;
   if (value !== 0 && Math.abs(value) < 0.001) return "<0.001 %";

@@ -4,7 +4,7 @@ import type { PlanSummary } from "../../src/results/plan";
 import { initialState, type State } from "../../src/store/state";
 import { blockTicks, logDomain } from "../../src/ui/chart-scale";
 import { exportText } from "../../src/ui/finish/what";
-import { bytes, duration, figure, parameters, percent, roughly } from "../../src/ui/format";
+import { bytes, dampingText, duration, figure, parameters, percent, roughly } from "../../src/ui/format";
 import { planParts } from "../../src/ui/run/PlanLine";
 import { exportName } from "../../src/ui/save";
 import { pageTitle, statusOf } from "../../src/ui/status";
@@ -31,6 +31,14 @@ describe("numbers for people", () => {
     [2.5e-7, "2.50e-7"],
     [Number.NaN, "—"],
   ])("%d: %s", (n, text) => expect(figure(n)).toBe(text));
+
+  it("damping: tried again, or of two solves", () => {
+    expect([dampingText([0.03125], 0), dampingText([0, 0.0001], 1), dampingText([0.01, 0.09375], 0)]).toEqual([
+      "0.0313",
+      "0 → 0.0001",
+      "0.01 and 0.0938",
+    ]);
+  });
 
   it("durations", () => {
     expect([8.2, 42.4, 190, 120, 3900].map(duration)).toEqual(["8.2 s", "42 s", "3 min 10 s", "2 min", "1 h 5 min"]);

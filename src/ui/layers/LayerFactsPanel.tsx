@@ -1,5 +1,5 @@
 import { methodTitles } from "../../recipe/recipe";
-import { count, figure, percent } from "../format";
+import { count, dampingText, figure, percent } from "../format";
 import { strings } from "../strings";
 import { useStudio, useStudioState } from "../studio";
 import { CurveFigure } from "./CurveFigure";
@@ -59,7 +59,7 @@ export function LayerFactsPanel() {
 
 function dampingOf(damping: number[], retries: number): string {
   if (!damping.length) return text.dampingNone;
-  return damping.map(figure).join(" → ") + (retries > 0 ? text.retries(retries) : "");
+  return dampingText(damping, retries) + (retries > 0 ? text.retries(retries) : "");
 }
 
 function outliersOf(outliers: { input: number; times: number }[]): string {

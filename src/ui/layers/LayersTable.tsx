@@ -1,6 +1,6 @@
 import { memo, useMemo, useState } from "react";
 import type { LayerReport } from "../../results/report";
-import { figure, milliseconds, percent } from "../format";
+import { dampingText, milliseconds, percent } from "../format";
 import { CheckField, LabelledField } from "../parts/fields";
 import { ScrollBox } from "../parts/ScrollBox";
 import { SortHeader } from "../parts/SortHeader";
@@ -104,7 +104,7 @@ const LayerRow = memo(function LayerRow({ layer, worst, chosen, onChoose }: RowP
           {percent(layer.relativeError)}
         </div>
       </td>
-      <td className={table.number}>{layer.damping.length ? layer.damping.map(figure).join(" → ") : "—"}</td>
+      <td className={table.number}>{layer.damping.length ? dampingText(layer.damping, layer.retries) : "—"}</td>
       <td className={table.number}>{milliseconds(layer.ms)}</td>
     </tr>
   );

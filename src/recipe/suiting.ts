@@ -3,7 +3,7 @@ import { changeRecipe } from "./access";
 import { type DestinationId, destinations } from "./destinations";
 import type { FormatId } from "./formats";
 import { presets } from "./presets";
-import { type Bits, bitWidths, type GroupSize, type Recipe, type RecipeChange } from "./recipe";
+import { type Bits, bitWidths, type GroupSize, type MethodId, methodIds, type Recipe, type RecipeChange } from "./recipe";
 import type { TensorType, TypeMix } from "./types";
 
 /** Sizes of a group, the best one first. */
@@ -39,6 +39,10 @@ export function suited(recipe: Recipe, destination: DestinationId, widths: reado
   const changed = changeRecipe(changeRecipe(recipe, method), { destination, format, type, groupSize, ...grids[destination] });
   return isHeld(changed) ? changed : changeRecipe(changed, nearest(changed) ?? {});
 }
+
+/** The methods to offer for this place: QuIP only where its result can be written; and the recipe's own, whatever it is. */
+export const methodsFor = ({ destination, method }: Recipe): MethodId[] =>
+  methodIds.filter((id) => id !== "quip" || id === method || destinations[destination].formats.includes("dense"));
 
 const fittingGroup = (destination: DestinationId, widths: readonly number[]): GroupSize | undefined =>
   groups[destination]?.find((size) => widths.every((n) => n % size === 0));

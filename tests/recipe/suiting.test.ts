@@ -3,7 +3,7 @@ import { changeRecipe } from "../../src/recipe/access";
 import { type DestinationId, destinationIds, destinations, loadsIn } from "../../src/recipe/destinations";
 import { presetIds, presetOf, presets } from "../../src/recipe/presets";
 import { defaultRecipe, type RecipeChange } from "../../src/recipe/recipe";
-import { destinationFault, regrouped, suited } from "../../src/recipe/suiting";
+import { destinationFault, methodsFor, regrouped, suited } from "../../src/recipe/suiting";
 import { readText } from "../support/tree";
 
 const given = (change: RecipeChange) => changeRecipe(defaultRecipe, change);
@@ -27,6 +27,12 @@ describe("presets", () => {
 });
 
 describe("a place to run it", () => {
+  test("offers QuIP where its weights can be written, or the recipe has it already", () => {
+    expect(methodsFor(given({ destination: "transformers" }))).toContain("quip");
+    expect(methodsFor(given({ destination: "llama.cpp" }))).toEqual(["rtn", "gptq", "awq", "gptaq"]);
+    expect(methodsFor(given({ destination: "llama.cpp", method: "quip" }))).toContain("quip");
+  });
+
   test.each(destinationIds)("%s: what it sets can be run there, from any bits, grid and method", (id) => {
     for (const bits of [2, 3, 4, 8] as const)
       for (const symmetric of [false, true])

@@ -1,6 +1,7 @@
 import { isUsed, rowAt } from "../../recipe/access";
 import { destinations } from "../../recipe/destinations";
 import { fields } from "../../recipe/fields";
+import { methodsFor } from "../../recipe/suiting";
 import { isRunnable } from "../../store/next";
 import { SelectField } from "../parts/fields";
 import { StepNumber } from "../parts/Heading";
@@ -32,7 +33,7 @@ export function RecipePanel() {
         {text.title}
       </legend>
       <Aims />
-      <RecipeField row={rowAt("method")} hint={null} possible={runnable ? undefined : ["rtn"]} />
+      <RecipeField row={rowAt("method")} hint={null} possible={runnable ? methodsFor(recipe) : ["rtn"]} />
       {(recipe.format === "gguf" || recipe.type !== "none") && <RecipeField row={rowAt("type")} hint={null} />}
       {isUsed(recipe, rowAt("bits")) && (
         <div className={css.pair}>

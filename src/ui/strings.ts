@@ -70,6 +70,7 @@ export const strings = {
     advanced: "Advanced",
     alphaBest: "Not used: held-out windows choose α for each layer.",
     rulesExample: "down_proj: bits=8 group=32\nlayers.0.*: bits=8",
+    typeRulesExample: "down_proj: type=Q6_K\nlayers.0.*: type=Q8_0",
     rulesHint: (words: string) =>
       `One per line: the end of a layer’s name (* is anything), a colon, then any of ${words}. Later rules win.`,
     calibration: "Calibration text",

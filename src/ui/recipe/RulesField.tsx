@@ -14,6 +14,7 @@ const written = (rules: readonly LayerRule[]) => rules.map(ruleText).join("\n");
 export function RulesField({ error }: { error: string | null }) {
   const { editRecipe, faultRules } = useStudio();
   const rules = useStudioState((s) => s.recipe.rules);
+  const isTyped = useStudioState((s) => s.recipe.type !== "none");
   const [draft, setDraft] = useState<string | null>(null);
   const [fault, setFault] = useState<string | null>(null);
   const [known, setKnown] = useState(rules);
@@ -49,7 +50,7 @@ export function RulesField({ error }: { error: string | null }) {
           className={css.rules}
           rows={Math.min(8, Math.max(2, rules.length + 1))}
           spellCheck={false}
-          placeholder={text.rulesExample}
+          placeholder={isTyped ? text.typeRulesExample : text.rulesExample}
           value={draft ?? written(rules)}
           onChange={(e) => edit(e.target.value)}
           onBlur={() => {

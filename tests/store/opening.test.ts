@@ -35,11 +35,11 @@ it("a place to run it sets format and groups, which the next model's layers are 
   await studio.start();
   studio.chooseDestination("vllm");
   expect(state().recipe).toMatchObject({ destination: "vllm", format: "compressed-tensors", symmetric: true, groupSize: 128 });
-  // Its inputs are 64 and 32 wide.
+  // Its inputs are 64 and 32 wide; the bits stay those that the place was chosen with.
   await studio.openDemo();
   expect(state().recipe).toMatchObject({ destination: "vllm", groupSize: 32 });
   studio.chooseDestination("llama.cpp");
-  expect(state().recipe).toMatchObject({ format: "gguf", type: "Q3_K_M" });
+  expect(state().recipe).toMatchObject({ format: "gguf", type: "Q4_K_M" });
   studio.chooseDestination("mlx");
   expect(state().recipe).toMatchObject({ format: "mlx", type: "none", groupSize: 32, zeros: "real" });
   await settled();

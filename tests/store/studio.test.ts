@@ -308,7 +308,7 @@ describe("a checkpoint that is quantized already", () => {
     expect(state().model.measured).toMatchObject([{ textLabel: "demo evaluation text", result: { tokens: 512, windows: 32 } }]);
     expect(state().outcome).toMatchObject({ kind: "measured", runs: 0 });
     expect(state().log.at(-1)?.message).toMatch(
-      /^Perplexity of the checkpoint on demo evaluation text, 256 tokens in windows of 16: [\d.]+\.$/,
+      /^Perplexity of the checkpoint on demo evaluation text, 512 tokens in windows of 16: [\d.]+\.$/,
     );
     expect(nextStep(state())).toBe("nothing");
   });

@@ -25,8 +25,8 @@ export async function openCertificate(job: CheckJob): Promise<readonly FileDiges
   }
 }
 
-/** Reads and hashes the files that are named. */
-export async function checkDigests(job: CheckJob, named: readonly FileDigest[], start: StartHasher): Promise<void> {
+/** Reads and hashes the files that are named. Returns whether they are all there, and all weights are among them. */
+export async function checkDigests(job: CheckJob, named: readonly FileDigest[], start: StartHasher): Promise<boolean> {
   const { source, findings } = job;
   let same = 0;
   for (const digest of named) {
@@ -35,8 +35,11 @@ export async function checkDigests(job: CheckJob, named: readonly FileDigest[], 
     else if (await isSame(job, digest, start)) same++;
   }
   const isNamed = new Set(named.map(({ name }) => name));
-  for (const { name } of source.files) if (weights.test(name) && !isNamed.has(name)) findings.join("warning", "certificate", unnamed, name);
-  if (same === named.length) findings.add("ok", "certificate", `The SHA-256 of all ${same} files are those of certificate.json.`);
+  const strange = source.files.filter(({ name }) => weights.test(name) && !isNamed.has(name));
+  for (const { name } of strange) findings.join("warning", "certificate", unnamed, name);
+  if (same !== named.length) return false;
+  findings.add("ok", "certificate", `The SHA-256 of all ${same} files are those of certificate.json.`);
+  return strange.length === 0;
 }
 
 const unnamed =

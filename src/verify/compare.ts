@@ -73,7 +73,7 @@ export class Comparison {
     const fold = await this.foldBefore(name);
     // First, because the original may keep a tensor that it makes until it is read to its end.
     if (matrix.readings.length) await this.tryReadings(matrix, fold?.factor ?? null);
-    const side = scalableSide(name);
+    const side = this.job.moves.scales ? scalableSide(name) : undefined;
     const [plain, multiplied] = await this.sums(matrix, matrix.rows, shape[0], fold ? [null, fold.factor] : [null], side);
     const asIs = resultOf(plain, side, null);
     const result = fold ? resultOf(multiplied, side, "inputs") : asIs;
@@ -173,8 +173,6 @@ export class Comparison {
   /** Returns whether there are layers that are not the original's. */
   private tellErrors(results: ReadonlyMap<string, Result>): boolean {
     const { findings, layers } = this.job;
-    const apart = layers.filter(({ error }) => !(error < far));
-    for (const { name } of apart) findings.join("error", "far-from-original", farFromOriginal, name);
     checkFolds(findings, results);
     const scaled = layers.filter((layer) => layer.scaled).length;
     if (scaled)
@@ -183,8 +181,22 @@ export class Comparison {
         "compared",
         `${scaled} layers are compared after a scale was divided out that AWQ puts into the norm or layer before.`,
       );
-    if (!apart.length) findings.add("ok", "compared", summaryOf(layers));
-    return apart.length > 0;
+    return this.tellDistant();
+  }
+
+  /** Tells how near the layers are, or which are far; returns whether those are not the original's. */
+  private tellDistant(): boolean {
+    const { findings, layers, moves } = this.job;
+    const distant = layers.filter(({ error }) => !(error < far));
+    if (!distant.length) {
+      findings.add("ok", "compared", summaryOf(layers));
+      return false;
+    }
+    // A correction grows through the blocks. Where most layers are far, they are another model's.
+    const isCorrected = moves.corrects && distant.length < layers.length / 2;
+    const [level, message] = isCorrected ? (["warning", movedFar(distant)] as const) : (["error", farFromOriginal] as const);
+    for (const { name } of distant) findings.join(level, "far-from-original", message, name);
+    return !isCorrected;
   }
 }
 
@@ -199,11 +211,15 @@ function resultOf(sums: Sums, side: Side | undefined, otherwise: Side | null): R
 const farFromOriginal =
   "The layers are not the original's: its weights are another model's, were rotated, or are read in a way that is not known here.";
 
+const movedFar = (layers: readonly ComparedLayer[]) =>
+  `QEP's correction moved layers far from the original's (‖W − Ŵ‖ / ‖W‖ up to ${worstOf(layers).error.toPrecision(2)}). The files are as the run wrote them; how near the model is, its outputs tell: evaluate it. A smaller α, more damping or more calibration tokens keep layers nearer.`;
+
+const worstOf = (layers: readonly ComparedLayer[]) => layers.reduce((a, b) => (b.error > a.error ? b : a));
+
 function summaryOf(layers: readonly ComparedLayer[]): string {
   const errors = layers.map(({ error }) => error);
-  const worst = layers.reduce((a, b) => (b.error > a.error ? b : a));
   const mean = errors.reduce((a, b) => a + b, 0) / errors.length;
-  return `${layers.length} linear layers are the original's within a relative error of ${mean.toPrecision(3)} on average, ${worst.error.toPrecision(3)} at most.`;
+  return `${layers.length} linear layers are the original's within a relative error of ${mean.toPrecision(3)} on average, ${worstOf(layers).error.toPrecision(3)} at most.`;
 }
 
 const timesText = (times: number) => `${times >= 10 ? Math.round(times) : times.toFixed(1)} times`;

@@ -3,6 +3,7 @@ import type { Source } from "../io/types";
 import type { Checkpoint } from "../model/checkpoint";
 import type { ComparedLayer } from "../results/verification";
 import { Findings } from "./findings";
+import { type Moves, unknownMoves } from "./said";
 
 /** What a check works on, and what it has found so far. */
 export class CheckJob {
@@ -12,6 +13,8 @@ export class CheckJob {
   tensors = 0;
   /** Bytes of all tensors. */
   total = 0;
+  /** What may have been done to the layers. */
+  moves: Moves = unknownMoves;
   /** Bytes read so far. */
   private done = 0;
 

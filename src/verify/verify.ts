@@ -1,18 +1,17 @@
 /** Checks a checkpoint that somebody wrote: ours or anybody's, a folder or a file, by itself or beside the original. */
-import { asQuantError } from "../errors";
 import { plainHasher, type StartHasher } from "../io/hasher";
-import { readJson } from "../io/json";
-import { findFile } from "../io/source";
 import { shown } from "../io/text";
 import type { Source } from "../io/types";
 import { type Checkpoint, runnable } from "../model/checkpoint";
 import { rotateModel } from "../model/rotated";
+import type { Recipe } from "../recipe/recipe";
 import type { ComparedLayer, Verification } from "../results/verification";
 import { checkDigests, openCertificate } from "./certificate";
 import { checkFolder } from "./folder/folder";
 import { checkGguf } from "./gguf/gguf";
 import { CheckJob } from "./job";
 import { checkOnnx } from "./onnx/onnx";
+import { movesOf, recipeIn } from "./said";
 
 export interface CheckOptions {
   /** The original that the file is compared with. */
@@ -33,16 +32,17 @@ export async function checkSource(
   source: Source,
   { original = null, progress = () => {}, startHasher = plainHasher, signal }: CheckOptions = {},
 ): Promise<Verification> {
-  const { rotation, type } = await recipeIn(source);
-  const job = new CheckJob(source, original && (await asRotated(original, rotation)), progress, signal, tableType(type));
+  const recipe = await recipeIn(source);
+  const job = new CheckJob(source, original && (await asRotated(original, recipe)), progress, signal, tableType(recipe));
   const certificate = await openCertificate(job);
   const hashed = job.total;
+  // First, because files that are as a run wrote them are looked at in the light of its recipe.
+  if (certificate && (await checkDigests(job, certificate, startHasher)) && recipe) job.moves = movesOf(recipe);
   try {
     await checkerFor(source)(job);
   } catch (cause) {
     job.findings.failed(cause, source.label);
   }
-  if (certificate) await checkDigests(job, certificate, startHasher);
   const { findings, layers, title, tensors, total } = job;
   if (findings.passed)
     findings.add("ok", "values", `${tensors.toLocaleString("en")} tensors were read: they are whole, and their values are finite.`);
@@ -72,23 +72,9 @@ function checkerFor({ files }: Source): (job: CheckJob) => Promise<void> {
   return checkFolder;
 }
 
-/** What our own recipe.json says of a run; nothing where there is none that can be read. */
-async function recipeIn(source: Source): Promise<{ rotation?: unknown; type?: unknown }> {
-  const file = findFile(source, "recipe.json");
-  if (!file) return {};
-  try {
-    return Object(await readJson(file, 2 ** 20));
-  } catch (cause) {
-    if (asQuantError(cause).code === "bad-json") return {};
-    throw cause;
-  }
-}
-
 /** The original in the basis that the file is in. */
-const asRotated = async (original: Checkpoint, rotation: unknown): Promise<Checkpoint> =>
-  original.spec && typeof rotation === "number" && Number.isSafeInteger(rotation) && rotation >= 0
-    ? rotateModel(runnable(original), rotation)
-    : original;
+const asRotated = async (original: Checkpoint, recipe: Recipe | null): Promise<Checkpoint> =>
+  original.spec && recipe && recipe.rotation !== null ? rotateModel(runnable(original), recipe.rotation) : original;
 
 /** The type or mix to which embeddings and head may be rounded, though they are stored as floats. */
-const tableType = (type: unknown): string | null => (typeof type === "string" && type !== "none" ? type : null);
+const tableType = (recipe: Recipe | null): string | null => (recipe && recipe.type !== "none" ? recipe.type : null);

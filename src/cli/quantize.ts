@@ -9,6 +9,7 @@ import { checkOutput, folderSink, folderSource } from "../io/node";
 import { claimFolder } from "../io/node-scratch";
 import { explained } from "../io/sink";
 import { idleFlags } from "../recipe/flags";
+import { bitsText } from "../recipe/formats";
 import { type Recipe, recipeTitle } from "../recipe/recipe";
 import type { RunEvent } from "../results/events";
 import type { PlanSummary } from "../results/plan";
@@ -132,7 +133,7 @@ function sayPlan(
   { bytesIn, bytesOut, bitsPerWeight, peakGpuBytes, peakHostBytes, scratchBytes, windows, tokens, notes, warnings }: PlanSummary,
 ): void {
   say(
-    `${recipeTitle(recipe)}: ${megabytes(bytesIn)} → ${megabytes(bytesOut)} (${recipe.format}), ${bitsPerWeight.toFixed(2)} bits per weight, peak memory about ${megabytes(peakGpuBytes)} on the GPU and ${megabytes(peakHostBytes)} beside it, up to ${megabytes(scratchBytes)} kept on disk beside the output`,
+    `${recipeTitle(recipe)}: ${megabytes(bytesIn)} → ${megabytes(bytesOut)} (${recipe.format}), ${bitsText(bitsPerWeight, recipe.format)}, peak memory about ${megabytes(peakGpuBytes)} on the GPU and ${megabytes(peakHostBytes)} beside it, up to ${megabytes(scratchBytes)} kept on disk beside the output`,
   );
   // A .npy file of two dimensions has windows of its own.
   if (windows > 0 && tokens !== windows * recipe.calibration.windowLength)

@@ -38,7 +38,7 @@ export function summarize(checkpoint: Checkpoint): ModelSummary {
 function warnings({ spec, architecture, unsupported, layers }: Checkpoint, hasTokenizer: boolean): string[] {
   if (!spec)
     return [
-      `${architecture} cannot be run here${reason(unsupported, architecture)}, so nothing is calibrated: its ${layers.length} linear layers are rounded to nearest, without QEP, Δ or perplexity.`,
+      `${architecture} cannot be run here${reason(unsupported, architecture)}, so nothing is calibrated: its ${layers.length} linear layers are rounded to nearest, without QEP, Δ or perplexity, and stored as floats: the files get no smaller.`,
     ];
   return hasTokenizer ? [] : ["tokenizer.json is missing: calibration text cannot be read without it. Add it, or use token ids (.npy)."];
 }

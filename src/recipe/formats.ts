@@ -28,3 +28,7 @@ export const formatTitles = Object.fromEntries(formatIds.map((id) => [id, format
  */
 export const scaleBits = (format: FormatId, bits: number): number | undefined =>
   formatNames[format].roundsProducts && bits < 8 ? 11 - bits : undefined;
+
+/** "3.25 bits per weight"; of floats, what a packed format would take. */
+export const bitsText = (bitsPerWeight: number, format: FormatId): string =>
+  `${Number(bitsPerWeight.toFixed(2))} bits per weight${format === "dense" ? " once packed" : ""}`;

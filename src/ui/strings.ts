@@ -57,7 +57,7 @@ export const strings = {
 
   recipe: {
     title: "Recipe",
-    size: (bytes: string, bits: number) => `As the recipe stands: ${bytes}, ${Number(bits.toFixed(2))} bits per weight.`,
+    size: (bytes: string, bits: string) => `As the recipe stands: ${bytes}, ${bits}.`,
     preset: "Preset",
     ownSettings: "Own settings",
     noPreset: "Something below differs from every preset.",

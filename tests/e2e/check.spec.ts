@@ -62,6 +62,7 @@ test("an export shows its verdict and digests, is found sound, and a damaged one
 
   await test.step("the zip is sound beside the open model", async () => {
     await page.getByText("Check a file instead").click();
+    await region(page).getByLabel("It was made from QEP demo").check();
     await check(page, [upload("out.zip", zip)], /Checked out\.zip: the files are sound/);
     await expect(found(page)).toContainText("84 linear layers are the original's within");
     await expect(found(page)).toContainText("are those of certificate.json");

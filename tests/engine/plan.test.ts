@@ -1,11 +1,15 @@
 import { expect, test } from "vitest";
 import { planSummary } from "../../src/engine/plan";
+import { entriesOf, exportJob } from "../../src/export/entries";
+import { tensorBytes } from "../../src/io/dtype";
 import { bytesFile } from "../../src/io/memory";
+import type { Dtype } from "../../src/io/types";
 import { openModel } from "../../src/model/checkpoint";
 import { rotateModel } from "../../src/model/rotated";
 import { defaultBudget } from "../../src/ops/activations";
 import { resolve } from "../../src/quant/resolve";
 import type { Recipe } from "../../src/recipe/recipe";
+import { packableConfig } from "../support/exported";
 import { recipeWith } from "../support/recipe";
 import { tinyConfig, tinySource, tinyTokens } from "../support/tiny";
 
@@ -29,6 +33,24 @@ test("says before any work what GPTQModel and transformers.js will refuse, and w
   expect(await warningsOf(recipeWith({ format: "onnx" }), ["tokenizer.json"], heads)).toBe("");
   expect(await warningsOf(recipeWith())).toBe("");
   expect(await warningsOf(recipeWith({ rotation: 0 }))).toMatch(/holds it twice/);
+});
+
+test.each<[string, Partial<Recipe>]>([
+  ["GPTQ", { format: "gptq", groupSize: 32 }],
+  ["AWQ", { format: "awq", groupSize: 32 }],
+  ["compressed-tensors", { format: "compressed-tensors", groupSize: 32 }],
+  ["compressed-tensors, symmetric", { format: "compressed-tensors", groupSize: 32, symmetric: true }],
+  ["MLX", { format: "mlx", groupSize: 32 }],
+  ["MLX of rows", { format: "mlx" }],
+  ["ONNX", { format: "onnx", groupSize: 32 }],
+])("bits per weight are what the layers take in the file: %s", async (_, change) => {
+  const model = await openModel(tinySource(packableConfig));
+  const plan = resolve(recipeWith({ method: "rtn", bits: 4, ...change }), model);
+  const { bitsPerWeight, quantizedWeights } = await planSummary(model, plan, calibration, circumstances);
+  // Order and shape of a layer are not counted to its weights: they vanish in real sizes.
+  const parts = entriesOf(exportJob(model, plan)).filter(({ spec: { name } }) => /_proj/.test(name) && !/g_idx|weight_shape/.test(name));
+  const bytes = parts.reduce((sum, { spec }) => sum + tensorBytes(spec.dtype as Dtype, spec.shape), 0);
+  expect(bitsPerWeight).toBeCloseTo((8 * bytes) / quantizedWeights, 9);
 });
 
 test("counts rules in bits and bytes, and held-out windows in work", async () => {

@@ -54,6 +54,16 @@ test.each<Partial<Recipe>>([
   expect(stored("up_proj")).toMatch(/ 4-bit, groups of 64/);
 });
 
+test("a folder without config.json is no model; weights by themselves are part of one", async () => {
+  const { again } = await exportFor({ format: "dense", bits: 4 });
+  const folder = await again({ files: { "config.json": null } });
+  expect(codesOf(await check(folder))).toEqual(["error missing-file"]);
+  const weights = { ...folder, files: folder.files.filter(({ name }) => name === "model.safetensors") };
+  const found = await check(weights);
+  expect(codesOf(found)).toEqual(["warning missing-file"]);
+  expect(found.passed).toBe(true);
+});
+
 test("the relative error of a layer is the norm of the difference over the original's", async () => {
   const { model, again } = await exportFor({ format: "dense", bits: 4, denseDtype: "f32" });
   const changed = await again({

@@ -20,6 +20,7 @@ export const compressedTensors: Format = {
   container: async () => safetensors,
   files: (job) => ({ "config.json": { ...withDtype(job.model.config, "float16"), quantization_config: settings(job) } }),
   check: () => {},
+  bitsPerWeight: ({ shape, grid }) => grid.bits + (groupsOf(shape, grid) * (grid.symmetric ? 16 : 16 + grid.bits)) / shape[1],
   notes,
 };
 

@@ -23,6 +23,8 @@ export const mlx: Format = {
   othersIn: () => "f16",
   accepts: (kind) => kind === "integer-zero" || kind === "real-zero",
   beyondF16: productBeyondF16,
+  // Scale and bias in f16; where MLX has no such groups, `check` says so.
+  bitsPerWeight: (layer) => layer.grid.bits + 32 / (groupIn(layer) ?? layer.shape[1]),
   entries: (job) => inSourceOrder(job, mlxEntries, "F16", strayIn(job)),
   container: async () => mlxSafetensors,
   files: ({ model, plan: { recipe, layers } }) => {

@@ -16,7 +16,8 @@ export function CheckFiles() {
   const ready = useStudioState(canCheck);
   const original = useStudioState((s) => s.model.summary?.label ?? null);
   const verification = useStudioState((s) => s.verification);
-  const [beside, setBeside] = useState(true);
+  // Whatever is open need not be what the file was made from.
+  const [beside, setBeside] = useState(false);
 
   function check(given: Given) {
     const label = given.files.length > 1 ? given.label : given.files[0].path;

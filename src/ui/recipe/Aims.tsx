@@ -1,5 +1,6 @@
 import { destinationIds, destinations, loadsIn } from "../../recipe/destinations";
 import { fields } from "../../recipe/fields";
+import { bitsText } from "../../recipe/formats";
 import { presetIds, presetOf, presets } from "../../recipe/presets";
 import { isRunnable } from "../../store/next";
 import { bytes } from "../format";
@@ -23,7 +24,9 @@ export function Aims() {
 function DestinationField({ ids }: { ids: typeof destinationIds }) {
   const { chooseDestination } = useStudio();
   const chosen = useStudioState((s) => s.recipe.destination);
-  const size = useStudioState(({ plan: { summary } }) => summary && text.size(bytes(summary.bytesOut), summary.bitsPerWeight));
+  const size = useStudioState(
+    ({ plan: { summary }, recipe: { format } }) => summary && text.size(bytes(summary.bytesOut), bitsText(summary.bitsPerWeight, format)),
+  );
   return (
     <SelectField
       label={fields.destination.label}

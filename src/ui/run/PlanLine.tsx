@@ -1,4 +1,4 @@
-import { type FormatId, formatNames } from "../../recipe/formats";
+import { bitsText, type FormatId, formatNames } from "../../recipe/formats";
 import type { ModelSummary } from "../../results/model";
 import type { PlanSummary } from "../../results/plan";
 import { bytes, count, roughly } from "../format";
@@ -42,7 +42,7 @@ export function PlanLine() {
 export function planParts(plan: PlanSummary, model: ModelSummary, format: FormatId): string[] {
   return [
     `${bytes(plan.bytesIn)} ${model.dtypes[0] ?? ""} → ${bytes(plan.bytesOut)} ${formatNames[format].short}`,
-    `${Number(plan.bitsPerWeight.toFixed(2))} bits per weight`,
+    bitsText(plan.bitsPerWeight, format),
     model.shape ? `${count(plan.tokens)} tokens` : strings.run.uncalibrated,
     ...(plan.heldOutWindows ? [strings.run.heldOut(plan.heldOutWindows)] : []),
     `peak GPU ~${bytes(plan.peakGpuBytes)}`,

@@ -26,7 +26,9 @@ const megabyte = 2 ** 20;
 export async function readConfig({ source, findings }: CheckJob): Promise<Json | null> {
   const file = findFile(source, "config.json");
   if (!file) {
-    findings.add("warning", "missing-file", "There is no config.json, so that only headers and values are checked.", "config.json");
+    // Weights by themselves are part of a model; other files without it are a model that is not whole.
+    const level = source.files.every(({ name }) => name.endsWith(".safetensors")) ? "warning" : "error";
+    findings.add(level, "missing-file", withoutConfig, "config.json");
     return null;
   }
   try {
@@ -38,6 +40,8 @@ export async function readConfig({ source, findings }: CheckJob): Promise<Json |
     return null;
   }
 }
+
+const withoutConfig = "There is no config.json, without which no client loads the weights: only headers and values are checked.";
 
 /** Null, with a finding, where it cannot be told what the tensors are. */
 export function interpret(job: CheckJob, config: Json, shards: Shards): Said | null {

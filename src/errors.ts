@@ -4,7 +4,7 @@
 export const meanings = {
   "bad-argument": "This command line cannot be understood",
   "bad-recipe": "The recipe is not valid",
-  "bad-rule": "A rule of the recipe does not fit this model",
+  "bad-rule": "A rule of the recipe cannot be used",
   "bad-json": "This file is not valid JSON",
   "bad-config": "config.json does not describe a model that can be run",
   "unsupported-architecture": "This architecture is not supported",

@@ -22,7 +22,7 @@ test("a run is renamed, hidden, copied as a command, saved and loaded back", asy
   await button(page, "Copy as command").click();
   await expect(status(page)).toContainText("The command is copied");
   expect(await page.evaluate(() => navigator.clipboard.readText())).toBe(
-    "qep-studio quantize MODEL_DIR --out DIR --calibration public/demo/calibration.jsonl --method gptq --bits 3 --group-size -1 --zeros integer" +
+    "npx --no-install qep-studio quantize MODEL_DIR --out DIR --calibration public/demo/calibration.jsonl --method gptq --bits 3 --group-size -1 --zeros integer" +
       " --type none --alpha 0.5 --qep-down-proj --alpha-choice given --act-order --mse --windows 4 --window-length 32 --seed 0 --format dense --dense-dtype auto",
   );
 

@@ -28,7 +28,7 @@ async function everywhere(copy: ReturnType<typeof copySources>) {
     /** The recipe that the command copied from one with these changes makes. */
     copied: (change: object) => {
       const command: string = commandOf(changeRecipe(defaultRecipe, change), { kind: "demo" });
-      return recipeOf(parseCommandLine(command.replaceAll("'", "").split(" ").slice(2), quantizeOptions).options);
+      return recipeOf(parseCommandLine(command.replaceAll("'", "").split(" ").slice(4), quantizeOptions).options);
     },
     page: (change: object) => {
       const store = createStore(() => ({ ...initialState, recipe: changeRecipe(defaultRecipe, change) }));

@@ -28,7 +28,7 @@ export const givenSource = (files: readonly GivenFile[], label: string): Source 
 });
 
 /** A browser's file error: changed or vanished files are `file-changed`, the rest `bad-file`. */
-export function fileError(e: unknown, name: string): QuantError {
+function fileError(e: unknown, name: string): QuantError {
   if (e instanceof QuantError) return e;
   const { name: kind, message } = (e ?? {}) as { name?: string; message?: string };
   if (kind === "NotReadableError" || kind === "NotFoundError") return fileChanged(name, "it cannot be read any more", e);

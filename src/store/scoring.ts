@@ -18,7 +18,7 @@ export function tasksKey({ kind, file, limit }: TaskSettings): string {
   return `${limit ?? "all"} ${kind === "demo" ? "demo" : `file:${file?.name}:${file?.size}:${file?.lastModified}`}`;
 }
 
-export const tasksLabel = ({ kind, file }: TaskSettings): string => (kind === "demo" ? "the demo’s tasks" : (file?.name ?? "no file"));
+const tasksLabel = ({ kind, file }: TaskSettings): string => (kind === "demo" ? "the demo’s tasks" : (file?.name ?? "no file"));
 
 /** Whether a run can be scored on the questions of this key and has not been. (A run without blocks is of an architecture that cannot be run.) */
 export function isScorable(run: Run, key: string): boolean {

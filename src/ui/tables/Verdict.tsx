@@ -29,7 +29,7 @@ export function Verdict() {
   );
 }
 
-export function endSentence(ends: Ends): string {
+function endSentence(ends: Ends): string {
   const by = Math.abs(ends.change) * 100;
   const amount = by < 10 ? by.toFixed(1) : by.toFixed(0);
   return ends.below ? text.below(amount) : text.above(amount);

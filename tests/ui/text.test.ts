@@ -169,7 +169,7 @@ describe("names of exports", () => {
   });
 });
 
-it("the plan tells what is kept in the browser, where anything is", () => {
+it("the plan tells what is kept in the browser, where anything is, and whose bits a weight has", () => {
   const plan: PlanSummary = {
     bytesIn: 2e6,
     bytesOut: 1e6,
@@ -186,10 +186,12 @@ it("the plan tells what is kept in the browser, where anything is", () => {
     warnings: [],
     notes: [],
   };
-  const parts = (scratchBytes: number) =>
-    planParts({ ...plan, scratchBytes }, { dtypes: ["BF16"], shape: null } as unknown as ModelSummary, "dense");
+  const model = { dtypes: ["BF16"], shape: null } as unknown as ModelSummary;
+  const parts = (scratchBytes: number) => planParts({ ...plan, scratchBytes }, model, "dense");
   expect(parts(2e6)).toContain("keeps up to 2.0 MB in the browser");
   expect(parts(0).join()).not.toContain("in the browser");
+  expect(parts(0)).toContain("4 bits per weight once packed");
+  expect(planParts(plan, model, "gguf")).toContain("4 bits per weight");
 });
 
 it("where the selected run was cancelled, a finished one is to be selected; without one, a run is to be finished", () => {

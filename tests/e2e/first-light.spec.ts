@@ -16,7 +16,7 @@ test("from the demo to an exported checkpoint", async ({ page }) => {
   await expect(recipe(page).getByLabel("Method")).toHaveValue("gptq");
   await expect(recipe(page).getByRole("slider", { name: "QEP strength α" })).toHaveValue("0.5");
   await expect(page.getByRole("region", { name: "Run", exact: true })).toContainText(
-    /MB BF16 → .* bits per weight · 2,048 tokens · peak GPU/,
+    /MB BF16 → .* bits per weight once packed · 2,048 tokens · peak GPU/,
   );
 
   const figure = page.getByRole("figure", { name: "Error growth Δ_m" });

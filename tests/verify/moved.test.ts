@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { bytesFile, memorySource } from "../../src/io/memory";
 import type { Source } from "../../src/io/types";
 import { mulberry32 } from "../../src/model/random";
+import { safetensors } from "../support/tiny";
 import { check, codesOf, exportFor, scale } from "./files";
 
 const isLayer = (name: string) => /_proj\.weight$/.test(name);
@@ -52,6 +53,25 @@ test("nothing vouches for a file without a certificate, of a run without QEP, or
   expect(codesOf(await check(await certified(base.source), { original: base.model }))).toEqual([far]);
   const throughout = await moved(isLayer, 1.5, { "recipe.json": recipe("gptq", 1) });
   expect(codesOf(await check(await certified(throughout.source), { original: throughout.model }))).toEqual([far]);
+});
+
+test("a certificate vouches for a file that is whole, and for no others", async () => {
+  const { model, source } = await moved(down, 1.5, { "recipe.json": recipe("gptq", 1) });
+  const whole = await certified(source);
+  const changed = whole.files.map((file) => (file.name === "tokenizer_config.json" ? bytesFile(file.name, "{ }") : file));
+  const found = await check({ ...whole, files: changed }, { original: model });
+  expect(codesOf(found)).toEqual(["warning certificate", "error far-from-original"]);
+  expect(JSON.stringify(found.findings)).not.toMatch(/SHA-256 of all/);
+  const more = [...whole.files, bytesFile("adapter_model.safetensors", safetensors(new Map()))];
+  expect(codesOf(await check({ ...whole, files: more }, { original: model }))).toContain("error far-from-original");
+});
+
+test("a recipe.json that cannot be read, or is another program's, tells nothing", async () => {
+  const { model, again } = await exportFor({ format: "dense", method: "rtn", bits: 8, groupSize: 32 });
+  for (const text of ["{", "[]", '{"steps": ["quantize"]}']) {
+    const found = await check(await again({ files: { "recipe.json": text } }), { original: model });
+    expect(codesOf(found), text).toEqual([]);
+  }
 });
 
 test("a correction is taken for AWQ's scale only where the run had AWQ", async () => {

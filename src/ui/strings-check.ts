@@ -5,7 +5,7 @@ export const check = {
   drop: "Drop it here, or",
   files: "Check files",
   folder: "Check folder",
-  beside: (label: string) => `It was made from ${label}: compare each layer with its`,
+  beside: (label: string) => `It was made from ${label}: compare their layers`,
   noOriginal: "Open the original first to compare each layer with it.",
   nothing: "There are no files among these.",
   sound: "The files are sound.",

@@ -62,9 +62,17 @@ export function applyToJob(job: Job, events: RunEvent[], now: number): Job {
   return next;
 }
 
-/** Seconds left, from the rate so far, or from the plan while it is too early for a rate; null when there is no plan, or it was too short. */
-export function secondsLeft(job: Job): number | null {
-  const elapsed = (job.now - job.startedAt) / 1000;
-  if (job.fraction >= 0.03 && elapsed > 0.5) return (elapsed * (1 - job.fraction)) / job.fraction;
-  return job.expectedSeconds === null || elapsed >= job.expectedSeconds ? null : job.expectedSeconds - elapsed;
+/** With less done, a rate tells nothing. */
+const leastFraction = 0.03;
+/** From here on only the rate so far counts. Before, the plan weighs in: a job's first steps are unlike the others. */
+const settledFraction = 0.2;
+
+/** Seconds left, from the plan at first and from the rate so far the more is done; null where neither tells: no plan, or one that was too short, and too early for a rate. */
+export function secondsLeft({ fraction, expectedSeconds, now, startedAt }: Job): number | null {
+  const elapsed = (now - startedAt) / 1000;
+  const rated = fraction >= leastFraction && elapsed > 0.5 ? (elapsed * (1 - fraction)) / fraction : null;
+  const planned = expectedSeconds === null || elapsed >= expectedSeconds ? null : expectedSeconds - elapsed;
+  if (rated === null || planned === null) return rated ?? planned;
+  const weight = Math.min(1, fraction / settledFraction) ** 2;
+  return weight * rated + (1 - weight) * planned;
 }

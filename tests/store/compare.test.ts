@@ -103,6 +103,10 @@ it("time left comes from the plan, then from the rate, and never lies when the p
   expect(secondsLeft({ ...job, now: 2000 })).toBe(10);
   expect(secondsLeft({ ...job, now: 20_000 })).toBeNull();
   expect(secondsLeft({ ...job, now: 5000, fraction: 0.25 })).toBe(15);
+  // A tenth done in 6 of 12 s: a quarter of the rate's 54 s, three quarters of the plan's 6.
+  expect(secondsLeft({ ...job, now: 6000, fraction: 0.1 })).toBeCloseTo(0.25 * 54 + 0.75 * 6, 9);
+  expect(secondsLeft({ ...job, now: 6000, fraction: 0.02 })).toBe(6);
+  expect(secondsLeft({ ...job, now: 20_000, fraction: 0.1 })).toBe(180);
   expect(secondsLeft({ ...job, expectedSeconds: null })).toBeNull();
 });
 

@@ -50,7 +50,9 @@ function jobStatus(state: State, job: Job): Status {
     state,
     job,
   );
-  const text = [what, `${Math.floor(job.fraction * 100)} %`, timeLeft(job)].filter(Boolean).join(" · ");
+  // What comes before the first step is not counted, but may tell its own share.
+  const percent = job.fraction === 0 && job.where ? "" : `${Math.floor(job.fraction * 100)} %`;
+  const text = [what, percent, timeLeft(job)].filter(Boolean).join(" · ");
   return { text, tone: "busy", spokenKey: `${job.kind} ${job.runId} ${job.startedAt} ${Math.floor(job.fraction * 10)}` };
 }
 
@@ -61,7 +63,7 @@ function timeLeft(job: Job): string {
 
 function runText(state: State, job: Job): string {
   const run = state.runs.find((r) => r.id === job.runId);
-  if (!run || job.fraction === 0) return say.preparing;
+  if (!run || job.fraction === 0) return say.preparing(job.where);
   const m = run.blocks.length + 1;
   if (m > run.totalBlocks) return say.finishing;
   if (job.live) return say.rerunning(run.recipe.qep.alpha, m, run.totalBlocks);

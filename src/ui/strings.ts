@@ -135,7 +135,7 @@ export const strings = {
     openedPacked: (label: string) => `Opened ${label}. It is quantized already: measure its perplexity.`,
     packed: "This checkpoint is quantized already: it can be measured, not quantized again.",
     cancelling: "Cancelling…",
-    preparing: "Preparing",
+    preparing: (where: string) => (where ? `Preparing (${where})` : "Preparing"),
     quantizing: (m: number, of: number) => `Quantizing block ${m} of ${of}`,
     following: (m: number, of: number) => `Following the error through block ${m} of ${of}`,
     rerunning: (alpha: number, m: number, of: number) => `α ${alpha}: block ${m} of ${of}`,

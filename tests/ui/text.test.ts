@@ -105,6 +105,12 @@ describe("the status line", () => {
     expect(pageTitle(running)).toBe("25 % · about 9 s left · QEP Studio");
   });
 
+  it("says what is prepared before the first step", () => {
+    const at = (where: string) => statusOf({ ...running, job: { ...running.job!, fraction: 0, where, expectedSeconds: 60 } }).text;
+    expect(at("")).toBe("Preparing · 0 % · about 57 s left");
+    expect(at("rounding the embeddings, 12 %")).toBe("Preparing (rounding the embeddings, 12 %) · about 57 s left");
+  });
+
   it("speaks at most every 10 %", () => {
     const before = { ...running, job: { ...running.job!, fraction: 0, where: "Tokenizing: 12,000 tokens" } };
     expect(statusOf(before).text).toBe("Tokenizing: 12,000 tokens");

@@ -5,7 +5,7 @@ import type { Source } from "../io/types";
 import { type Checkpoint, runnable } from "../model/checkpoint";
 import { rotateModel } from "../model/rotated";
 import type { Recipe } from "../recipe/recipe";
-import type { ComparedLayer, Verification } from "../results/verification";
+import type { ComparedLayer, Finding, Verification } from "../results/verification";
 import { checkDigests, openCertificate } from "./certificate";
 import { checkFolder } from "./folder/folder";
 import { checkGguf } from "./gguf/gguf";
@@ -51,12 +51,16 @@ export async function checkSource(
     title,
     tensors,
     bytes: total - hashed,
-    findings: findings.list,
+    findings: certificateLast(findings.list),
     layers: original && inOrder(layers, original),
     against: original && shown(original.source.label),
     passed: findings.passed,
   };
 }
+
+/** What is wrong with files tells more than that they are not those of the run. */
+const certificateLast = (list: readonly Finding[]): Finding[] =>
+  [false, true].flatMap((isLast) => list.filter(({ code }) => (code === "certificate") === isLast));
 
 /** Block after block, whatever their order in the file. */
 function inOrder(layers: readonly ComparedLayer[], original: Checkpoint): ComparedLayer[] {

@@ -44,14 +44,14 @@ export async function checkSource(
     job.findings.failed(cause, source.label);
   }
   const { findings, layers, title, tensors, total } = job;
-  if (findings.passed)
-    findings.add("ok", "values", `${tensors.toLocaleString("en")} tensors were read: they are whole, and their values are finite.`);
+  const whole = `${tensors.toLocaleString("en")} tensors were read: they are whole, and their values are finite.`;
+  const conclusion: Finding[] = findings.passed ? [{ level: "ok", code: "values", message: whole, where: "" }] : [];
   return {
     label: shown(source.label),
     title,
     tensors,
     bytes: total - hashed,
-    findings: certificateLast(findings.list),
+    findings: [...certificateLast(findings.list), ...conclusion],
     layers: original && inOrder(layers, original),
     against: original && shown(original.source.label),
     passed: findings.passed,

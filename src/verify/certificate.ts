@@ -18,6 +18,8 @@ export async function openCertificate(job: CheckJob): Promise<readonly FileDiges
     const named = namedIn(await readJson(file, mostBytes));
     if (!named) findings.add("error", "certificate", "It is no certificate of an export.", certificateName);
     for (const { name } of named ?? []) job.total += findFile(source, name)?.size ?? 0;
+    // Weights are read once more, to be checked.
+    job.least = source.files.reduce((sum, { name, size }) => sum + (weights.test(name) ? size : 0), job.total);
     return named;
   } catch (cause) {
     findings.failed(cause, certificateName, "certificate");

@@ -13,6 +13,8 @@ export class CheckJob {
   tensors = 0;
   /** Bytes of all tensors. */
   total = 0;
+  /** Bytes that will be read at least: known from the files' sizes before their headers tell the total. */
+  least = 0;
   /** What may have been done to the layers. */
   moves: Moves = unknownMoves;
   /** Bytes read so far. */
@@ -32,7 +34,8 @@ export class CheckJob {
   read(bytes: number, where: string): void {
     throwIfCancelled(this.signal);
     this.done += bytes;
+    const total = Math.max(this.total, this.least);
     // Some are read again when other readings are tried.
-    this.progress(Math.min(this.done, this.total), this.total, where);
+    this.progress(Math.min(this.done, total), total, where);
   }
 }

@@ -7,9 +7,11 @@ import { methodsOf } from "../recipe/access";
 import { isBase, type Recipe } from "../recipe/recipe";
 import { readRecipe } from "../recipe/schema";
 
+export const recipeName = "recipe.json";
+
 /** The recipe in a folder; null where there is none that is ours. @throws QuantError what reading throws, but for `bad-json`. */
 export async function recipeIn(source: Source): Promise<Recipe | null> {
-  const file = findFile(source, "recipe.json");
+  const file = findFile(source, recipeName);
   if (!file) return null;
   try {
     const read = readRecipe(await readJson(file, 2 ** 20));

@@ -11,7 +11,7 @@ import { checkFolder } from "./folder/folder";
 import { checkGguf } from "./gguf/gguf";
 import { CheckJob } from "./job";
 import { checkOnnx } from "./onnx/onnx";
-import { movesOf, recipeIn } from "./said";
+import { movesOf, recipeIn, recipeName } from "./said";
 
 export interface CheckOptions {
   /** The original that the file is compared with. */
@@ -37,7 +37,8 @@ export async function checkSource(
   const certificate = await openCertificate(job);
   const hashed = job.total;
   // First, because files that are as a run wrote them are looked at in the light of its recipe.
-  if (certificate && (await checkDigests(job, certificate, startHasher)) && recipe) job.moves = movesOf(recipe);
+  const isWhole = certificate !== null && (await checkDigests(job, certificate, startHasher));
+  if (isWhole && recipe && certificate.some(({ name }) => name === recipeName)) job.moves = movesOf(recipe);
   try {
     await checkerFor(source)(job);
   } catch (cause) {

@@ -64,6 +64,20 @@ test("a certificate vouches for a file that is whole, and for no others", async 
   expect(JSON.stringify(found.findings)).not.toMatch(/SHA-256 of all/);
   const more = [...whole.files, bytesFile("adapter_model.safetensors", safetensors(new Map()))];
   expect(codesOf(await check({ ...whole, files: more }, { original: model }))).toContain("error far-from-original");
+  const unnamed = await certified({ ...source, files: source.files.filter(({ name }) => name !== "recipe.json") });
+  const added = [...unnamed.files, bytesFile("recipe.json", recipe("gptq", 1))];
+  expect(codesOf(await check({ ...unnamed, files: added }, { original: model }))).toEqual(["error far-from-original"]);
+});
+
+test("progress is that of hashing and checking together, and never falls", async () => {
+  const { source } = await moved(down, 0.1, { "recipe.json": recipe("gptq", 1) });
+  const shares: [share: number, where: string][] = [];
+  const progress = (done: number, total: number, where: string) => shares.push([done / total, where]);
+  await check(await certified(source), { progress });
+  const isHash = ([, where]: (typeof shares)[number]) => where === "model.safetensors";
+  expect(shares.findLast(isHash)![0]).toBeLessThan(0.6);
+  expect(shares.map(([share]) => share)).toEqual(shares.map(([share]) => share).sort((a, b) => a - b));
+  expect(shares.at(-1)![0]).toBeGreaterThan(0.95);
 });
 
 test("a recipe.json that cannot be read, or is another program's, tells nothing", async () => {
